@@ -1,0 +1,199 @@
+"""Every error jobd raises, in one tree.
+
+    JobdError
+    ├── ConfigError             the file or the app cannot be used; carries all problems at once
+    ├── DeclarationError        a task or queue was declared in a way that cannot work
+    ├── OptionError             an option that does not exist, or a value that makes no sense
+    ├── TaskError
+    │   ├── UnknownTask         no such task in this program
+    │   ├── NotSerializable     arguments or result cannot become JSON
+    │   └── PayloadTooLarge     ... or become too much of it
+    ├── BrokerError
+    │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
+    │   ├── StoreFull           Redis is at maxmemory: nothing was added
+    │   ├── StoreUnusable       Redis answers, but cannot be used (too old, replica, newer format)
+    │   └── Fenced              this worker's lease was closed: it may not act again
+    ├── ResultError
+    │   ├── JobFailed           the job ended dead
+    │   ├── JobCancelled        the job was cancelled
+    │   ├── ResultGone          the record was removed by retention
+    │   └── ResultTimeout       the job did not end in time
+    └── HostError
+        └── AlreadyRunning      another daemon owns the runtime directory
+
+A message reads "what: value; expected ...; do this next". `code` is stable and meant for programs,
+`exit_code` follows sysexits(3).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+EX_SOFTWARE = 70
+EX_CONFIG = 78
+
+
+class JobdError(Exception):
+    """The root of everything jobd raises on purpose."""
+
+    code: ClassVar[str] = "jobd.error"
+    exit_code: ClassVar[int] = EX_SOFTWARE
+
+
+class ConfigError(JobdError):
+    """The configuration, or the application it names, cannot be used.
+
+    `problems` holds one readable sentence for each thing that is wrong.
+    """
+
+    code = "jobd.config"
+    exit_code = EX_CONFIG
+
+    def __init__(self, problems: list[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DeclarationError(JobdError, TypeError):
+    """A queue or task was declared in a way that cannot work."""
+
+    code = "jobd.declaration"
+    exit_code = EX_CONFIG
+
+
+class OptionError(JobdError, ValueError):
+    """An option is unknown or its value makes no sense."""
+
+    code = "jobd.option"
+    exit_code = EX_USAGE
+
+
+class TaskError(JobdError):
+    """Something about one task's name, arguments or result."""
+
+    code = "jobd.task"
+
+
+class UnknownTask(TaskError):
+    """This program has declared no task of that name."""
+
+    code = "jobd.unknown_task"
+    exit_code = EX_USAGE
+
+
+class NotSerializable(TaskError, TypeError):
+    """Arguments or a result cannot be written as JSON."""
+
+    code = "jobd.not_serializable"
+    exit_code = EX_USAGE
+
+
+class PayloadTooLarge(TaskError, ValueError):
+    """Arguments or a result are larger than `max_payload` allows. Sizes are in bytes."""
+
+    code = "jobd.payload_too_large"
+    exit_code = EX_USAGE
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"{what}: {size} bytes as JSON; expected at most {limit}; "
+            "store the data elsewhere (a file, an object store, a table) and pass its key"
+        )
+
+
+class BrokerError(JobdError):
+    """Something about the Redis server."""
+
+    code = "jobd.broker"
+    exit_code = EX_UNAVAILABLE
+
+
+class BrokerUnavailable(BrokerError):
+    """Redis did not answer within the bound.
+
+    `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
+    may have been carried out: adding again with `using(job_id=...)` is safe either way.
+    """
+
+    code = "jobd.broker_unavailable"
+
+    def __init__(
+        self, message: str, *, job_id: str | None = None, outcome_unknown: bool = False
+    ) -> None:
+        self.job_id = job_id
+        self.outcome_unknown = outcome_unknown
+        super().__init__(message)
+
+
+class StoreFull(BrokerError):
+    """Redis is at its maxmemory and refused to take a job. Nothing was added."""
+
+    code = "jobd.store_full"
+
+
+class StoreUnusable(BrokerError):
+    """Redis answers but cannot be used for jobs: the message says why."""
+
+    code = "jobd.store_unusable"
+
+
+class Fenced(BrokerError):
+    """The lease of this worker incarnation is closed or gone: it may not act again."""
+
+    code = "jobd.fenced"
+    exit_code = EX_SOFTWARE
+
+
+class ResultError(JobdError):
+    """A result that was asked for cannot be had."""
+
+    code = "jobd.result"
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(message)
+
+
+class JobFailed(ResultError):
+    """The job ended dead. `cause` is one of the words of `jobd.core.states.DEAD_CAUSES`."""
+
+    code = "jobd.job_failed"
+
+    def __init__(self, message: str, *, job_id: str, cause: str, error: str | None) -> None:
+        self.cause = cause
+        self.error = error
+        super().__init__(message, job_id=job_id)
+
+
+class JobCancelled(ResultError):
+    """The job was cancelled."""
+
+    code = "jobd.job_cancelled"
+
+
+class ResultGone(ResultError):
+    """The job's record is no longer kept."""
+
+    code = "jobd.result_gone"
+
+
+class ResultTimeout(ResultError, TimeoutError):
+    """The job did not end within the timeout; it goes on."""
+
+    code = "jobd.result_timeout"
+
+
+class HostError(JobdError):
+    """Something about the machine the daemon runs on."""
+
+    code = "jobd.host"
+
+
+class AlreadyRunning(HostError):
+    """Another daemon owns the runtime directory."""
+
+    code = "jobd.already_running"

@@ -1,0 +1,51 @@
+"""The states of a job and the edges between them. This file imports nothing.
+
+A job is in exactly one state, and the state is the container in Redis that lists the job: nothing
+else records it, so nothing can disagree with it.
+
+                add ──────────────► waiting ──claim──► active ──complete──► completed
+                 │                   ▲  ▲ ▲              │ │ │
+                 └──(delay)─► delayed┘  │ └──hand_back───┘ │ └──dead──────► dead
+                              ▲         └──release, reap───┤
+                              └───────retry, park──────────┘
+
+`release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
+that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
+"""
+
+from __future__ import annotations
+
+WAITING = "waiting"
+DELAYED = "delayed"
+ACTIVE = "active"
+COMPLETED = "completed"
+DEAD = "dead"
+CANCELLED = "cancelled"
+
+STATES = (WAITING, DELAYED, ACTIVE, COMPLETED, DEAD, CANCELLED)
+TERMINAL = (COMPLETED, DEAD, CANCELLED)
+
+# verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
+EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
+    "add": ((None, WAITING), (None, DELAYED)),
+    "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
+    "promote": ((DELAYED, WAITING),),
+    "settle": ((ACTIVE, COMPLETED), (ACTIVE, DELAYED), (ACTIVE, WAITING), (ACTIVE, DEAD)),
+    "hand_back": ((ACTIVE, WAITING),),
+    "reconcile": ((ACTIVE, WAITING),),
+    "release": ((ACTIVE, WAITING),),
+    "reap": ((ACTIVE, WAITING),),
+    "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
+}
+
+# Why a job is dead. Always recorded beside it, with the history of its attempts.
+DEAD_CAUSES = {
+    "failed": "its attempts are used up",
+    "timeout": "its attempts are used up, the last by its timeout",
+    "poison": "it crashed its process max_crashes times",
+    "lost": "the host it ran on went away too often",
+    "undecodable": "its arguments do not fit the task's parameters",
+    "unencodable": "its result cannot be written as JSON, or is too large",
+    "corrupt": "its record in Redis cannot be read",
+    "unknown_task": "no worker has known the task's name for an hour",
+}

@@ -1,0 +1,46 @@
+"""The only place a clock is read.
+
+Wall time and monotonic time are different types, so that one cannot be taken for the other. Neither
+decides anything about jobs: that is Redis' TIME, read inside the scripts.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import NewType
+
+Mono = NewType("Mono", float)
+"""Seconds on CLOCK_MONOTONIC: the same for all processes of a host, meaningless elsewhere."""
+
+Wall = NewType("Wall", float)
+"""Seconds since 1970, as the host believes."""
+
+
+def mono() -> Mono:
+    """Read the monotonic clock, in seconds."""
+    return Mono(time.monotonic())
+
+
+def wall() -> Wall:
+    """Read the wall clock, in seconds."""
+    return Wall(time.time())
+
+
+def wall_ms() -> int:
+    """Read the wall clock, in whole milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def utc(at: float | None = None) -> datetime:
+    """Give an aware datetime for `at` (seconds since 1970), or for now."""
+    return datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def pause(span: float) -> None:
+    """Sleep. For back-off between attempts only; waiting is done on something that happens."""
+    time.sleep(span)
+
+
+# The hot path of the worker takes the bare function: a wrapper would cost as much as the call.
+monotonic = time.monotonic
