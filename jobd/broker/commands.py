@@ -1,0 +1,223 @@
+"""The script calls of one queue, spelled; and their replies, read.
+
+Commands are values. Who sends them - a client, an event loop, a worker's pipelined link - is
+another's business, so that there is one spelling of each for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jobd.broker.keys import QueueKeys
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.errors import Fenced
+
+Command = list[str | bytes | int]
+
+MAX_BATCH_BYTES = 1024 * 1024
+MAX_BATCH = 256
+BITE = 256
+
+
+class NewJob(NamedTuple):
+    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970.
+
+    `options` are the call's own run options as JSON, or b''.
+    """
+
+    id: str
+    task: str
+    args: bytes
+    priority: int = 5
+    due: str = ""
+    options: bytes = b""
+
+
+class Claimed(NamedTuple):
+    """A job as a claim returns it. `more` is empty for one that never ran and asked for nothing."""
+
+    id: bytes
+    task: bytes
+    args: bytes
+    at: int
+    more: dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim call brought: its number, Redis' clock, the next due time (ms), the jobs."""
+
+    number: int
+    now: int
+    next_due: int | None
+    jobs: list[Claimed]
+
+
+class Completed(NamedTuple):
+    """A job that ended well. `result` is JSON, or b'' for null."""
+
+    id: bytes
+    claim: int
+    figures: str
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Any other end. `verb` is done, retry or dead; `delay_ms` is the retry's delay, or the job's
+    own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+
+    verb: str
+    id: bytes
+    claim: int
+    figures: str
+    delay_ms: int
+    cause: str
+    fields: dict[str, str | bytes | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """A job that was running when its worker ended. `counter` is crashes, timeouts, lost or
+    interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+
+    id: str
+    counter: str
+    note: bytes = b""
+
+
+class QueueCommands:
+    """Spells the calls for one queue. `now` injects a store time in ms (tests); None asks Redis."""
+
+    def __init__(self, namespace: str, queue: str, *, now: int | None = None) -> None:
+        self.keys = QueueKeys(namespace, queue)
+        self.now: str | int = "" if now is None else now
+
+    def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        flat: list[str | bytes | int] = []
+        for job in jobs:
+            flat += job
+        return self._call("add", None, "1" if fresh else "", *flat)
+
+    def join(self, incarnation: str, lease_ms: int) -> Command:
+        return self._call("join", None, incarnation, lease_ms)
+
+    def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
+        return self._call("renew", None, lease_ms, *incarnations)
+
+    def claim(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        slots: int,
+        limit: int = MAX_BATCH,
+        budget_us: int = 0,
+        costs: Iterable[str | bytes | int] = (),
+    ) -> Command:
+        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ..."""
+        return self._call(
+            "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
+            *costs,
+        )  # fmt: skip
+
+    def settle(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        keep: int,
+        completed: Sequence[Completed] = (),
+        endings: Sequence[Ending] = (),
+        sums: Sequence[str | int] = (),
+    ) -> Command:
+        """Settle a batch. `sums` is flat: tally field, amount, ..."""
+        flat: list[str | bytes | int] = list(sums)
+        for job in completed:
+            flat += job
+        for end in endings:
+            flat += [end.verb, end.id, end.claim, end.figures, end.delay_ms, end.cause]
+            flat.append(len(end.fields))
+            for name, value in end.fields.items():
+                flat += [name, value]
+        return self._call(
+            "settle", incarnation, incarnation, lease_ms, keep, len(completed), len(sums) // 2, *flat
+        )
+
+    def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
+        flat = [part for job in jobs for part in job]
+        return self._call("hand_back", incarnation, incarnation, *flat)
+
+    def reconcile(self, incarnation: str, suspects: Iterable[tuple[bytes, int]] = ()) -> Command:
+        flat = [part for job in suspects for part in job]
+        return self._call("reconcile", incarnation, incarnation, *flat)
+
+    def release(self, incarnation: str, blamed: Iterable[Blame] = (), limit: int = BITE) -> Command:
+        flat: list[str | bytes | int] = []
+        for blame in blamed:
+            flat += [blame.id, blame.counter, blame.note]
+        return self._call("release", incarnation, incarnation, limit, *flat)
+
+    def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
+        return self._call("reap", incarnation, incarnation, seen, limit)
+
+    def promote(self, limit: int = 1000) -> Command:
+        return self._call("promote", None, limit)
+
+    def trim(
+        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
+    ) -> Command:
+        return self._call("trim", None, limit, completed_ms, completed_keep, dead_ms)
+
+    def await_end(self, job_id: str, until_ms: int) -> Command:
+        return self._call("await", None, job_id, until_ms)
+
+    def wake(self) -> Command:
+        return self._call("wake", None)
+
+    def _call(self, name: str, incarnation: str | None, *args: str | bytes | int) -> Command:
+        script = SCRIPTS[name]
+        keys = [
+            self.keys.held(incarnation or "") if key == "held" else getattr(self.keys, key)
+            for key in script.keys
+        ]
+        return script.command(keys, self.now, *args)
+
+
+def read_claim(reply: Any) -> Claim:
+    """Read a claim's reply. Raises Fenced."""
+    refuse_fenced(reply)
+    due = reply[3]
+    jobs = [
+        Claimed(reply[i], reply[i + 1], reply[i + 2], int(reply[i + 3]), _pairs(reply[i + 4]))
+        for i in range(4, len(reply), 5)
+    ]
+    return Claim(int(reply[1]), int(reply[2]), int(float(due)) if due else None, jobs)
+
+
+def read_held(reply: Any) -> dict[bytes, int]:
+    """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
+    refuse_fenced(reply)
+    return {
+        reply[i]: int(reply[i + 1].partition(b":")[0]) for i in range(1, len(reply), 2)
+    }
+
+
+def refuse_fenced(reply: Any) -> None:
+    """Raise Fenced when the reply says that the lease is closed or gone."""
+    if reply[0] == b"fenced":
+        raise Fenced(
+            "lease: closed or gone; expected an open one; this incarnation must not act again"
+        )
+
+
+_NOTHING: dict[bytes, bytes] = {}
+
+
+def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
+    if not flat:
+        return _NOTHING
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,231 @@
+"""How jobd reaches Redis: the only place that makes clients and the only one that catches redis-py's errors.
+
+redis-py repeats commands silently by default, also after a time-out. A claim repeated that way
+would take twice as many jobs, so it is switched off on every client; what may be repeated is said,
+script by script, on its REPLAY line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004  redis-py's name for it
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004  redis-py's name for it
+)
+from redis.retry import Retry
+
+from jobd.broker.scripts import BY_SHA, Script
+from jobd.core.errors import BrokerError, BrokerUnavailable, ConfigError, StoreFull, StoreUnusable
+
+Reply = Any
+Client = redis.Redis
+AsyncClient = redis.asyncio.Redis
+
+DEFAULT_TIMEOUT = 2.0
+
+
+def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
+    """Make a client. No connection is opened yet. Raises ConfigError for a URL it cannot read."""
+    _refuse_coming(url)
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except ValueError as error:
+        raise ConfigError(_bad_url(url, error)) from error
+
+
+def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
+    """Make a client for the running event loop. Raises ConfigError for a URL it cannot read."""
+    _refuse_coming(url)
+    try:
+        return redis.asyncio.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=AsyncRetry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except ValueError as error:
+        raise ConfigError(_bad_url(url, error)) from error
+
+
+def _refuse_coming(url: str) -> None:
+    scheme = url.partition("://")[0]
+    if scheme in {"redis+sentinel", "redis+cluster"}:
+        raise ConfigError(
+            f"redis.url: {scheme}://; expected redis://, rediss:// or unix://; "
+            f"{scheme} is coming in a later release"
+        )
+
+
+def _bad_url(url: str, error: Exception) -> str:
+    return (
+        f"redis.url: {safe_url(url)!r}; expected redis://host:port/db, rediss://... or unix://path "
+        f"({error}); write it as in redis://127.0.0.1:6379/0"
+    )
+
+
+def safe_url(url: str) -> str:
+    """Give the URL without its password, for messages and logs."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    if not at:
+        return url
+    user = credentials.partition(":")[0]
+    return f"{scheme}{separator}{user}:***@{place}"
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn redis-py's errors into ours. `where` says whom we spoke to."""
+    try:
+        yield
+    except (TimeoutError, asyncio.TimeoutError) as error:
+        raise BrokerUnavailable(
+            f"redis: no answer from {where} in time; expected one within the time-out; "
+            "see whether the server hangs or the network drops packets",
+            outcome_unknown=True,
+        ) from error
+    except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
+        raise StoreUnusable(
+            f"redis: {where} refused us: {error}; expected a user that may use jobd's keys; "
+            "check the user and password in redis.url"
+        ) from error
+    except BusyLoadingError as error:
+        raise BrokerUnavailable(f"redis: {where} is loading its data set; try again") from error
+    except ConnectionError as error:
+        # Refused at connect: nothing was sent. Broken later: it may have been carried out.
+        unsent = "connecting to" in str(error)
+        raise BrokerUnavailable(
+            f"redis: {where} cannot be reached: {error}; expected a running server; "
+            "start it, or correct redis.url",
+            outcome_unknown=not unsent,
+        ) from error
+    except ReadOnlyError as error:
+        raise BrokerUnavailable(
+            f"redis: {where} is a read-only replica; expected the primary; "
+            "point redis.url at the primary"
+        ) from error
+    except OutOfMemoryError as error:
+        raise StoreFull(
+            f"redis: {where} is at its maxmemory and refuses to take jobs; expected free memory; "
+            "raise maxmemory or lower `retain`; nothing was added"
+        ) from error
+    except RedisError as error:
+        raise BrokerError(f"redis: {where}: {error}") from error
+
+
+def place_of(client: Client | AsyncClient) -> str:
+    """Name the server a client speaks to, for messages. Holds no password."""
+    settings = client.connection_pool.connection_kwargs
+    if path := settings.get("path"):
+        return str(path)
+    return f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+
+
+def run(client: Client, command: list[str | bytes | int]) -> Reply:
+    """Carry out one script call, loading the script when Redis does not know it."""
+    with translated(place_of(client)):
+        try:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            client.script_load(BY_SHA[str(command[1])].source)
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:
+    """Carry out one script call on the event loop."""
+    with translated(place_of(client)):
+        try:
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            await client.script_load(BY_SHA[str(command[1])].source)
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+class Link:
+    """One connection of a worker, used by one thread: commands out, replies in, nothing between.
+
+    redis-py's pipeline object costs as much as the batch it carries, so the connection is used
+    directly. After any error the link is broken: `close` it and make another.
+    """
+
+    def __init__(self, client: Client, *, blocking_for: float = 0.0) -> None:
+        self._place = place_of(client)
+        settings = dict(client.connection_pool.connection_kwargs)
+        if blocking_for:
+            settings["socket_timeout"] = blocking_for
+        self._connection = client.connection_pool.connection_class(**settings)
+
+    def load(self, scripts: list[Script]) -> None:
+        """Connect, and make sure that Redis knows these scripts."""
+        with translated(self._place):
+            self._connection.connect()
+        self.roundtrip([["SCRIPT", "LOAD", script.source] for script in scripts])
+
+    def send(self, commands: list[list[str | bytes | int]]) -> None:
+        """Send commands without reading their replies."""
+        with translated(self._place):
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+
+    def read(self) -> Reply:
+        """Read one reply. A script Redis has forgotten is a NoScriptError, see `roundtrip`."""
+        with translated(self._place):
+            return self._connection.read_response()
+
+    def roundtrip(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
+        """Send commands and read all replies, in one round trip.
+
+        A script that Redis has forgotten (SCRIPT FLUSH, a restart) is loaded and its call repeated:
+        a NOSCRIPT reply says that nothing was done.
+        """
+        self.send(commands)
+        replies = [self._read_one() for _ in commands]
+        for index, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                self.send([["SCRIPT", "LOAD", BY_SHA[str(commands[index][1])].source]])
+                self._read_one()
+                self.send([commands[index]])
+                replies[index] = self._read_one()
+            if isinstance(replies[index], ResponseError):
+                with translated(self._place):
+                    raise replies[index]
+        return replies
+
+    def _read_one(self) -> Reply:
+        with translated(self._place):
+            try:
+                return self._connection.read_response()
+            except ResponseError as error:
+                return error
+
+    def fileno(self) -> int:
+        """Give the socket, for waiting on it beside other things."""
+        sock = self._connection._sock  # noqa: SLF001  redis-py has no public name for it
+        return int(sock.fileno())
+
+    def close(self) -> None:
+        """Close the connection. Never fails."""
+        self._connection.disconnect()

@@ -1,0 +1,55 @@
+"""Every key jobd uses, with its type. Nothing else spells a key.
+
+All keys of a queue carry the queue's name as their hash tag, so a queue lives on one cluster slot.
+"""
+
+from __future__ import annotations
+
+
+class QueueKeys:
+    """The keys of one queue. Attribute names are the names in the headers of the scripts."""
+
+    __slots__ = (
+        "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "job_prefix", "leases",
+        "meta", "minute_prefix", "outbox", "recent", "root", "tally", "terms", "waiting",
+        "wake_list",
+    )  # fmt: skip
+
+    def __init__(self, namespace: str, queue: str) -> None:
+        self.root = root = f"{namespace}:{{{queue}}}:"
+        self.job_prefix = root + "job:"  # HASH a job
+        self.waiting = root + "waiting"  # ZSET id -> priority * 2^40 + sequence
+        self.delayed = root + "delayed"  # ZSET id -> due, ms
+        self.leases = root + "leases"  # ZSET incarnation -> expiry, ms; 0 = closed
+        self.terms = root + "terms"  # HASH incarnation -> length of its lease, ms
+        self.completed = root + "completed"  # ZSET id -> finished at, ms
+        self.dead = root + "dead"  # ZSET id -> died at, ms
+        self.cancelled = root + "cancelled"  # ZSET id -> cancelled at, ms
+        self.recent = root + "recent"  # ZSET id -> finished at, ms: removed, but remembered
+        self.expiring = root + "expiring"  # ZSET id -> ms: jobs with a retention of their own
+        self.awaited = root + "awaited"  # ZSET id -> until, ms: somebody waits for its end
+        self.wake_list = root + "wake"  # LIST of hints for idle workers
+        self.meta = root + "meta"  # HASH claim and seq numbers
+        self.tally = root + "tally"  # HASH counters and histogram buckets, forever
+        self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
+        self.outbox = root + "outbox"  # STREAM terminal events to deliver
+
+    def held(self, incarnation: str) -> str:
+        """HASH job id -> claim:place, of what an incarnation holds."""
+        return f"{self.root}held:{incarnation}"
+
+    def job(self, job_id: str) -> str:
+        """HASH the record of one job."""
+        return self.job_prefix + job_id
+
+
+class SharedKeys:
+    """The keys that belong to no queue."""
+
+    def __init__(self, namespace: str) -> None:
+        self.queues = f"{namespace}:queues"  # SET of names
+        self.epoch = f"{namespace}:epoch"  # STRING random, made once
+        self.format = f"{namespace}:format"  # STRING number of this layout
+
+
+FORMAT = 1

@@ -1,0 +1,13 @@
+-- join: a worker incarnation takes its lease
+-- KEYS    leases terms
+-- ARGV    now incarnation lease_ms
+-- REPLY   ok | fenced
+-- REPLAY  the same lease again, renewed
+-- WHY     A worker joins before its first claim, so that what it claims always has an owner that
+--         somebody watches. A closed lease (score 0) is never opened again.
+open_the_door(leases)
+local score = redis.call('ZSCORE', leases, incarnation)
+if score and tonumber(score) == 0 then return { 'fenced' } end
+redis.call('HSET', terms, incarnation, lease_ms)
+redis.call('ZADD', leases, int(clock(now) + tonumber(lease_ms)), incarnation)
+return { 'ok' }

@@ -1,0 +1,48 @@
+-- release: active -> waiting, for everything a dead worker of this host held
+-- KEYS    leases terms held waiting wake_list tally job:*
+-- ARGV    now incarnation limit blamed...
+-- REPLY   released | more
+-- REPLAY  what went back is no longer held, so nothing is charged twice
+-- WHY     The lease is closed first (score 0): commands of the dead worker that still sit in a
+--         socket buffer run later than one thinks, and must find it closed. Then jobs move in
+--         bites, and the lease goes only in the call that finds nothing held: whoever calls may
+--         die between two bites. blamed... is (id counter note) for each job that was running:
+--         the counter (crashes, timeouts, lost, interrupted) grows by one, the note is kept as
+--         `ended` for the worker that claims it next, which knows the task's policy and passes the
+--         verdict. Everything else goes back free of charge.
+open_the_door(leases)
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash')
+if wrong then return wrong end
+redis.call('ZADD', leases, 'XX', 0, incarnation)
+local left = tonumber(limit)
+
+local function back(id, entry)
+  redis.call('ZADD', waiting, string.match(entry, ':(.*)$'), id)
+  redis.call('HDEL', held, id)
+  left = left - 1
+end
+
+for i = blamed_at, #ARGV, 3 do
+  local id, counter, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local entry = redis.call('HGET', held, id)
+  if entry then
+    local key = job_prefix .. id
+    if redis.call('TYPE', key).ok == 'hash' then
+      redis.call('HINCRBY', key, counter, 1)
+      redis.call('HSET', key, 'more', '1')
+      if note ~= '' then redis.call('HSET', key, 'ended', note) end
+    end
+    redis.call('HINCRBY', tally, counter, 1)
+    back(id, entry)
+  end
+end
+local rest = redis.call('HGETALL', held)
+for i = 1, #rest, 2 do
+  if left <= 0 then break end
+  back(rest[i], rest[i + 1])
+end
+if left < tonumber(limit) then wake(wake_list) end
+if redis.call('EXISTS', held) == 1 then return { 'more' } end
+redis.call('ZREM', leases, incarnation)
+redis.call('HDEL', terms, incarnation)
+return { 'released' }

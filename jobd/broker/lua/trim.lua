@@ -1,0 +1,50 @@
+-- trim: completed | dead | cancelled -> -
+-- KEYS    leases completed dead cancelled recent expiring awaited job:*
+-- ARGV    now limit completed_ms completed_keep dead_ms
+-- REPLY   ok <removed>
+-- REPLAY  what was removed is gone: a repeat removes what is due next
+-- WHY     Retention for queues where nothing settles: by age, by the age a job asked for itself
+--         (expiring), and by count. Each container is the state, so only finished jobs can be
+--         found in one: a job revived in between is not there any more. At most `limit` a call.
+open_the_door(leases)
+for _, key in ipairs({ completed, dead, cancelled, recent, expiring, awaited }) do
+  local wrong = expect(key, 'zset')
+  if wrong then return wrong end
+end
+local at, removed = clock(now), 0
+limit = tonumber(limit)
+
+local function remove(container, ids)
+  for _, id in ipairs(ids) do
+    if redis.call('ZREM', container, id) == 1 then
+      redis.call('UNLINK', job_prefix .. id)
+      redis.call('ZADD', recent, int(at), id)
+      removed = removed + 1
+    end
+    redis.call('ZREM', expiring, id)
+  end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', int(at), 'LIMIT', 0, limit)) do
+  remove(completed, { id })
+  remove(dead, { id })
+end
+-- A job that asked for a longer life stays in its container until its own time.
+local function past(container, age)
+  local ids = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', container, '-inf', int(at - tonumber(age)), 'LIMIT', 0, limit)) do
+    if not redis.call('ZSCORE', expiring, id) then ids[#ids + 1] = id end
+  end
+  remove(container, ids)
+end
+past(completed, completed_ms)
+past(dead, dead_ms)
+past(cancelled, completed_ms)
+local excess = math.min(redis.call('ZCARD', completed) - tonumber(completed_keep), limit)
+if excess > 0 then remove(completed, redis.call('ZRANGE', completed, 0, excess - 1)) end
+for _, key in ipairs({ recent, awaited }) do
+  local cutoff = key == recent and at - REMEMBER_MS or at
+  local old = math.min(redis.call('ZCOUNT', key, '-inf', int(cutoff)), limit)
+  if old > 0 then redis.call('ZREMRANGEBYRANK', key, 0, old - 1) end
+end
+return { 'ok', int(removed) }

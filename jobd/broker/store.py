@@ -1,0 +1,189 @@
+"""Writes to Redis, one method per transition, for callers that speak one call at a time.
+
+The worker's hot path sends the same commands through a `Link` of its own, many in one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from jobd.broker.commands import (
+    Blame,
+    Claim,
+    Completed,
+    Ending,
+    NewJob,
+    QueueCommands,
+    read_claim,
+    read_held,
+    refuse_fenced,
+)
+from jobd.broker.connection import Client, run, translated
+from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.errors import StoreUnusable
+
+
+class Store:
+    """One queue's transitions. `now` injects a store time in ms for tests; None asks Redis."""
+
+    def __init__(
+        self, client: Client, namespace: str, queue: str, *, now: int | None = None
+    ) -> None:
+        self._client = client
+        self.commands = QueueCommands(namespace, queue, now=now)
+
+    def add(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bool]:
+        """Add jobs in one round trip. True for each that was added, False for a duplicate.
+
+        Raises StoreFull (nothing was added) and BrokerUnavailable (the outcome may be unknown;
+        repeat with fresh=False, which is idempotent by id).
+        """
+        reply = run(self._client, self.commands.add(jobs, fresh=fresh))
+        return [word == b"added" for word in reply]
+
+    def join(self, incarnation: str, lease_ms: int) -> None:
+        """Take a lease before the first claim. Raises Fenced."""
+        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms)))
+
+    def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
+        """Extend leases; give the incarnations that have no open one."""
+        reply = run(self._client, self.commands.renew(lease_ms, incarnations))
+        return [name.decode() for name in reply[1:]]
+
+    def claim(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        slots: int = 1,
+        limit: int = 256,
+        budget_us: int = 0,
+        costs: Iterable[str | bytes | int] = (),
+    ) -> Claim:
+        """Claim a batch. Raises Fenced."""
+        command = self.commands.claim(
+            incarnation, lease_ms, slots=slots, limit=limit, budget_us=budget_us, costs=costs
+        )
+        return read_claim(run(self._client, command))
+
+    def settle(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        keep: int = 10_000,
+        completed: Sequence[Completed] = (),
+        endings: Sequence[Ending] = (),
+        sums: Sequence[str | int] = (),
+    ) -> list[bytes]:
+        """Settle a batch; give the ids that were not this incarnation's any more. Raises Fenced."""
+        command = self.commands.settle(
+            incarnation, lease_ms, keep=keep, completed=completed, endings=endings, sums=sums
+        )
+        reply = run(self._client, command)
+        refuse_fenced(reply)
+        gone: list[bytes] = reply[2:]
+        return gone
+
+    def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> list[bytes]:
+        """Put unstarted jobs back to their places in line; give the ids that went."""
+        back: list[bytes] = run(self._client, self.commands.hand_back(incarnation, jobs))[1:]
+        return back
+
+    def reconcile(
+        self, incarnation: str, suspects: Iterable[tuple[bytes, int]] = ()
+    ) -> dict[bytes, int]:
+        """Hand back suspects, then look: job id -> claim of what is held. Raises Fenced."""
+        return read_held(run(self._client, self.commands.reconcile(incarnation, suspects)))
+
+    def release(self, incarnation: str, blamed: Sequence[Blame] = ()) -> None:
+        """Give back everything a dead worker of this host held, bite by bite."""
+        while run(self._client, self.commands.release(incarnation, blamed)) == [b"more"]:
+            blamed = ()
+
+    def reap(self, incarnation: str, seen: str) -> bool:
+        """Take back everything a vanished worker held. False when its owner is alive after all."""
+        while True:
+            reply = run(self._client, self.commands.reap(incarnation, seen))
+            if reply == [b"alive"]:
+                return False
+            if reply == [b"released"]:
+                return True
+            seen = "0"  # closed by the first bite
+
+    def promote(self, limit: int = 1000) -> tuple[int, int | None]:
+        """Move what is due; give how many went and when the next is due (ms)."""
+        reply = run(self._client, self.commands.promote(limit))
+        return int(reply[1]), int(float(reply[2])) if reply[2] else None
+
+    def trim(
+        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
+    ) -> int:
+        """Remove finished jobs past their retention, at most a bite; give how many."""
+        command = self.commands.trim(
+            completed_ms=completed_ms,
+            completed_keep=completed_keep,
+            dead_ms=dead_ms,
+            limit=limit,
+        )
+        return int(run(self._client, command)[1])
+
+    def await_end(self, job_id: str, until_ms: int) -> None:
+        """Ask to be told of a job's end, for this long."""
+        run(self._client, self.commands.await_end(job_id, until_ms))
+
+    def wake(self) -> None:
+        """Make one idle worker look at the queue."""
+        run(self._client, self.commands.wake())
+
+    def open_leases(self) -> dict[str, str]:
+        """Read every lease: incarnation -> score, as Redis writes it."""
+        with translated("redis"):
+            rows = self._client.execute_command(
+                "ZRANGE", self.commands.keys.leases, 0, -1, "WITHSCORES"
+            )  # type: ignore[no-untyped-call]
+        return {
+            member.decode(): _plain(score) for member, score in _rows(rows)
+        }
+
+
+def read_epoch(client: Client, namespace: str, candidate: str) -> str:
+    """Read the store's epoch, making it when there is none.
+
+    Raises StoreUnusable when the store was written by a newer jobd.
+    """
+    shared = SharedKeys(namespace)
+    command = SCRIPTS["epoch"].command([shared.epoch, shared.format], "", candidate, FORMAT)
+    reply = run(client, command)
+    if int(reply[2]) > FORMAT:
+        raise StoreUnusable(
+            f"format of the store: {int(reply[2])}; expected at most {FORMAT}; "
+            "upgrade this jobd, a newer one has written here"
+        )
+    return str(reply[1].decode())
+
+
+def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> None:
+    """Make queues known to every host's reaper and to people."""
+    names = list(queues)
+    if names:
+        with translated("redis"):
+            client.sadd(SharedKeys(namespace).queues, *names)
+
+
+def store_ms(client: Client) -> int:
+    """Read Redis' clock, in ms since 1970."""
+    with translated("redis"):
+        seconds, micros = client.execute_command("TIME")  # type: ignore[no-untyped-call]
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _rows(rows: list[object]) -> list[tuple[bytes, bytes]]:
+    if rows and isinstance(rows[0], list | tuple):
+        return [(row[0], row[1]) for row in rows if isinstance(row, list | tuple)]
+    return [(rows[i], rows[i + 1]) for i in range(0, len(rows), 2)]  # type: ignore[misc]
+
+
+def _plain(score: bytes | float) -> str:
+    return f"{float(score):.0f}"

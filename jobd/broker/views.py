@@ -1,0 +1,191 @@
+"""Reads for people and programs: pipelines, never Lua, never on the worker's hot path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from jobd.broker.connection import Client, translated
+from jobd.broker.keys import QueueKeys, SharedKeys
+from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
+
+_LOOKS = 5  # a job may move between two reads; so often in a row it does not
+
+
+class JobInfo(msgspec.Struct, kw_only=True):
+    """One job, as recorded. Times are ms since 1970 by Redis' clock."""
+
+    id: str
+    queue: str
+    task: str
+    state: str
+    args: Any = None
+    priority: int = 5
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    enqueued_at: int | None = None
+    due_at: int | None = None
+    finished_at: int | None = None
+    failed: int = 0
+    timeouts: int = 0
+    crashes: int = 0
+    lost: int = 0
+    interrupted: int = 0
+    cause: str | None = None
+    error: str | None = None
+    history: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    result: Any = None
+    worker: str | None = None
+    parked_since: int | None = None
+
+
+class Views:
+    """Everything that is read about a namespace."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    def queues(self) -> list[str]:
+        """Name every queue that was ever added to or served."""
+        with translated("redis"):
+            names: Any = self._client.smembers(SharedKeys(self._namespace).queues)
+        return sorted(name.decode() for name in names)
+
+    def counts(self, queue: str) -> dict[str, int]:
+        """Count a queue's jobs by state, at one instant."""
+        keys = QueueKeys(self._namespace, queue)
+        leases = self._leases(keys)
+        with translated("redis"):
+            pipe = self._client.pipeline(transaction=True)
+            for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
+                pipe.zcard(_container(keys, state))
+            for incarnation in leases:
+                pipe.hlen(keys.held(incarnation))
+            replies = pipe.execute()
+        waiting, delayed, completed, dead, cancelled, *held = replies
+        numbers = (waiting, delayed, sum(held), completed, dead, cancelled)
+        return dict(zip(STATES, numbers, strict=True))
+
+    def jobs(self, queue: str, state: str, limit: int = 50) -> list[str]:
+        """List ids in one state: what runs next first, what ended last first."""
+        keys = QueueKeys(self._namespace, queue)
+        with translated("redis"):
+            if state == ACTIVE:
+                ids = [
+                    i for lease in self._leases(keys) for i in self._client.hkeys(keys.held(lease))
+                ]
+                return [i.decode() for i in ids[:limit]]
+            newest_first = state in (COMPLETED, DEAD, CANCELLED)
+            found: Any = self._client.zrange(
+                _container(keys, state), 0, limit - 1, desc=newest_first
+            )
+        return [i.decode() for i in found]
+
+    def find(self, job_id: str, queues: list[str] | None = None) -> str | None:
+        """Name the queue that records a job, or None."""
+        for queue in queues or self.queues():
+            with translated("redis"):
+                if self._client.exists(QueueKeys(self._namespace, queue).job(job_id)):
+                    return queue
+        return None
+
+    def state(self, queue: str, job_id: str) -> str | None:
+        """Name the one state a job is in, or None when it is not recorded."""
+        return self._locate(queue, job_id)[0]
+
+    def remembered(self, queue: str, job_id: str) -> bool:
+        """Say whether a job's record was removed within the last minute."""
+        with translated("redis"):
+            score = self._client.zscore(QueueKeys(self._namespace, queue).recent, job_id)
+        return score is not None
+
+    def ending(self, queue: str, job_id: str) -> tuple[str | None, dict[str, bytes]]:
+        """Read a job's state and raw record together."""
+        state, _, _, record = self._locate(queue, job_id)
+        return state, record
+
+    def info(self, queue: str, job_id: str) -> JobInfo | None:
+        """Read everything recorded about a job, or None."""
+        state, score, worker, record = self._locate(queue, job_id)
+        if state is None:
+            return None
+        return JobInfo(
+            id=job_id,
+            queue=queue,
+            state=state,
+            worker=worker,
+            task=_text(record.get("task")) or "?",
+            args=_json(record.get("args")),
+            options=_json(record.get("options")) or {},
+            priority=_int(record.get("priority")) or 5,
+            enqueued_at=_int(record.get("at")),
+            due_at=score if state == DELAYED else None,
+            finished_at=score if state in (COMPLETED, DEAD, CANCELLED) else None,
+            failed=_int(record.get("failed")) or 0,
+            timeouts=_int(record.get("timeouts")) or 0,
+            crashes=_int(record.get("crashes")) or 0,
+            lost=_int(record.get("lost")) or 0,
+            interrupted=_int(record.get("interrupted")) or 0,
+            cause=_text(record.get("cause")),
+            error=_text(record.get("error")),
+            history=_json(record.get("history")) or [],
+            result=_json(record.get("result")),
+            parked_since=_int(record.get("parked")),
+        )
+
+    def _leases(self, keys: QueueKeys) -> list[str]:
+        with translated("redis"):
+            members: Any = self._client.zrange(keys.leases, 0, -1)
+        return [member.decode() for member in members]
+
+    def _locate(
+        self, queue: str, job_id: str
+    ) -> tuple[str | None, int | None, str | None, dict[str, bytes]]:
+        keys = QueueKeys(self._namespace, queue)
+        for _ in range(_LOOKS):
+            leases = self._leases(keys)
+            with translated("redis"):
+                pipe = self._client.pipeline(transaction=True)
+                pipe.hgetall(keys.job(job_id))
+                for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
+                    pipe.zscore(_container(keys, state), job_id)
+                for incarnation in leases:
+                    pipe.hexists(keys.held(incarnation), job_id)
+                raw, *found = pipe.execute(raise_on_error=False)
+            record = {k.decode(): v for k, v in raw.items()} if isinstance(raw, dict) else {}
+            states = (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED)
+            for state, score in zip(states, found[:5], strict=True):
+                if score is not None:
+                    return state, int(score), None, record
+            for incarnation, has in zip(leases, found[5:], strict=True):
+                if has:
+                    return ACTIVE, None, incarnation, record
+            if not record:
+                return None, None, None, {}
+        return ACTIVE, None, None, record
+
+
+def _container(keys: QueueKeys, state: str) -> str:
+    name: str = getattr(keys, state)
+    return name
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("utf-8", "replace")
+
+
+def _int(raw: bytes | None) -> int | None:
+    try:
+        return None if raw is None else int(float(raw))
+    except ValueError:
+        return None
+
+
+def _json(raw: bytes | None) -> Any:
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return _text(raw)

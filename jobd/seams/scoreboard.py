@@ -1,0 +1,252 @@
+"""The scoreboard: one mmap'd file in the runtime directory that says what every worker is doing.
+
+It works while Redis is down and survives its writer: after a crash it says exactly which job was
+*running*, and so which of the claimed ones were not. Writing costs about a microsecond a job.
+
+A page belongs to one worker incarnation from its fork until its release is acknowledged. It has one
+writer per field:
+
+    supervisor   the identity (incarnation, queue, slot), when the page is handed out
+    worker       pid, phase, beat, claimed, settled, and a cell per running job
+    keeper       revoked: "jobs of this claim number or an earlier one are not yours to start"
+
+A cell's valid byte is cleared first and set last, so a reader never takes half a cell for a whole
+one. A *living* worker may still change it between two reads: readers act only on two equal looks,
+one tick apart. The cell of a dead worker cannot change any more.
+
+Layout, little endian; a page is 4096 bytes, the header page first:
+
+    header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
+    page     0 used u8 · 1 phase u8 · 2 fenced u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
+             20 settled u64 (at 24) · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
+             112 queue 128s · 240 slot 160s · 512 cells, 320 bytes each
+    cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
+             32 job id 128s · 160 task 128s
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Self
+
+PAGE = 4096
+CELL = 320
+_CELLS_AT = 512
+MAX_CELLS = (PAGE - _CELLS_AT) // CELL
+_MAGIC = b"jobd-sb1"
+_HEADER = struct.Struct("<8sII16si4xQ36s")
+_IDENTITY = struct.Struct("<64s128s160s")
+_CELL = struct.Struct("<Qdd128s128s")
+_ACK = struct.Struct("<Q")
+_PID = struct.Struct("<i")
+_BEAT = struct.Struct("<d")
+_COUNT = struct.Struct("<I")
+
+
+class Phase(IntEnum):
+    """Where a worker is in its life."""
+
+    VACANT = 0
+    BOOTING = 1  # forked; not yet joined
+    IDLE = 2  # joined, waiting for work
+    BUSY = 3  # joined, has claimed jobs
+    DRAINING = 4  # told to stop: finishes what runs, claims no more
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """One running job. Times are on CLOCK_MONOTONIC; `deadline` 0.0 means none."""
+
+    job_id: str
+    claim: int
+    task: str
+    started: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One worker, at one look. `claimed` counts jobs claimed, the running ones included."""
+
+    index: int
+    incarnation: str
+    queue: str
+    slot: str
+    phase: Phase
+    pid: int
+    start_ticks: int
+    fenced: bool
+    beat: float
+    claimed: int
+    settled: int
+    revoked: int
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The supervisor a scoreboard belongs to, for proving it gone."""
+
+    nonce: str
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+class Page:
+    """One page, from whichever side. Hot-path methods do no checking: the boot did."""
+
+    def __init__(self, memory: mmap.mmap, index: int, cells: int) -> None:
+        self._memory = memory
+        self._at = PAGE * (index + 1)
+        self._cells = cells
+        self.index = index
+
+    # --- the supervisor's side ---
+
+    def hand_out(self, *, incarnation: str, queue: str, slot: str) -> None:
+        """Give the page to a new incarnation. Everything else is cleared."""
+        at = self._at
+        self._memory[at : at + PAGE] = bytes(PAGE)
+        _IDENTITY.pack_into(
+            self._memory, at + 48, incarnation.encode(), queue.encode(), slot.encode()
+        )
+        self._memory[at + 1] = Phase.BOOTING
+        self._memory[at] = 1
+
+    def take_back(self) -> None:
+        """Make the page free again, after its incarnation's release was acknowledged."""
+        self._memory[self._at] = 0
+
+    # --- the worker's side ---
+
+    def adopt(self, *, pid: int, start_ticks: int) -> None:
+        """Write who runs here, as the worker's first act."""
+        _PID.pack_into(self._memory, self._at + 4, pid)
+        _ACK.pack_into(self._memory, self._at + 40, start_ticks)
+
+    def set_phase(self, phase: Phase) -> None:
+        self._memory[self._at + 1] = phase
+
+    def set_fenced(self) -> None:
+        """Say that this incarnation's lease is closed: it may not act again."""
+        self._memory[self._at + 2] = 1
+
+    def beat(self, now: float) -> None:
+        """Say that the worker's loop has turned."""
+        _BEAT.pack_into(self._memory, self._at + 8, now)
+
+    def set_claimed(self, count: int) -> None:
+        _COUNT.pack_into(self._memory, self._at + 16, count)
+
+    def set_settled(self, count: int) -> None:
+        _ACK.pack_into(self._memory, self._at + 24, count)
+
+    def start(
+        self, cell: int, job_id: bytes, claim: int, task: bytes, started: float, deadline: float
+    ) -> None:
+        """Write that a job runs, before it does. Then look at `revoked`, then run it."""
+        at = self._at + _CELLS_AT + cell * CELL
+        memory = self._memory
+        memory[at] = 0
+        _CELL.pack_into(memory, at + 8, claim, started, deadline, job_id, task)
+        memory[at] = 1
+
+    def finish(self, cell: int) -> None:
+        """Write that the cell's job no longer runs."""
+        self._memory[self._at + _CELLS_AT + cell * CELL] = 0
+
+    def revoked(self) -> int:
+        """Read the highest claim number whose unstarted jobs were taken away."""
+        number: int = _ACK.unpack_from(self._memory, self._at + 32)[0]
+        return number
+
+    # --- the keeper's side ---
+
+    def revoke(self, claim: int) -> None:
+        """Take away every unstarted job of this claim number or an earlier one."""
+        _ACK.pack_into(self._memory, self._at + 32, claim)
+
+    # --- everyone's ---
+
+    def view(self) -> PageView | None:
+        """Read the page, or None when nobody owns it."""
+        memory, at = self._memory, self._at
+        if not memory[at]:
+            return None
+        incarnation, queue, slot = _IDENTITY.unpack_from(memory, at + 48)
+        return PageView(
+            index=self.index,
+            incarnation=_text(incarnation),
+            queue=_text(queue),
+            slot=_text(slot),
+            phase=Phase(memory[at + 1]),
+            pid=_PID.unpack_from(memory, at + 4)[0],
+            start_ticks=_ACK.unpack_from(memory, at + 40)[0],
+            fenced=bool(memory[at + 2]),
+            beat=_BEAT.unpack_from(memory, at + 8)[0],
+            claimed=_COUNT.unpack_from(memory, at + 16)[0],
+            settled=_ACK.unpack_from(memory, at + 24)[0],
+            revoked=_ACK.unpack_from(memory, at + 32)[0],
+            cells=tuple(c for i in range(self._cells) if (c := self._cell(i)) is not None),
+        )
+
+    def _cell(self, index: int) -> CellView | None:
+        at = self._at + _CELLS_AT + index * CELL
+        if not self._memory[at]:
+            return None
+        claim, started, deadline, job_id, task = _CELL.unpack_from(self._memory, at + 8)
+        if not self._memory[at]:
+            return None
+        return CellView(_text(job_id), claim, _text(task), started, deadline)
+
+
+class Scoreboard:
+    """The whole file. Make one with `create` (supervisor) or `open` (everyone else)."""
+
+    def __init__(self, path: Path, memory: mmap.mmap) -> None:
+        self.path = path
+        self._memory = memory
+        magic, pages, cells, nonce, pid, start, boot = _HEADER.unpack_from(memory, 0)
+        if magic != _MAGIC:
+            raise ValueError(f"{path}: not a scoreboard of this version of jobd; delete the file")
+        self.owner = Owner(_text(nonce), pid, start, _text(boot))
+        self.pages = [Page(memory, index, cells) for index in range(pages)]
+
+    @classmethod
+    def create(cls, path: Path, *, owner: Owner, pages: int, cells: int = 1) -> Self:
+        """Make the file with `pages` free pages of `cells` running jobs each."""
+        if not 1 <= cells <= MAX_CELLS:
+            raise ValueError(f"cells: {cells}; expected 1 to {MAX_CELLS}")
+        with path.open("xb") as file:
+            file.write(
+                _HEADER.pack(
+                    _MAGIC, pages, cells, owner.nonce.encode(), owner.pid, owner.start_ticks,
+                    owner.boot_id.encode(),
+                )
+            )  # fmt: skip
+            file.truncate(PAGE * (pages + 1))
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Map an existing file for reading and writing. Raises ValueError, OSError."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            memory = mmap.mmap(descriptor, 0)
+        finally:
+            os.close(descriptor)
+        return cls(path, memory)
+
+    def views(self) -> list[PageView]:
+        """Read every page that somebody owns."""
+        return [view for page in self.pages if (view := page.view()) is not None]
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("utf-8", "replace")
