@@ -144,7 +144,14 @@ class QueueCommands:
             for name, value in end.fields.items():
                 flat += [name, value]
         return self._call(
-            "settle", incarnation, incarnation, lease_ms, keep, len(completed), len(sums) // 2, *flat
+            "settle",
+            incarnation,
+            incarnation,
+            lease_ms,
+            keep,
+            len(completed),
+            len(sums) // 2,
+            *flat,
         )
 
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
@@ -201,9 +208,7 @@ def read_claim(reply: Any) -> Claim:
 def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
-    return {
-        reply[i]: int(reply[i + 1].partition(b":")[0]) for i in range(1, len(reply), 2)
-    }
+    return {reply[i]: int(reply[i + 1].partition(b":")[0]) for i in range(1, len(reply), 2)}
 
 
 def refuse_fenced(reply: Any) -> None:

@@ -202,6 +202,10 @@ class Link:
         a NOSCRIPT reply says that nothing was done.
         """
         self.send(commands)
+        return self.collect(commands)
+
+    def collect(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
+        """Read the replies of commands that were sent."""
         replies = [self._read_one() for _ in commands]
         for index, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
@@ -223,7 +227,7 @@ class Link:
 
     def fileno(self) -> int:
         """Give the socket, for waiting on it beside other things."""
-        sock = self._connection._sock  # noqa: SLF001  redis-py has no public name for it
+        sock = self._connection._sock
         return int(sock.fileno())
 
     def close(self) -> None:

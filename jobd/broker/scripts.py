@@ -33,7 +33,11 @@ class Script:
     def command(self, keys: list[str], *args: str | bytes | int) -> list[str | bytes | int]:
         """Spell the EVALSHA of this script. Raises TypeError for a wrong number of anything."""
         fixed = len(self.args)
-        if len(keys) != len(self.keys) or len(args) < fixed or (len(args) > fixed and not self.tail):
+        if (
+            len(keys) != len(self.keys)
+            or len(args) < fixed
+            or (len(args) > fixed and not self.tail)
+        ):
             raise TypeError(
                 f"script {self.name}: {len(keys)} keys and {len(args)} arguments; expected "
                 f"KEYS {' '.join(self.keys)} and ARGV {' '.join(self.args)}"

@@ -143,9 +143,7 @@ class Store:
             rows = self._client.execute_command(
                 "ZRANGE", self.commands.keys.leases, 0, -1, "WITHSCORES"
             )  # type: ignore[no-untyped-call]
-        return {
-            member.decode(): _plain(score) for member, score in _rows(rows)
-        }
+        return {member.decode(): _plain(score) for member, score in _rows(rows)}
 
 
 def read_epoch(client: Client, namespace: str, candidate: str) -> str:

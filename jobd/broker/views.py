@@ -75,7 +75,7 @@ class Views:
                 ids = [
                     i for lease in self._leases(keys) for i in self._client.hkeys(keys.held(lease))
                 ]
-                return [i.decode() for i in ids[:limit]]
+                return [str(i, "utf-8") for i in ids[:limit]]
             newest_first = state in (COMPLETED, DEAD, CANCELLED)
             found: Any = self._client.zrange(
                 _container(keys, state), 0, limit - 1, desc=newest_first

@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from jobd.core.errors import OptionError
 
-
 Duration = str | int | float | timedelta
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}

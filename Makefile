@@ -1,0 +1,35 @@
+# `make` alone lists what there is. Python 3.11+ and make are all that is needed.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help test quick lint types imports
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Made again whenever the metadata changes. The dev tools are read from the same file.
+$(VENV)/made: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("jobd needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[server,demo]' --group dev
+	touch $@
+
+test: lint types imports $(VENV)/made ## everything CI runs: lint, types, layers, tests
+	$(BIN)/python -m pytest
+
+quick: lint types $(VENV)/made ## what needs no Redis and no process
+	$(BIN)/python -m pytest tests/core tests/house
+
+lint: $(VENV)/made ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/made ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(VENV)/made ## the layering of the house
+	$(BIN)/lint-imports

@@ -1,0 +1,44 @@
+"""An application: its Redis, its queues."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from jobd.client.producer import Producer
+from jobd.client.queue import Queue
+from jobd.core.errors import DeclarationError
+from jobd.core.names import check_name
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+
+class Jobd:
+    """An application. `url` defaults to JOBD_REDIS_URL, else redis://127.0.0.1:6379/0.
+
+    `timeout` (seconds) bounds every call to Redis. Making one opens no connection.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, namespace: str = "jobd", timeout: float = 2.0
+    ) -> None:
+        check_name(namespace, what="namespace")
+        self.producer = Producer(
+            url or os.environ.get("JOBD_REDIS_URL") or DEFAULT_URL, namespace, timeout=timeout
+        )
+        self.queues: dict[str, Queue] = {}
+
+    def queue(self, name: str, **options: Any) -> Queue:
+        """Declare a queue. The same name again, without options, gives the same queue.
+
+        Raises OptionError, and DeclarationError for a second declaration with options.
+        """
+        if (known := self.queues.get(name)) is not None:
+            if options:
+                raise DeclarationError(
+                    f"queue {name!r}: declared twice; expected options in one place; "
+                    "give them at the first declaration"
+                )
+            return known
+        queue = self.queues[name] = Queue(self.producer, name, options)
+        return queue

@@ -1,0 +1,27 @@
+"""What a task may know about the job it runs for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The context of a running job: a task's first parameter, when it is annotated `Job`.
+
+    `token` grows with every claim of a queue, also over data loss. Pass it along with writes to
+    other systems and let them refuse a lower number than the last: then a worker that was thought
+    dead cannot overwrite what its successor wrote (Kleppmann's fencing token).
+    """
+
+    id: str
+    queue: str
+    task: str
+    token: int
+    attempt: int
+    """1 for the first run. Runs that ended in a crash, a loss or a shutdown do not count."""
+    max_attempts: int
+    enqueued_at: datetime
+    deadline: datetime | None
+    """When the hard timeout ends the process; None without one."""

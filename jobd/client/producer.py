@@ -1,0 +1,118 @@
+"""The sending side of an application: one client per process and per event loop, made when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.connection import (
+    AsyncClient,
+    Client,
+    connect,
+    connect_async,
+    run,
+    run_async,
+    translated,
+)
+from jobd.broker.keys import SharedKeys
+from jobd.broker.store import Store, register_queues
+from jobd.broker.views import Views
+from jobd.core.errors import BrokerError, BrokerUnavailable
+from jobd.core.ids import uuid7
+from jobd.seams.clock import wall_ms
+
+
+class Producer:
+    """Adds jobs for one application. Safe to use from threads, event loops and after a fork."""
+
+    def __init__(self, url: str, namespace: str, *, timeout: float = 2.0) -> None:
+        self.url = url
+        self.namespace = namespace
+        self._timeout = timeout
+        self._client: Client | None = None
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+        self._commands: dict[str, QueueCommands] = {}
+        self._registered: set[str] = set()
+
+    def rebind(self, url: str, namespace: str) -> None:
+        """Speak to another server from now on: in a worker the daemon's Redis is the app's."""
+        self.url, self.namespace = url, namespace
+        self._client = None
+        self._loops.clear()
+        self._commands.clear()
+        self._registered.clear()
+
+    @property
+    def client(self) -> Client:
+        """The synchronous client. Raises ConfigError for a URL that cannot be read."""
+        if self._client is None:
+            self._client = connect(self.url, timeout=self._timeout)
+        return self._client
+
+    @property
+    def async_client(self) -> AsyncClient:
+        """The running event loop's client."""
+        loop = asyncio.get_running_loop()
+        if (client := self._loops.get(loop)) is None:
+            client = self._loops[loop] = connect_async(self.url, timeout=self._timeout)
+        return client
+
+    def store(self, queue: str) -> Store:
+        """The transitions of one queue."""
+        return Store(self.client, self.namespace, queue)
+
+    def views(self) -> Views:
+        """The reads."""
+        return Views(self.client, self.namespace)
+
+    def new_id(self) -> str:
+        """Make a job id."""
+        return uuid7(wall_ms(), random.getrandbits(74))
+
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+        """Add up to 1,000 jobs in one round trip; True for each that is new."""
+        command = self._of(queue).add(jobs, fresh=fresh)
+        try:
+            self._register(queue)
+            reply = run(self.client, command)
+        except BrokerError as error:
+            raise _about(error, jobs) from error
+        return [word == b"added" for word in reply]
+
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+        """Add jobs without blocking the event loop."""
+        command = self._of(queue).add(jobs, fresh=fresh)
+        client = self.async_client
+        try:
+            if queue not in self._registered:
+                with translated("redis"):
+                    await client.sadd(SharedKeys(self.namespace).queues, queue)
+                self._registered.add(queue)
+            reply = await run_async(client, command)
+        except BrokerError as error:
+            raise _about(error, jobs) from error
+        return [word == b"added" for word in reply]
+
+    def _of(self, queue: str) -> QueueCommands:
+        if (commands := self._commands.get(queue)) is None:
+            commands = self._commands[queue] = QueueCommands(self.namespace, queue)
+        return commands
+
+    def _register(self, queue: str) -> None:
+        if queue not in self._registered:
+            register_queues(self.client, self.namespace, [queue])
+            self._registered.add(queue)
+
+
+def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
+    """Say which job an unanswered add was about."""
+    if isinstance(error, BrokerUnavailable):
+        return BrokerUnavailable(
+            f"{error}; adding again with job_id={jobs[0].id!r} is safe",
+            job_id=jobs[0].id,
+            outcome_unknown=error.outcome_unknown,
+        )
+    return error

@@ -1,0 +1,160 @@
+"""A named line of jobs, and the tasks declared on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from jobd.broker.commands import NewJob
+from jobd.client.handle import JobHandle
+from jobd.client.job import Job
+from jobd.client.producer import Producer
+from jobd.client.signature import encode_payload
+from jobd.client.task import CallOptions, Task
+from jobd.core.errors import DeclarationError, NotSerializable
+from jobd.core.names import check_name
+from jobd.core.options import (
+    QUEUE_OPTIONS,
+    check_known,
+    read_priority,
+    read_run_options,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CHUNK = 1000
+_PLAIN = CallOptions({}, what="call")
+
+Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+
+
+class TaskDecorator(Protocol):
+    """What `Queue.task(...)` gives: it keeps the function's parameters, less the job context."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class Queue:
+    """A queue of an application. Made by `Jobd.queue`.
+
+    Options given here hold for every task of the queue: attempts, backoff, timeout, max_crashes,
+    retain, priority.
+    """
+
+    def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
+        what = f"queue {name!r}"
+        check_known(options, QUEUE_OPTIONS, what=what)
+        self.name = check_name(name, what="queue")
+        self.options = read_run_options(options, what=what)
+        self.priority = read_priority(options.get("priority", 5), what=what)
+        self.tasks: dict[str, Task[Any, Any]] = {}
+        self._producer = producer
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name}: {len(self.tasks)} tasks>"
+
+    def task(self, name: str | None = None, /, **options: Any) -> TaskDecorator:
+        """Declare a task: `@queue.task("name", attempts=3)`, or `@queue.task()` for its own name.
+
+        Raises OptionError and DeclarationError for what cannot work.
+        """
+
+        def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
+            chosen = check_name(function.__name__ if name is None else name, what="task name")
+            what = f"task {chosen!r}"
+            check_known(options, QUEUE_OPTIONS, what=what)
+            if chosen in self.tasks:
+                raise DeclarationError(
+                    f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
+                    "rename one of them"
+                )
+            task: Task[Any, Any] = Task(
+                self._producer,
+                self.name,
+                chosen,
+                function,
+                priority=read_priority(options.get("priority", self.priority), what=what),
+                options=read_run_options(options, what=what, counts_allowed=False),
+            )
+            self.tasks[chosen] = task
+            return task
+
+        if callable(name):
+            raise DeclarationError("task: @queue.task without parentheses; write @queue.task()")
+        return declare
+
+    def add(
+        self, task: str, args: Mapping[str, Any] | None = None, **options: Any
+    ) -> JobHandle[Any]:
+        """Add a job by its task's name, also of a task this program does not know.
+
+        Raises OptionError, NotSerializable, PayloadTooLarge, BrokerUnavailable, StoreFull.
+        """
+        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
+        job = self._new(task, args or {}, call)
+        [added] = self._producer.add(self.name, [job], fresh=call.job_id is None)
+        return self._handle(job, added=added)
+
+    async def aadd(
+        self, task: str, args: Mapping[str, Any] | None = None, **options: Any
+    ) -> JobHandle[Any]:
+        """Add a job by its task's name without blocking the event loop."""
+        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
+        job = self._new(task, args or {}, call)
+        [added] = await self._producer.add_async(self.name, [job], fresh=call.job_id is None)
+        return self._handle(job, added=added)
+
+    def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
+        """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
+
+        All are checked before the first is added. Raises as `add` does.
+        """
+        new = [self._read(job) for job in jobs]
+        handles: list[JobHandle[Any]] = []
+        for chunk in _chunks(new):
+            fresh = not any(given for _, given in chunk)
+            batch = [job for job, _ in chunk]
+            added = self._producer.add(self.name, batch, fresh=fresh)
+            handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
+        return handles
+
+    def _read(self, addition: Addition) -> tuple[NewJob, bool]:
+        call = _PLAIN
+        if len(addition) == 3:
+            call = CallOptions(addition[2], what=f"task {addition[0]!r}")
+        return self._new(addition[0], addition[1], call), call.job_id is not None
+
+    def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
+        declared = self.tasks.get(task)
+        if declared is None:
+            check_name(task, what="task name")
+        if not isinstance(args, Mapping):
+            raise NotSerializable(
+                f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "
+                "name, as in {'user_id': 7}"
+            )
+        priority = call.priority
+        if priority is None:
+            priority = self.priority if declared is None else declared.priority
+        return NewJob(
+            call.job_id or self._producer.new_id(),
+            task,
+            encode_payload(args, what=f"arguments of task {task!r}"),
+            priority,
+            call.due,
+            call.encoded,
+        )
+
+    def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
+        return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
+
+
+def _chunks(jobs: list[tuple[NewJob, bool]]) -> Iterator[list[tuple[NewJob, bool]]]:
+    rest = iter(jobs)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

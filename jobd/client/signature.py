@@ -1,0 +1,148 @@
+"""A task's parameters: checked where it is called, converted where it runs.
+
+Arguments travel as one JSON object by parameter name. The worker decodes it straight into a
+generated struct, which converts and checks in C, and spreads that over the call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from jobd.client.job import Job
+from jobd.core.errors import DeclarationError, NotSerializable, PayloadTooLarge
+from jobd.core.options import MAX_PAYLOAD
+from jobd.core.suggest import nearest, one_of
+
+_EMPTY = inspect.Parameter.empty
+_encoder = msgspec.json.Encoder()
+Spread = Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+class Signature:
+    """What a task function takes. Raises DeclarationError for what cannot work."""
+
+    def __init__(self, function: Callable[..., Any], *, name: str) -> None:
+        self._what = f"task {name!r}"
+        try:
+            hints = typing.get_type_hints(function, include_extras=True)
+        except NameError as error:
+            raise DeclarationError(
+                f"{self._what}: an annotation cannot be resolved ({error}); expected names that "
+                "exist when the task is declared; import them above it, outside TYPE_CHECKING"
+            ) from error
+        parameters = list(inspect.signature(function).parameters.values())
+        self.wants_job = bool(parameters) and hints.get(parameters[0].name) is Job
+        if self.wants_job:
+            parameters = parameters[1:]
+        for parameter in parameters:
+            self._refuse(parameter, hints)
+        self._parameters = parameters
+        self._positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self._names = frozenset(p.name for p in parameters)
+        self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
+        self._decoder = self._make_decoder(hints)
+
+    def _refuse(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
+        if hints.get(parameter.name) is Job:
+            raise DeclarationError(
+                f"{self._what}: parameter {parameter.name!r} is annotated Job; expected the context "
+                "as the first positional parameter only; move it to the front"
+            )
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise DeclarationError(
+                f"{self._what}: parameter {'*' + parameter.name!r} takes any number of arguments; "
+                "expected named parameters, since arguments travel by name; use a list or a dict"
+            )
+
+    def _make_decoder(self, hints: dict[str, Any]) -> msgspec.json.Decoder[Any]:
+        fields: list[Any] = []
+        for p in self._parameters:
+            kind = hints.get(p.name, Any)
+            if p.default is _EMPTY:
+                fields.append((p.name, kind))
+            else:
+                fields.append((p.name, kind | msgspec.UnsetType, msgspec.UNSET))
+        try:
+            struct = msgspec.defstruct(
+                "Arguments", fields, kw_only=True, forbid_unknown_fields=True
+            )
+            decoder = msgspec.json.Decoder(struct)
+            self._refuse_custom(struct)
+        except TypeError as error:
+            raise DeclarationError(
+                f"{self._what}: its parameters cannot be read from JSON ({error}); expected types "
+                "such as int, str, datetime, UUID, Decimal, dataclasses, list and dict"
+            ) from error
+        return decoder
+
+    def _refuse_custom(self, struct: type) -> None:
+        info = msgspec.inspect.type_info(struct)
+        for field in getattr(info, "fields", ()):
+            if isinstance(field.type, msgspec.inspect.CustomType):
+                raise TypeError(f"{field.name}: {field.type.cls!r}")
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Write a call's arguments. Raises TypeError for a call the function would refuse."""
+        if args:
+            if len(args) > len(self._positional):
+                raise TypeError(
+                    f"{self._what}: {len(args)} positional arguments; expected at most "
+                    f"{len(self._positional)}"
+                )
+            by_position = dict(zip(self._positional, args, strict=False))
+            if twice := by_position.keys() & kwargs.keys():
+                raise TypeError(f"{self._what}: {sorted(twice)[0]!r} is given twice")
+            kwargs = by_position | kwargs
+        if not kwargs.keys() <= self._names:
+            wrong = sorted(kwargs.keys() - self._names)[0]
+            raise TypeError(
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self._names)}"
+                + nearest(wrong, self._names)
+            )
+        if not self._required <= kwargs.keys():
+            missing = ", ".join(sorted(self._required - kwargs.keys()))
+            raise TypeError(f"{self._what}: missing {missing}; expected {one_of(self._required)}")
+        return encode_payload(kwargs, what=f"arguments of {self._what}")
+
+    def decode(self, raw: bytes) -> dict[str, Any]:
+        """Read arguments, converted to the annotations. Raises msgspec.DecodeError."""
+        arguments = self._decoder.decode(raw)
+        return {
+            name: value
+            for name in arguments.__struct_fields__
+            if (value := getattr(arguments, name)) is not msgspec.UNSET
+        }
+
+
+def encode_payload(value: object, *, what: str) -> bytes:
+    """Write JSON within the limit. Raises NotSerializable, PayloadTooLarge."""
+    try:
+        raw = _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise NotSerializable(
+            f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
+        ) from error
+    if len(raw) > MAX_PAYLOAD:
+        raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
+    # NaN and infinity would become null without a word; only a payload with a null can hold one.
+    if b"null" in raw and _has_nan(value):
+        raise NotSerializable(
+            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
+        )
+    return raw
+
+
+def _has_nan(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(_has_nan(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_has_nan(item) for item in value)
+    return False

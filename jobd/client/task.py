@@ -1,0 +1,146 @@
+"""A registered function, and the ways to add a job for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import msgspec
+
+from jobd.broker.commands import NewJob
+from jobd.client.handle import JobHandle
+from jobd.client.producer import Producer
+from jobd.client.signature import Signature
+from jobd.core.errors import DeclarationError
+from jobd.core.options import (
+    ADD_OPTIONS,
+    RUN_OPTIONS,
+    RunOptions,
+    check_known,
+    read_due,
+    read_job_id,
+    read_priority,
+    read_run_options,
+    write_run_options,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS)
+
+
+class CallOptions:
+    """What one call says: read once, applied to a job."""
+
+    __slots__ = ("due", "encoded", "job_id", "priority")
+
+    def __init__(self, given: Mapping[str, object], *, what: str) -> None:
+        check_known(given, CALL_OPTIONS, what=what)
+        self.job_id = (
+            None if given.get("job_id") is None else read_job_id(given["job_id"], what=what)
+        )
+        self.due = read_due(given, what=what)
+        self.priority = (
+            None if given.get("priority") is None else read_priority(given["priority"], what=what)
+        )
+        run = read_run_options(given, what=what, counts_allowed=False)
+        said = write_run_options(run)
+        self.encoded = msgspec.json.encode(said) if said else b""
+
+
+_NONE = CallOptions({}, what="call")
+
+
+class Task(Generic[P, R]):
+    """A function that jobs can run. Made by `Queue.task`; calling it runs the function here and now."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        queue: str,
+        name: str,
+        function: Callable[..., R],
+        *,
+        priority: int,
+        options: RunOptions,
+    ) -> None:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise DeclarationError(
+                f"task {name!r}: an async function; expected a plain one; "
+                "async tasks are coming in a later release"
+            )
+        self.queue = queue
+        self.name = name
+        self.function = function
+        self.options = options
+        self.priority = priority
+        self.signature = Signature(function, name=name)
+        self._producer = producer
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} in {self.queue}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, without any job."""
+        return self.function(*args, **kwargs)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Add a job; give its handle. Raises TypeError, NotSerializable, PayloadTooLarge,
+        BrokerUnavailable, StoreFull."""
+        return self._add(_NONE, args, kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Add a job without blocking the event loop."""
+        return await self._add_async(_NONE, args, kwargs)
+
+    def using(self, **options: Any) -> Call[P, R]:
+        """Give the same task with options for this call: `using(delay="5m").enqueue(...)`.
+
+        Raises OptionError for an unknown option or a value that makes no sense.
+        """
+        return Call(self, CallOptions(options, what=f"task {self.name!r}"))
+
+    def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
+        return NewJob(
+            options.job_id or self._producer.new_id(),
+            self.name,
+            self.signature.encode(args, kwargs),
+            self.priority if options.priority is None else options.priority,
+            options.due,
+            options.encoded,
+        )
+
+    def _add(
+        self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> JobHandle[R]:
+        job = self._new(options, args, kwargs)
+        [added] = self._producer.add(self.queue, [job], fresh=options.job_id is None)
+        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+
+    async def _add_async(
+        self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> JobHandle[R]:
+        job = self._new(options, args, kwargs)
+        [added] = await self._producer.add_async(self.queue, [job], fresh=options.job_id is None)
+        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+
+
+class Call(Generic[P, R]):
+    """A task with the options of one call."""
+
+    __slots__ = ("_options", "_task")
+
+    def __init__(self, task: Task[P, R], options: CallOptions) -> None:
+        self._task = task
+        self._options = options
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Add a job; give its handle."""
+        return self._task._add(self._options, args, kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Add a job without blocking the event loop."""
+        return await self._task._add_async(self._options, args, kwargs)

@@ -1,0 +1,222 @@
+"""The options of a job: what each means, what it accepts, and whose word counts.
+
+Order: built-in < queue in code < queue in jobd.toml < task < call. Options that are fixed when a
+job is added (priority, delay, identity) are known to the producer alone. Options that are fixed
+when it runs are known to the worker; what a call says about them travels with the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from jobd.core.durations import Duration, milliseconds, seconds
+from jobd.core.errors import OptionError
+from jobd.core.names import check_name
+from jobd.core.retry import Backoff, Exponential, read_backoff, write_backoff
+from jobd.core.suggest import nearest, one_of
+
+PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
+MAX_PAYLOAD = 128 * 1024
+MAX_LOST = 10
+
+ADD_OPTIONS = ("priority", "delay", "run_after", "job_id")
+RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+COMING = (
+    "expires",
+    "on_duplicate",
+    "unique",
+    "group",
+    "meta",
+    "soft_timeout",
+    "retry_on",
+    "give_up_on",
+)
+
+QUEUE_OPTIONS = (*RUN_OPTIONS, "priority")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retain:
+    """How long finished jobs are kept, in ms; `completed_count` how many. None: not said here."""
+
+    completed_ms: int | None = None
+    completed_count: int | None = None
+    dead_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What is decided when a job runs. None: not said at this level. Spans in seconds."""
+
+    attempts: int | None = None
+    backoff: Backoff | None = None
+    timeout: float | None = None
+    max_crashes: int | None = None
+    retain: Retain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Run options with every question answered. `timeout` 0 means none."""
+
+    attempts: int
+    backoff: Backoff
+    timeout: float
+    max_crashes: int
+    completed_ms: int
+    completed_count: int
+    dead_ms: int
+
+
+BUILT_IN = RunOptions(
+    attempts=1,
+    backoff=Exponential("5s", cap="10m"),
+    timeout=1800.0,
+    max_crashes=3,
+    retain=Retain(completed_ms=86_400_000, completed_count=10_000, dead_ms=604_800_000),
+)
+
+
+_RETAIN_FIELDS = tuple(field.name for field in fields(Retain))
+
+
+def resolve(*levels: RunOptions | None) -> Policy:
+    """Merge levels, the weakest first, over the built-in defaults."""
+    merged: dict[str, Any] = {}
+    retain: dict[str, Any] = {}
+    for level in (BUILT_IN, *levels):
+        if level is None:
+            continue
+        for name in ("attempts", "backoff", "timeout", "max_crashes"):
+            if (value := getattr(level, name)) is not None:
+                merged[name] = value
+        for name in _RETAIN_FIELDS if level.retain else ():
+            if (value := getattr(level.retain, name)) is not None:
+                retain[name] = value
+    return Policy(**merged, **retain)
+
+
+def read_run_options(
+    given: Mapping[str, object], *, what: str, counts_allowed: bool = True
+) -> RunOptions:
+    """Read run options from keywords or TOML. Raises OptionError; unknown names are the caller's."""
+    read: dict[str, Any] = {}
+    if "attempts" in given:
+        read["attempts"] = _whole(given["attempts"], 1, 1_000_000, f"{what}: attempts")
+    if "max_crashes" in given:
+        read["max_crashes"] = _whole(given["max_crashes"], 1, 1000, f"{what}: max_crashes")
+    if "timeout" in given:
+        read["timeout"] = seconds(given["timeout"], what=f"{what}: timeout")
+    if "backoff" in given:
+        read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
+    if "retain" in given:
+        read["retain"] = _retain(given["retain"], f"{what}: retain", counts_allowed=counts_allowed)
+    return RunOptions(**read)
+
+
+def write_run_options(options: RunOptions) -> dict[str, object]:
+    """Write what was said, as `read_run_options` reads it: how a call's options travel."""
+    said: dict[str, object] = {
+        name: value
+        for name in ("attempts", "timeout", "max_crashes")
+        if (value := getattr(options, name)) is not None
+    }
+    if options.backoff is not None:
+        said["backoff"] = write_backoff(options.backoff)
+    if options.retain is not None:
+        ages = {"completed": options.retain.completed_ms, "dead": options.retain.dead_ms}
+        said["retain"] = {k: {"age": ms / 1000} for k, ms in ages.items() if ms is not None}
+    return said
+
+
+def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: str) -> None:
+    """Refuse option names that do not exist here, with the nearest right one."""
+    for name in given:
+        if name in known:
+            continue
+        if name in COMING:
+            raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
+        raise OptionError(
+            f"{what}: unknown option {name!r}; expected {one_of(known)}" + nearest(name, known)
+        )
+
+
+def read_priority(value: object, *, what: str) -> int:
+    """Read a priority: lower runs sooner."""
+    return _whole(value, PRIORITY_LOWEST, PRIORITY_HIGHEST, f"{what}: priority")
+
+
+def read_due(given: Mapping[str, object], *, what: str) -> str:
+    """Read `delay` or `run_after` as the add script wants it: '', '+ms' or 'ms since 1970'."""
+    delay, run_after = given.get("delay"), given.get("run_after")
+    if delay is not None and run_after is not None:
+        raise OptionError(f"{what}: delay and run_after; expected one of the two; drop either")
+    if delay is not None:
+        span = milliseconds(delay, what=f"{what}: delay")
+        return f"+{span}" if span else ""
+    if run_after is None:
+        return ""
+    if not isinstance(run_after, datetime) or run_after.tzinfo is None:
+        raise OptionError(
+            f"{what}: run_after {run_after!r}; expected a datetime with a time zone, "
+            "as in datetime.now(UTC) + timedelta(hours=1)"
+        )
+    return str(max(0, int(run_after.timestamp() * 1000)))
+
+
+def read_job_id(value: object, *, what: str) -> str:
+    """Read a job id given by the caller."""
+    return check_name(value, what=f"{what}: job_id")
+
+
+def _whole(value: object, low: int, high: int, what: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise OptionError(f"{what}: {value!r}; expected a whole number from {low} to {high}")
+
+
+def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
+    if isinstance(value, Retain):
+        return value
+    if not isinstance(value, dict):
+        raise OptionError(
+            f"{what}: {value!r}; expected {{'completed': {{'age': '24h', 'count': 10000}}, "
+            "'dead': {'age': '7d'}}"
+        )
+    read: dict[str, int] = {}
+    for outcome, rule in value.items():
+        known = {"completed": ("age", "count"), "dead": ("age",)}.get(str(outcome))
+        if known is None:
+            words = ("completed", "dead")
+            raise OptionError(
+                f"{what}.{outcome}: unknown; expected {one_of(words)}"
+                + nearest(str(outcome), words)
+            )
+        if not isinstance(rule, dict):
+            raise OptionError(f"{what}.{outcome}: {rule!r}; expected {{'age': '24h'}}")
+        for name, amount in rule.items():
+            if name not in known:
+                raise OptionError(
+                    f"{what}.{outcome}.{name}: unknown; expected {one_of(known)}"
+                    + nearest(str(name), known)
+                )
+            if name == "age":
+                read[f"{outcome}_ms"] = milliseconds(amount, what=f"{what}.{outcome}.age")
+            elif not counts_allowed:
+                raise OptionError(
+                    f"{what}.{outcome}.count: {amount!r}; a count belongs to the whole queue; "
+                    "set it on the queue, and only an age here"
+                )
+            else:
+                read["completed_count"] = _whole(amount, 0, 100_000_000, f"{what}.{outcome}.count")
+    return Retain(**read)
+
+
+__all__ = [
+    "ADD_OPTIONS", "BUILT_IN", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_priority",
+    "read_run_options", "resolve",
+]  # fmt: skip

@@ -1,0 +1,52 @@
+"""A task as a worker sees it: everything that can be decided once is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from jobd.client.job import Job
+from jobd.client.task import Task
+from jobd.core.options import Policy, RunOptions, resolve
+
+
+class Runnable:
+    """One task, prepared. `policy` is what holds for a call that says nothing."""
+
+    def __init__(self, task: Task[Any, Any], levels: tuple[RunOptions | None, ...]) -> None:
+        self.name = task.name
+        self.raw_name = task.name.encode()
+        self.function: Callable[..., Any] = task.function
+        self.decode = task.signature.decode
+        self.wants_job = task.signature.wants_job
+        self._levels = (*levels, task.options)
+        self.policy = resolve(*self._levels)
+
+    def policy_for(self, said: RunOptions) -> Policy:
+        """Give the policy for a call that said something."""
+        return resolve(*self._levels, said)
+
+
+def context(
+    *,
+    job_id: str,
+    queue: str,
+    task: str,
+    token: int,
+    attempt: int,
+    policy: Policy,
+    enqueued_at: datetime,
+    deadline: datetime | None,
+) -> Job:
+    """Make the context for a task that asked for it."""
+    return Job(
+        id=job_id,
+        queue=queue,
+        task=task,
+        token=token,
+        attempt=attempt,
+        max_attempts=policy.attempts,
+        enqueued_at=enqueued_at,
+        deadline=deadline,
+    )

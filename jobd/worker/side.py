@@ -1,0 +1,140 @@
+"""The side thread: while a job overstays, nothing may wait behind it.
+
+It settles what is finished and hands back what is not started, over a connection of its own. It
+sleeps unless a batch is open, and then looks 40 times a second; where a task holds the GIL it
+cannot look, and the keeper does its duty through the page's `revoked`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from jobd.broker.commands import Completed, Ending, QueueCommands, refuse_fenced
+from jobd.broker.connection import Client, Link
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.errors import BrokerError
+from jobd.seams.clock import monotonic
+from jobd.worker.inline import InlineExecutor, Ticket
+
+T = TypeVar("T")
+
+LOOK_EVERY = 0.025
+OVERSTAYED = 0.05
+
+
+class SideThread:
+    """Watches one executor. `known` names what it has in its hands, for reconcile."""
+
+    def __init__(
+        self,
+        *,
+        executor: InlineExecutor,
+        client: Client,
+        commands: QueueCommands,
+        incarnation: str,
+        lease_ms: int,
+        keep: int,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._executor = executor
+        self._client = client
+        self._commands = commands
+        self._incarnation = incarnation
+        self._lease_ms = lease_ms
+        self._keep = keep
+        self._stopping = stopping
+        self._link: Link | None = None
+        self._open = threading.Event()
+        self._ended = False
+        self.known: set[bytes] = set()
+        self._thread = threading.Thread(target=self._watch, name="jobd-side", daemon=True)
+
+    def start(self) -> None:
+        """Begin watching."""
+        self._thread.start()
+
+    def batch_opened(self) -> None:
+        """Say that more than one job is at hand: somebody could wait."""
+        self._open.set()
+
+    def batch_closed(self) -> None:
+        """Say that there is nothing to watch."""
+        self._open.clear()
+
+    def stop(self) -> None:
+        """End the thread; it may finish a round trip."""
+        self._ended = True
+        self._open.set()
+        self._thread.join(5)
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while not self._ended:
+            self._open.wait()
+            pause.wait(LOOK_EVERY)
+            if not self._ended and self._overstayed():
+                try:
+                    self._clear_the_table()
+                except BrokerError:
+                    # The main loop meets the same server next and says so; what we held is either
+                    # back in its deques or found by reconcile.
+                    if self._link is not None:
+                        self._link.close()
+                        self._link = None
+
+    def _overstayed(self) -> bool:
+        executor = self._executor
+        if executor.running is None or not (
+            executor.unstarted or executor.done or executor.endings
+        ):
+            return False
+        return self._stopping() or monotonic() - executor.started > OVERSTAYED
+
+    def _clear_the_table(self) -> None:
+        unstarted = _take(self._executor.unstarted)
+        done, endings = _take(self._executor.done), _take(self._executor.endings)
+        # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
+        self.known = {job.id for job in (*done, *endings)}
+        try:
+            self._send(unstarted, done, endings)
+        except BrokerError:
+            self._executor.done.extendleft(reversed(done))
+            self._executor.endings.extendleft(reversed(endings))
+            raise
+        finally:
+            self.known = set()
+
+    def _send(self, unstarted: list[Ticket], done: list[Completed], endings: list[Ending]) -> None:
+        if self._link is None:
+            link = Link(self._client)
+            link.load([SCRIPTS["hand_back"], SCRIPTS["settle"]])
+            self._link = link
+        calls = []
+        if unstarted:
+            jobs = [(ticket.job.id, ticket.claim) for ticket in unstarted]
+            calls.append(self._commands.hand_back(self._incarnation, jobs))
+        if done or endings:
+            calls.append(
+                self._commands.settle(
+                    self._incarnation,
+                    self._lease_ms,
+                    keep=self._keep,
+                    completed=done,
+                    endings=endings,
+                )
+            )
+        for reply in self._link.roundtrip(calls):
+            refuse_fenced(reply)
+
+
+def _take(line: deque[T]) -> list[T]:
+    """Empty a deque that another thread fills and empties."""
+    taken = []
+    while True:
+        try:
+            taken.append(line.popleft())
+        except IndexError:
+            return taken

@@ -1,0 +1,58 @@
+"""What all tests share: one real server for each that can be had, flushed for each test."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.servers import running, server_programs
+
+from jobd.broker.connection import Client, connect
+
+PROGRAMS = server_programs()
+DEFAULT = next(iter(PROGRAMS))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, str]]:
+    """URLs of the servers that were started so far, by name."""
+    with tempfile.TemporaryDirectory(prefix="jobd-test-") as top:
+        stack: dict[str, str] = {}
+        opened = []
+        try:
+            for name, program in PROGRAMS.items():
+                directory = Path(top) / name
+                directory.mkdir()
+                manager = running(program, directory)
+                stack[name] = manager.__enter__()
+                opened.append(manager)
+            yield stack
+        finally:
+            for manager in opened:
+                manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def redis_url(servers: dict[str, str]) -> str:
+    """A flushed server of the default kind."""
+    client = connect(servers[DEFAULT])
+    client.flushall()
+    client.close()
+    return servers[DEFAULT]
+
+
+@pytest.fixture(params=sorted(PROGRAMS))
+def client(request: pytest.FixtureRequest, servers: dict[str, str]) -> Iterator[Client]:
+    """A client of a flushed server, once for each kind of server."""
+    made = connect(servers[request.param])
+    made.flushall()
+    made.script_flush()
+    yield made
+    made.config_set("maxmemory", "0")
+    made.close()
