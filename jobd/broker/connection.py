@@ -7,13 +7,13 @@ script by script, on its REPLAY line.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import redis
 import redis.asyncio
+import redis.exceptions
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -27,7 +27,6 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
-    TimeoutError,  # noqa: A004  redis-py's name for it
 )
 from redis.retry import Retry
 
@@ -102,7 +101,7 @@ def translated(where: str) -> Iterator[None]:
     """Turn redis-py's errors into ours. `where` says whom we spoke to."""
     try:
         yield
-    except (TimeoutError, asyncio.TimeoutError) as error:
+    except (redis.exceptions.TimeoutError, TimeoutError) as error:
         raise BrokerUnavailable(
             f"redis: no answer from {where} in time; expected one within the time-out; "
             "see whether the server hangs or the network drops packets",

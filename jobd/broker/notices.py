@@ -48,4 +48,4 @@ async def async_notices(
     try:
         yield wait
     finally:
-        await pubsub.aclose()
+        await pubsub.aclose()  # type: ignore[no-untyped-call]

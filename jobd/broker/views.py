@@ -72,10 +72,10 @@ class Views:
         keys = QueueKeys(self._namespace, queue)
         with translated("redis"):
             if state == ACTIVE:
-                ids = [
+                held: list[Any] = [
                     i for lease in self._leases(keys) for i in self._client.hkeys(keys.held(lease))
                 ]
-                return [str(i, "utf-8") for i in ids[:limit]]
+                return [i.decode() for i in held[:limit]]
             newest_first = state in (COMPLETED, DEAD, CANCELLED)
             found: Any = self._client.zrange(
                 _container(keys, state), 0, limit - 1, desc=newest_first

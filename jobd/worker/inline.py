@@ -130,7 +130,7 @@ class InlineExecutor:
             # The keeper took the unstarted jobs of this claim back while we could not answer.
             self._page.finish(0)
             return
-        args = ()
+        args: tuple[Any, ...] = ()
         if runnable.wants_job:
             args = (self._context(ticket, runnable, policy, counters, deadline),)
         try:

@@ -12,6 +12,7 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 from __future__ import annotations
 
 import os
+import secrets
 import select
 from collections.abc import Callable
 
@@ -132,7 +133,7 @@ class WorkerLoop:
         link = Link(self._client, blocking_for=LINK_TIMEOUT)
         try:
             link.load(_LOADED)
-            epoch = read_epoch(self._client, self._namespace, self._incarnation)
+            epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
             # A lease of ours may still stand from before the connection broke; joining renews it.
             refuse_fenced(
                 link.roundtrip([self._commands.join(self._incarnation, self._lease_ms)])[0]
@@ -217,7 +218,9 @@ class WorkerLoop:
             self._claim(),
         ]
         self._link.send(calls)
-        ready, _, _ = select.select([self._link, self._stop.readable], [], [], LINK_TIMEOUT)
+        ready, _, _ = select.select(
+            [self._link.fileno(), self._stop.readable], [], [], LINK_TIMEOUT
+        )
         if self._stop.readable in ready:
             # What the claim behind the hint may still bring is released by the keeper.
             self._drop_link()
@@ -238,7 +241,8 @@ class WorkerLoop:
         assert self._link is not None
         call = self._commands.reconcile(self._incarnation, self._suspects.items())
         held = read_held(self._link.roundtrip([call])[0])
-        known = {job.id for job in (*self._executor.done, *self._executor.endings)}
+        known = {job.id for job in self._executor.done}
+        known |= {end.id for end in self._executor.endings}
         known |= {ticket.job.id for ticket in self._executor.unstarted} | self._side.known
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
         self._reconcile_at = monotonic() + (0.2 if self._suspects else self._lease_ms / 3000)
@@ -246,7 +250,7 @@ class WorkerLoop:
     def _store_was_reset(self) -> bool:
         """Tell a store that lost us from a lease that was closed. After a reset, begin anew."""
         self._drop_link()
-        if read_epoch(self._client, self._namespace, self._incarnation) == self._epoch:
+        if read_epoch(self._client, self._namespace, secrets.token_hex(8)) == self._epoch:
             return False
         self._said("error", "the store was reset: what was claimed is given up, claims pause")
         self._executor.done.clear()

@@ -97,7 +97,7 @@ class SideThread:
         unstarted = _take(self._executor.unstarted)
         done, endings = _take(self._executor.done), _take(self._executor.endings)
         # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
-        self.known = {job.id for job in (*done, *endings)}
+        self.known = {job.id for job in done} | {end.id for end in endings}
         try:
             self._send(unstarted, done, endings)
         except BrokerError:

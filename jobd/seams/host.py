@@ -1,0 +1,285 @@
+"""Processes: fork, wait, kill, signals, and what /proc tells. The only place where jobd does them.
+
+Invariants: a signal goes only to a process that a pidfd names, so never to a stranger that got the
+same number; "alive" means "its pidfd is not readable", nothing else; fork happens with one thread
+and with signals blocked, and the child starts with default handlers and no wake-up descriptor.
+
+Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import signal
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from jobd.core.errors import HostError
+from jobd.seams.exits import Exit
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+class ProcessStat(NamedTuple):
+    """What /proc/PID/stat says: state letter, parent, session, start in clock ticks since boot."""
+
+    state: str
+    parent: int
+    session: int
+    start_ticks: int
+
+
+# --- this process ---
+
+
+def become_subreaper() -> None:
+    """Adopt orphaned descendants, so that they can be waited for. Raises OSError."""
+    _set(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> bool:
+    """Have the kernel end this process when its parent ends. False when it is gone already.
+
+    Raises OSError.
+    """
+    _set(_PR_SET_PDEATHSIG, signum)
+    return os.getppid() == parent
+
+
+def _set(option: int, value: int) -> None:
+    if _prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+
+
+def boot_id() -> str:
+    """Name this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def nonce() -> str:
+    """Draw 64 random bits, as 16 hexadecimal digits."""
+    return os.urandom(8).hex()
+
+
+# --- fork ---
+
+
+def fork() -> int:
+    """Fork: 0 in the child, which has default signal handlers and nothing blocked.
+
+    Raises HostError when this process has more than one thread, OSError when the system refuses.
+    """
+    if (threads := thread_count()) != 1:
+        raise HostError(f"fork: {threads} threads run here; expected 1; fork before starting any")
+    return fork_anyway()
+
+
+def fork_anyway() -> int:
+    """Fork without looking at threads, for a preloader whose application started some."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _forget_signals()
+            before = set()
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _forget_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    # Python programs expect a vanished reader, or a full disk, as an error of write: those two stay.
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            _default(number)
+
+
+def _default(number: int) -> None:
+    try:
+        signal.signal(number, signal.SIG_DFL)
+    except OSError:
+        # KILL, STOP and the C library's own real-time signals have no handler to reset.
+        return
+
+
+def spawn(argv: Sequence[str], *, keep: Iterable[int] = ()) -> int:
+    """Start a program that dies with this one, in a session of its own; give its pid.
+
+    It gets 0 (/dev/null), 1, 2 and the descriptors of `keep`, nothing else. Raises as `fork`.
+    """
+    parent = os.getpid()
+    pid = fork()
+    if pid == 0:
+        _become(argv, parent, sorted(keep))
+    return pid
+
+
+def _become(argv: Sequence[str], parent: int, keep: list[int]) -> NoReturn:
+    try:
+        os.setsid()
+        if die_with_parent(parent):
+            null_stdin()
+            close_all_but({0, 1, 2, *keep})
+            for fd in keep:
+                os.set_inheritable(fd, True)
+            os.execv(argv[0], list(argv))  # noqa: S606 - no shell on purpose
+    except OSError as refused:
+        os.write(2, f"jobd: cannot start {argv!r}: {refused}\n".encode())
+    os._exit(71)
+
+
+def null_stdin() -> None:
+    """Make standard input /dev/null."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor that is not in `keep`."""
+    kept = set(keep)
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208 - after fork
+        if fd not in kept:
+            with contextlib.suppress(OSError):  # the listing's own descriptor is closed already
+                os.close(fd)
+
+
+# --- other processes ---
+
+
+def open_pid(pid: int) -> int | None:
+    """Open a pidfd, or give None when there is no such process (not even a zombie)."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def send(pidfd: int, signum: int) -> bool:
+    """Signal the process a pidfd names. False when it has ended."""
+    try:
+        signal.pidfd_send_signal(pidfd, signum)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ended(pidfd: int, timeout: float = 0.0) -> bool:
+    """Tell whether the process has ended, waiting up to `timeout` seconds for it."""
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    return bool(waiting.poll(timeout * 1000))
+
+
+def reap(pidfd: int) -> Exit | None:
+    """Collect how a child ended; None while it runs. A child that is not ours ended unknown."""
+    try:
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return Exit()
+    if result is None:
+        return None
+    if result.si_code == os.CLD_EXITED:
+        return Exit(code=result.si_status)
+    return Exit(signal=result.si_status)
+
+
+def children() -> list[int]:
+    """List the pids of this process' children, adopted ones and zombies included."""
+    pid = os.getpid()
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        # A kernel without CONFIG_PROC_CHILDREN: strays then stay until the daemon ends.
+        return []
+
+
+def reap_stray(pid: int) -> None:
+    """Collect a child nobody waits for, if it is a zombie."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def stat(pid: int) -> ProcessStat | None:
+    """Read /proc/PID/stat; None when there is no such process."""
+    try:
+        raw = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name in parentheses may hold anything, also spaces and parentheses.
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    return ProcessStat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def start_ticks(pid: int) -> int:
+    """Give a process' start, in clock ticks since boot; 0 when there is no such process."""
+    found = stat(pid)
+    return 0 if found is None else found.start_ticks
+
+
+def thread_count() -> int:
+    """Count the threads of this process, those that Python does not know of included."""
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - called around fork, kept bare
+
+
+def end_for_certain(pid: int, ticks: int, *, within: float) -> bool:
+    """Kill the process of this pid and start, if it still runs; True when it is certainly gone.
+
+    Raises PermissionError when it belongs to somebody else.
+    """
+    pidfd = open_pid(pid) if pid > 0 else None
+    if pidfd is None:
+        return True
+    try:
+        # Looked at after opening: the pidfd names the process whose start is read here, or a dead
+        # one whose number was taken since, and then the signal reaches nobody.
+        found = stat(pid)
+        if found is None or found.start_ticks != ticks or found.state == "Z":
+            return True
+        send(pidfd, signal.SIGKILL)
+        return ended(pidfd, within)
+    finally:
+        os.close(pidfd)
+
+
+# --- signals ---
+
+
+class Signals:
+    """Signals as data: handlers only enqueue. Watch `fileno()` for reading, then `take()`."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, _enqueued)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def take(self) -> list[int]:
+        """Take what has come, in order."""
+        try:
+            return list(self._reader.recv(4096))
+        except OSError as nothing:
+            if nothing.errno in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise
+
+
+def _enqueued(_number: int, _frame: object) -> None:
+    """Do nothing: Python has written the number to the wake-up descriptor."""

@@ -1,0 +1,66 @@
+"""state.json: the slow, readable part of what a daemon knows about itself.
+
+Invariant: a reader sees the old file or the new one, never half of one (written beside it, then
+renamed). Written by the supervisor on change, read by the command line.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+NAME = "state.json"
+
+
+class SlotState(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot. `phase` is vacant, forking, running or draining; times are unix seconds."""
+
+    slot: str
+    phase: str
+    incarnation: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    last_exit: str | None = None
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    pid: int
+    started_at: float
+    nonce: str
+    scoreboard: str
+    queues: dict[str, list[SlotState]]
+    helpers: dict[str, str]
+    version: int = 1
+    generation: int = 1
+    stopping: bool = False
+    last_error: str | None = None
+
+
+def write(runtime_dir: Path, state: State) -> None:
+    """Replace the file. Raises OSError."""
+    target = runtime_dir / NAME
+    fresh = runtime_dir / f"{NAME}.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
+        file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+    fresh.replace(target)
+
+
+def read(runtime_dir: Path) -> State | None:
+    """Read the file, or None when no daemon has written one.
+
+    Raises ValueError when it is not a state file of this version.
+    """
+    target = runtime_dir / NAME
+    try:
+        raw = target.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=State)
+    except msgspec.MsgspecError as bad:
+        raise ValueError(f"{target}: {bad}; expected the file of a running jobd daemon") from bad

@@ -1,0 +1,198 @@
+"""What a supervisor hears (observations) and what it does (actions), as values.
+
+Observations are made by the loop from signals, channels, pidfds and the scoreboard; actions are
+decided by step and carried out by the loop.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from jobd.core.events import Event
+from jobd.seams.exits import Exit
+
+# --- observations ---
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """A deadline passed, or nothing in particular."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A preloader has its application, which declares these queues."""
+
+    helper: str
+    queues: tuple[str, ...]
+
+
+class LoadFailed(msgspec.Struct, frozen=True):
+    """A preloader's application does not load."""
+
+    helper: str
+    why: str
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """The keeper works."""
+
+    helper: str
+
+
+class HelperExited(msgspec.Struct, frozen=True):
+    """A helper has ended, or could not be started."""
+
+    helper: str
+    how: Exit
+
+
+class Forked(msgspec.Struct, frozen=True):
+    """A worker has been forked and adopted."""
+
+    incarnation: str
+    pid: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A fork order was certainly not carried out."""
+
+    incarnation: str
+    why: str
+
+
+class WorkerExited(msgspec.Struct, frozen=True):
+    """A worker has ended; the rest is what its page says, which cannot change any more."""
+
+    incarnation: str
+    how: Exit
+    settled: int = 0
+    fenced: bool = False
+    jobs: tuple[str, ...] = ()
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One worker's page at one look; `over` are its running (job, claim) past their deadline.
+
+    `frozen` tells whether the process is in state T, None when nobody looked.
+    """
+
+    incarnation: str
+    pid: int
+    joined: bool
+    fenced: bool
+    over: frozenset[tuple[str, int]] = frozenset()
+    frozen: bool | None = None
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """The scoreboard was read."""
+
+    looks: tuple[Look, ...]
+
+
+class Released(msgspec.Struct, frozen=True):
+    """The keeper has given back what these incarnations held."""
+
+    incarnations: tuple[str, ...]
+
+
+class Fenced(msgspec.Struct, frozen=True):
+    """The leases of these incarnations are closed or gone."""
+
+    incarnations: tuple[str, ...]
+
+
+class StopAsked(msgspec.Struct, frozen=True):
+    """Somebody wants the daemon to end; `now` when it is not to wait for jobs."""
+
+    now: bool
+
+
+Observation = (
+    Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
+    | Looked | Released | Fenced | StopAsked
+)  # fmt: skip
+
+
+# --- actions ---
+
+
+class StartHelper(msgspec.Struct, frozen=True):
+    helper: str
+
+
+class EndHelper(msgspec.Struct, frozen=True):
+    """Close its channel and send SIGTERM; `hard` sends SIGKILL."""
+
+    helper: str
+    hard: bool
+
+
+class Fork(msgspec.Struct, frozen=True):
+    """Hand out the page and order a worker."""
+
+    helper: str
+    incarnation: str
+    page: int
+    queue: str
+    slot: str
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Wait for this child's end from now on."""
+
+    incarnation: str
+    pid: int
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """SIGTERM: finish what runs, take nothing more, end."""
+
+    incarnation: str
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """SIGKILL, and why."""
+
+    incarnation: str
+    cause: str
+
+
+class KillStray(msgspec.Struct, frozen=True):
+    """SIGKILL a child of ours that carries a name no slot waits for any more."""
+
+    incarnation: str
+    pid: int
+
+
+class TakeBack(msgspec.Struct, frozen=True):
+    """The page is free again."""
+
+    page: int
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """Remove a predecessor's scoreboard: all it held is released."""
+
+    board: str
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Emit an event."""
+
+    event: Event
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Tell the service manager."""
+
+
+class Quit(msgspec.Struct, frozen=True):
+    """End with this exit code."""
+
+    code: int
+
+
+Action = (
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
+    | Say | Ready | Quit
+)  # fmt: skip

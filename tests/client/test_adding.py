@@ -1,0 +1,206 @@
+"""Adding jobs: what is accepted, what is refused, and what a producer is told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from jobd import (
+    BrokerUnavailable,
+    DeclarationError,
+    Job,
+    Jobd,
+    NotSerializable,
+    OptionError,
+    PayloadTooLarge,
+    ResultTimeout,
+)
+
+
+@pytest.fixture
+def app(redis_url: str) -> Jobd:
+    return Jobd(redis_url)
+
+
+def test_a_job_is_added_and_seen(app: Jobd) -> None:
+    """Arguments by position and by name become one JSON object."""
+    queue = app.queue("email", attempts=5)
+
+    @queue.task("welcome", priority=1)
+    def welcome(user_id: int, address: str, at: datetime | None = None) -> None: ...
+
+    handle = welcome.enqueue(7, address="a@b.example", at=datetime(2026, 1, 2, tzinfo=UTC))
+    info = handle.info()
+
+    assert (handle.outcome, handle.state()) == ("enqueued", "waiting")
+    assert info is not None
+    assert info.args == {"user_id": 7, "address": "a@b.example", "at": "2026-01-02T00:00:00Z"}
+    assert (info.priority, info.task) == (1, "welcome")
+
+
+def test_the_same_job_id_is_the_same_job(app: Jobd) -> None:
+    """Truthful, never silent."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(n: int) -> None: ...
+
+    assert work.using(job_id="trial-7").enqueue(1).outcome == "enqueued"
+    again = work.using(job_id="trial-7").enqueue(2)
+    assert (again.outcome, again.info().args) == ("duplicate", {"n": 1})
+
+
+def test_a_delay_is_a_delay(app: Jobd) -> None:
+    """State and due time say so."""
+    handle = app.queue("q").add("later", {}, delay="5m", attempts=3)
+    info = handle.info()
+
+    assert info is not None
+    assert info.state == "delayed"
+    assert info.due_at - info.enqueued_at == 300_000
+    assert info.options == {"attempts": 3}
+
+
+def test_many_are_added_in_order(app: Jobd) -> None:
+    """More than one round trip's worth."""
+    queue = app.queue("q")
+    handles = queue.add_many([("t", {"i": i}) for i in range(2500)])
+
+    assert app.producer.views().counts("q")["waiting"] == 2500
+    assert [h.id for h in handles[:50]] == app.producer.views().jobs("q", "waiting", 50)
+
+
+def test_nothing_is_added_when_one_of_many_is_wrong(app: Jobd) -> None:
+    """All are checked before the first is added."""
+    queue = app.queue("q")
+    with pytest.raises(OptionError, match="did you mean 'priority'"):
+        queue.add_many([("t", {}), ("t", {}, {"prioritty": 1})])
+
+    assert app.producer.views().counts("q")["waiting"] == 0
+
+
+def test_asynchronous_adding_is_the_same_adding(app: Jobd) -> None:
+    """And result() refuses to block a loop."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(n: int) -> int:
+        return n
+
+    async def main() -> None:
+        handle = await work.aenqueue(1)
+        assert await asyncio.to_thread(handle.state) == "waiting"
+        with pytest.raises(RuntimeError, match="await handle.aresult"):
+            handle.result()
+        with pytest.raises(ResultTimeout):
+            await handle.aresult(timeout="10ms")
+        await app.producer.async_client.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "said"),
+    [
+        ({"x": object()}, NotSerializable, "pass ids and plain values"),
+        ({"x": float("nan")}, NotSerializable, "NaN"),
+        ({"x": "y" * 200_000}, PayloadTooLarge, "131072; store the data elsewhere"),
+    ],
+)
+def test_what_cannot_travel_is_refused_where_it_was_written(
+    app: Jobd, args: dict[str, object], error: type[Exception], said: str
+) -> None:
+    """With what to do instead, and nothing added."""
+    with pytest.raises(error, match=said):
+        app.queue("q").add("t", args)
+    assert app.producer.views().counts("q")["waiting"] == 0
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 129, "späm"])
+def test_a_bad_task_name_is_refused(app: Jobd, name: str) -> None:
+    """When adding, with what a name is."""
+    with pytest.raises(OptionError, match="1 to 128 characters"):
+        app.queue("q").add(name, {})
+
+
+def test_a_wrong_call_is_a_type_error(app: Jobd) -> None:
+    """As calling the function would be, with the nearest right name."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(user_id: int, *, note: str = "") -> None: ...
+
+    for call, said in (
+        (work.enqueue, "missing user_id"),
+        (lambda: work.enqueue(user=1), "unknown argument 'user'"),
+        (lambda: work.enqueue(1, 2), "at most 1"),
+        (lambda: work.enqueue(1, user_id=2), "given twice"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            call()
+
+
+def test_declarations_that_cannot_work_are_refused(app: Jobd) -> None:
+    """When they are made, not when the job runs."""
+    queue = app.queue("q")
+
+    async def coroutine() -> None: ...
+    def job_late(x: int, job: Job) -> None: ...
+    def any_number(*args: int) -> None: ...
+    def custom(x: socket.socket) -> None: ...
+
+    for function, said in (
+        (coroutine, "coming"),
+        (job_late, "move it to the front"),
+        (any_number, "use a list"),
+        (custom, "cannot be read from JSON"),
+    ):
+        with pytest.raises(DeclarationError, match=said):
+            queue.task()(function)
+    queue.task("twice")(lambda: None)
+    with pytest.raises(DeclarationError, match="declared twice"):
+        queue.task("twice")(lambda: None)
+
+
+def test_rich_types_arrive_converted(app: Jobd) -> None:
+    """JSON on the way, annotations at the end."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def rich(a: UUID, b: Decimal, c: list[datetime], d: int = 4) -> None: ...
+
+    raw = rich.signature.encode(
+        (), {"a": UUID(int=1), "b": Decimal("1.50"), "c": [datetime(2026, 1, 1, tzinfo=UTC)]}
+    )
+    assert {
+        "a": UUID(int=1), "b": Decimal("1.50"), "c": [datetime(2026, 1, 1, tzinfo=UTC)],
+    } == rich.signature.decode(raw)  # fmt: skip
+
+
+def test_a_server_that_is_not_there_is_a_typed_error_with_the_jobs_id() -> None:
+    """Within a bound, and it says that nothing was sent."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound, not listening: refused at once
+        app = Jobd(f"redis://127.0.0.1:{held.getsockname()[1]}/0")
+        with pytest.raises(BrokerUnavailable) as refused:
+            app.queue("q").add("t", {}, job_id="mine")
+
+    assert (refused.value.job_id, refused.value.outcome_unknown) == ("mine", False)
+
+
+def test_a_server_that_does_not_answer_leaves_the_outcome_unknown() -> None:
+    """Connected, then silence."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        app = Jobd(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", timeout=0.1)
+        with pytest.raises(BrokerUnavailable) as unknown:
+            app.queue("q").add("t", {})
+
+    assert unknown.value.outcome_unknown
+    assert unknown.value.job_id

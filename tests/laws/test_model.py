@@ -1,0 +1,260 @@
+"""The law worth all others: whatever happens in whatever order, a small model agrees with Redis.
+
+Random worlds of adding, claiming, settling, dying, reaping and repeating run against a real server.
+After each step every job must be in exactly one container, the one the model says; what a stale
+claim tries must change nothing; and each script repeated with its old arguments must change nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.connection import Client, connect
+from jobd.broker.keys import QueueKeys
+from jobd.broker.store import Store
+from jobd.core.errors import Fenced
+
+LEASE = 10_000
+FIGURES = "noop|0|0|0"
+KEYS = QueueKeys("t", "q")
+CONTAINERS = ("waiting", "delayed", "completed", "dead", "cancelled")
+
+
+def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a world is one class
+    """A model bound to one server."""
+
+    class Model(RuleBasedStateMachine):
+        ids = Bundle("ids")
+
+        @initialize()
+        def begin(self) -> None:
+            client.flushall()
+            self.now = 1_800_000_000_000
+            self.state: dict[str, str] = {}
+            self.place: dict[str, tuple[int, int]] = {}
+            self.due: dict[str, int] = {}
+            self.owner: dict[str, tuple[str, int]] = {}
+            self.leases: dict[str, int] = {}
+            self.past: list[tuple[str, str, int]] = []
+            self.completed_count = 0
+            self.last_claim = 0
+            self.seq = 0
+            self.workers = 0
+
+        @property
+        def store(self) -> Store:
+            return Store(client, "t", "q", now=self.now)
+
+        def dump(self) -> dict[bytes, object]:
+            return {key: client.dump(key) for key in sorted(client.keys("*"))}
+
+        @rule(
+            target=ids,
+            number=st.integers(0, 30),
+            priority=st.integers(3, 6),
+            delay=st.sampled_from([0, 0, 500, 5000]),
+        )
+        def add(self, number: int, priority: int, delay: int) -> str:
+            job_id = f"j{number}"
+            job = NewJob(job_id, "noop", b"{}", priority, f"+{delay}" if delay else "")
+            [added] = self.store.add([job])
+            assert added == (job_id not in self.state)
+            if added and delay:
+                self.state[job_id], self.due[job_id] = "delayed", self.now + delay
+                self.place[job_id] = (priority, 0)
+            elif added:
+                self.seq += 1
+                self.state[job_id], self.place[job_id] = "waiting", (priority, self.seq)
+            before = self.dump()
+            assert self.store.add([job]) == [False]
+            assert before == self.dump()
+            return job_id
+
+        @rule()
+        def join(self) -> None:
+            self.workers += 1
+            name = f"w.{self.workers}"
+            self.store.join(name, LEASE)
+            self.leases[name] = self.now + LEASE
+
+        @rule(span=st.sampled_from([1, 400, 3000, LEASE]))
+        def time_passes(self, span: int) -> None:
+            self.now += span
+
+        def promoted(self) -> None:
+            ready = sorted((due, i) for i, due in self.due.items() if due <= self.now)
+            for _, job_id in ready:
+                self.seq += 1
+                del self.due[job_id]
+                self.state[job_id] = "waiting"
+                self.place[job_id] = (self.place[job_id][0], self.seq)
+
+        @precondition(lambda self: self.leases)
+        @rule(data=st.data(), budget=st.sampled_from([0, 100, 50_000]))
+        def claim(self, data: st.DataObject, budget: int) -> None:
+            name = data.draw(st.sampled_from(sorted(self.leases)))
+            claim = self.store.claim(name, LEASE, budget_us=budget, costs=["noop", 30])
+            self.promoted()
+            if self.leases[name] < self.now + LEASE / 2:
+                self.leases[name] = self.now + LEASE
+            line = sorted((self.place[i], i) for i, s in self.state.items() if s == "waiting")
+            got = [job.id.decode() for job in claim.jobs]
+            assert got == [i for _, i in line][: len(got)]
+            assert bool(got) == bool(line)
+            if got:
+                assert claim.number > self.last_claim
+                self.last_claim = claim.number
+            for job_id in got:
+                self.state[job_id] = "active"
+                self.owner[job_id] = (name, claim.number)
+
+        def draw_active(self, data: st.DataObject) -> tuple[str, str, int]:
+            job_id = data.draw(st.sampled_from(sorted(self.owner)))
+            return (job_id, *self.owner[job_id])
+
+        def leave(self, job_id: str, state: str) -> None:
+            self.past.append((job_id, *self.owner.pop(job_id)))
+            self.state[job_id] = state
+
+        @precondition(lambda self: self.owner)
+        @rule(data=st.data())
+        def complete(self, data: st.DataObject) -> None:
+            job_id, name, number = self.draw_active(data)
+            done = [Completed(job_id.encode(), number, FIGURES, b"1")]
+            assert self.store.settle(name, LEASE, completed=done, keep=1000) == []
+            self.renewed(name)
+            self.leave(job_id, "completed")
+            self.completed_count += 1
+            before = self.dump()
+            assert [job_id.encode()] == self.store.settle(name, LEASE, completed=done, keep=1000)
+            assert before == self.dump()
+
+        @precondition(lambda self: self.owner)
+        @rule(data=st.data(), verb=st.sampled_from(["retry", "again", "dead"]))
+        def fail(self, data: st.DataObject, verb: str) -> None:
+            job_id, name, number = self.draw_active(data)
+            delay = {"retry": 700, "again": 0, "dead": 0}[verb]
+            word = "dead" if verb == "dead" else "retry"
+            ends = [Ending(word, job_id.encode(), number, FIGURES, delay, "failed", {"failed": 1})]
+            assert self.store.settle(name, LEASE, endings=ends) == []
+            self.renewed(name)
+            self.leave(job_id, {"retry": "delayed", "again": "waiting", "dead": "dead"}[verb])
+            if verb == "retry":
+                self.due[job_id] = self.now + delay
+            if verb == "again":
+                self.seq += 1
+                self.place[job_id] = (self.place[job_id][0], self.seq)
+            before = self.dump()
+            assert [job_id.encode()] == self.store.settle(name, LEASE, endings=ends)
+            assert before == self.dump()
+
+        def renewed(self, name: str) -> None:
+            if self.leases[name] < self.now + LEASE / 2:
+                self.leases[name] = self.now + LEASE
+
+        @precondition(lambda self: self.owner)
+        @rule(data=st.data())
+        def hand_back(self, data: st.DataObject) -> None:
+            job_id, name, number = self.draw_active(data)
+            assert [job_id.encode()] == self.store.hand_back(name, [(job_id.encode(), number)])
+            self.leave(job_id, "waiting")
+
+        @precondition(lambda self: self.leases)
+        @rule(data=st.data())
+        def release(self, data: st.DataObject) -> None:
+            name = data.draw(st.sampled_from(sorted(self.leases)))
+            held = [i for i, (owner, _) in self.owner.items() if owner == name]
+            blamed = [Blame(i, "crashes") for i in held[:1]]
+            self.store.release(name, blamed)
+            for job_id in held:
+                self.leave(job_id, "waiting")
+            del self.leases[name]
+            before = self.dump()
+            self.store.release(name, blamed)
+            assert before == self.dump()
+            with pytest.raises(Fenced):
+                self.store.claim(name, LEASE)
+
+        @precondition(lambda self: self.leases)
+        @rule(data=st.data())
+        def reap(self, data: st.DataObject) -> None:
+            name = data.draw(st.sampled_from(sorted(self.leases)))
+            seen = self.store.open_leases()[name]
+            assert int(seen) == self.leases[name]
+            reaped = self.store.reap(name, seen)
+            assert reaped == (self.leases[name] <= self.now)
+            if reaped:
+                for job_id in [i for i, (owner, _) in self.owner.items() if owner == name]:
+                    self.leave(job_id, "waiting")
+                del self.leases[name]
+
+        @precondition(lambda self: self.past)
+        @rule(data=st.data(), verb=st.sampled_from(["done", "retry", "dead", "back", "look"]))
+        def a_stale_worker_tries(self, data: st.DataObject, verb: str) -> None:
+            job_id, name, number = data.draw(st.sampled_from(self.past))
+            before = self.dump()
+            raw = job_id.encode()
+            try:
+                if verb == "back":
+                    assert self.store.hand_back(name, [(raw, number)]) == []
+                elif verb == "look":
+                    self.store.reconcile(name, [(raw, number)])
+                else:
+                    ends = [Ending(verb, raw, number, FIGURES, 0, "failed", {"error": "late"})]
+                    assert [raw] == self.store.settle(name, LEASE, endings=ends)
+            except Fenced:
+                assert name not in self.leases
+            after = self.dump()
+            if name in self.leases:  # a living worker's late settle may renew its lease, only that
+                before.pop(KEYS.leases.encode(), None)
+                after.pop(KEYS.leases.encode(), None)
+                if verb not in ("back", "look"):
+                    self.renewed(name)
+            assert before == after
+
+        @invariant()
+        def every_job_is_where_the_model_says_and_nowhere_else(self) -> None:
+            found: dict[str, list[str]] = {}
+            for container in CONTAINERS:
+                for raw in client.zrange(getattr(KEYS, container), 0, -1):
+                    found.setdefault(raw.decode(), []).append(container)
+            for key in client.keys("t:{q}:held:*"):
+                for raw in client.hkeys(key):
+                    found.setdefault(raw.decode(), []).append("active")
+            assert {i: [s] for i, s in self.state.items()} == found
+            records = {k.decode().removeprefix(KEYS.job_prefix) for k in client.keys("t:{q}:job:*")}
+            assert set(self.state) == records
+
+        @invariant()
+        def the_tallies_add_up(self) -> None:
+            counted = client.hget(KEYS.tally, "completed|noop")
+            assert self.completed_count == int(counted or 0)
+
+    return Model
+
+
+def test_redis_agrees_with_the_model_in_every_world(redis_url: str) -> None:
+    """Random worlds, each a hundred steps."""
+    client = connect(redis_url)
+    run_state_machine_as_test(
+        machine(client),
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    client.close()

@@ -1,0 +1,333 @@
+"""The inline worker on a real server, in this process: from claim to settled."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.servers import eventually
+
+from jobd import Fixed, Job, Jobd, JobFailed, Queue
+from jobd.broker.commands import Blame
+from jobd.broker.connection import connect
+from jobd.core.errors import Fenced
+from jobd.core.options import resolve
+from jobd.seams.scoreboard import Owner, Page, Scoreboard
+from jobd.worker.inline import InlineExecutor
+from jobd.worker.loop import Stop, WorkerLoop
+from jobd.worker.runnable import Runnable
+
+
+@pytest.fixture
+def app(redis_url: str) -> Jobd:
+    return Jobd(redis_url)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    owner = Owner("nonce", os.getpid(), 1, "boot")
+    return Scoreboard.create(tmp_path / "board", owner=owner, pages=2).pages[0]
+
+
+class Running:
+    """A worker in a thread of this process."""
+
+    def __init__(self, app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> None:
+        page.hand_out(incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1")
+        policy = resolve(queue.options)
+        self.stop = Stop()
+        self.said: list[str] = []
+        self.error: Exception | None = None
+        self.executor = InlineExecutor(
+            queue=queue.name,
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
+            page=page,
+            worker="q.1",
+            queue_policy=policy,
+        )
+        self.loop = WorkerLoop(
+            client=connect(app.producer.url),
+            namespace="jobd",
+            queue=queue.name,
+            incarnation=incarnation,
+            lease=30.0,
+            keep=policy.completed_count,
+            executor=self.executor,
+            page=page,
+            stop=self.stop,
+            said=lambda level, text: self.said.append(f"{level}: {text}"),
+        )
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run()
+        except Fenced as error:
+            self.error = error
+
+
+@contextmanager
+def working(app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> Iterator[Running]:
+    running = Running(app, queue, page, incarnation)
+    running.thread.start()
+    try:
+        yield running
+    finally:
+        running.stop.ask()
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+
+
+def in_state(app: Jobd, state: str, count: int, queue: str = "q") -> Callable[[], bool]:
+    return lambda: app.producer.views().counts(queue)[state] == count
+
+
+def test_results_come_back(app: Jobd, page: Page) -> None:
+    """A waiter is told; null is null."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def add(a: int, b: int = 1) -> int:
+        return a + b
+
+    @queue.task()
+    def nothing() -> None: ...
+
+    with working(app, queue, page):
+        assert (add.enqueue(1, b=2).result("10s"), add.enqueue(10).result("10s")) == (3, 11)
+        assert nothing.enqueue().result("10s") is None
+
+
+def test_order_is_priority_then_arrival(app: Jobd, page: Page) -> None:
+    """One worker, no faults: no inversions (I-31)."""
+    queue = app.queue("q")
+    ran: list[int] = []
+
+    @queue.task()
+    def note(n: int) -> None:
+        ran.append(n)
+
+    queue.add_many([("note", {"n": i}, {"priority": i % 3}) for i in range(900)])
+    with working(app, queue, page):
+        eventually(in_state(app, "completed", 900))
+
+    assert sorted(range(900), key=lambda i: i % 3) == ran
+
+
+def test_a_failure_is_retried_and_its_history_kept(app: Jobd, page: Page) -> None:
+    """attempts counts runs; each failed one leaves a line."""
+    queue = app.queue("q", attempts=3, backoff=Fixed("10ms"))
+    seen: list[tuple[int, int]] = []
+
+    @queue.task()
+    def third_time(job: Job) -> str:
+        seen.append((job.attempt, job.token))
+        if job.attempt < 3:
+            raise ValueError(f"no {job.attempt}")
+        return "done"
+
+    with working(app, queue, page):
+        handle = third_time.enqueue()
+        assert handle.result("10s") == "done"
+
+    info = handle.info()
+    assert info is not None
+    assert [attempt for attempt, _ in seen] == [1, 2, 3]
+    assert seen == sorted(seen, key=lambda line: line[1])
+    assert [h["error"] for h in info.history] == ["ValueError: no 1", "ValueError: no 2"]
+    assert "third_time" in info.history[0]["traceback"]
+
+
+def test_used_up_attempts_are_a_death_with_its_error(app: Jobd, page: Page) -> None:
+    """And who waits is told of it."""
+    queue = app.queue("q", attempts=2, backoff=Fixed(0))
+
+    @queue.task()
+    def hopeless() -> None:
+        raise ValueError("never")
+
+    with working(app, queue, page), pytest.raises(JobFailed, match="never") as failed:
+        hopeless.enqueue().result("10s")
+
+    assert failed.value.cause == "failed"
+    [entry] = app.producer.client.xrange("jobd:{q}:outbox")
+    assert entry[1][b"cause"] == b"failed"
+
+
+@pytest.mark.parametrize(
+    ("args", "cause"),
+    [({"n": "x"}, "undecodable"), ({"m": 1}, "undecodable"), ({"n": 1}, "unencodable")],
+)
+def test_what_does_not_fit_is_dead_without_a_retry(
+    app: Jobd, page: Page, args: dict[str, Any], cause: str
+) -> None:
+    """Arguments that do not fit, and a result that is no JSON."""
+    queue = app.queue("q", attempts=5)
+
+    @queue.task()
+    def odd(n: int) -> object:
+        return object()
+
+    with working(app, queue, page), pytest.raises(JobFailed) as failed:
+        queue.add("odd", args).result("10s")
+    assert cause == failed.value.cause
+
+
+def test_an_unknown_name_is_parked_and_visible(app: Jobd, page: Page) -> None:
+    """Never lost, never acknowledged."""
+    queue = app.queue("q")
+    with working(app, queue, page):
+        handle = queue.add("from-the-future", {})
+        eventually(lambda: handle.state() == "delayed")
+
+    info = handle.info()
+    assert info is not None
+    assert "from-the-future" in str(info.error)
+    assert info.parked_since is not None
+
+
+def test_a_crashed_job_is_poison_at_its_limit(app: Jobd, page: Page) -> None:
+    """The next claimer judges what a dead worker left."""
+    queue = app.queue("q", max_crashes=2)
+
+    @queue.task()
+    def innocent() -> str:
+        return "ran"
+
+    handle = innocent.enqueue()
+    store = app.producer.store("q")
+    for n in range(2):
+        store.join(f"dead.{n}", 30_000)
+        [job] = store.claim(f"dead.{n}", 30_000).jobs
+        store.release(f"dead.{n}", [Blame(job.id.decode(), "crashes", b'{"kind":"crash"}')])
+
+    with working(app, queue, page), pytest.raises(JobFailed) as failed:
+        handle.result("10s")
+    assert failed.value.cause == "poison"
+
+
+def test_nothing_waits_behind_a_job_that_overstays(app: Jobd, page: Page) -> None:
+    """The side thread hands unstarted jobs back and settles finished ones, while it runs."""
+    queue = app.queue("q")
+    go, started = threading.Event(), threading.Event()
+
+    @queue.task()
+    def quick() -> None: ...
+
+    @queue.task()
+    def sometimes_slow(slow: bool) -> None:
+        if slow:
+            started.set()
+            assert go.wait(20)
+
+    queue.add_many([("sometimes_slow", {"slow": False})] * 3)
+    with working(app, queue, page):
+        eventually(in_state(app, "completed", 3))  # now it is known as a fast one
+        queue.add_many(
+            [("sometimes_slow", {"slow": False})] * 2
+            + [("sometimes_slow", {"slow": True})]
+            + [("sometimes_slow", {"slow": False})] * 4
+        )
+        assert started.wait(10)
+        eventually(in_state(app, "waiting", 4))
+        eventually(in_state(app, "completed", 5))
+        go.set()
+        eventually(in_state(app, "completed", 10))
+
+
+def test_what_is_revoked_is_not_started(app: Jobd, page: Page) -> None:
+    """The keeper takes unstarted jobs of a worker whose GIL is held; the worker obeys the page."""
+    queue = app.queue("q")
+    ran: list[int] = []
+
+    @queue.task()
+    def work(n: int) -> None:
+        if n == 0:
+            page.revoke(2**53)
+        ran.append(n)
+
+    queue.add_many([("work", {"n": 9})])
+    with working(app, queue, page):
+        eventually(in_state(app, "completed", 1))
+        queue.add_many([("work", {"n": n}) for n in range(3)])
+        eventually(lambda: 0 in ran)
+        eventually(lambda: app.producer.views().counts("q")["completed"] >= 2)
+    assert ran[:2] == [9, 0]
+    page.revoke(0)
+
+
+def test_a_fenced_worker_ends(app: Jobd, page: Page) -> None:
+    """A closed lease is for ever."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work() -> None: ...
+
+    with working(app, queue, page) as running:
+        eventually(lambda: app.producer.store("q").open_leases())
+        app.producer.store("q").release("w.1")
+        work.enqueue()
+        running.thread.join(10)
+        assert isinstance(running.error, Fenced)
+    assert app.producer.views().counts("q")["waiting"] == 1
+
+
+def test_a_flushed_store_is_joined_anew(app: Jobd, page: Page) -> None:
+    """A reset is told from a fence by the epoch."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work() -> int:
+        return 1
+
+    with working(app, queue, page) as running:
+        assert work.enqueue().result("10s") == 1
+        app.producer.client.flushall()
+        assert work.enqueue().result("20s") == 1
+        assert any("reset" in line for line in running.said)
+
+
+def test_commands_per_job_on_the_plain_path(app: Jobd, page: Page) -> None:
+    """The guard of the speed: inside Redis few commands a job, on the wire almost none."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def noop(user_id: int) -> None: ...
+
+    queue.add_many([("noop", {"user_id": i}) for i in range(20_000)])
+    client = app.producer.client
+    with working(app, queue, page):
+        client.config_resetstat()
+        eventually(in_state(app, "completed", 10_000), within=30)
+        eventually(in_state(app, "waiting", 0), within=30)
+    stats = client.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+
+    assert calls["evalsha"] / 20_000 <= 0.02
+    inside = sum(n for name, n in calls.items() if name not in {"evalsha", "info", "zcard", "exec"})
+    assert inside / 20_000 <= 1.6
+
+
+def test_a_stopped_worker_leaves_nothing_behind(app: Jobd, page: Page) -> None:
+    """Unstarted jobs are back before it ends."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(n: int) -> None:
+        if n == 50:
+            time.sleep(0)
+            running.stop.ask()
+
+    queue.add_many([("work", {"n": n}) for n in range(400)])
+    with working(app, queue, page) as running:
+        running.thread.join(10)
+    counts = app.producer.views().counts("q")
+
+    assert counts["active"] == 0
+    assert counts["waiting"] + counts["completed"] == 400
