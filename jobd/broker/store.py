@@ -6,6 +6,7 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from jobd.broker.commands import (
     Blame,
@@ -144,6 +145,16 @@ class Store:
                 "ZRANGE", self.commands.keys.leases, 0, -1, "WITHSCORES"
             )  # type: ignore[no-untyped-call]
         return {member.decode(): _plain(score) for member, score in _rows(rows)}
+
+    def line_of(self, incarnation: str) -> dict[bytes, tuple[int, int]]:
+        """Read what an incarnation holds: job id -> (claim, place in line)."""
+        with translated("redis"):
+            held: Any = self._client.hgetall(self.commands.keys.held(incarnation))
+        line = {}
+        for job, entry in held.items():
+            claim, _, place = entry.partition(b":")
+            line[job] = (int(claim), int(place))
+        return line
 
 
 def read_epoch(client: Client, namespace: str, candidate: str) -> str:

@@ -100,6 +100,7 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
     board: str
     cause: str
     charged: tuple[str, ...] = ()
+    unborn: bool = False  # its fork was given up; should it turn up after all, it is killed
 
 
 class Fleet(msgspec.Struct, kw_only=True):

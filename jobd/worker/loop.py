@@ -11,7 +11,6 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 
 from __future__ import annotations
 
-import os
 import secrets
 import select
 from collections.abc import Callable
@@ -27,8 +26,11 @@ from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
+from jobd.core.events import Event
+from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic, pause
 from jobd.seams.scoreboard import Page, Phase
+from jobd.seams.stop import Stop
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.side import SideThread
@@ -37,22 +39,6 @@ IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 _LOADED = [SCRIPTS[name] for name in ("join", "claim", "settle", "hand_back", "reconcile")]
-
-
-class Stop:
-    """Asked by a signal; looked at between jobs and while idle."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def ask(self) -> None:
-        """Ask. Safe in a signal handler."""
-        self.asked = True
-        os.write(self._writable, b"x")
-
-    def __call__(self) -> bool:
-        return self.asked
 
 
 class WorkerLoop:
@@ -70,7 +56,7 @@ class WorkerLoop:
         executor: InlineExecutor,
         page: Page,
         stop: Stop,
-        said: Callable[[str, str], None],
+        emit: Callable[[Event], None],
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -81,7 +67,7 @@ class WorkerLoop:
         self._executor = executor
         self._page = page
         self._stop = stop
-        self._said = said
+        self._emit = emit
         self._link: Link | None = None
         self._epoch = ""
         self._settled = 0
@@ -108,7 +94,7 @@ class WorkerLoop:
                     if self._link is None:
                         self._connect()
                         if failures:
-                            self._said("info", "redis is back")
+                            self._emit(BrokerBack())
                         failures = 0
                     if self._stop.asked:
                         self._leave()
@@ -120,7 +106,7 @@ class WorkerLoop:
                 except BrokerError as error:
                     self._drop_link()
                     if failures == 0:
-                        self._said("warning", f"{error}")
+                        self._emit(BrokerLost(why=str(error)))
                     if self._stop.asked:
                         return  # the keeper releases what we hold
                     pause(BACKOFF[min(failures, len(BACKOFF) - 1)])
@@ -252,7 +238,7 @@ class WorkerLoop:
         self._drop_link()
         if read_epoch(self._client, self._namespace, secrets.token_hex(8)) == self._epoch:
             return False
-        self._said("error", "the store was reset: what was claimed is given up, claims pause")
+        self._emit(StoreReset())
         self._executor.done.clear()
         self._executor.endings.clear()
         pause(self._lease_ms / 6000)

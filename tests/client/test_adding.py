@@ -95,7 +95,7 @@ def test_asynchronous_adding_is_the_same_adding(app: Jobd) -> None:
     async def main() -> None:
         handle = await work.aenqueue(1)
         assert await asyncio.to_thread(handle.state) == "waiting"
-        with pytest.raises(RuntimeError, match="await handle.aresult"):
+        with pytest.raises(RuntimeError, match=r"await handle\.aresult"):
             handle.result()
         with pytest.raises(ResultTimeout):
             await handle.aresult(timeout="10ms")

@@ -19,8 +19,9 @@ from jobd.broker.connection import connect
 from jobd.core.errors import Fenced
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
+from jobd.seams.stop import Stop
 from jobd.worker.inline import InlineExecutor
-from jobd.worker.loop import Stop, WorkerLoop
+from jobd.worker.loop import WorkerLoop
 from jobd.worker.runnable import Runnable
 
 
@@ -61,7 +62,7 @@ class Running:
             executor=self.executor,
             page=page,
             stop=self.stop,
-            said=lambda level, text: self.said.append(f"{level}: {text}"),
+            emit=lambda event: self.said.append(event.event),
         )
         self.thread = threading.Thread(target=self._run)
 

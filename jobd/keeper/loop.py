@@ -1,0 +1,181 @@
+"""The keeper: the host's Redis duties, one after another, each run once when it is due.
+
+It hears the whole fleet from the supervisor, again and again, and answers with what it released.
+While Redis is away it goes on listening: supervision does not wait for Redis.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from jobd.broker.connection import Client
+from jobd.broker.store import Store, register_queues, store_ms
+from jobd.broker.views import Views
+from jobd.core.errors import BrokerError
+from jobd.core.events import Event
+from jobd.core.options import Policy
+from jobd.core.store_events import BrokerBack, BrokerLost, JobsRevoked, LeaseReaped, WorkerReleased
+from jobd.keeper.fleet import Fleet
+from jobd.keeper.reap import Reaper
+from jobd.keeper.release import Boards, release
+from jobd.keeper.renew import Renewer
+from jobd.keeper.revoke import Revoker
+from jobd.seams.clock import mono, wall_ms
+from jobd.seams.lines import Lines
+from jobd.seams.scoreboard import Scoreboard
+
+TICK = 0.1
+TIDY_EVERY = 1.0
+
+
+class Keeper:
+    """All duties of one host. `run` ends when the supervisor says so, or is gone."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        renewing: Client,
+        namespace: str,
+        lease: float,
+        queues: Iterable[str],
+        retention: Callable[[str], Policy],
+        channel: Lines,
+        board: Scoreboard,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._lease = lease
+        self._queues = set(queues)
+        self._retention = retention
+        self._channel = channel
+        self._board = board
+        self._emit = emit
+        self._boards = Boards()
+        self._fleet = Fleet()
+        self._stores: dict[str, Store] = {}
+        self._reapers: dict[str, Reaper] = {}
+        self._revokers: dict[str, Revoker] = {}
+        self._released: set[str] = set()
+        self._reap_at = 0.0
+        self._tidy_at = 0.0
+        self._lost = False
+        self._renewer = Renewer(
+            client=renewing,
+            namespace=namespace,
+            lease=lease,
+            alive=lambda: self._fleet.alive,
+            board=board,
+        )
+
+    def run(self) -> None:
+        """Do the duties until told to stop."""
+        self._renewer.start()
+        while not self._channel.closed:
+            self._listen()
+            if self._fleet.stopping and not self._to_release():
+                break
+            try:
+                self._duties(mono())
+                self._say_back()
+            except BrokerError as error:
+                self._say_lost(error)
+            self._answer()
+        self._renewer.stop()
+
+    def _listen(self) -> None:
+        select.select([self._channel.fileno()], [], [], TICK)
+        for message in self._channel.receive():
+            if isinstance(message, dict) and "fleet" in message:
+                self._fleet = msgspec.convert(message["fleet"], Fleet)
+                self._released &= {dead.incarnation for dead in self._fleet.dead}
+                self._queues |= {worker.queue for worker in self._fleet.alive}
+
+    def _to_release(self) -> list[str]:
+        return [d.incarnation for d in self._fleet.dead if d.incarnation not in self._released]
+
+    def _answer(self) -> None:
+        if self._released:
+            self._channel.send({"released": sorted(self._released)})
+        if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
+            self._channel.send({"fenced": sorted(fenced)})
+        self._channel.send({"beat": self._renewer.rounds})
+
+    def _duties(self, now: float) -> None:
+        self._release()
+        self._revoke(now)
+        if now >= self._reap_at:
+            self._reap(now)
+        if now >= self._tidy_at:
+            self._tidy()
+            self._tidy_at = now + TIDY_EVERY
+
+    def _release(self) -> None:
+        for dead in self._fleet.dead:
+            if dead.incarnation in self._released:
+                continue
+            release(dead, store=self._store(dead.queue), boards=self._boards, now_ms=wall_ms())
+            self._released.add(dead.incarnation)
+            self._emit(
+                WorkerReleased(incarnation=dead.incarnation, queue=dead.queue, cause=dead.cause)
+            )
+
+    def _revoke(self, now: float) -> None:
+        alive = {worker.incarnation: worker for worker in self._fleet.alive}
+        self._revokers = {name: r for name, r in self._revokers.items() if name in alive}
+        for name, worker in alive.items():
+            if name not in self._revokers:
+                page = self._board.pages[worker.page]
+                self._revokers[name] = Revoker(page, self._store(worker.queue), name)
+            if jobs := self._revokers[name].look(now):
+                self._emit(JobsRevoked(incarnation=name, queue=worker.queue, jobs=jobs))
+
+    def _reap(self, now: float) -> None:
+        ours = {worker.incarnation for worker in self._fleet.alive}
+        ours |= {dead.incarnation for dead in self._fleet.dead}
+        store_now = store_ms(self._client)
+        again = self._lease / 6
+        for queue in self._known_queues():
+            reaper = self._reapers.setdefault(
+                queue, Reaper(self._store(queue), lease=self._lease, period=self._lease / 6)
+            )
+            reaped, soon = reaper.look(ours=ours, store_now=store_now, now=now)
+            again = min(again, soon)
+            for name in reaped:
+                self._emit(LeaseReaped(incarnation=name, queue=queue))
+        self._reap_at = now + again
+
+    def _tidy(self) -> None:
+        register_queues(self._client, self._namespace, self._queues)
+        for queue in sorted(self._queues):
+            store, policy = self._store(queue), self._retention(queue)
+            store.promote()
+            store.trim(
+                completed_ms=policy.completed_ms,
+                completed_keep=policy.completed_count,
+                dead_ms=policy.dead_ms,
+            )
+
+    def _known_queues(self) -> list[str]:
+        return sorted(self._queues.union(Views(self._client, self._namespace).queues()))
+
+    def _store(self, queue: str) -> Store:
+        if queue not in self._stores:
+            self._stores[queue] = Store(self._client, self._namespace, queue)
+        return self._stores[queue]
+
+    def _say_lost(self, error: BrokerError) -> None:
+        for reaper in self._reapers.values():
+            reaper.forget()
+        if not self._lost:
+            self._lost = True
+            self._emit(BrokerLost(why=str(error)))
+
+    def _say_back(self) -> None:
+        if self._lost:
+            self._lost = False
+            self._emit(BrokerBack())

@@ -1,0 +1,68 @@
+"""Duty: what a dead worker of this host held goes back at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from jobd.broker.commands import Blame
+from jobd.broker.store import Store
+from jobd.keeper.fleet import Dead
+from jobd.seams.scoreboard import CellView, Scoreboard
+
+# What a running job is charged with, by how its worker ended. A crash accuses the job, a host that
+# went away may have had any reason; a stop is nobody's fault; a fence says it was late elsewhere.
+_COUNTER = {
+    "crash": "crashes",
+    "timeout": "timeouts",
+    "stopped": "interrupted",
+    "fenced": "lost",
+    "lost": "lost",
+}
+
+
+def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
+    """Say what each running job is charged with. Neighbours of a timeout are charged nothing."""
+    charged = []
+    for cell in cells:
+        if dead.cause == "timeout" and cell.job_id not in dead.charged:
+            continue
+        note = {"kind": dead.cause, "at": now_ms, "worker": dead.incarnation, "token": cell.claim}
+        charged.append(Blame(cell.job_id, _COUNTER[dead.cause], msgspec.json.encode(note)))
+    return charged
+
+
+def running_cells(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> list[CellView]:
+    """Read what ran when the worker ended: its page cannot change any more."""
+    board = boards(dead.board)
+    if board is None or dead.page >= len(board.pages):
+        return []
+    view = board.pages[dead.page].view()
+    if view is None or view.incarnation != dead.incarnation:
+        return []
+    return list(view.cells)
+
+
+def release(
+    dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
+) -> None:
+    """Close the lease and give back what was held. Repeating it changes nothing."""
+    store.release(dead.incarnation, blame(dead, running_cells(dead, boards), now_ms))
+
+
+class Boards:
+    """Opens each scoreboard file once. A file that is gone has nothing to tell."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Scoreboard] = {}
+
+    def __call__(self, path: str) -> Scoreboard | None:
+        """Give the scoreboard, or None when there is no such file."""
+        if path not in self._open:
+            try:
+                self._open[path] = Scoreboard.open(Path(path))
+            except FileNotFoundError:
+                return None
+        return self._open[path]

@@ -1,0 +1,73 @@
+"""Duty: the leases of this host's living workers stay open.
+
+A thread and a connection of their own, which do nothing else: no other duty, however slow, may cost
+a healthy worker its lease. One call a queue, whatever the number of jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from jobd.broker.connection import Client
+from jobd.broker.store import Store
+from jobd.core.errors import BrokerError
+from jobd.keeper.fleet import Alive
+from jobd.seams.scoreboard import Phase, Scoreboard
+
+
+class Renewer:
+    """Renews every `period` seconds. `fenced` collects the incarnations found without a lease."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        namespace: str,
+        lease: float,
+        alive: Callable[[], list[Alive]],
+        board: Scoreboard,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._lease_ms = round(lease * 1000)
+        self._period = lease / 6
+        self._alive = alive
+        self._board = board
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="jobd-renew", daemon=True)
+        self.fenced: set[str] = set()
+        self.rounds = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+
+    def once(self) -> None:
+        """Renew once. Raises BrokerError."""
+        queues: dict[str, list[str]] = {}
+        for worker in self._alive():
+            view = self._board.pages[worker.page].view()
+            joined = view is not None and view.incarnation == worker.incarnation
+            if joined and view is not None and view.phase not in (Phase.VACANT, Phase.BOOTING):
+                queues.setdefault(worker.queue, []).append(worker.incarnation)
+        for queue, incarnations in queues.items():
+            store = Store(self._client, self._namespace, queue)
+            missing = set(store.renew(self._lease_ms, incarnations))
+            # Only what is missing now counts: a worker may join again after a reset of the store.
+            self.fenced = (self.fenced - set(incarnations)) | missing
+        self.rounds += 1
+
+    def _loop(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.once()
+                wait = self._period
+            except BrokerError:
+                # The main loop says it; a lease lasts six periods, so try soon.
+                wait = min(1.0, self._period)
+            self._ended.wait(wait)

@@ -1,0 +1,311 @@
+"""The supervisor's loop: wait, turn what happened into observations, step, carry out, publish.
+
+Invariant: it decides nothing; all it knows beside the fleet is which descriptor belongs to whom.
+One thread. Nothing in it waits for a peer: channels never block, and signals only enqueue.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections import deque
+from pathlib import Path
+from typing import assert_never
+
+from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.seams import clock, statefile
+from jobd.seams.exits import Exit
+from jobd.seams.host import Signals, send
+from jobd.seams.lines import Lines
+from jobd.seams.log import Emit
+from jobd.seams.systemd import Notifier
+from jobd.supervisor import messages, publish
+from jobd.supervisor.children import Child, Children, kill_child, unlink
+from jobd.supervisor.fleet import Fleet, Stage, Stop
+from jobd.supervisor.orders import (
+    Action,
+    Drain,
+    EndHelper,
+    Forget,
+    Fork,
+    HelperExited,
+    Kill,
+    KillStray,
+    Observation,
+    Quit,
+    Ready,
+    Refused,
+    Say,
+    StartHelper,
+    StopAsked,
+    TakeBack,
+    Ticked,
+    Watch,
+    WorkerExited,
+)
+from jobd.supervisor.outlook import Outlook
+from jobd.supervisor.settle import next_deadline
+from jobd.supervisor.step import step
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+AT_ONCE = signal.SIGQUIT
+IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+WATCHED = (*STOPS, AT_ONCE, *IGNORED, signal.SIGCHLD)
+# The keeper hears the whole list at least this often, and counts us gone when it does not.
+_PUBLISH_EVERY = 1.0
+
+
+class Loop:
+    """One daemon's supervision, from the first helper to the exit code."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        outlook: Outlook,
+        children: Children,
+        signals: Signals,
+        argv_of: dict[str, list[str]],
+        runtime_dir: Path,
+        notifier: Notifier,
+        emit: Emit,
+    ) -> None:
+        """`argv_of` gives each helper's command line, `{fd}` standing for its channel."""
+        self.fleet = fleet
+        self._outlook = outlook
+        self._children = children
+        self._signals = signals
+        self._argv_of = argv_of
+        self._runtime_dir = runtime_dir
+        self._notifier = notifier
+        self._emit = emit
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
+        self._heard: deque[Observation] = deque([Ticked()])
+        self._started_at = clock.wall()
+        self._look_at = 0.0
+        self._publish_at = 0.0
+        self._told_keeper: dict[str, object] = {}
+        self._written: statefile.State | None = None
+        self._strays = False
+        self._code: int | None = None
+
+    def run(self) -> int:
+        """Supervise until the fleet has ended; give the exit code."""
+        while self._code is None:
+            now = clock.mono()
+            self._observe(now)
+            while self._heard and self._code is None:
+                self.fleet, actions = step(self.fleet, self._heard.popleft(), clock.mono())
+                for action in actions:
+                    self._carry_out(action)
+            self._publish()
+            if self._code is None:
+                self._wait()
+        return self._code
+
+    # --- hearing ---
+
+    def _wait(self) -> None:
+        now = clock.mono()
+        until = min(next_deadline(self.fleet), self._look_at, self._publish_at)
+        for key, mask in self._selector.select(max(0.0, until - now)):
+            match key.data:
+                case None:
+                    self._take_signals()
+                case ("channel", str(name)):
+                    self._talk(name, mask)
+                case ("helper", str(name)):
+                    self._helper_ended(name)
+                case (_, str(incarnation)):
+                    self._worker_ended(incarnation)
+
+    def _observe(self, now: float) -> None:
+        if now >= self._look_at:
+            self._look_at = now + self.fleet.policy.look_every
+            self._heard.append(self._outlook.look(self.fleet, now))
+            self._notifier.alive()
+        if self._strays:
+            self._strays = False
+            forking = any(s.stage is Stage.FORKING for s in self.fleet.slots.values())
+            self._children.end_strays(forking=forking)
+        if not self._heard:
+            self._heard.append(Ticked())
+
+    def _take_signals(self) -> None:
+        for number in self._signals.take():
+            if number == signal.SIGCHLD:
+                self._strays = True
+            elif number in STOPS or number == AT_ONCE:
+                self._heard.append(StopAsked(now=number == AT_ONCE))
+            else:
+                name = signal.Signals(number).name
+                self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
+
+    def _talk(self, name: str, mask: int) -> None:
+        child = self._children.helpers.get(name)
+        if child is None or child.channel is None:
+            return
+        channel = child.channel
+        if mask & selectors.EVENT_WRITE:
+            channel.flush()
+        if mask & selectors.EVENT_READ:
+            for message in channel.receive():
+                self._heard += messages.read(name, message)
+        if channel.closed:
+            # Its end is told by its pidfd; a helper that only lost its channel is of no use.
+            self._selector.unregister(channel.fileno())
+            child.channel = None
+            channel.close()
+            send(child.pidfd, signal.SIGTERM)
+        else:
+            self._watch_channel(name, channel)
+
+    def _helper_ended(self, name: str) -> None:
+        table = self._children.helpers
+        how = self._children.ended(table, name)
+        if how is None:
+            return
+        child = table[name]
+        if child.channel is not None:
+            # What it said last, such as why its app does not load, counts before its end.
+            for message in child.channel.receive():
+                self._heard += messages.read(name, message)
+            self._selector.unregister(child.channel.fileno())
+        self._selector.unregister(child.pidfd)
+        self._children.drop(table, name)
+        self._strays = True
+        self._heard.append(HelperExited(name, how))
+
+    def _worker_ended(self, incarnation: str) -> None:
+        table = self._children.workers
+        how = self._children.ended(table, incarnation)
+        if how is None:
+            return
+        self._selector.unregister(table[incarnation].pidfd)
+        self._children.drop(table, incarnation)
+        self._strays = True
+        self._heard.append(self._last_words(incarnation, how))
+
+    def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
+        slot = self.fleet.slot_of(incarnation)
+        if slot is None:
+            return WorkerExited(incarnation, how)
+        return self._outlook.last(incarnation, slot.page, how)
+
+    # --- doing ---
+
+    def _carry_out(self, action: Action) -> None:  # noqa: C901, PLR0912 - one line a kind
+        match action:
+            case StartHelper():
+                self._start_helper(action.helper)
+            case EndHelper():
+                if child := self._children.helpers.get(action.helper):
+                    send(child.pidfd, signal.SIGKILL if action.hard else signal.SIGTERM)
+            case Fork():
+                self._order_fork(action)
+            case Watch():
+                self._watch(action)
+            case Drain():
+                self._signal(action.incarnation, signal.SIGTERM)
+            case Kill():
+                self._signal(action.incarnation, signal.SIGKILL)
+            case KillStray():
+                if action.incarnation not in self._children.workers:
+                    kill_child(action.pid)
+            case TakeBack():
+                self._outlook.board.pages[action.page].take_back()
+            case Forget():
+                self._forget(action.board)
+            case Say():
+                self._emit(action.event)
+            case Ready():
+                self._notifier.ready()
+            case Quit():
+                self._code = action.code
+            case _:
+                assert_never(action)
+
+    def _start_helper(self, name: str) -> None:
+        child = self._children.start_helper(name, self._argv_of[name])
+        if child is None or child.channel is None:
+            self._heard.append(HelperExited(name, Exit()))
+            return
+        self._selector.register(child.pidfd, selectors.EVENT_READ, ("helper", name))
+        channel = child.channel
+        self._selector.register(channel.fileno(), selectors.EVENT_READ, ("channel", name))
+        self._told_keeper = {}
+
+    def _order_fork(self, order: Fork) -> None:
+        page = self._outlook.board.pages[order.page]
+        page.hand_out(incarnation=order.incarnation, queue=order.queue, slot=order.slot)
+        child = self._children.helpers.get(order.helper)
+        message = {
+            "incarnation": order.incarnation,
+            "page": order.page,
+            "queue": order.queue,
+            "slot": order.slot,
+        }
+        if child is None or child.channel is None or child.channel.closed:
+            self._heard.append(Refused(order.incarnation, f"{order.helper} does not run"))
+        elif not self._say(order.helper, child, {"fork": message}) and not child.channel.closed:
+            self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
+        # A channel that broke while sending leaves it open whether the order arrived: the end of
+        # the helper follows, and settles it.
+
+    def _watch(self, action: Watch) -> None:
+        child = self._children.watch(action.incarnation, action.pid)
+        if child is None:
+            self._heard.append(self._last_words(action.incarnation, Exit()))
+        else:
+            data = ("worker", action.incarnation)
+            self._selector.register(child.pidfd, selectors.EVENT_READ, data)
+
+    def _signal(self, incarnation: str, number: int) -> None:
+        if child := self._children.workers.get(incarnation):
+            send(child.pidfd, number)
+
+    def _forget(self, board: str) -> None:
+        try:
+            unlink(board)
+        except OSError as refused:
+            self._emit(PredecessorUnusable(board=board, why=str(refused)))
+
+    # --- telling ---
+
+    def _say(self, name: str, child: Child, message: dict[str, object]) -> bool:
+        if child.channel is None:
+            return False
+        sent = child.channel.send(message)
+        self._watch_channel(name, child.channel)
+        return sent
+
+    def _watch_channel(self, name: str, channel: Lines) -> None:
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.pending() else 0)
+        if self._selector.get_key(channel.fileno()).events != wanted:
+            self._selector.modify(channel.fileno(), wanted, ("channel", name))
+
+    def _publish(self) -> None:
+        now = clock.mono()
+        message = publish.for_keeper(self.fleet)
+        if message != self._told_keeper or now >= self._publish_at:
+            self._publish_at = now + _PUBLISH_EVERY
+            for name, helper in self.fleet.helpers.items():
+                child = self._children.helpers.get(name)
+                # One list at a time: the next, newer one goes when this one has left.
+                if helper.app is None and child and child.channel and not child.channel.pending():
+                    self._say(name, child, message)
+                    self._told_keeper = message
+        state = publish.for_people(self.fleet, pid=os.getpid(), started_at=self._started_at)
+        if state != self._written:
+            statefile.write(self._runtime_dir, state)
+            self._report(state, self._written)
+            self._written = state
+
+    def _report(self, new: statefile.State, old: statefile.State | None) -> None:
+        running = sum(s.stage is Stage.RUNNING for s in self.fleet.slots.values())
+        if new.stopping and (old is None or not old.stopping):
+            self._notifier.stopping()
+        word = "stopping" if self.fleet.stop is not Stop.NO else "running"
+        self._notifier.status(f"{word}: {running} of {len(self.fleet.slots)} workers")

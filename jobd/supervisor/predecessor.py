@@ -1,0 +1,69 @@
+"""What a daemon that ended without cleaning up has left in the runtime directory.
+
+Invariant: a page is reported only after its process is proven gone (pid, start and boot; killed
+when it is still ours), so its jobs never run twice at once. Called once, before the first worker.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobd.core import events
+from jobd.seams import host
+from jobd.seams.log import Emit
+from jobd.seams.scoreboard import Owner, PageView, Scoreboard
+from jobd.supervisor.fleet import Dead
+
+PREFIX = "scoreboard."
+# A killed process needs its last system call to end; one in state D may take longer than this.
+_KILL_WITHIN = 5.0
+
+
+def board_path(runtime_dir: Path, nonce: str) -> Path:
+    """Name the scoreboard of the daemon with this nonce."""
+    return runtime_dir / f"{PREFIX}{nonce}"
+
+
+def inherit(runtime_dir: Path, *, emit: Emit) -> list[Dead]:
+    """Give what all predecessors' workers may still hold; remove the files that hold nothing."""
+    found: list[Dead] = []
+    for path in sorted(runtime_dir.glob(f"{PREFIX}*")):
+        try:
+            found += _read(path, emit)
+        except (ValueError, OSError) as unusable:
+            emit(events.PredecessorUnusable(board=str(path), why=str(unusable)))
+    return found
+
+
+def _read(path: Path, emit: Emit) -> list[Dead]:
+    board = Scoreboard.open(path)
+    views = board.views()
+    if not views:
+        path.unlink()
+        return []
+    emit(events.PredecessorFound(board=str(path), workers=len(views)))
+    here = host.boot_id()
+    found = []
+    for view in views:
+        if _gone(view, board.owner, here):
+            found.append(_dead(view, path))
+        else:
+            why = f"process {view.pid} does not end; its jobs wait until its lease has run out"
+            emit(events.PredecessorUnusable(board=str(path), why=why))
+    return found
+
+
+def _gone(view: PageView, owner: Owner, here: str) -> bool:
+    if owner.boot_id != here:
+        return True
+    return host.end_for_certain(view.pid, view.start_ticks, within=_KILL_WITHIN)
+
+
+def _dead(view: PageView, path: Path) -> Dead:
+    return Dead(
+        incarnation=view.incarnation,
+        queue=view.queue,
+        page=view.index,
+        board=str(path),
+        cause="lost",
+    )

@@ -1,0 +1,72 @@
+"""The supervisor's brain: `step(fleet, observation, now)` gives the next fleet and the actions.
+
+Pure and total: it reads no clock and touches nothing; the fleet it was given stays as it was. First
+the observation is absorbed into the slots, then one pass over all of them settles what the new
+state demands. Called by jobd.supervisor.loop, and by tests in virtual time.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from jobd.supervisor import absorb, helpers
+from jobd.supervisor.fleet import Fleet
+from jobd.supervisor.orders import (
+    Action,
+    Beat,
+    Fenced,
+    Forked,
+    HelperExited,
+    Loaded,
+    LoadFailed,
+    Looked,
+    Observation,
+    Refused,
+    Released,
+    StopAsked,
+    Ticked,
+    WorkerExited,
+)
+from jobd.supervisor.settle import settle
+
+
+def step(fleet: Fleet, seen: Observation, now: float) -> tuple[Fleet, list[Action]]:
+    """Decide. `now` is monotonic seconds and never goes back."""
+    fleet = fleet.copy()
+    out: list[Action] = []
+    _absorb(fleet, seen, now, out)
+    settle(fleet, now, out)
+    return fleet, out
+
+
+def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> None:  # noqa: C901, PLR0912
+    # One line a kind: the length is the number of kinds, not a tangle.
+    match seen:
+        case Ticked():
+            pass
+        case Loaded():
+            helpers.loaded(fleet, seen, out)
+        case LoadFailed():
+            helpers.load_failed(fleet, seen, out)
+        case Beat():
+            helpers.came_up(fleet, seen.helper)
+        case HelperExited():
+            helpers.exited(fleet, seen, now, out)
+        case Forked():
+            absorb.forked(fleet, seen, now, out)
+        case Refused():
+            absorb.refused(fleet, seen, now, out)
+        case WorkerExited():
+            absorb.worker_exited(fleet, seen, now, out)
+        case Looked():
+            absorb.looked(fleet, seen, now, out)
+        case Released():
+            absorb.released(fleet, seen, out)
+        case Fenced():
+            for incarnation in seen.incarnations:
+                if slot := fleet.slot_of(incarnation):
+                    absorb.kill(fleet, slot, "fenced", (), out)
+        case StopAsked():
+            absorb.stop_asked(fleet, seen.now, now, out)
+        case _:
+            assert_never(seen)

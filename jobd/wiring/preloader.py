@@ -1,0 +1,57 @@
+"""`python -m jobd.wiring.preloader EFFECTIVE.json FD [APP [forks-only]]`: builds a preloader.
+
+Started by the supervisor. Exit codes: 0 when the supervisor closed the channel, 78 when the
+application does not load.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import setproctitle
+
+from jobd.core.config import Config
+from jobd.seams.lines import Lines
+from jobd.seams.log import Log
+from jobd.seams.scoreboard import Page
+from jobd.wiring import worker
+from jobd.worker.preload import Order, Preloader
+
+FORKS_ONLY = "forks-only"
+
+
+def main(argv: list[str]) -> int:
+    """Serve fork orders on the descriptor `argv[2]`."""
+    path = Path(argv[1])
+    config = msgspec.json.decode(path.read_bytes(), type=Config)
+    reference = argv[3] if len(argv) > 3 else config.app or ""
+    setproctitle.setproctitle(f"jobd: preloader {reference}")
+    log = config.daemon.log
+
+    def run(app: object, order: Order, page: Page, supervisor_pid: int) -> int:
+        setproctitle.setproctitle(f"jobd: worker {order.slot}")
+        return worker.run(
+            config,
+            app,
+            queue=order.queue,
+            slot=order.slot,
+            incarnation=order.incarnation,
+            page=page,
+            supervisor_pid=supervisor_pid,
+        )
+
+    preloader = Preloader(
+        channel=Lines.from_fd(int(argv[2])),
+        reference=reference,
+        preload=FORKS_ONLY not in argv[4:],
+        runtime_dir=path.parent,
+        run=run,
+        emit=Log(style=log.format, level=log.level, role="preloader"),
+    )
+    return preloader.serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,237 @@
+"""The preloader: imports the application once, freezes it, and forks workers on order.
+
+Invariant: each order is answered once, by `forked` or `refused`, before the next is read. It forks
+twice: the middle process ends, so the supervisor adopts the worker, waits for it itself and loses
+nothing when the preloader dies. Built by jobd.wiring.preloader; the child runs what it is given.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from jobd.core.errors import EX_CONFIG, ConfigError, HostError
+from jobd.core.events import AppHasThreads
+from jobd.seams import clock, host
+from jobd.seams.lines import Lines
+from jobd.seams.log import Emit, paragraph
+from jobd.seams.scoreboard import Page, Scoreboard
+
+# The middle process ends at once; what takes longer is a supervisor that is not there any more.
+_ADOPTED_WITHIN = 10.0
+_NOT_ADOPTED = 75
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker to fork."""
+
+    incarnation: str
+    page: int
+    queue: str
+    slot: str
+
+
+class _Message(msgspec.Struct):
+    fork: Order | None = None
+
+
+# Runs a worker in the forked child: (app, order, page, supervisor's pid) -> exit code.
+Run = Callable[[object, Order, Page, int], int]
+
+
+def load_app(reference: str) -> object:
+    """Import `module:attribute`. Raises ConfigError with one readable paragraph."""
+    module_name, colon, attribute = reference.partition(":")
+    if not (module_name and colon and attribute):
+        raise ConfigError(f"app: {reference!r}; expected 'module:attribute', as in 'shop.jobs:app'")
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: object = importlib.import_module(module_name)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as failure:
+        raise ConfigError(_why(reference, failure)) from failure
+    if not isinstance(getattr(found, "queues", None), Mapping):
+        raise ConfigError(
+            f"app: {reference!r} is a {type(found).__name__}; expected a jobd.Jobd; "
+            "name the attribute that holds `Jobd()`"
+        )
+    return found
+
+
+def declared_queues(app: object) -> list[str]:
+    """List the names of the queues an application declares."""
+    return sorted(getattr(app, "queues"))  # noqa: B009 - any object that load_app let through
+
+
+def _why(reference: str, failure: BaseException) -> str:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(failure.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    text = " ".join(str(failure).split())
+    return (
+        f"app: {reference!r} does not load: {type(failure).__name__}: {text}{where}; "
+        f"expected a module that imports from {Path.cwd()}; "
+        f"try: python -c 'import {reference.partition(':')[0]}'"
+    )
+
+
+class Preloader:
+    """Takes orders from one channel until it closes."""
+
+    def __init__(
+        self,
+        *,
+        channel: Lines,
+        reference: str,
+        preload: bool,
+        runtime_dir: Path,
+        run: Run,
+        emit: Emit,
+    ) -> None:
+        """With `preload` false nothing is imported here: each worker does it for itself."""
+        self._channel = channel
+        self._reference = reference
+        self._preload = preload
+        self._runtime_dir = runtime_dir
+        self._run = run
+        self._emit = emit
+        self._app: object = None
+        self._supervisor = os.getppid()
+
+    def serve(self) -> int:
+        """Load, then fork until the supervisor closes the channel. Gives the exit code."""
+        try:
+            self._load()
+        except ConfigError as failure:
+            self._say({"failed": str(failure)})
+            return EX_CONFIG
+        while not self._channel.closed:
+            select.select([self._channel], [self._channel] if self._channel.pending() else [], [])
+            self._channel.flush()
+            for message in self._channel.receive():
+                order = msgspec.convert(message, _Message).fork
+                if order is not None:
+                    self._fork(order)
+        return 0
+
+    def _load(self) -> None:
+        queues: list[str] = []
+        if self._preload:
+            self._app = load_app(self._reference)
+            queues = declared_queues(self._app)
+        threads = host.thread_count()
+        if threads > 1:
+            self._emit(AppHasThreads(app=self._reference, threads=threads))
+        # What lives now lives in every worker: collecting it would only copy the pages it is on.
+        gc.collect()
+        gc.freeze()
+        self._say({"ready": {"queues": {name: {} for name in queues}, "threads": threads}})
+
+    def _say(self, message: dict[str, object]) -> None:
+        self._channel.send(message)
+        while self._channel.pending() and not self._channel.closed:
+            select.select([], [self._channel], [])
+            self._channel.flush()
+
+    def _fork(self, order: Order) -> None:
+        reader, writer = os.pipe()
+        try:
+            middle = host.fork_anyway()
+        except OSError as refused:
+            os.close(reader)
+            os.close(writer)
+            self._say({"refused": {"incarnation": order.incarnation, "why": str(refused)}})
+            return
+        if middle == 0:
+            os.close(reader)
+            self._middle(order, writer)
+        os.close(writer)
+        with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
+            answer = pipe.read().decode("utf-8", "replace")
+        os.waitpid(middle, 0)
+        self._answer(order, answer)
+
+    def _answer(self, order: Order, answer: str) -> None:
+        if answer.isdigit():
+            self._say({"forked": {"incarnation": order.incarnation, "pid": int(answer)}})
+        else:
+            why = answer or "the middle process ended without an answer"
+            self._say({"refused": {"incarnation": order.incarnation, "why": why}})
+
+    def _middle(self, order: Order, writer: int) -> None:
+        """Fork the worker and end; or go on, as the worker."""
+        try:
+            worker = host.fork_anyway()
+        except OSError as refused:
+            os.write(writer, f"{refused}".encode())
+            os._exit(1)
+        if worker:
+            os.write(writer, str(worker).encode())
+            os._exit(0)
+        os.close(writer)
+        self._become_worker(order)
+
+    def _become_worker(self, order: Order) -> None:
+        code = 70
+        try:
+            code = self._work(order)
+        except SystemExit as asked:
+            code = asked.code if isinstance(asked.code, int) else 1
+        except (ConfigError, HostError) as failure:
+            paragraph(str(failure))
+            code = failure.exit_code
+        except BaseException:  # noqa: BLE001 - the child of a fork must never return to its caller
+            traceback.print_exc()
+        finally:
+            _flush()
+            os._exit(code)
+
+    def _work(self, order: Order) -> int:
+        # A session of its own: a terminal's ^C is for the supervisor, and what a job leaves running
+        # can be told by it. Only the channel is closed: what else is open, the application opened,
+        # and its objects would later close those numbers under somebody else.
+        os.setsid()
+        self._channel.close()
+        if not _adopted(self._supervisor):
+            return _NOT_ADOPTED
+        nonce = order.incarnation.partition(".")[0]
+        page = Scoreboard.open(self._runtime_dir / f"scoreboard.{nonce}").pages[order.page]
+        view = page.view()
+        if view is None or view.incarnation != order.incarnation:
+            return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
+        pid = os.getpid()
+        page.adopt(pid=pid, start_ticks=host.start_ticks(pid))
+        app = self._app if self._preload else load_app(self._reference)
+        return self._run(app, order, page, self._supervisor)
+
+
+def _adopted(supervisor: int) -> bool:
+    """Wait until the supervisor is the parent, then tie this process' life to it."""
+    give_up_at = clock.mono() + _ADOPTED_WITHIN
+    while os.getppid() != supervisor:
+        if clock.mono() > give_up_at:
+            return False
+        clock.pause(0.0002)
+    return host.die_with_parent(supervisor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # closed by the application, or its reader is gone: nothing is left to save

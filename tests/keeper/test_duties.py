@@ -1,0 +1,162 @@
+"""The keeper's duties on a real server, one call at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from jobd.broker.commands import NewJob
+from jobd.broker.connection import Client, connect
+from jobd.broker.store import Store
+from jobd.broker.views import Views
+from jobd.keeper.fleet import Alive, Dead
+from jobd.keeper.reap import Reaper
+from jobd.keeper.release import Boards, release
+from jobd.keeper.renew import Renewer
+from jobd.keeper.revoke import Revoker
+from jobd.seams.scoreboard import Owner, Phase, Scoreboard
+
+LEASE = 6_000
+NOW = 1_800_000_000_000
+FAST = ["t", 10]
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Client:
+    return connect(redis_url)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Scoreboard:
+    return Scoreboard.create(tmp_path / "b", owner=Owner("n", os.getpid(), 1, "boot"), pages=3)
+
+
+def claimed(redis: Client, *ids: str, worker: str = "w.1") -> int:
+    store = Store(redis, "jobd", "q", now=NOW)
+    store.add([NewJob(i, "t", b"{}") for i in ids])
+    store.join(worker, LEASE)
+    return store.claim(worker, LEASE, budget_us=50_000, costs=FAST).number
+
+
+@pytest.mark.parametrize(
+    ("cause", "charged", "running", "neighbour"),
+    [
+        ("crash", [], "crashes", 0), ("stopped", [], "interrupted", 0), ("lost", [], "lost", 0),
+        ("timeout", ["a"], "timeouts", 0), ("fenced", [], "lost", 0),
+    ],
+)  # fmt: skip
+def test_a_death_charges_what_ran_by_its_cause(
+    redis: Client, board: Scoreboard, cause: str, charged: list[str], running: str, neighbour: int
+) -> None:
+    """The scoreboard says what ran; what was only claimed goes back free."""
+    number = claimed(redis, "a", "b")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.start(0, b"a", number, b"t", 1.0, 2.0)
+
+    dead = Dead("w.1", "q", 1, str(board.path), cause, charged)
+    for _ in range(2):
+        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    views = Views(redis, "jobd")
+    a, b = views.info("q", "a"), views.info("q", "b")
+    assert a is not None
+    assert b is not None
+    assert (1, neighbour) == (getattr(a, running), getattr(b, running))
+    assert views.jobs("q", "waiting") == ["a", "b"]
+
+
+def test_a_page_of_another_incarnation_accuses_nobody(redis: Client, board: Scoreboard) -> None:
+    """A page that was handed on says nothing about its last owner."""
+    claimed(redis, "a")
+    board.pages[1].hand_out(incarnation="w.2", queue="q", slot="q.1")
+    board.pages[1].start(0, b"a", 1, b"t", 1.0, 2.0)
+
+    dead = Dead("w.1", "q", 1, str(board.path), "crash")
+    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    info = Views(redis, "jobd").info("q", "a")
+    assert info is not None
+    assert info.crashes == 0
+
+
+def test_a_lease_is_reaped_at_the_second_look_and_not_sooner(redis: Client) -> None:
+    """Twice the same score, a renew period apart; then within 1.25 leases of the last renewal."""
+    claimed(redis, "a")
+    at = [NOW]
+
+    def look(ours: set[str] = frozenset()) -> tuple[list[str], float]:  # type: ignore[assignment]
+        reaper_store.commands.now = at[0]
+        return reaper.look(ours=ours, store_now=at[0], now=at[0] / 1000)
+
+    reaper_store = Store(redis, "jobd", "q", now=NOW)
+    reaper = Reaper(reaper_store, lease=6.0, period=1.0)
+    reaped: list[str] = []
+    while not reaped:
+        reaped, again = look()
+        waited = at[0] - NOW
+        at[0] += max(1, round(again * 1000))
+    assert reaped == ["w.1"]
+    assert LEASE + 1000 <= waited <= 1.25 * LEASE
+
+
+def test_our_own_and_the_revived_are_left_alone(redis: Client) -> None:
+    """The supervisor answers for this host; a renewed lease is another score."""
+    claimed(redis, "a")
+    store = Store(redis, "jobd", "q", now=NOW + LEASE + 1)
+    reaper = Reaper(store, lease=6.0, period=1.0)
+    late = NOW + LEASE + 1
+    assert reaper.look(ours={"w.1"}, store_now=late, now=0.0)[0] == []
+    assert reaper.look(ours={"w.1"}, store_now=late, now=50.0)[0] == []
+
+    assert reaper.look(ours=set(), store_now=late, now=51.0)[0] == []
+    store.renew(LEASE, ["w.1"])
+    assert reaper.look(ours=set(), store_now=late, now=60.0)[0] == []
+    assert "w.1" in store.open_leases()
+
+
+def test_a_broken_connection_makes_the_reaper_begin_anew(redis: Client) -> None:
+    """After an outage every owner gets its chance to renew."""
+    claimed(redis, "a")
+    late = NOW + LEASE + 1
+    reaper = Reaper(Store(redis, "jobd", "q", now=late), lease=6.0, period=1.0)
+    reaper.look(ours=set(), store_now=late, now=0.0)
+    reaper.forget()
+
+    assert reaper.look(ours=set(), store_now=late, now=5.0)[0] == []
+    assert reaper.look(ours=set(), store_now=late, now=6.0)[0] == ["w.1"]
+
+
+def test_only_joined_workers_are_renewed_and_the_closed_are_named(
+    redis: Client, board: Scoreboard
+) -> None:
+    """A worker that boots has no lease to miss."""
+    for index, phase in ((0, Phase.IDLE), (1, Phase.BOOTING), (2, Phase.BUSY)):
+        board.pages[index].hand_out(incarnation=f"w.{index}", queue="q", slot="q.1")
+        board.pages[index].set_phase(phase)
+    store = Store(redis, "jobd", "q")
+    store.join("w.0", 10)
+    alive = [Alive(f"w.{i}", "q", i) for i in range(3)]
+    renewer = Renewer(client=redis, namespace="jobd", lease=30.0, alive=lambda: alive, board=board)
+
+    renewer.once()
+    assert {"w.2"} == renewer.fenced
+    store.join("w.2", 30_000)
+    renewer.once()
+    assert set() == renewer.fenced
+
+
+def test_jobs_behind_a_running_one_are_taken_back_once(redis: Client, board: Scoreboard) -> None:
+    """The running job stays, what comes after it in line goes, what came before is left alone."""
+    number = claimed(redis, "a", "b", "c", "d")
+    page = board.pages[0]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.set_claimed(4)
+    page.start(0, b"b", number, b"t", 100.0, 0.0)
+    revoker = Revoker(page, Store(redis, "jobd", "q"), "w.1")
+
+    assert [revoker.look(now) for now in (100.1, 100.5, 100.6, 100.7)] == [0, 0, 2, 0]
+    assert number == page.revoked()
+    assert Views(redis, "jobd").jobs("q", "waiting") == ["c", "d"]
