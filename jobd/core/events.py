@@ -72,6 +72,14 @@ class SignalIgnored(Event, frozen=True, kw_only=True):
     why: str
 
 
+class StateUnwritten(Event, frozen=True, kw_only=True):
+    """state.json could not be written; what runs goes on."""
+
+    event: ClassVar[str] = "state.unwritten"
+    level: ClassVar[Level] = "error"
+    why: str
+
+
 class PredecessorFound(Event, frozen=True, kw_only=True):
     """A daemon that ended without cleaning up left workers' pages; they are released first."""
 

@@ -70,8 +70,10 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
     _hurry_orphans(fleet, helper.name, now)
     expected = helper.told or (fleet.stop is not Stop.NO and seen.how.code == 0)
     policy = fleet.policy
+    # One that spent its time loading, in vain, has not lasted.
+    uptime = now - helper.since if helper.up else 0.0
     failures = backoff.failures_after(
-        helper.failures, uptime=now - helper.since, steady_after=policy.steady_after, useful=False
+        helper.failures, uptime=uptime, steady_after=policy.steady_after, useful=False
     )
     wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=policy.backoff_cap)
     fleet.helpers[helper.name] = replace(

@@ -13,7 +13,7 @@ from collections import deque
 from pathlib import Path
 from typing import assert_never
 
-from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.core.events import PredecessorUnusable, SignalIgnored, StateUnwritten
 from jobd.seams import clock, statefile
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
@@ -299,9 +299,16 @@ class Loop:
                     self._told_keeper = message
         state = publish.for_people(self.fleet, pid=os.getpid(), started_at=self._started_at)
         if state != self._written:
-            statefile.write(self._runtime_dir, state)
             self._report(state, self._written)
             self._written = state
+            self._write(state)
+
+    def _write(self, state: statefile.State) -> None:
+        try:
+            statefile.write(self._runtime_dir, state)
+        except OSError as refused:
+            # A full disk blinds `jobd status`; supervision goes on, and the next change tries again.
+            self._emit(StateUnwritten(why=str(refused)))
 
     def _report(self, new: statefile.State, old: statefile.State | None) -> None:
         running = sum(s.stage is Stage.RUNNING for s in self.fleet.slots.values())

@@ -131,10 +131,9 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
         return
     fleet.end_by = min(fleet.end_by, now + fleet.policy.helper_grace)
     for helper in list(fleet.helpers.values()):
-        if helper.running and fleet.dead:
-            # It cannot reach Redis, or it would have ended by itself: the leases must run out.
-            _end(fleet, helper.name, out, hard=False)
-        if helper.running and now >= fleet.end_by:
+        # With dead left the keeper cannot reach Redis, or it would have ended by itself. A release
+        # that is cut off is gone on with by whoever comes next: nothing is worth waiting for.
+        if helper.running and (fleet.dead or now >= fleet.end_by):
             _end(fleet, helper.name, out, hard=True)
     if not any(helper.running for helper in fleet.helpers.values()):
         fleet.ended = True

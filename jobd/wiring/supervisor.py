@@ -62,7 +62,7 @@ def _supervise(config: Config, path: Path) -> int:
         outlook=Outlook(board),
         children=children,
         signals=signals,
-        argv_of={helper.name: _argv(helper, path) for helper in fleet.helpers.values()},
+        argv_of={helper.name: _argv(helper, path, board) for helper in fleet.helpers.values()},
         runtime_dir=runtime_dir,
         notifier=Notifier(),
         emit=log,
@@ -90,14 +90,12 @@ def _fleet(config: Config, runtime_dir: Path, emit: Emit) -> tuple[Fleet, Scoreb
     return fleet, board
 
 
-def _argv(helper: Helper, path: Path) -> list[str]:
-    role = "keeper" if helper.app is None else "preloader"
-    argv = [sys.executable, "-m", f"jobd.wiring.{role}", str(path), "{fd}"]
-    if helper.app is not None:
-        argv.append(helper.app)
-        if not helper.preload:
-            argv.append("forks-only")
-    return argv
+def _argv(helper: Helper, path: Path, board: Scoreboard) -> list[str]:
+    python = [sys.executable, "-m"]
+    if helper.app is None:
+        return [*python, "jobd.wiring.keeper", str(path), "{fd}", str(board.path)]
+    argv = [*python, "jobd.wiring.preloader", str(path), "{fd}", helper.app]
+    return argv if helper.preload else [*argv, "forks-only"]
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class InlineExecutor:
         except (ValueError, TypeError, OptionError, msgspec.DecodeError) as error:
             self._bury(ticket, "corrupt", f"its record cannot be read: {error}", [], {})
             return
-        timed_out = b'"timeout"' in job.more.get(b"ended", b"")
+        timed_out = job.more.get(b"ended") == b"timeouts"
         match before_start(counters, policy, random.random, timed_out=timed_out):
             case Bury(cause):
                 self._bury(ticket, cause, _last_error(history), history, {})

@@ -34,13 +34,10 @@ def options_of(more: dict[bytes, bytes]) -> RunOptions:
 
 
 def history_of(more: dict[bytes, bytes]) -> list[dict[str, Any]]:
-    """Read what happened before, a note of an end that nobody judged yet included."""
-    history: list[dict[str, Any]] = []
-    if b"history" in more:
-        history = msgspec.json.decode(more[b"history"])
-    if more.get(b"ended"):
-        history.append(msgspec.json.decode(more[b"ended"]))
-    return history
+    """Read what happened before: a record for each run that did not end well."""
+    if b"history" not in more:
+        return []
+    return msgspec.json.decode(more[b"history"], type=list[dict[str, Any]])
 
 
 def write_history(history: list[dict[str, Any]]) -> bytes:

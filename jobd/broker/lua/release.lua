@@ -7,9 +7,9 @@
 --         socket buffer run later than one thinks, and must find it closed. Then jobs move in
 --         bites, and the lease goes only in the call that finds nothing held: whoever calls may
 --         die between two bites. blamed... is (id counter note) for each job that was running:
---         the counter (crashes, timeouts, lost, interrupted) grows by one, the note is kept as
---         `ended` for the worker that claims it next, which knows the task's policy and passes the
---         verdict. Everything else goes back free of charge.
+--         the counter (crashes, timeouts, lost, interrupted) grows by one, the note joins the
+--         job's history, and `ended` tells the worker that claims it next, which knows the task's
+--         policy and passes the verdict. Everything else goes back free of charge.
 open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash')
 if wrong then return wrong end
@@ -30,7 +30,16 @@ for i = blamed_at, #ARGV, 3 do
     if redis.call('TYPE', key).ok == 'hash' then
       redis.call('HINCRBY', key, counter, 1)
       redis.call('HSET', key, 'more', '1')
-      if note ~= '' then redis.call('HSET', key, 'ended', note) end
+      if note ~= '' then
+        -- Appending to a JSON array is text; a history that grew too long keeps its beginning.
+        local history = redis.call('HGET', key, 'history')
+        if not history or history == '[]' then
+          redis.call('HSET', key, 'history', '[' .. note .. ']')
+        elseif #history < 65536 then
+          redis.call('HSET', key, 'history', string.sub(history, 1, -2) .. ',' .. note .. ']')
+        end
+        redis.call('HSET', key, 'ended', counter)
+      end
     end
     redis.call('HINCRBY', tally, counter, 1)
     back(id, entry)
