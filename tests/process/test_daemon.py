@@ -1,0 +1,205 @@
+"""The whole daemon, started by its command, with real forks and real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.servers import eventually
+
+from jobd import Jobd, JobFailed
+
+APP = """
+import os, signal, time
+from jobd import Jobd, Job
+app = Jobd()
+q = app.queue("q", attempts=3)
+
+@q.task()
+def double(n: int) -> int:
+    return n * 2
+
+@q.task(max_crashes=2)
+def crash(job: Job) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@q.task()
+def crash_once(path: str) -> str:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return "second run"
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+@q.task(timeout="500ms", attempts=1)
+def sleeps() -> None:
+    time.sleep(60)
+
+@q.task()
+def waits_for(path: str) -> str:
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "waited"
+"""
+
+
+class Daemon:
+    """A daemon in a directory of its own."""
+
+    def __init__(self, directory: Path, url: str, **app: str) -> None:
+        self.directory = directory
+        self.url = url
+        (directory / "shop.py").write_text(app.get("source", APP))
+        (directory / "jobd.toml").write_text(
+            f'app = "shop:app"\n[redis]\nurl = "{url}"\n'
+            f'[daemon]\nruntime_dir = "{directory / "run"}"\nlease = "3s"\n'
+            'drain_timeout = "10s"\nlog = { format = "json" }\n[queues.q]\nprocesses = 2\n'
+        )
+        self.log = directory / "daemon.log"
+        environment = {k: v for k, v in os.environ.items() if k != "JOBD_REDIS_URL"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "jobd", "run", "-c", "jobd.toml"],
+                cwd=directory,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = self.log.read_text().splitlines()
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in events if event["event"] == name]
+
+    def pids(self) -> set[int]:
+        """All processes of this daemon that are alive, by their environment-free marks."""
+        state = json.loads((self.directory / "run" / "state.json").read_text())
+        slots = [slot for slots in state["queues"].values() for slot in slots]
+        return {slot["pid"] for slot in slots if slot["pid"]}
+
+
+@contextmanager
+def running(directory: Path, url: str, **app: str) -> Iterator[Daemon]:
+    daemon = Daemon(directory, url, **app)
+    try:
+        yield daemon
+    finally:
+        if daemon.process.poll() is None:
+            daemon.process.terminate()
+            try:
+                daemon.process.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.process.kill()
+                daemon.process.wait()
+
+
+@pytest.fixture
+def q(redis_url: str) -> Any:
+    return Jobd(redis_url).queue("q")
+
+
+pytestmark = pytest.mark.process
+
+
+def test_a_job_goes_from_enqueue_to_done(tmp_path: Path, redis_url: str, q: Any) -> None:
+    """First light."""
+    with running(tmp_path, redis_url) as daemon:
+        assert q.add("double", {"n": 21}).result("20s") == 42
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(20) == 0
+        assert [e["unreleased"] for e in daemon.events("daemon.stopped")] == [0]
+
+
+def test_a_crashed_job_runs_again_and_a_poisonous_one_ends(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """A death is known at once; the limit is exact; each crash is in the history."""
+    with running(tmp_path, redis_url):
+        once = q.add("crash_once", {"path": str(tmp_path / "mark")})
+        assert once.result("20s") == "second run"
+        poison = q.add("crash", {})
+        with pytest.raises(JobFailed) as failed:
+            poison.result("20s")
+    info = poison.info()
+
+    assert failed.value.cause == "poison"
+    assert info.crashes == 2
+    assert [line["kind"] for line in info.history] == ["crash", "crash"]
+    assert once.info().crashes == 1
+
+
+def test_a_timeout_ends_the_process_and_is_a_failed_attempt(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """The supervisor's SIGKILL always works."""
+    with running(tmp_path, redis_url):
+        job = q.add("sleeps", {})
+        with pytest.raises(JobFailed) as failed:
+            job.result("20s")
+
+    assert failed.value.cause == "timeout"
+    assert (job.info().timeouts, job.info().crashes) == (1, 0)
+
+
+def test_a_drain_lets_the_running_job_end(tmp_path: Path, redis_url: str, q: Any) -> None:
+    """TERM: finish what runs, start nothing, leave nothing claimed."""
+    with running(tmp_path, redis_url) as daemon:
+        jobs = [q.add("waits_for", {"path": str(tmp_path / "go")}) for _ in range(3)]
+        eventually(lambda: q._producer.views().counts("q")["active"] == 2, within=20)
+        daemon.process.terminate()
+        eventually(lambda: daemon.events("daemon.draining"))
+        (tmp_path / "go").touch()
+        assert daemon.process.wait(20) == 0
+
+    assert sorted(str(job.state()) for job in jobs) == ["completed", "completed", "waiting"]
+
+
+def test_a_second_term_stops_at_once_and_charges_nothing(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """Handed back, counted as interrupted, no attempt used."""
+    with running(tmp_path, redis_url) as daemon:
+        job = q.add("waits_for", {"path": str(tmp_path / "never")})
+        eventually(lambda: job.state() == "active", within=20)
+        daemon.process.terminate()
+        eventually(lambda: daemon.events("daemon.draining"))
+        daemon.process.terminate()
+        assert daemon.process.wait(10) == 0
+    info = job.info()
+
+    assert (info.state, info.interrupted, info.failed, info.crashes) == ("waiting", 1, 0, 0)
+
+
+def test_a_killed_daemon_leaves_no_process_and_the_next_one_its_jobs(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """SIGKILL of the supervisor: descendants die with it, a restarted one releases at once."""
+    with running(tmp_path, redis_url) as daemon:
+        job = q.add("waits_for", {"path": str(tmp_path / "go")})
+        eventually(lambda: job.state() == "active", within=20)
+        pids = daemon.pids()
+        assert pids
+        daemon.process.kill()
+        daemon.process.wait()
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), within=5)
+    (tmp_path / "go").touch()
+    with running(tmp_path, redis_url):
+        assert job.result("10s") == "waited"
+    assert (job.info().lost, job.info().crashes) == (1, 0)
+
+
+def test_an_app_that_does_not_load_ends_with_78_and_a_paragraph(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Not a traceback of ours, and not a restart loop."""
+    with running(tmp_path, redis_url, source="import no_such_module_here") as daemon:
+        assert daemon.process.wait(20) == 78
+    assert "no_such_module_here" in daemon.log.read_text()
