@@ -29,6 +29,12 @@ class Notifier:
         if self.watchdog:
             self._send("WATCHDOG=1")
 
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._notifier is not None and self._notifier.socket is not None:
+            self._notifier.socket.close()
+        self._notifier = None
+
     def _send(self, message: str) -> None:
         if self._notifier is not None:
             self._notifier.notify(message)

@@ -1,0 +1,131 @@
+"""The command line of the suite. Exit codes: 0 all ran, 1 a run failed, 2 usage.
+
+Invariant: a bar that is missed is reported and does not fail the command; only a system that does
+not do its jobs does. A partial or quick run never overwrites the full report unless told to.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import install, machine, report
+from benchmarks.bench import ROOT, Bench
+from benchmarks.measures.catalogue import ALL
+from benchmarks.outcome import Outcome
+from benchmarks.plan import Plan, quick
+from benchmarks.servers import RedisServer
+from benchmarks.systems import catalogue
+
+NARROWEST = 110
+FULL_REPORT = ROOT / "benchmarks" / "RESULTS.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the chosen measures, print and write the report; returns the exit code."""
+    options = _options(arguments)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=NARROWEST)
+
+    def say(line: str) -> None:
+        console.print(line.replace("**", ""), markup=False, highlight=False)
+
+    cache = Path(options.cache).resolve()
+    peers = install.prepare(cache, say)
+    plan = _plan(options)
+    names = options.only or list(ALL)
+    outcomes: list[Outcome] = []
+    with RedisServer(cache / "runs" / "redis") as server:
+        bench = Bench(plan, cache, server, catalogue.build(peers), say, _chosen(options))
+        for name in names:
+            outcomes.append(ALL[name](bench))
+            report.show(outcomes[-1], console)
+    report.show_bars(outcomes, console)
+    about = report.Circumstances(
+        at=datetime.now(UTC),
+        machine=machine.describe(),
+        redis=machine.redis_version(),
+        versions=peers.versions,
+        runs=plan.runs,
+        quick=options.quick,
+        command=shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])]),
+    )
+    target = _target(options, cache, names)
+    target.write_text(report.markdown(outcomes, about), encoding="utf-8")
+    say(f"written to {target}")
+    failures = [line for outcome in outcomes for line in outcome.failures]
+    for line in failures:
+        say(f"FAILED {line}")
+    return 1 if failures else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="jobd beside its peers and the bare floor, on one private Redis in one run.",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes and one run: a smoke test"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=list(ALL),
+        metavar="MEASURE",
+        help=f"this measure only; may be repeated ({', '.join(ALL)})",
+    )
+    parser.add_argument(
+        "--system",
+        action="append",
+        choices=catalogue.KEYS,
+        metavar="SYSTEM",
+        help=f"this system only; may be repeated ({', '.join(catalogue.KEYS)})",
+    )
+    parser.add_argument("--runs", type=_positive, help="runs of each system (default 3; quick: 1)")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        help="jobs of every drained backlog (default: as many as 2 s take)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="the Markdown file (default, when all measures "
+        "run at full size: benchmarks/RESULTS.md; otherwise in the cache)",
+    )
+    parser.add_argument(
+        "--cache", default=ROOT / ".bench", help="where peers are installed (default: .bench)"
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}; expected a whole number of at least 1")
+    return number
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = quick() if options.quick else Plan()
+    if options.runs is not None:
+        plan = replace(plan, runs=options.runs)
+    return replace(plan, drain_jobs=options.jobs)
+
+
+def _chosen(options: argparse.Namespace) -> frozenset[str] | None:
+    return None if options.system is None else frozenset(options.system)
+
+
+def _target(options: argparse.Namespace, cache: Path, names: Sequence[str]) -> Path:
+    if options.output is not None:
+        return Path(options.output)
+    whole = set(names) == set(ALL) and options.system is None
+    full_size = not options.quick and options.jobs is None and options.runs in (None, 3)
+    return FULL_REPORT if whole and full_size else cache / "RESULTS.md"

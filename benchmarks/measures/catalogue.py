@@ -1,0 +1,25 @@
+"""The measures by the names of the command line, in the order of the report."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.bench import Bench
+from benchmarks.measures import (
+    adding,
+    durability,
+    memory,
+    pickup,
+    sleeping,
+    throughput,
+    waiting,
+)
+from benchmarks.outcome import Outcome
+
+ALL: Mapping[str, Callable[[Bench], Outcome]] = {
+    "throughput": throughput.measure,
+    "adding": adding.measure,
+    "pickup": pickup.measure,
+    "sleeping": sleeping.measure,
+    "waiting": waiting.measure,
+    "memory": memory.measure,
+    "durability": durability.measure,
+}

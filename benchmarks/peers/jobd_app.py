@@ -1,0 +1,16 @@
+"""The jobd application of the suite: one queue, its three tasks. Loaded by `jobd run`."""
+
+from typing import Any
+
+from benchmarks.peers.recorder import nap, noop, timed
+from jobd import Jobd
+
+app = Jobd()
+bench = app.queue("bench")
+
+# Any: the tasks differ in their parameters, and the producer picks one by name.
+TASKS: dict[str, Any] = {
+    "noop": bench.task("noop")(noop),
+    "nap": bench.task("nap")(nap),
+    "timed": bench.task("timed")(timed),
+}

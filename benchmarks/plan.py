@@ -1,0 +1,63 @@
+"""How large every measure is. Built by the command line, read by the measures.
+
+Invariant: a drain run is sized by time, not by a fixed count, so that a system of 4,000 jobs/s and
+one of 400,000 are both measured for about as long; ``--jobs`` overrides that for all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Jobs at the head of a backlog that are not timed: they cover the start of all workers.
+WARM_SECONDS = 0.4
+LARGEST_BACKLOG = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A backlog of ``warm`` untimed jobs and then ``count`` timed ones."""
+
+    warm: int
+    count: int
+
+    @property
+    def total(self) -> int:
+        return self.warm + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of one invocation; counts are jobs unless the name says otherwise."""
+
+    runs: int = 3
+    drain_seconds: float = 2.0
+    drain_jobs: int | None = None
+    single_jobs: int = 5_000
+    bulk_jobs: int = 50_000
+    pickup_jobs: int = 300
+    pickup_interval_ms: int = 20
+    waiting_jobs: int = 20_000
+    idle_workers: int = 4
+    idle_seconds: float = 2.0
+    nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
+
+    def backlog(self, rate: int, workers: int) -> Backlog:
+        """The backlog for a system that does roughly ``rate`` jobs/s with one worker."""
+        warm = int(rate * workers * WARM_SECONDS)
+        if self.drain_jobs is not None:
+            return Backlog(warm=min(warm, self.drain_jobs), count=self.drain_jobs)
+        count = int(rate * workers * self.drain_seconds)
+        return Backlog(warm=min(warm, LARGEST_BACKLOG // 4), count=min(count, LARGEST_BACKLOG))
+
+
+def quick(runs: int = 1) -> Plan:
+    """A plan that tries everything in a few minutes; its figures are too noisy to quote."""
+    return Plan(
+        runs=runs,
+        drain_seconds=0.5,
+        single_jobs=1_000,
+        bulk_jobs=10_000,
+        pickup_jobs=60,
+        waiting_jobs=5_000,
+        idle_seconds=1.0,
+        nap_jobs={1: 300, 10: 50, 100: 8},
+    )

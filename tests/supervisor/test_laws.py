@@ -1,0 +1,153 @@
+"""The laws of a supervisor, in random worlds and virtual time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.worlds import APP, POLICY, World
+
+from jobd.seams.exits import Exit
+from jobd.supervisor import backoff
+from jobd.supervisor.fleet import Stage, Stop
+from jobd.supervisor.orders import HelperExited, Loaded, Look, Looked
+from jobd.supervisor.settle import next_deadline
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), at_once=st.booleans(), steps=st.integers(0, 400))
+def test_every_world_keeps_the_laws_and_ends(seed: int, at_once: bool, steps: int) -> None:
+    world = World(random.Random(seed))
+    for _ in range(steps):
+        world.happen()
+    world.stop(now=at_once)
+    asked_at = world.now
+    while not world.quits:
+        _machine_obeys(world)
+    grace = 0.0 if at_once else POLICY.drain_timeout + POLICY.fork_grace
+    assert world.now - asked_at <= grace + POLICY.ack_grace + POLICY.helper_grace + 3.0
+    assert world.fleet.code == 0
+
+
+def _machine_obeys(world: World) -> None:
+    """Kills work, frozen or not; nothing drains by itself, and the keeper may be dead."""
+    for name in [n for n, p in world.processes.items() if p.doomed]:
+        world._end(name, Exit(signal=9))
+    for name in sorted(world.helpers):
+        if world.fleet.helpers[name].told or world.fleet.helpers[name].killed:
+            world.helpers.discard(name)
+            world.see(HelperExited(name, Exit(signal=15)))
+    if world.quits:
+        return
+    world.now = min(world.now + 0.25, max(next_deadline(world.fleet), world.now + 0.001))
+    world._look()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_left_alone_fleet_converges_to_full_strength(seed: int) -> None:
+    world = World(random.Random(seed))
+    for _ in range(200):
+        world.happen()
+    for process in world.processes.values():
+        process.frozen = process.over = False
+    deadline = world.now + 4 * POLICY.backoff_cap
+    while world.now < deadline:
+        world.now += 0.25
+        for name in [n for n, p in world.processes.items() if p.doomed]:
+            world._end(name, Exit(signal=9))
+        for _ in range(len(world.fleet.dead)):
+            world._release()
+        for name in sorted(world.helpers):
+            if not world.fleet.helpers[name].up:
+                world.see(Loaded(name, ()))
+        while world.ordered:
+            world._birth()
+        world._look()
+    assert all(s.stage is Stage.RUNNING for s in world.fleet.slots.values())
+    assert not world.fleet.dead
+
+
+@given(name=st.text(max_size=8), base=st.floats(0.01, 2.0), cap=st.floats(2.0, 600.0))
+def test_backoff_never_shrinks_and_ends_at_its_cap(name: str, base: float, cap: float) -> None:
+    waits = [backoff.delay(name, n, base=base, cap=cap) for n in range(1, 80)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0.0
+    assert waits[-1] == cap
+
+
+def _running(world: World) -> str:
+    world._tick()
+    world.see(Loaded(APP, ("q",)))
+    while world.ordered:
+        world._birth()
+        world._look()
+    return next(iter(world.processes))
+
+
+def test_a_job_over_its_deadline_is_killed_at_the_second_look_not_the_first() -> None:
+    world = World(random.Random(1))
+    name = _running(world)
+    over = Looked((Look(name, 1, True, False, frozenset({("a", 7)})),))
+    world.see(over)
+    world.see(over)  # the same instant is the same look
+    assert not world.killed
+    world.now += POLICY.look_every
+    world.see(over)
+    assert world.killed == {name}
+    world._end(name, Exit(signal=9))
+    dead = world.fleet.dead[name]
+    assert (dead.cause, dead.charged) == ("timeout", ("a",))
+
+
+def test_another_job_over_its_deadline_is_another_first_look() -> None:
+    world = World(random.Random(1))
+    name = _running(world)
+    for claim in range(20):
+        world.now += POLICY.look_every
+        world.see(Looked((Look(name, 1, True, False, frozenset({("a", claim)})),)))
+    assert not world.killed
+
+
+def test_a_frozen_worker_is_killed_after_a_lease_unless_we_slept_too() -> None:
+    world = World(random.Random(1))
+    name = _running(world)
+    world.processes[name].frozen = True
+    world._look()
+    world.now += 100.0  # the whole host stood still
+    world._look()
+    assert not world.killed
+    for _ in range(14):
+        world.now += 0.25
+        world._look()
+    assert world.killed == {name}
+
+
+@pytest.mark.parametrize(("code", "ends"), [(78, 78), (69, 69), (1, 70)])
+def test_a_helper_that_never_comes_up_ends_the_daemon(code: int, ends: int) -> None:
+    world = World(random.Random(1))
+    for _ in range(POLICY.load_attempts):
+        world.now += 70.0
+        world._tick()
+        if APP in world.helpers and world.fleet.stop is Stop.NO:
+            world.helpers.discard(APP)
+            world.see(HelperExited(APP, Exit(code=code)))
+    world.now += 0.25
+    if world.fleet.stop is Stop.NO:
+        pytest.fail("still trying")
+    assert world.fleet.code == ends
+    while not world.quits:
+        _machine_obeys(world)
+
+
+def test_helpers_come_back_and_workers_are_not_touched() -> None:
+    world = World(random.Random(1))
+    _running(world)
+    before = dict(world.fleet.slots)
+    for name in ("keeper", APP):
+        world.helpers.discard(name)
+        world.see(HelperExited(name, Exit(signal=9)))
+    assert world.fleet.slots == before
+    assert world.helpers == {"keeper", APP}

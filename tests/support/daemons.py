@@ -1,0 +1,113 @@
+"""A real daemon in a temporary directory, and waiting for conditions instead of sleeping."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from jobd.core.config import Config, DaemonConfig, LogConfig, QueueConfig, RedisConfig
+from jobd.seams import statefile
+from jobd.seams.statefile import SlotState, State
+
+T = TypeVar("T")
+
+
+def eventually(what: str, look: Callable[[], T | None], within: float = 15.0) -> T:
+    """Give the first true answer; fail, naming what was waited for, when none comes."""
+    until = time.monotonic() + within
+    while not (found := look()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {within} s: {what}")
+        select.select([], [], [], 0.01)
+    return found
+
+
+class Daemon:
+    """`python -m jobd.wiring.supervisor` over an app written into its directory."""
+
+    def __init__(
+        self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
+        queues: dict[str, QueueConfig] | None = None,
+    ) -> None:  # fmt: skip
+        self.top = top
+        self.runtime = top / "run"
+        self.runtime.mkdir(exist_ok=True)
+        (top / "shopjobs.py").write_text(app)
+        config = Config(
+            app="shopjobs:app",
+            redis=RedisConfig(url=redis_url),
+            daemon=DaemonConfig(
+                lease=lease, drain_timeout=drain, runtime_dir=str(self.runtime),
+                log=LogConfig(format="json", level="debug"),
+            ),
+            queues=queues or {},
+        )  # fmt: skip
+        self.effective = self.runtime / "effective.json"
+        self.effective.write_bytes(msgspec.json.encode(config))
+        self.log = top / "log"
+        self.process = self.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "jobd.wiring.supervisor", str(self.effective)],
+                cwd=self.top, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        return self.process
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def state(self) -> State | None:
+        state = statefile.read(self.runtime)
+        return state if state and state.pid == self.process.pid else None
+
+    def slots(self) -> list[SlotState]:
+        state = self.state()
+        return [slot for queue in state.queues.values() for slot in queue] if state else []
+
+    def running(self, count: int) -> list[SlotState]:
+        def look() -> list[SlotState] | None:
+            slots = [s for s in self.slots() if s.phase == "running"]
+            return slots if len(slots) == count else None
+
+        try:
+            return eventually(f"{count} running workers", look)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.text()}") from None
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, within: float = 20.0) -> int:
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still runs after {within} s\n{self.text()}") from None
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test has done."""
+        if self.process.poll() is None:
+            self.process.kill()  # its children die with it
+            self.process.wait()
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended; a zombie has."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    os.kill(pid, number)
