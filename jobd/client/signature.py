@@ -46,6 +46,7 @@ class Signature:
         self._positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self._names = frozenset(p.name for p in parameters)
         self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
+        self._optional = bool(self._names - self._required)
         self._decoder = self._make_decoder(hints)
 
     def _refuse(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
@@ -113,6 +114,8 @@ class Signature:
     def decode(self, raw: bytes) -> dict[str, Any]:
         """Read arguments, converted to the annotations. Raises msgspec.DecodeError."""
         arguments = self._decoder.decode(raw)
+        if not self._optional:
+            return msgspec.structs.asdict(arguments)
         return {
             name: value
             for name in arguments.__struct_fields__

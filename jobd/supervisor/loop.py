@@ -212,7 +212,8 @@ class Loop:
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)
             case KillStray():
-                if action.incarnation not in self._children.workers:
+                # Late news of one that has ended may carry a number another worker has by now.
+                if all(child.pid != action.pid for child in self._children.workers.values()):
                     kill_child(action.pid)
             case TakeBack():
                 self._outlook.board.pages[action.page].take_back()

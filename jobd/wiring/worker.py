@@ -9,6 +9,7 @@ from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
 from jobd.core.options import read_run_options, resolve
+from jobd.seams.exits import FENCED
 from jobd.seams.host import start_ticks
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
@@ -16,8 +17,6 @@ from jobd.seams.stop import Stop
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.runnable import Runnable
-
-EXIT_FENCED = 75
 
 
 def run(
@@ -73,5 +72,5 @@ def run(
         loop.run()
     except Fenced:
         page.set_fenced()
-        return EXIT_FENCED
+        return FENCED
     return 0

@@ -14,7 +14,7 @@ class Figures:
 
     def __init__(self) -> None:
         self._spelled: dict[tuple[str, int, int, int], str] = {}
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, list[float]] = {}
 
     def of(self, task: str, wait_ms: int, run_ms: float) -> str:
         """Spell "task|wait|run|total" for one run, and add to the batch's sums."""
@@ -29,15 +29,17 @@ class Figures:
         spelled = self._spelled.get(key)
         if spelled is None:
             spelled = self._spelled[key] = "|".join(map(str, key))
-        sums = self._sums
-        sums["wait_ms|" + task] = sums.get("wait_ms|" + task, 0) + wait_ms
-        sums["run_us|" + task] = sums.get("run_us|" + task, 0) + run_ms * 1000
+        sums = self._sums.get(task)
+        if sums is None:
+            sums = self._sums[task] = [0.0, 0.0]
+        sums[0] += wait_ms
+        sums[1] += run_ms
         return spelled
 
     def take_sums(self) -> list[str | int]:
         """Give the sums since the last call: field, amount, ..."""
-        flat: list[str | int] = [
-            part for field, amount in self._sums.items() for part in (field, round(amount))
-        ]
+        flat: list[str | int] = []
+        for task, (wait_ms, run_ms) in self._sums.items():
+            flat += ["wait_ms|" + task, round(wait_ms), "run_us|" + task, round(run_ms * 1000)]
         self._sums.clear()
         return flat

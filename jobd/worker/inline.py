@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,12 +25,13 @@ from jobd.worker.figures import Figures
 from jobd.worker.record import counters_of, describe, history_of, options_of, write_history
 from jobd.worker.runnable import Runnable, context
 
+_UNTOUCHED = Counters()
+
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A claimed job, the number of its claim, and Redis' clock against ours at the claim."""
 
     job: Claimed
@@ -82,7 +82,7 @@ class InlineExecutor:
                 self._run_with_a_past(ticket)
             else:
                 runnable = self._tasks[ticket.job.task]
-                self._run(ticket, runnable, runnable.policy, Counters(), [])
+                self._run(ticket, runnable, runnable.policy, _UNTOUCHED, [])
         finally:
             self.running = None
         return True
