@@ -28,13 +28,13 @@ class Bench:
     """One invocation of the suite.
 
     Attributes:
-        cache: directory for run directories and the peers.
+        scratch: directory of this invocation; a run that failed leaves its own in there.
         say: prints one line of progress.
         only: keys of the systems to run; None for all.
     """
 
     plan: Plan
-    cache: Path
+    scratch: Path
     server: RedisServer
     systems: Catalogue
     say: Callable[[str], None]
@@ -48,9 +48,8 @@ class Bench:
     def site(self, server: RedisServer, task: Task = "noop") -> Iterator[Site]:
         """An empty store and a new directory for one run; the directory stays if the run fails."""
         server.wipe()
-        directory = self.cache / "runs" / f"{next(self._numbers):03d}"
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
+        directory = self.scratch / f"{next(self._numbers):03d}"
+        directory.mkdir()
         yield Site(server.url, directory, directory / "stamps", ROOT, task)
         shutil.rmtree(directory, ignore_errors=True)
 

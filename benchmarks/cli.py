@@ -7,7 +7,9 @@ not do its jobs does. A partial or quick run never overwrites the full report un
 import argparse
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = _plan(options)
     names = options.only or list(ALL)
     outcomes: list[Outcome] = []
-    with RedisServer(cache / "runs" / "redis") as server:
-        bench = Bench(plan, cache, server, catalogue.build(peers), say, _chosen(options))
+    (cache / "runs").mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{datetime.now(UTC):%m%d-%H%M}-", dir=cache / "runs"))
+    with RedisServer(scratch / "redis") as server:
+        bench = Bench(plan, scratch, server, catalogue.build(peers), say, _chosen(options))
         for name in names:
             outcomes.append(ALL[name](bench))
             report.show(outcomes[-1], console)
     report.show_bars(outcomes, console)
+    with suppress(OSError):  # not empty: a failed run left its directory, named in its message
+        scratch.rmdir()
     about = report.Circumstances(
         at=datetime.now(UTC),
         machine=machine.describe(),
@@ -60,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target.write_text(report.markdown(outcomes, about), encoding="utf-8")
     say(f"written to {target}")
     failures = [line for outcome in outcomes for line in outcome.failures]
-    for line in failures:
-        say(f"FAILED {line}")
+    if failures:
+        say(f"{len(failures)} runs failed: see the end of that file")
     return 1 if failures else 0
 
 

@@ -17,6 +17,7 @@ import psutil
 from benchmarks.errors import RunFailed
 
 STOP_SECONDS = 5.0
+LAST_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,10 @@ class Group:
                 seen.append(ProcessMemory(title, int(process.memory_full_info().pss)))
         return sorted(seen, key=lambda one: -one.pss)
 
-    def log_tail(self, characters: int = 600) -> str:
-        """The end of what the group printed, on one line."""
+    def log_tail(self) -> str:
+        """The end of what the group printed, on one line, and where the rest is."""
         text = self._log.read_text(encoding="utf-8", errors="replace")
-        return " | ".join(text[-characters:].splitlines()) or "it printed nothing"
+        return f"{_tail(text)} (all of it: {self._log})"
 
 
 def run_to_end(command: Command, directory: Path, timeout: float) -> str:
@@ -135,6 +136,11 @@ def run_to_end(command: Command, directory: Path, timeout: float) -> str:
     except subprocess.TimeoutExpired:
         raise RunFailed(f"{command.argv[-2:]}: not done within {timeout:.0f} s") from None
     if done.returncode:
-        tail = " | ".join((done.stderr or done.stdout)[-600:].splitlines())
-        raise RunFailed(f"the producer ended with status {done.returncode}: {tail}")
+        said = _tail(done.stderr or done.stdout)
+        raise RunFailed(f"the producer ended with status {done.returncode}: {said}")
     return done.stdout
+
+
+def _tail(text: str) -> str:
+    """The last lines on one line."""
+    return " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:]) or "nothing printed"

@@ -116,7 +116,7 @@ def show_bars(outcomes: Sequence[Outcome], console: Console) -> None:
 def _print(table: Table, console: Console) -> None:
     """Draw one table; where the terminal is narrow, medians only (the file has the spreads)."""
     narrow = console.width < WIDE
-    drawn = RichTable(title=table.title, caption="\n".join(table.notes) or None)
+    drawn = RichTable(title=table.title)
     for number, column in enumerate(table.columns):
         first = number == 0
         drawn.add_column(column, justify="left" if first else "right", no_wrap=first)
@@ -125,3 +125,5 @@ def _print(table: Table, console: Console) -> None:
         tail = [SPREAD.sub("", cell) if narrow else cell for cell in cells[1:]]
         drawn.add_row(*(escape(cell) for cell in [cells[0], *tail]))
     console.print(drawn)
+    for note in table.notes:
+        console.print(note.replace("**", ""), markup=False, highlight=False)

@@ -1,5 +1,10 @@
-"""`python -m jobd`: the command line."""
+"""`python -m jobd` is the command `jobd`."""
+
+from __future__ import annotations
+
+import sys
 
 from jobd.cli.main import main
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,7 +17,7 @@ def measure(bench: Bench) -> Outcome:
     """Drain with one worker under both settings, each on a server of its own."""
     outcome = Outcome()
     for setting in SETTINGS:
-        directory = bench.cache / "runs" / f"redis-{setting}"
+        directory = bench.scratch / f"redis-{setting}"
         with RedisServer(directory, setting) as server:
             sync = machine.fsync_ms(directory)
             series = _series(bench, server, setting)

@@ -1,40 +1,76 @@
-"""The `jobd` command. One command a file; this one assembles them and turns errors into words."""
+"""The command `jobd`: its table of commands, and how failures reach people and scripts.
+
+Invariant: whatever is raised on purpose becomes one readable paragraph on stderr and a code of
+sysexits(3); a traceback is a bug of jobd. Commands are imported when called.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 
 import click
 
-from jobd import __version__
-from jobd.cli.queues import queues
-from jobd.cli.run import run
-from jobd.core.errors import EX_USAGE, ConfigError, JobdError
+import jobd
+from jobd.cli.lazy import Entry, LazyGroup, Verbs
+from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
+
+_INTERRUPTED = 130
+
+_TABLE: dict[str, Entry | Verbs] = {
+    "run": Entry("jobd.cli.run", "Run the daemon in the foreground."),
+    "dev": Entry("jobd.cli.dev", "Run an app with no config and no Redis of its own."),
+    "demo": Entry("jobd.cli.demo", "Run the example shop on real work."),
+    "init": Entry("jobd.cli.init", "Write a commented jobd.toml."),
+    "check": Entry("jobd.cli.check", "Check the config and import the app."),
+    "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
+    "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
+    "queues": Verbs(
+        "Look at queues.",
+        {"list": Entry("jobd.cli.queues_list", "List queues with their counts.")},
+    ),
+    "jobs": Verbs(
+        "Look at jobs.",
+        {
+            "list": Entry("jobd.cli.jobs_list", "List jobs, by queue and state."),
+            "show": Entry("jobd.cli.jobs_show", "Show everything recorded about a job."),
+        },
+    ),
+}
+
+cli = LazyGroup(
+    name="jobd",
+    help="Background jobs for Python on Redis: nothing lost, supervised, fast.",
+    table=_TABLE,
+)
+click.version_option(jobd.__version__, prog_name="jobd")(cli)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="jobd")
-def cli() -> None:
-    """Background jobs on Redis: nothing lost, supervised, fast."""
-
-
-cli.add_command(run)
-cli.add_command(queues)
-
-
-def main() -> None:
-    """Run a command; exit with a sysexits code and a readable paragraph, never a traceback."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; give the exit code."""
     try:
-        cli.main(prog_name="jobd", standalone_mode=False)
+        result = cli.main(
+            args=None if argv is None else list(argv), prog_name="jobd", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        error.show()
+        return EX_USAGE
     except click.ClickException as error:
         error.show()
-        sys.exit(EX_USAGE)
-    except click.Abort:
-        sys.exit(130)
+        return EX_SOFTWARE
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"jobd: {problem}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except JobdError as error:
         click.echo(f"jobd: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,4 +1,8 @@
-"""`jobd run`: the foreground daemon, for systemd and containers."""
+"""`jobd run`: check the configuration, then become the supervisor.
+
+Become, not start: the supervisor has the pid that systemd or a container watches, and carries none
+of the libraries of the command line.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,38 @@ import os
 import sys
 
 import click
-import msgspec
 
-from jobd.cli.options import read_config, runtime_dir, write_private
-from jobd.core.errors import ConfigError
+from jobd.cli import runtime, settings
+from jobd.cli.options import config_option, runtime_option, url_option
+from jobd.core.config import require_app, warnings
+from jobd.seams import lockfile
 
 
-@click.command()
-@click.option(
-    "-c", "--config", "file", help="The configuration file; jobd.toml where there is one."
-)
-@click.option("--app", help="module:attribute; goes before the file's.")
-@click.option("--redis-url", help="Goes before JOBD_REDIS_URL and the file's redis.url.")
-def run(file: str | None, app: str | None, redis_url: str | None) -> None:
-    """Run the daemon until it is told to stop.
+@click.command("run")
+@config_option
+@click.option("--app", metavar="APP", help="module:attribute; goes before the configuration's.")
+@url_option
+@runtime_option
+def command(
+    config_file: str | None, app: str | None, redis_url: str | None, runtime_dir: str | None
+) -> None:
+    """Run the daemon in the foreground.
 
-    TERM or INT drains and stops, a second one stops at once; QUIT stops at once. Jobs that were
-    running then are handed back.
+    TERM or INT drains and stops, a second one stops at once; so does QUIT.
     """
-    config = read_config(file, redis_url=redis_url, app=app)
-    if config.app is None:
-        raise ConfigError(
-            "app: not set; expected module:attribute, as in 'shop.jobs:app'; "
-            "write it into the file or give --app"
-        )
-    directory = runtime_dir(config)
-    daemon = msgspec.structs.replace(config.daemon, runtime_dir=str(directory))
-    effective = directory / "effective.json"
-    write_private(effective, msgspec.structs.replace(config, daemon=daemon))
-    if config.web.bind:
-        click.echo(
-            f"jobd: web.bind {config.web.bind}: health and metrics are coming in a later release, "
-            "nothing is served there yet",
-            err=True,
-        )
-    # The supervisor begins as a fresh process of this same pid: small, and free of all this.
-    os.execv(  # noqa: S606  our own interpreter, no shell
+    file = settings.required(config_file)
+    config = settings.with_app(settings.read(file, url=redis_url), app)
+    require_app(config, str(file))
+    for warning in warnings(config, str(file)):
+        click.echo(f"jobd: {warning}", err=True)
+    directory = runtime.locate(config, runtime_dir).absolute()
+    runtime.prepare(directory)
+    # Refuses while another daemon runs here: its processes still read the file written below. The
+    # lock ends with this program's image; the supervisor takes it again as one of its first acts.
+    lockfile.acquire(directory)
+    effective = runtime.write_effective(runtime.effective(config, directory), directory)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(  # noqa: S606 - no shell on purpose
         sys.executable, [sys.executable, "-m", "jobd.wiring.supervisor", str(effective)]
     )

@@ -1,21 +1,23 @@
 """The configuration of a daemon: what jobd.toml may say, read once, all problems at once.
 
-Spans are seconds. A key that belongs to a later release is refused as coming, never ignored.
+Invariant: a Config can be served as it stands, save for importing the application. Spans are
+seconds. A key that belongs to a later release is refused as coming, never ignored. Read by the
+command line; the daemon's processes get the result as JSON.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from jobd.core.durations import seconds
+from jobd.core import config_values as values
+from jobd.core.config_problems import Findings, said
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.names import check_name
-from jobd.core.options import RUN_OPTIONS, read_run_options
-from jobd.core.suggest import nearest, one_of
+from jobd.core.options import RUN_OPTIONS
 
 
 class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue: its processes, and run options that go before those in code."""
+    """One queue: its processes, and run options (as written) that go before those in code."""
 
     processes: int = 1
     concurrency: int = 1
@@ -68,54 +70,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     web: WebConfig = WebConfig()
 
 
-_COMING = {
-    "": ("schedules", "alerts"),
-    "redis": ("url_file",),
-    "daemon": (),
-    "daemon.log": (),
-    "queues": ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
-    "web": ("dashboard",),
-}
-
-
-class _Reader:
-    """Walks a table and collects every problem with its key path."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.problems: list[str] = []
-
-    def problem(self, path: str, text: str) -> None:
-        self.problems.append(f"{self._file}: {path}: {text}")
-
-    def table(self, value: object, path: str) -> Mapping[str, Any]:
-        if isinstance(value, dict):
-            return value
-        if value is not None:
-            self.problem(path, f"{value!r}; expected a table")
-        return {}
-
-    def known(self, table: Mapping[str, Any], path: str, known: tuple[str, ...], kind: str) -> None:
-        for name in table:
-            if name in known:
-                continue
-            where = f"{path}.{name}" if path else name
-            if name in _COMING[kind]:
-                self.problem(where, "coming in a later release; leave it out for now")
-            else:
-                self.problem(where, f"unknown key; expected {one_of(known)}" + nearest(name, known))
-
-    def read(
-        self, table: Mapping[str, Any], path: str, name: str, reader: Callable[[Any], Any]
-    ) -> Any:
-        """Read one value; an absent one is UNSET."""
-        if name not in table:
-            return msgspec.UNSET
-        try:
-            return reader(table[name])
-        except OptionError as error:
-            self.problem(f"{path}.{name}" if path else name, str(error))
-            return msgspec.UNSET
+_LATER = "coming in a later release; leave it out for now"
+_IN_CODE = "fixed when a job is added, by programs that do not read this file; set it in code"
+_LATER_OF_FILE = dict.fromkeys(("schedules", "alerts"), _LATER)
+_LATER_OF_QUEUE = dict.fromkeys(
+    ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
+    _LATER,
+) | {"priority": _IN_CODE, "delay": _IN_CODE}
 
 
 def load(text: str, file: str) -> Config:
@@ -129,133 +90,123 @@ def load(text: str, file: str) -> Config:
 
 def parse(data: Mapping[str, Any], file: str) -> Config:
     """Read a decoded file. Raises ConfigError with all problems at once."""
-    r = _Reader(file)
-    r.known(data, "", ("app", "redis", "daemon", "queues", "web"), "")
-    redis = r.table(data.get("redis"), "redis")
-    r.known(redis, "redis", ("url", "namespace"), "redis")
-    daemon = r.table(data.get("daemon"), "daemon")
-    r.known(daemon, "daemon", ("lease", "drain_timeout", "runtime_dir", "log", "queues"), "daemon")
-    log = r.table(daemon.get("log"), "daemon.log")
-    r.known(log, "daemon.log", ("format", "level"), "daemon.log")
-    web = r.table(data.get("web"), "web")
-    r.known(web, "web", ("bind",), "web")
-    config = Config(
-        **_said(app=r.read(data, "", "app", _target)),
-        redis=RedisConfig(
-            **_said(
-                url=r.read(redis, "redis", "url", _text),
-                namespace=r.read(redis, "redis", "namespace", _name),
-            )
-        ),
-        daemon=DaemonConfig(
-            **_said(
-                lease=r.read(daemon, "daemon", "lease", _lease),
-                drain_timeout=r.read(daemon, "daemon", "drain_timeout", seconds),
-                runtime_dir=r.read(daemon, "daemon", "runtime_dir", _text),
-                queues=r.read(daemon, "daemon", "queues", _names),
-            ),
-            log=LogConfig(
-                **_said(
-                    format=r.read(log, "daemon.log", "format", _word("auto", "console", "json")),
-                    level=r.read(
-                        log, "daemon.log", "level", _word("debug", "info", "warning", "error")
-                    ),
-                )
-            ),
-        ),
-        queues=_queues(r, r.table(data.get("queues"), "queues")),
-        web=WebConfig(**_said(bind=r.read(web, "web", "bind", _text))),
+    found = Findings(file)
+    found.known(data, "", ("app", "redis", "daemon", "queues", "web"), _LATER_OF_FILE)
+    given: dict[str, Any] = said(
+        app=found.read(data, "", "app", values.target),
+        redis=_redis(found, found.table(data.get("redis"), "redis")),
+        daemon=_daemon(found, found.table(data.get("daemon"), "daemon")),
+        queues={
+            name: _queue(found, name, found.table(settings, f"queues.{name}"))
+            for name, settings in found.table(data.get("queues"), "queues").items()
+        },
+        web=_web(found, found.table(data.get("web"), "web")),
     )
-    if r.problems:
-        raise ConfigError(r.problems)
-    return config
+    if found.problems:
+        raise ConfigError(found.problems)
+    return Config(**given)
 
 
-def _queues(r: _Reader, table: Mapping[str, Any]) -> dict[str, QueueConfig]:
-    queues = {}
-    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS)
-    for name, value in table.items():
-        path = f"queues.{name}"
-        settings = r.table(value, path)
-        try:
-            check_name(name, what="queue")
-        except OptionError as error:
-            r.problem(path, str(error))
-        r.known(settings, path, known, "queues")
-        options = {k: v for k, v in settings.items() if k in RUN_OPTIONS}
-        for option in options:
-            r.read(options, path, option, _run_option(option))
-        queues[name] = QueueConfig(
-            **_said(
-                processes=r.read(settings, path, "processes", _processes),
-                concurrency=r.read(settings, path, "concurrency", _concurrency),
-                app=r.read(settings, path, "app", _target),
-            ),
-            options=options,
+def require_app(config: Config, file: str) -> None:
+    """Raise ConfigError when a queue that is to be served has no application, or none is named."""
+    if config.app is not None:
+        return
+    named = config.daemon.queues
+    served = list(config.queues) if named is None else named
+    problems = [
+        f"{file}: queues.{queue}.app: not set, and there is no `app` for all; "
+        "expected module:attribute; add app = 'shop.jobs:app' at the top of the file"
+        for queue in served
+        if queue not in config.queues or config.queues[queue].app is None
+    ]
+    if not served:
+        problems = [
+            f"{file}: app: not set; expected module:attribute; "
+            "add app = 'shop.jobs:app' at the top of the file"
+        ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def warnings(config: Config, file: str) -> list[str]:
+    """List what is allowed and yet not what somebody may think it is."""
+    found = []
+    if config.web.bind is not None:
+        found.append(
+            f"{file}: web.bind: {config.web.bind!r}; nothing is served there yet, "
+            "health and metrics are coming in a later release"
         )
-    return queues
+    if config.daemon.queues is not None:
+        found += [
+            f"{file}: queues.{queue}: not served here; daemon.queues does not name it"
+            for queue in config.queues
+            if queue not in config.daemon.queues
+        ]
+    return found
 
 
-def _said(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not msgspec.UNSET}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise OptionError(f"{value!r}; expected a text")
-
-
-def _name(value: object) -> str:
-    return check_name(value, what="name")
-
-
-def _names(value: object) -> list[str]:
-    if isinstance(value, list):
-        return [_name(item) for item in value]
-    raise OptionError(f"{value!r}; expected a list of queue names")
-
-
-def _target(value: object) -> str:
-    text = _text(value)
-    module, colon, attribute = text.partition(":")
-    if colon and module and attribute.isidentifier():
-        return text
-    raise OptionError(f"{value!r}; expected module:attribute, as in 'shop.jobs:app'")
-
-
-def _lease(value: object) -> float:
-    span = seconds(value, what="lease")
-    if span < 1:
-        raise OptionError(f"{value!r}; expected at least 1s")
-    return span
-
-
-def _word(*words: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if value in words:
-            return str(value)
-        raise OptionError(f"{value!r}; expected {one_of(words)}" + nearest(str(value), words))
-
-    return read
-
-
-def _processes(value: object) -> int:
-    if isinstance(value, dict):
-        raise OptionError("{ min, max } is coming in a later release; give one number for now")
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
-        return value
-    raise OptionError(f"{value!r}; expected a whole number from 0 to 1000")
-
-
-def _concurrency(value: object) -> int:
-    if value == 1:
-        return 1
-    raise OptionError(
-        f"{value!r}; expected 1; concurrency above 1 is coming in a later release, "
-        "use more processes for now"
+def _redis(found: Findings, table: Mapping[str, Any]) -> RedisConfig:
+    found.known(table, "redis", ("url", "namespace"), {"url_file": _LATER})
+    return RedisConfig(
+        **said(
+            url=found.read(table, "redis", "url", values.redis_url),
+            namespace=found.read(table, "redis", "namespace", values.name("namespace")),
+        )
     )
 
 
-def _run_option(name: str) -> Callable[[object], object]:
-    return lambda value: read_run_options({name: value}, what=name)
+def _daemon(found: Findings, table: Mapping[str, Any]) -> DaemonConfig:
+    found.known(table, "daemon", ("lease", "drain_timeout", "runtime_dir", "log", "queues"))
+    lease = values.span("lease", least=values.SHORTEST_LEASE)
+    return DaemonConfig(
+        **said(
+            lease=found.read(table, "daemon", "lease", lease),
+            drain_timeout=found.read(
+                table, "daemon", "drain_timeout", values.span("drain_timeout")
+            ),
+            runtime_dir=found.read(table, "daemon", "runtime_dir", values.text),
+            queues=found.read(table, "daemon", "queues", values.queue_names),
+        ),
+        log=_log(found, found.table(table.get("log"), "daemon.log")),
+    )
+
+
+def _log(found: Findings, table: Mapping[str, Any]) -> LogConfig:
+    found.known(table, "daemon.log", ("format", "level"))
+    formats = values.word("auto", "console", "json", "journal")
+    levels = values.word("debug", "info", "warning", "error")
+    return LogConfig(
+        **said(
+            format=found.read(table, "daemon.log", "format", formats),
+            level=found.read(table, "daemon.log", "level", levels),
+        )
+    )
+
+
+def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
+    path = f"queues.{name}"
+    try:
+        check_name(name, what="queues")
+    except OptionError as error:
+        found.problem("queues", str(error))
+    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS)
+    found.known(table, path, known, _LATER_OF_QUEUE)
+    return QueueConfig(
+        **said(
+            processes=found.read(table, path, "processes", values.processes),
+            concurrency=found.read(table, path, "concurrency", values.concurrency),
+            preload=found.read(table, path, "preload", values.flag),
+            app=found.read(table, path, "app", values.target),
+        ),
+        options=said(
+            **{
+                option: found.read(table, path, option, values.run_option(option))
+                for option in RUN_OPTIONS
+            }
+        ),
+    )
+
+
+def _web(found: Findings, table: Mapping[str, Any]) -> WebConfig:
+    found.known(table, "web", ("bind",), {"dashboard": _LATER})
+    return WebConfig(**said(bind=found.read(table, "web", "bind", values.text)))

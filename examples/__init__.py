@@ -1,0 +1,1 @@
+"""Applications built on jobd, to read and to copy from."""

@@ -1,0 +1,36 @@
+"""Whole files or none: a process may be killed at any instruction, also while it writes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTIAL = ".partial"
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; on leaving, it becomes `path` in one step.
+
+    The name contains the process id: two runs of the same job, one of them believed dead, must not
+    write into the same file. Whichever renames last wins, and both wrote the same.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def once(path: Path) -> bool:
+    """Say True to exactly one caller, ever, on this machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""The accident: one worker killed with SIGKILL while it runs a job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from examples.shop.effects import Reader
+from examples.shop.show.runs import Run, Runs
+
+FRESH = 0.008  # a run that began so many seconds ago is most likely still going
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """Which worker was killed, when (monotonic), and in which run."""
+
+    title: str
+    pid: int
+    at: float
+    run: Run
+
+
+def workers(daemon_pid: int) -> dict[int, str]:
+    """Find the daemon's worker processes by their titles: pid -> title."""
+    found = {}
+    for child in psutil.Process(daemon_pid).children(recursive=True):
+        try:
+            title = " ".join(child.cmdline()).strip("\0 ")
+        except psutil.Error:
+            continue  # ended while we looked
+        if "jobd" in title and "worker" in title:
+            found[child.pid] = title
+    return found
+
+
+def kill_one(daemon_pid: int, queue: str, runs: Runs, reader: Reader) -> Accident | None:
+    """Kill a worker of `queue` that has just begun a job; None when none has at this moment."""
+    runs.add(reader.new())
+    now = time.monotonic()
+    for pid, run in list(runs.by_pid.items()):
+        if run.queue != queue or run.how is not None or now - run.started_at > FRESH:
+            continue
+        if (title := workers(daemon_pid).get(pid)) is None:
+            continue
+        at = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        return Accident(title, pid, at, run)
+    return None

@@ -1,0 +1,52 @@
+"""`jobd init`: write a commented jobd.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jobd.cli.template import template
+from jobd.core.config_values import target
+from jobd.core.errors import HostError, OptionError
+
+
+class CannotWrite(HostError):
+    """The file cannot be made: sysexits' EX_CANTCREAT."""
+
+    code = "jobd.cannot_write"
+    exit_code = 73
+
+
+@click.command("init")
+@click.argument("app", default="shop.jobs:app")
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    metavar="FILE",
+    default="jobd.toml",
+    show_default=True,
+    help="The file to write.",
+)
+def command(app: str, config_file: str) -> None:
+    """Write a commented configuration for APP (module:attribute). Overwrites nothing."""
+    try:
+        text = template(target(app))
+    except OptionError as error:
+        raise click.UsageError(f"APP: {error}") from error
+    path = Path(config_file)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise CannotWrite(
+            f"{path}: exists already; expected a new file; name another one with -c, "
+            "or move that one away"
+        ) from error
+    except OSError as error:
+        raise CannotWrite(
+            f"{path}: {error.strerror}; expected a file that can be written; "
+            "name another one with -c"
+        ) from error
+    click.echo(f"wrote {path}; next: jobd check -c {path}")

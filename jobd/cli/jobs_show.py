@@ -1,0 +1,80 @@
+"""`jobd jobs show ID`: everything recorded about one job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from jobd.broker.views import JobInfo
+from jobd.cli import settings
+from jobd.cli.options import config_option, json_option, url_option
+from jobd.cli.output import print_json, when
+from jobd.cli.redis import views_of
+from jobd.core.errors import EX_UNAVAILABLE, JobdError
+from jobd.core.states import DEAD_CAUSES
+
+_TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since")
+
+
+class NoSuchJob(JobdError):
+    """Nothing is recorded under that id."""
+
+    code = "jobd.no_such_job"
+    exit_code = EX_UNAVAILABLE
+
+
+@click.command("show")
+@click.argument("job_id", metavar="ID")
+@click.option("--queue", help="The job's queue. Default: look in all.")
+@config_option
+@url_option
+@json_option
+def command(
+    job_id: str,
+    queue: str | None,
+    config_file: str | None,
+    redis_url: str | None,
+    as_json: bool,
+) -> None:
+    """Show everything recorded about a job, its arguments and result included."""
+    config = settings.read(settings.find_file(config_file), url=redis_url)
+    views = views_of(config)
+    home = queue or views.find(job_id)
+    info = None if home is None else views.info(home, job_id)
+    if info is None:
+        raise NoSuchJob(
+            f"job {job_id!r}: not recorded in {f'queue {queue!r}' if queue else 'any queue'}; "
+            "expected an id that was added and is still kept (`retain`); "
+            "see `jobd jobs list` for what there is"
+        )
+    if as_json:
+        print_json(info)
+    else:
+        _print(info)
+
+
+def _print(info: JobInfo) -> None:
+    fields: dict[str, Any] = msgspec.to_builtins(info)
+    history = fields.pop("history")
+    for name, value in fields.items():
+        if value in (None, 0, {}) and name not in ("args", "priority"):
+            continue
+        click.echo(f"{name.replace('_', ' ') + ':':<14} {_shown(name, value)}")
+    if history:
+        click.echo("history:")
+        for entry in history:
+            click.echo("  " + "  ".join(f"{key}={_plain(item)}" for key, item in entry.items()))
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _TIMES:
+        return when(value)
+    if name == "cause":
+        return f"{value} ({DEAD_CAUSES.get(value, 'of another version')})"
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,74 @@
+"""A group of commands that are imported when they are called: `jobd --help` loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from jobd.core.suggest import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: the module that holds it as `command`, and its line in the help."""
+
+    module: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """A thing and what can be done with it: `jobd queues list`."""
+
+    help: str
+    entries: Mapping[str, Entry]
+
+
+class LazyGroup(click.Group):
+    """Commands by name. The table's order is the help's order."""
+
+    def __init__(self, *, name: str, help: str, table: Mapping[str, Entry | Verbs]) -> None:  # noqa: A002
+        super().__init__(
+            name,
+            help=help,
+            no_args_is_help=True,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        del ctx
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None when there is none of that name."""
+        del ctx
+        entry = self._table.get(cmd_name)
+        if entry is None:
+            return None
+        if isinstance(entry, Verbs):
+            return LazyGroup(name=cmd_name, help=entry.help, table=entry.entries)
+        command = import_module(entry.module).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line, naming the nearest when there is none."""
+        if args and args[0] not in self._table and not args[0].startswith("-"):
+            ctx.fail(
+                f"{ctx.command_path} {args[0]}: no such command; "
+                f"expected {', '.join(self._table)}{nearest(args[0], self._table)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self._table.items()])

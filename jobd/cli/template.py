@@ -1,0 +1,52 @@
+"""The text of a new jobd.toml: every key there is, with its default. A test reads all of it."""
+
+from __future__ import annotations
+
+
+def template(app: str) -> str:
+    """Give the text for an application."""
+    return _TEXT.replace("@APP@", app)
+
+
+_TEXT = """\
+# jobd.toml - the daemon's configuration. `jobd check` reads it and imports the app.
+# What is commented out is the default. Durations: "30s", "1h30m", or a number of seconds.
+
+# module:attribute, found from the working directory
+app = "@APP@"
+
+[redis]
+# url = "redis://127.0.0.1:6379/0"     # redis://, rediss://, unix:///path?db=0
+#                                      # goes before it: JOBD_REDIS_URL in the environment
+# namespace = "jobd"                   # the first part of every key
+
+[daemon]
+# lease = "30s"                        # a host that is gone this long loses its jobs to others
+# drain_timeout = "25s"                # how long running jobs may go on after SIGTERM
+# runtime_dir = "/run/jobd"            # scoreboard, state and lock, for one daemon;
+#                                      # default: systemd's RUNTIME_DIRECTORY, else a private
+#                                      # directory of the user
+# queues = ["email", "reports"]        # serve these; default: all that are declared in code or here
+# log = { format = "auto", level = "info" }
+#                                      # auto: console on a terminal, journal under systemd, else
+#                                      # json; levels: debug, info, warning, error
+
+# One table for each queue with settings of its own. What is said here goes before the queue's
+# options in code; a task's own options and those of a call go before this.
+# [queues.email]
+# processes = 1                        # worker processes; each runs one job at a time
+# concurrency = 1                      # jobs at once in a process: 1 in this release
+# preload = true                       # false: each worker imports the app for itself
+# app = "shop.mail:app"                # when it is not the app above
+# attempts = 1                         # runs in all; above 1, tasks must be safe to repeat
+# backoff = { kind = "exponential", base = "5s", factor = 2, cap = "10m", jitter = 1 }
+#                                      # or { kind = "linear", base = "10s", cap = "10m" }
+#                                      # or { kind = "fixed", base = "10s" }
+# timeout = "30m"                      # then the worker is killed; 0 = never
+# max_crashes = 3                      # a job that ends its process this often is dead: poison
+# retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
+
+# Health, metrics and dashboard come in a later release; this address is kept for them.
+[web]
+# bind = "127.0.0.1:9180"
+"""

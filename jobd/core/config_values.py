@@ -1,0 +1,158 @@
+"""The kinds of values a configuration has: each function reads one, or says what was expected.
+
+All raise OptionError. Used by jobd.core.config, and for the same values given as flags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from jobd.core.durations import seconds
+from jobd.core.errors import OptionError
+from jobd.core.names import check_name
+from jobd.core.options import read_run_options
+from jobd.core.suggest import nearest, one_of
+
+SHORTEST_LEASE = 1.0
+MOST_PROCESSES = 1000
+_LATER_SCHEMES = ("redis+sentinel", "redis+cluster")
+
+
+def text(value: object) -> str:
+    """Read a text that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    raise OptionError(f"{value!r}; expected a text")
+
+
+def flag(value: object) -> bool:
+    """Read true or false."""
+    if isinstance(value, bool):
+        return value
+    raise OptionError(f"{value!r}; expected true or false")
+
+
+def name(what: str) -> Callable[[object], str]:
+    """Read a name of jobd's alphabet."""
+    return lambda value: check_name(value, what=what)
+
+
+def queue_names(value: object) -> list[str]:
+    """Read a list of queues to serve, each once."""
+    if not isinstance(value, list) or not value:
+        raise OptionError(
+            f"{value!r}; expected a list of queue names, as in ['email', 'reports']; "
+            "leave it out to serve all"
+        )
+    names = [check_name(item, what="queues") for item in value]
+    if twice := sorted({item for item in names if names.count(item) > 1}):
+        raise OptionError(f"{twice[0]!r}, named twice; expected each queue once; drop one")
+    return names
+
+
+def target(value: object) -> str:
+    """Read where an application is: 'module:attribute'."""
+    if isinstance(value, str):
+        module, _, attribute = value.partition(":")
+        parts = [*module.split("."), *attribute.split(".")]
+        if all(part.isidentifier() for part in parts):
+            return value
+    raise OptionError(f"{value!r}; expected module:attribute, as in 'shop.jobs:app'")
+
+
+def redis_url(value: object) -> str:
+    """Read where Redis is. The value is never shown: it may hold a password."""
+    url = text(value)
+    scheme, separator, _ = url.partition("://")
+    if "${" in url:
+        raise OptionError(
+            "${...} is coming in a later release; set JOBD_REDIS_URL in the environment for now"
+        )
+    if separator and scheme in _LATER_SCHEMES:
+        raise OptionError(f"{scheme}:// is coming in a later release; name one server for now")
+    if not separator or scheme not in ("redis", "rediss", "unix"):
+        shown = f"{scheme}://..." if separator else "no scheme"
+        raise OptionError(
+            f"{shown}; expected redis://host:port/db, rediss://... or unix:///path; "
+            "write it as in redis://127.0.0.1:6379/0"
+        )
+    _check_place(url)
+    return url
+
+
+def _check_place(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        # The parser's words may quote a piece of the password.
+        raise OptionError(
+            "host or port cannot be read; expected them as in redis://127.0.0.1:6379/0; "
+            "write / ? # @ in a password as %2F %3F %23 %40"
+        ) from error
+    if parts.scheme == "unix":
+        if len(parts.path) < 2:
+            raise OptionError("no path; expected the server's socket, as in unix:///run/redis.sock")
+        return
+    # The Redis library reads a database that is no number as 0: somebody else's, perhaps.
+    if (database := parts.path.strip("/")) and not database.isdecimal():
+        raise OptionError(f"database {database!r}; expected a number, as in redis://127.0.0.1/0")
+
+
+def span(what: str, *, least: float = 0.0) -> Callable[[object], float]:
+    """Read a duration, as seconds."""
+
+    def read(value: object) -> float:
+        found = seconds(value, what=what)
+        if found < least:
+            raise OptionError(f"{value!r}; expected at least {least:g}s")
+        return found
+
+    return read
+
+
+def word(*words: str) -> Callable[[object], str]:
+    """Read one of some words."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in words:
+            return value
+        raise OptionError(f"{value!r}; expected {one_of(words)}{nearest(str(value), words)}")
+
+    return read
+
+
+def processes(value: object) -> int:
+    """Read a number of processes; 0 serves the queue elsewhere."""
+    if isinstance(value, dict):
+        raise OptionError("{ min, max } is coming in a later release; give one number for now")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PROCESSES:
+        return value
+    raise OptionError(f"{value!r}; expected a whole number from 0 to {MOST_PROCESSES}")
+
+
+def concurrency(value: object) -> int:
+    """Read how many jobs a process runs at once: one, in this release."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value == 1:
+            return 1
+        if value > 1:
+            raise OptionError(
+                f"{value!r}; expected 1; more is coming in a later release, "
+                "raise `processes` for now"
+            )
+    raise OptionError(f"{value!r}; expected 1")
+
+
+def run_option(option: str) -> Callable[[object], object]:
+    """Check one run option of a queue; it stays as written, workers read it."""
+
+    def read(value: object) -> object:
+        try:
+            read_run_options({option: value}, what="")
+        except OptionError as error:
+            raise OptionError(str(error).removeprefix(": ")) from error
+        return value
+
+    return read

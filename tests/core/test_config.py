@@ -1,0 +1,181 @@
+"""jobd.toml: what it may say, and what a wrong one is told, all at once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from jobd.core.config import Config, load, require_app, warnings
+from jobd.core.errors import ConfigError
+from jobd.core.options import read_run_options
+
+FULL = """
+app = "shop.jobs:app"
+[redis]
+url = "rediss://jobs:secret@redis.example:6380/2"
+namespace = "shop"
+[daemon]
+lease = "20s"
+drain_timeout = 5
+runtime_dir = "/run/jobd"
+queues = ["email"]
+log = { format = "json", level = "debug" }
+[queues.email]
+processes = 4
+concurrency = 1
+preload = false
+app = "shop.mail:app"
+attempts = 5
+backoff = { kind = "exponential", base = "2s", cap = "10m" }
+timeout = "60s"
+max_crashes = 2
+retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
+[web]
+bind = "127.0.0.1:9180"
+"""
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(text, "jobd.toml")
+    return refused.value.problems
+
+
+def test_everything_is_read_and_survives_the_way_to_the_daemon() -> None:
+    """Each key lands in its field; spans are seconds; JSON gives the same again."""
+    config = load(FULL, "jobd.toml")
+
+    assert config.app == "shop.jobs:app"
+    assert config.redis.url == "rediss://jobs:secret@redis.example:6380/2"
+    assert config.redis.namespace == "shop"
+    assert (config.daemon.lease, config.daemon.drain_timeout) == (20.0, 5.0)
+    assert (config.daemon.runtime_dir, config.daemon.queues) == ("/run/jobd", ["email"])
+    assert (config.daemon.log.format, config.daemon.log.level) == ("json", "debug")
+    email = config.queues["email"]
+    assert (email.processes, email.preload, email.app) == (4, False, "shop.mail:app")
+    assert read_run_options(email.options, what="email").timeout == 60.0
+    assert config.web.bind == "127.0.0.1:9180"
+    assert msgspec.json.decode(msgspec.json.encode(config), type=Config) == config
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    """Nothing has to be said."""
+    assert load("", "jobd.toml") == Config()
+
+
+def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
+    """Each line names file, key path, value and what was expected."""
+    problems = problems_of(
+        """
+        ap = "x"
+        [daemon]
+        lease = "soon"
+        log = { level = "inof" }
+        [queues.email]
+        proceses = 2
+        timeout = "5 parsecs"
+        backoff = { kind = "expo", base = "2s" }
+        retain = { completed = { aeg = "1h" } }
+        [web]
+        bind = 9180
+        """
+    )
+
+    assert len(problems) == 8
+    assert all(problem.startswith("jobd.toml: ") for problem in problems)
+    text = "\n".join(problems)
+    assert "jobd.toml: ap: unknown key; " in text
+    assert "did you mean 'app'?" in text
+    assert "jobd.toml: daemon.lease: 'soon'; expected a duration" in text
+    assert "jobd.toml: daemon.log.level: 'inof'; expected debug, error, info, warning; did" in text
+    assert "jobd.toml: queues.email.proceses: unknown key; " in text
+    assert "jobd.toml: queues.email.timeout: '5 parsecs'; expected a duration" in text
+    assert "jobd.toml: queues.email.backoff.kind: 'expo'; expected one of" in text
+    assert "jobd.toml: queues.email.retain.completed.aeg: unknown; expected age" in text
+    assert "jobd.toml: web.bind: 9180; expected a text" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("[[schedules]]\nname = 'x'", "schedules"),
+        ("[alerts]\nrules = []", "alerts"),
+        ("[redis]\nurl_file = '/x'", "redis.url_file"),
+        ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
+        ("[redis]\nurl = 'redis://:${PASSWORD}@a/0'", "redis.url"),
+        ("[queues.a]\nrate_limit = { max = 1, per = '1s' }", "queues.a.rate_limit"),
+        ("[queues.a]\nmemory_limit = '1GB'", "queues.a.memory_limit"),
+        ("[queues.a]\nmax_jobs = 5", "queues.a.max_jobs"),
+        ("[queues.a]\nprocesses = { min = 1, max = 4 }", "queues.a.processes"),
+        ("[queues.a]\nconcurrency = 5", "queues.a.concurrency"),
+        ("[web.dashboard]\nusers = {}", "web.dashboard"),
+    ],
+)
+def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
+    """The message says that it is coming."""
+    [problem] = problems_of(text)
+
+    assert problem.startswith(f"jobd.toml: {path}: ")
+    assert "coming in a later release" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("app = 'shop.jobs'", "app: 'shop.jobs'; expected module:attribute"),
+        ("app = '../x:app'", "expected module:attribute"),
+        ("redis = 5", "redis: 5; expected a table"),
+        ("[redis]\nurl = 'localhost:6379'", "redis.url: no scheme; expected redis://host"),
+        ("[redis]\nurl = 'http://a'", "redis.url: http://...; expected redis://host"),
+        ("[redis]\nurl = 'redis://a:port/0'", "redis.url: host or port cannot be read"),
+        ("[redis]\nurl = 'redis://a/first'", "redis.url: database 'first'; expected a number"),
+        ("[redis]\nurl = 'unix://'", "redis.url: no path; "),
+        ("[redis]\nnamespace = 'a b'", "redis.namespace: 'a b'; expected 1 to 128"),
+        ("[daemon]\nlease = '10ms'", "daemon.lease: '10ms'; expected at least 1s"),
+        ("[daemon]\nqueues = []", "daemon.queues: []; expected a list of queue names"),
+        ("[daemon]\nqueues = ['a', 'a']", "daemon.queues: 'a', named twice"),
+        ("[queues.'a b']", "queues: 'a b'; expected 1 to 128") ,
+        ("[queues]\na = 3", "queues.a: 3; expected a table"),
+        ("[queues.a]\nprocesses = -1", "queues.a.processes: -1; expected a whole number"),
+        ("[queues.a]\nprocesses = true", "queues.a.processes: True; expected a whole number"),
+        ("[queues.a]\nconcurrency = true", "queues.a.concurrency: True; expected 1"),
+        ("[queues.a]\npreload = 'no'", "queues.a.preload: 'no'; expected true or false"),
+        ("[queues.a]\npriority = 1", "queues.a.priority: fixed when a job is added"),
+        ("[queues.a]\nattempts = 0", "queues.a.attempts: 0; expected a whole number"),
+        ("app = ", "not TOML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_what_was_expected(text: str, expected: str) -> None:
+    """One problem, named by its path."""
+    [problem] = problems_of(text)
+
+    assert expected in problem
+
+
+def test_a_password_is_never_shown() -> None:
+    """Not even when the URL is refused, or cut in the middle of the password."""
+    for url in ("http://jobs:hunter2@host/0", "redis://:hunter2/x@host/0", "hunter2"):
+        [problem] = problems_of(f"[redis]\nurl = '{url}'")
+
+        assert "hunter2" not in problem
+
+
+def test_an_app_is_required_for_what_is_served() -> None:
+    """One for all, or one for each queue; a queue that is not served needs none."""
+    require_app(load("app = 'a:b'", "f"), "f")
+    require_app(load("[queues.x]\napp = 'a:b'", "f"), "f")
+    require_app(load("[daemon]\nqueues=['x']\n[queues.x]\napp = 'a:b'\n[queues.y]", "f"), "f")
+    with pytest.raises(ConfigError, match=r"f: app: not set"):
+        require_app(load("", "f"), "f")
+    with pytest.raises(ConfigError, match=r"f: queues.x.app: not set") as refused:
+        require_app(load("[queues.x]\n[queues.y]", "f"), "f")
+    assert len(refused.value.problems) == 2
+
+
+def test_what_is_not_served_is_a_warning() -> None:
+    """An address nobody listens on yet, and a queue left out."""
+    config = load(FULL + "[queues.reports]\n", "f")
+
+    about_web, about_queue = warnings(config, "f")
+    assert "web.bind" in about_web
+    assert "queues.reports" in about_queue
