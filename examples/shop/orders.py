@@ -1,16 +1,17 @@
 """The shop's orders, in SQLite: the truth the jobs work from.
 
-A job carries an order's number and nothing else; whatever runs later reads what is true then. A
-connection lives for one call: workers are forked, and an SQLite connection must not be carried over.
+A job carries an order's number and nothing else; whatever runs later reads what is true then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 _TABLES = """
@@ -84,12 +85,22 @@ class Orders:
     def _read(self, query: str, *values: object) -> Iterator[Order]:
         with self._open() as database:
             for row in database.execute(query, values).fetchall():
-                *rest, express = row
-                yield Order(*rest, express=bool(express))
+                yield replace(Order(*row), express=bool(row[-1]))  # SQLite keeps truth as 0 and 1
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self._path, timeout=10)) as database:
-            database.execute("pragma synchronous = normal")
-            with database:  # one transaction
-                yield database
+        database = _connection(self._path, os.getpid())
+        with database:  # one transaction
+            yield database
+
+
+@cache
+def _connection(path: Path, pid: int) -> sqlite3.Connection:
+    """Open the file once a process: the last one to close it writes all of it to the disk.
+
+    `pid` is in the key because workers are forked, and must not go on with their parent's connection.
+    """
+    del pid
+    database = sqlite3.connect(path, timeout=10)
+    database.execute("pragma synchronous = normal")
+    return database

@@ -37,7 +37,7 @@ FINAL = {"completed", "dead", "cancelled"}
 EXPRESS, LATER = {"priority": 1}, {"priority": 10}
 FIRST_DAY, DAYS = date(2026, 1, 1), 28
 ASK_EVERY = 10
-ALL_ENDED_WITHIN = 45.0
+ALL_ENDED_WITHIN = 10.0
 
 _NAMES = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony", "Leslie", "Frances", "Ken", "Radia")
 _ITEMS = (("teapot", 3490), ("notebook", 890), ("lamp", 5900), ("chair", 12900), ("poster", 1500))
@@ -109,14 +109,14 @@ def _pictures(till: Till, here: Settings) -> None:
 def _troublemakers(till: Till, here: Settings) -> None:
     """One that fails twice, one that takes its process down, two whose other side never answers."""
     photo = sorted(here.photos.iterdir())[0].name
-    crash = {"photo": photo, "size": 1200}
-    slow, dead = {"supplier": "Slow & Sons"}, {"supplier": "Gone Ltd"}
-    first = supplier_stock.using(priority=1)
+    crash: dict[str, Any] = {"photo": photo, "size": 1200}
+    slow: dict[str, Any] = {"supplier": "Slow & Sons", "wakes_up": True}
+    dead: dict[str, Any] = {"supplier": "Gone Ltd", "wakes_up": False}
     till.book([
         (book_carrier.using(priority=1).enqueue(1), "book-carrier", {"order_id": 1}),
         (cover.using(priority=4).enqueue(**crash), "cover", crash),
-        (first.enqueue(**slow, wakes_up=True), "supplier-stock", {**slow, "wakes_up": True}),
-        (first.enqueue(**dead, wakes_up=False), "supplier-stock", {**dead, "wakes_up": False}),
+        (supplier_stock.using(delay="2s").enqueue(**slow), "supplier-stock", slow),
+        (supplier_stock.using(delay="4s").enqueue(**dead), "supplier-stock", dead),
     ])  # fmt: skip
 
 

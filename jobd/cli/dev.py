@@ -19,11 +19,13 @@ import click
 
 from jobd.broker.connection import safe_url
 from jobd.cli import runtime, settings
+from jobd.cli.changes import Changes
 from jobd.cli.options import url_option
 from jobd.core.config import Config, DaemonConfig, LogConfig
 from jobd.core.config_values import target
-from jobd.core.errors import EX_SOFTWARE, OptionError
+from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
 from jobd.seams import host
+from jobd.seams.exits import Exit
 from jobd.wiring.server import private_server
 
 _DRAIN = 5.0
@@ -33,11 +35,16 @@ _SIGNALLED = 128
 @click.command("dev")
 @click.argument("app")
 @url_option
-def command(app: str, redis_url: str | None) -> int:
+@click.option(
+    "--reload/--no-reload",
+    default=True,
+    help="Start again when a Python file below this directory changes. Default: reload.",
+)
+def command(app: str, redis_url: str | None, reload: bool) -> int:
     """Run APP (module:attribute) with readable logs until ^C.
 
     Redis is the one of --redis-url or JOBD_REDIS_URL, else a private one that ends with this
-    command and forgets everything. Start again to run changed code.
+    command and forgets everything. Jobs that run when a file changes may finish first, for 5 s.
     """
     try:
         target(app)
@@ -54,7 +61,8 @@ def command(app: str, redis_url: str | None) -> int:
             click.echo(
                 f"jobd: for programs that add jobs: export {settings.URL_VARIABLE}={url}", err=True
             )
-        return _supervise(_config(config, app, directory), directory, signals)
+        effective = runtime.write_effective(_config(config, app, directory), directory)
+        return _Session(effective, signals, Changes(Path.cwd()) if reload else None).run()
 
 
 @contextmanager
@@ -77,19 +85,66 @@ def _config(config: Config, app: str, directory: Path) -> Config:
     )
 
 
-def _supervise(config: Config, directory: Path, signals: host.Signals) -> int:
-    effective = runtime.write_effective(config, directory)
-    pid = host.spawn([sys.executable, "-m", "jobd.wiring.supervisor", str(effective)])
-    pidfd = host.open_pid(pid)
-    assert pidfd is not None  # a child that nobody has waited for is at least a zombie
-    try:
-        while (end := host.reap(pidfd)) is None:
-            select.select([signals.fileno(), pidfd], [], [])
-            for number in signals.take():
-                wish = signal.SIGQUIT if number == signal.SIGQUIT else signal.SIGTERM
-                host.send(pidfd, wish)
-    finally:
-        os.close(pidfd)
+class _Session:
+    """One daemon after another, until somebody stops it or the first one does not start."""
+
+    def __init__(self, effective: Path, signals: host.Signals, changes: Changes | None) -> None:
+        self._effective = effective
+        self._signals = signals
+        self._changes = changes
+        self._asked = False
+        self._reloaded = False
+
+    def run(self) -> int:
+        """Run daemons; give the exit code of the last."""
+        code, changed = self._daemon()
+        while changed or (code == EX_CONFIG and self._reloaded and self._wait()):
+            self._reloaded = True
+            code, changed = self._daemon()
+        return code
+
+    def _daemon(self) -> tuple[int, bool]:
+        """Run one; give its exit code, and whether it ended for the sake of changed files."""
+        pid = host.spawn([sys.executable, "-m", "jobd.wiring.supervisor", str(self._effective)])
+        pidfd = host.open_pid(pid)
+        assert pidfd is not None  # a child that nobody has waited for is at least a zombie
+        changed = False
+        try:
+            while (end := host.reap(pidfd)) is None:
+                for number in self._signalled(pidfd):
+                    host.send(pidfd, number)
+                if not changed and not self._asked and self._has_changed():
+                    changed = True
+                    host.send(pidfd, signal.SIGTERM)
+        finally:
+            os.close(pidfd)
+        return _code(end), changed and not self._asked
+
+    def _wait(self) -> bool:
+        """Wait for a change that may mend the code; False when asked to stop instead."""
+        click.echo("jobd: waits for the next change; ^C stops", err=True)
+        while not self._asked:
+            self._signalled()
+            if not self._asked and self._has_changed():
+                return True
+        return False
+
+    def _signalled(self, *also: int) -> list[int]:
+        """Wait for a signal, for another descriptor or for the next look; give what to pass on."""
+        every = None if self._changes is None else self._changes.every
+        select.select([self._signals.fileno(), *also], [], [], every)
+        numbers = self._signals.take()
+        self._asked = self._asked or bool(numbers)
+        return [signal.SIGQUIT if n == signal.SIGQUIT else signal.SIGTERM for n in numbers]
+
+    def _has_changed(self) -> bool:
+        name = None if self._changes is None else self._changes.look()
+        if name is not None:
+            click.echo(f"jobd: {name} changed; starting again", err=True)
+        return name is not None
+
+
+def _code(end: Exit) -> int:
     if end.signal is not None:
         click.echo(f"jobd: the supervisor was ended by {end.words()}", err=True)
         return _SIGNALLED + end.signal

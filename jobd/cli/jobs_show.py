@@ -62,10 +62,18 @@ def _print(info: JobInfo) -> None:
         if value in (None, 0, {}) and name not in ("args", "priority"):
             continue
         click.echo(f"{name.replace('_', ' ') + ':':<14} {_shown(name, value)}")
-    if history:
-        click.echo("history:")
-        for entry in history:
-            click.echo("  " + "  ".join(f"{key}={_plain(item)}" for key, item in entry.items()))
+    for number, run in enumerate(history, 1):
+        _print_run(number, run)
+
+
+def _print_run(number: int, run: dict[str, Any]) -> None:
+    """Print one entry of the history; a traceback keeps its lines."""
+    trace = str(run.pop("traceback", ""))
+    head = [when(run.pop("at", None)), str(run.pop("kind", ""))]
+    facts = [f"{name}={_plain(value)}" for name, value in run.items()]
+    click.echo(f"{f'run {number}:':<14} {'  '.join(part for part in [*head, *facts] if part)}")
+    for line in trace.splitlines():
+        click.echo(f"    {line}")
 
 
 def _shown(name: str, value: Any) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import psutil
 
-from examples.shop.effects import Reader
 from examples.shop.show.runs import Run, Runs
 
 FRESH = 0.008  # a run that began so many seconds ago is most likely still going
@@ -38,16 +37,27 @@ def workers(daemon_pid: int) -> dict[int, str]:
     return found
 
 
-def kill_one(daemon_pid: int, queue: str, runs: Runs, reader: Reader) -> Accident | None:
-    """Kill a worker of `queue` that has just begun a job; None when none has at this moment."""
-    runs.add(reader.new())
-    now = time.monotonic()
-    for pid, run in list(runs.by_pid.items()):
-        if run.queue != queue or run.how is not None or now - run.started_at > FRESH:
-            continue
-        if (title := workers(daemon_pid).get(pid)) is None:
-            continue
-        at = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
-        return Accident(title, pid, at, run)
-    return None
+class Culprit:
+    """Kills one worker of a daemon, once."""
+
+    def __init__(self, daemon_pid: int) -> None:
+        self._daemon_pid = daemon_pid
+        self._known: dict[int, str] = {}
+
+    def strike(self, queue: str, runs: Runs) -> Accident | None:
+        """Kill a worker of `queue` that has just begun a job; None when none has at this moment."""
+        for pid, run in list(runs.by_pid.items()):
+            if run.queue != queue or run.how is not None:
+                continue
+            if pid not in self._known:
+                self._known = workers(self._daemon_pid)  # slow: a look at every process there is
+            title = self._known.get(pid)
+            if title is None or time.monotonic() - run.started_at > FRESH:
+                continue
+            at = time.monotonic()
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it was quicker
+            return Accident(title, pid, at, run)
+        return None

@@ -68,7 +68,7 @@ def collect(here: Settings, runs: Runs, counts: list[dict[str, Any]]) -> Evidenc
         added=[Added(**line) for line in _lines(here.folder / LEDGER)],
         endings={ending.id: ending for ending in endings},
         runs=runs,
-        counts={str(row.pop("queue")): row for row in (dict(count) for count in counts)},
+        counts={str(row["queue"]): row["jobs"] for row in counts},
         orders=Orders(here.orders).all(),
         mails={path.stem for path in mail.glob("*.eml")},
         deliveries=Counter((mail / DELIVERIES).read_text().split()),

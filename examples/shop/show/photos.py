@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from examples.shop.pictures import FORMATS
 
-GENERATED = 50
-MOST = 300
+GENERATED = 40
+MOST = 80
 _SIZE = (1600, 1120)
 _PART = (400, 280)  # drawn small and scaled up: drawing is the slow part
 
@@ -21,7 +21,7 @@ _PART = (400, 280)  # drawn small and scaled up: drawing is the slow part
 def borrow(source: Path, folder: Path) -> int:
     """Link the pictures below `source` into `folder` under plain names; give their number.
 
-    Links, not copies: nothing of the user's is written to. At most 300, in the order of their names.
+    Links, not copies: nothing of the user's is written to. At most MOST, in the order of their names.
     """
     folder.mkdir(parents=True)
     count = 0
@@ -65,7 +65,7 @@ def _landscape(chance: random.Random) -> Image.Image:
         points = [(0, height)]
         points += [(x, base + chance.randint(-36, 28)) for x in range(0, width + 40, 40)]
         draw.polygon([*points, (width, height)], fill=_colour(chance, 20, 130 - 25 * layer))
-    return picture.filter(ImageFilter.SMOOTH).resize(_SIZE, Image.Resampling.BICUBIC)
+    return picture.filter(ImageFilter.SMOOTH).resize(_SIZE, Image.Resampling.BILINEAR)
 
 
 def _colour(chance: random.Random, low: int, high: int) -> tuple[int, int, int]:

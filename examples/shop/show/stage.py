@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import psutil
 import tomli_w
 
 from examples.shop import settings as names
@@ -85,13 +86,19 @@ class Stage:
             raise StageError("producer: no answer on how its jobs ended") from late
 
     def stop_daemon(self) -> int:
-        """Drain the daemon with SIGTERM; give its exit status. Raises StageError."""
+        """Drain the daemon with SIGTERM; give its exit status. Raises StageError when it, or a
+        process of it, stays."""
         assert self.daemon is not None
+        family = psutil.Process(self.daemon.pid).children(recursive=True)
         self.daemon.send_signal(signal.SIGTERM)
         try:
-            return self.daemon.wait(STOP_WITHIN)
+            status = self.daemon.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired as late:
             raise StageError(f"daemon: still there {STOP_WITHIN:g}s after SIGTERM") from late
+        _, left = psutil.wait_procs(family, timeout=2)
+        if left:
+            raise StageError(f"daemon: ended, but left processes {[one.pid for one in left]}")
+        return status
 
     def ask(self, *command: str) -> Any:
         """Ask jobd's own command line, with `--json`. Raises StageError."""

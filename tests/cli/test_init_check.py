@@ -1,0 +1,133 @@
+"""`jobd init` and `jobd check`, and the example that lies in the repository."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobd.cli.main import main
+from jobd.cli.template import template
+from jobd.core.config import Config, load
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JOBD_REDIS_URL", raising=False)
+
+
+def checked(*arguments: str) -> tuple[int, dict[str, object]]:
+    """Run `jobd check --json` in a process of its own: it imports an app."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jobd", "check", "--json", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_what_init_writes_is_the_example_and_the_defaults() -> None:
+    """Commented out is what holds anyway."""
+    assert template("shop.jobs:app") == (ROOT / "jobd.toml.example").read_text()
+    assert load(template("a:b"), "f") == Config(app="a:b")
+
+
+def test_every_commented_key_is_a_key_with_its_default() -> None:
+    """Uncommented, the whole file is read; the values it shows are the defaults."""
+    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", template("a:b"))
+    config = load(text, "f")
+
+    assert config.queues["email"].options.keys() == {
+        "attempts", "backoff", "timeout", "max_crashes", "retain"
+    }  # fmt: skip
+    assert config.redis == Config().redis
+    assert config.daemon.log == Config().daemon.log
+    assert (config.daemon.lease, config.daemon.drain_timeout) == (30.0, 25.0)
+    assert (config.daemon.runtime_dir, config.web.bind) == ("/run/jobd", "127.0.0.1:9180")
+
+
+def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second time it refuses."""
+    assert main(["init", "my.jobs:app"]) == 0
+    (tmp_path / "jobd.toml").write_text("mine")
+    assert main(["init"]) == 73
+    assert "exists already" in capsys.readouterr().err
+    assert (tmp_path / "jobd.toml").read_text() == "mine"
+    assert main(["init", "-c", "no/such/place.toml"]) == 73
+    assert main(["init", "not an app", "-c", "other.toml"]) == 64
+
+
+def test_check_is_content_with_a_good_file(tmp_path: Path) -> None:
+    """It imports the app from the working directory."""
+    (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\napp.queue('email')\n")
+    assert main(["init", "shop:app"]) == 0
+
+    code, found = checked()
+
+    assert (code, found["ok"], found["problems"], found["warnings"]) == (0, True, [], [])
+
+
+def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
+    """The app speaks to another Redis; a queue is misspelled; nothing is served on the web yet."""
+    (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\napp.queue('email')\n")
+    (tmp_path / "jobd.toml").write_text(
+        'app = "shop:app"\n[redis]\nurl = "redis://:secret@r/1"\nnamespace = "n"\n'
+        '[queues.emial]\n[web]\nbind = "127.0.0.1:1"\n'
+    )
+
+    code, found = checked()
+
+    text = json.dumps(found["warnings"])
+    assert (code, len(list(found["warnings"]))) == (0, 4)  # type: ignore[call-overload]
+    assert "adds jobs to 'redis://127.0.0.1:6379/0'" in text
+    assert "redis.namespace: 'n'" in text
+    assert "queues.emial" in text
+    assert "did you mean 'email'?" in text
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import nowhere_to_be_found", "ModuleNotFoundError"),
+        ("app = 5", "is a int; expected a jobd.Jobd"),
+        ("other = 5", "AttributeError"),
+        ("app = (", "SyntaxError"),
+        ("raise SystemExit(0)", "SystemExit"),
+    ],
+)
+def test_an_app_that_does_not_load_is_78(tmp_path: Path, source: str, why: str) -> None:
+    """One readable paragraph, no traceback."""
+    (tmp_path / "shop.py").write_text(source)
+    (tmp_path / "jobd.toml").write_text('app = "shop:app"\n')
+
+    code, found = checked()
+
+    assert (code, found["ok"]) == (78, False)
+    assert why in json.dumps(found["problems"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """With a program that exists; and its stop is longer than our drain."""
+    text = (ROOT / "systemd" / "jobd.service").read_text()
+    unit = tmp_path / "jobd.service"
+    unit.write_text(text.replace("/opt/jobd/venv/bin/jobd", sys.executable))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "jobd.service" not in done.stderr
+    stop = re.search(r"^TimeoutStopSec=(\d+)s$", text, re.MULTILINE)
+    assert stop
+    assert int(stop[1]) > Config().daemon.drain_timeout

@@ -1,0 +1,119 @@
+"""The command line as a whole: help is fast, failures are paragraphs with a code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobd.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No jobd.toml here, and no Redis named."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JOBD_REDIS_URL", raising=False)
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    """It needs neither Redis nor rich, nor any command's module."""
+    program = (
+        "import sys; from jobd.cli.main import main; code = main(['--help']); "
+        "heavy = ('redis', 'rich', 'msgspec', 'jobd.broker', 'jobd.client', 'jobd.cli.run'); "
+        "print([m for m in heavy if m in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    for name in ["run", "dev", "demo", "init", "check", "enqueue", "status", "queues", "jobs"]:
+        assert f"\n  {name} " in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("command", [
+    ["run"], ["dev"], ["demo"], ["init"], ["check"], ["enqueue"], ["status"], ["queues", "list"],
+    ["jobs", "list"], ["jobs", "show"], ["queues"], ["jobs"],
+])  # fmt: skip
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each module of the table can be imported and says what it does."""
+    assert main([*command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: jobd {' '.join(command)}")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["statsu"], ["queues", "lst"], ["status", "--jsn"], ["enqueue", "q"], ["jobs", "list", "--limit", "0"],
+    ["jobs", "list", "--state", "wating"], ["enqueue", "q", "t", "--arg", "x"], ["dev", "app"],
+    ["enqueue", "q", "t", "--json-args", "[1]"], ["enqueue", "q", "t", "--json-args", "{"],
+    ["enqueue", "q", "t", "--json-args", "{}", "--arg", "a=1"], ["enqueue", "a b", "t"],
+    ["enqueue", "q", "t", "--arg", "a=1", "--arg", "a=2"], ["enqueue", "q", "t", "--delay", "soon"],
+])  # fmt: skip
+def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Said on stderr, with nothing on stdout."""
+    assert main(arguments) == 64
+    said = capsys.readouterr()
+    assert said.err
+    assert not said.out
+    assert "Traceback" not in said.err
+
+
+def test_the_nearest_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with keys and options."""
+    main(["statsu"])
+    assert "did you mean 'status'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [
+    ["queues", "list"], ["jobs", "list"], ["jobs", "show", "x"], ["enqueue", "q", "t"], ["status"],
+])  # fmt: skip
+def test_no_redis_is_69(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One paragraph that says what to do."""
+    nobody = f"unix://{tmp_path}/nobody.sock"
+    own = ["--runtime-dir", str(tmp_path / "run")] if arguments == ["status"] else []
+    assert main([*arguments, *own, "--redis-url", nobody]) == 69
+    said = capsys.readouterr()
+    assert "cannot be reached" in said.err + said.out
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "-c", "none.toml"], ["run"], ["queues", "list", "-c", "none.toml"],
+    ["check", "-c", "none.toml"], ["queues", "list", "--redis-url", "localhost"],
+    ["run", "-c", "bad.toml"], ["status", "-c", "bad.toml"], ["run", "-c", "noapp.toml"],
+    ["run", "-c", "noapp.toml", "--app", "x"], ["run", "-c", "."],
+])  # fmt: skip
+def test_a_bad_configuration_is_78(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever command reads it."""
+    (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\nlease = 'x'\n")
+    (tmp_path / "noapp.toml").write_text("")
+    assert main(arguments) == 78
+    said = capsys.readouterr()
+    assert "expected" in said.err + said.out
+    assert "Traceback" not in said.err
+
+
+def test_python_m_jobd_is_the_same_command(tmp_path: Path) -> None:
+    """Codes reach the shell."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jobd", "run", "-c", "none.toml"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 78
+    assert done.stderr.startswith("jobd: none.toml: no such file; expected")
+
+
+def test_the_demo_says_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The installed package does not hold it."""
+    monkeypatch.setattr("jobd.__file__", str(tmp_path / "site-packages" / "jobd" / "__init__.py"))
+    assert main(["demo"]) == 78
+    assert "make demo" in capsys.readouterr().err
