@@ -1,4 +1,4 @@
-"""The command line of the suite. Exit codes: 0 all ran, 1 a run failed, 2 usage.
+"""The command line of the suite. Exit codes: 0 all ran, 1 a run failed, 2 usage, 69 no redis-server.
 
 Invariant: a bar that is missed is reported and does not fail the command; only a system that does
 not do its jobs does. A partial or quick run never overwrites the full report unless told to.
@@ -6,6 +6,7 @@ not do its jobs does. A partial or quick run never overwrites the full report un
 
 import argparse
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from benchmarks.servers import RedisServer
 from benchmarks.systems import catalogue
 
 NARROWEST = 110
+NO_SERVER = 69
 FULL_REPORT = ROOT / "benchmarks" / "RESULTS.md"
 
 
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         console.print(line.replace("**", ""), markup=False, highlight=False)
 
+    if shutil.which("redis-server") is None:
+        say("redis-server: not on the PATH; the suite measures on a private one; install Redis")
+        return NO_SERVER
     cache = Path(options.cache).resolve()
     peers = install.prepare(cache, say)
     plan = _plan(options)
@@ -58,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine=machine.describe(),
         redis=machine.redis_version(),
         versions=peers.versions,
+        commit=machine.checkout(ROOT),
         runs=plan.runs,
         quick=options.quick,
         command=shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])]),

@@ -22,10 +22,8 @@ from benchmarks.systems.base import Order, System
 START_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
 EMPTY_SECONDS = 20.0
-#: A run is taken again (at most RETRIES times) when others used more of the machine than this; the
-#: least disturbed one counts.
+#: A run is taken again when others used more of the machine than this; the least disturbed counts.
 FOREIGN_CORES = 0.25
-RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def drain(
     while True:
         samples.append(_drain_once(bench, system, workers, backlog, server or bench.server))
         foreign = samples[-1].foreign_cores
-        if foreign <= FOREIGN_CORES or len(samples) > RETRIES:
+        if foreign <= FOREIGN_CORES or len(samples) > bench.plan.retries:
             return min(samples, key=lambda sample: sample.foreign_cores)
         bench.say(f"    others used {foreign:.2f} cores meanwhile: once more")
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -26,6 +27,19 @@ def _processor() -> str:
     text = table.read_text(encoding="utf-8") if table.exists() else ""
     named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return named.group(1).strip() if named else platform.machine()
+
+
+def checkout(root: Path) -> str:
+    """The commit that was measured; says so when there are changes on top of it."""
+    if shutil.which("git") is None or not (root / ".git").exists():
+        return "unknown (no git checkout)"
+    told = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty=, with changes"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or "unknown (no commit yet)"
 
 
 def redis_version() -> str:

@@ -26,9 +26,14 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of one invocation; counts are jobs unless the name says otherwise."""
+    """Sizes of one invocation; counts are jobs unless the name says otherwise.
+
+    Attributes:
+        retries: how often a drain run is taken again because others kept the machine busy.
+    """
 
     runs: int = 3
+    retries: int = 2
     drain_seconds: float = 2.0
     drain_jobs: int | None = None
     single_jobs: int = 5_000
@@ -53,6 +58,7 @@ def quick(runs: int = 1) -> Plan:
     """A plan that tries everything in a few minutes; its figures are too noisy to quote."""
     return Plan(
         runs=runs,
+        retries=0,
         drain_seconds=0.5,
         single_jobs=1_000,
         bulk_jobs=10_000,

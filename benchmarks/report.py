@@ -40,6 +40,7 @@ class Circumstances:
     machine: str
     redis: str
     versions: Mapping[str, str]
+    commit: str
     runs: int
     quick: bool
     command: str
@@ -63,6 +64,7 @@ def _circumstances(about: Circumstances) -> str:
         f"- Date: {about.at:%Y-%m-%d %H:%M} UTC",
         f"- Machine: {about.machine}",
         f"- Versions: Redis {about.redis}, {versions}",
+        f"- Commit: {about.commit}",
         f"- Command: `{about.command}`",
     ]
     if about.quick:

@@ -67,7 +67,8 @@ def _table(bench: Bench, series: Series[Memory]) -> Table:
     ]
     return Table(
         title=f"Memory of all processes, {bench.plan.idle_workers} idle workers",
-        intro=f"Sum of PSS after {JOBS} jobs and {bench.plan.idle_seconds:g} s of idleness.",
+        intro=f"Sum of PSS after {JOBS} jobs and {bench.plan.idle_seconds:g} s of idleness. "
+        "A page shared by several processes is divided among them.",
         columns=["system", "processes", "PSS MiB", "/ dramatiq", "/ BullMQ"],
         rows=rows,
         notes=[*series.skipped, *_by_process(series, peers.jobd)],

@@ -18,22 +18,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from examples.shop.effects import Reader
+from examples.shop.effects import Line, Reader
 from examples.shop.producer import ADDED, LEDGER
 from examples.shop.settings import settings
 from examples.shop.show import account, evidence, photos
 from examples.shop.show.accident import Accident, Culprit
 from examples.shop.show.runs import Runs
-from examples.shop.show.screen import Screen
+from examples.shop.show.screen import Screen, span
 from examples.shop.show.stage import PROCESSES, Stage, StageError
 from jobd import JobdError
 
-ORDERS = 2000
+ORDERS = 2500
 MOST_ORDERS = 50_000
 LIMIT = 40.0
 ALMOST = 10  # jobs
 QUIET = 1.0  # seconds without a word from any task, when almost all are done
 VERY_QUIET = 3.0  # the same, when they are not: those left have died, or nobody runs them
+MOST_TOLD = 12  # repeats worth a line on the screen
 _LOOK_EVERY = 0.005
 _SHOW_EVERY = 0.1
 
@@ -64,8 +65,8 @@ def _run(console: Console, folder: Path, options: argparse.Namespace) -> int:
     ):
         screen.say(_make_photos(options.images, folder / "photos"))
         stage.open()
-        workers = ", ".join(f"{count} {queue}" for queue, count in PROCESSES.items())
-        screen.say(f"Redis, mail server and daemon started; workers: {workers}")
+        workers = sum(PROCESSES.values())
+        screen.say(f"Redis, mail server and daemon started, with {workers} worker processes")
         stage.start_producer()
         shift = Shift(stage, screen, options.limit)
         shift.work()
@@ -101,7 +102,7 @@ class Shift:
         self._added: Counter[str] = Counter()
         self._all_added = False
         self._heard_at = time.monotonic()
-        self._back = False
+        self._told = 0
 
     def work(self) -> None:
         """Watch until all jobs have ended, as far as can be seen. Raises StageError."""
@@ -114,10 +115,9 @@ class Shift:
             if lines := reader.new():
                 self._runs.add(lines)
                 self._heard_at = now
+                self._tell_of_repeats(lines)
             if self.accident is None:
                 self._perhaps_strike(culprit)
-            elif not self._back:
-                self._look_for_recovery()
             if now - shown_at > _SHOW_EVERY:
                 shown_at = now
                 self._read_ledger()
@@ -143,14 +143,24 @@ class Shift:
         self.accident = culprit.strike(queue, self._runs)
         if self.accident is not None:
             title, pid = self.accident.title, self.accident.pid
-            self._screen.say(f"SIGKILL to {title!r} (pid {pid}), in {self.accident.run.task}")
+            self._screen.say(f"SIGKILL to '{title}' (pid {pid}) in {self.accident.run.task}")
 
-    def _look_for_recovery(self) -> None:
-        assert self.accident is not None
-        if (again := self._runs.after(self.accident.run)) is not None:
-            self._back = True
-            span = (again.started_at - self.accident.at) * 1000
-            self._screen.say(f"that job runs again, {span:.0f} ms later, in pid {again.pid}")
+    def _tell_of_repeats(self, lines: list[Line]) -> None:
+        for line in lines:
+            runs = self._runs.by_job[line.job]
+            if line.what != "start" or len(runs) < 2 or self._told == MOST_TOLD:
+                continue
+            before, last = runs[-2:]
+            self._told += 1
+            if self.accident is not None and before is self.accident.run:
+                since = f"{span(last.started_at - self.accident.at)} after the SIGKILL"
+            elif before.ended_at is not None:
+                since = f"{span(last.started_at - before.ended_at)} after it failed"
+            else:
+                since = (
+                    f"{span(last.started_at - before.started_at)} after a start that never ended"
+                )
+            self._screen.say(f"{line.task} runs again, {since}")
 
     def _read_ledger(self) -> None:
         if self._all_added:

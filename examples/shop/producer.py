@@ -7,6 +7,7 @@ job ended, writes that to `endings.ndjson` and leaves. `python -m examples.shop.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -15,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from examples.shop.files import whole
 from examples.shop.orders import Order, Orders
@@ -108,16 +111,23 @@ def _pictures(till: Till, here: Settings) -> None:
 
 def _troublemakers(till: Till, here: Settings) -> None:
     """One that fails twice, one that takes its process down, two whose other side never answers."""
-    photo = sorted(here.photos.iterdir())[0].name
-    crash: dict[str, Any] = {"photo": photo, "size": 1200}
+    crash: dict[str, Any] = {"photo": _one_photo(here), "size": 1200}
     slow: dict[str, Any] = {"supplier": "Slow & Sons", "wakes_up": True}
     dead: dict[str, Any] = {"supplier": "Gone Ltd", "wakes_up": False}
     till.book([
         (book_carrier.using(priority=1).enqueue(1), "book-carrier", {"order_id": 1}),
-        (cover.using(priority=4).enqueue(**crash), "cover", crash),
+        (cover.using(priority=1, delay="1s").enqueue(**crash), "cover", crash),
         (supplier_stock.using(delay="2s").enqueue(**slow), "supplier-stock", slow),
         (supplier_stock.using(delay="4s").enqueue(**dead), "supplier-stock", dead),
     ])  # fmt: skip
+
+
+def _one_photo(here: Settings) -> str:
+    """Name a picture that can be read; the user's folder may hold others."""
+    for path in sorted(here.photos.iterdir()):
+        with contextlib.suppress(OSError), Image.open(path):
+            return path.name
+    return min(path.name for path in here.photos.iterdir())
 
 
 def _reports(till: Till) -> None:

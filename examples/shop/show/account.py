@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from examples.shop.report import read_report
 from examples.shop.show.accident import Accident
 from examples.shop.show.checks import CHECKS, unreadable
 from examples.shop.show.evidence import Added, Ending, Evidence
+from examples.shop.show.screen import span
 
 _MOST_SHOWN = 12
 
@@ -29,7 +32,7 @@ def show(console: Console, all_: Evidence, accident: Accident | None) -> None:
     console.print(_queues(all_))
     console.print()
     console.print("[bold]What broke[/], and what became of it")
-    console.print(Padding(_incidents(all_, accident), (0, 0, 0, 2)))
+    console.print(Padding(_incidents(all_, accident), (0, 0, 0, 2), expand=False))
     console.print()
     console.print("[bold]Outside of Redis[/]")
     for line in _outside(all_):
@@ -111,8 +114,9 @@ def _trouble(all_: Evidence, job: Added, ending: Ending) -> str:
         if count
     ]
     runs = all_.runs.by_job.get(job.id, [])
-    pauses = [_span(b.started_at - (a.ended_at or a.started_at)) for a, b in pairwise(runs)]
-    again = f"; started again {' and '.join(pauses)} later" if pauses else ""
+    pauses = [span(b.started_at - (a.ended_at or a.started_at)) for a, b in pairwise(runs)]
+    since = "after it failed" if ending.failed else "after its start"
+    again = f"; ran again {' and '.join(pauses)} {since}" if pauses else ""
     return escape(", ".join(what) + again)
 
 
@@ -130,7 +134,7 @@ def _killed(all_: Evidence, accident: Accident) -> str:
     if again is None:
         return escape(f"{who} just after it")
     where = "in it" if hit.how is None else "before its end was recorded"
-    return escape(f"{who} {where}; ran again {_span(again.started_at - accident.at)} later")
+    return escape(f"{who} {where}; ran again {span(again.started_at - accident.at)} later")
 
 
 def _outside(all_: Evidence) -> list[str]:
@@ -138,17 +142,22 @@ def _outside(all_: Evidence) -> list[str]:
     repeated = sum(
         1 for runs in all_.runs.by_job.values() if sum(1 for run in runs if run.how == "end") > 1
     )
-    rows = len(all_.orders)
+    reports = all_.here.reports
+    rows = _rows([reports / "sales.csv"]), _rows(reports.glob("2*.csv"))
     pictures = len(list(all_.here.thumbnails.glob("[!.]*")))
     lines = [
-        f"{len(all_.mails):>6,} mails received over SMTP, {doubles} of them delivered twice",
-        f"{pictures:>6,} pictures made, each opened again to be sure",
-        f"{rows:>6,} orders, {rows:,} rows in sales.csv and in the day reports, all equal",
+        f"{len(all_.mails):>6,} mails received over SMTP; delivered twice: {doubles}",
+        f"{pictures:>6,} pictures made, each opened again for this account",
+        f"{len(all_.orders):>6,} orders; rows in sales.csv: {rows[0]:,}; in day reports: {rows[1]:,}",
         f"{repeated:>6,} jobs finished twice: their worker died before it could say so",
     ]
     if all_.partial:
         lines.append(f"{len(all_.partial):>6,} half-written file of a killed process, never used")
     return lines
+
+
+def _rows(reports: Iterable[Path]) -> int:
+    return sum(len(read_report(path)) for path in reports if path.exists())
 
 
 def _pace(all_: Evidence) -> tuple[float, float]:
@@ -160,7 +169,3 @@ def _pace(all_: Evidence) -> tuple[float, float]:
 
 def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

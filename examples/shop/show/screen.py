@@ -52,7 +52,7 @@ class Screen:
     def say(self, text: str) -> None:
         """Add a line to the diary; it stays."""
         line = f"{time.monotonic() - self._began:6.1f} s  {text}"
-        self._console.print(escape(line), soft_wrap=True, highlight=False)
+        self._console.print(escape(line), highlight=False)
 
     def update(self, done: dict[str, int], added: dict[str, int]) -> None:
         """Show how many jobs of each queue are done, of how many added so far."""
@@ -75,3 +75,8 @@ class Screen:
             return
         self._spoken_at = now
         self.say("  ".join(f"{q} {done.get(q, 0)}/{added.get(q, 0)}" for q in self._rows))
+
+
+def span(seconds: float) -> str:
+    """Write a time span for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
