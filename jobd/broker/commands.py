@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any, NamedTuple
+
+import msgspec
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
@@ -35,14 +38,19 @@ class NewJob(NamedTuple):
     options: bytes = b""
 
 
-class Claimed(NamedTuple):
-    """A job as a claim returns it. `more` is empty for one that never ran and asked for nothing."""
+class Claimed(msgspec.Struct, frozen=True, gc=False):
+    """A job as a claim returns it, with the claim's number.
+
+    `at` is when it was added, ms since 1970. `more` is its whole record, or empty for one that
+    never ran and asked for nothing.
+    """
 
     id: bytes
     task: bytes
     args: bytes
     at: int
     more: dict[bytes, bytes]
+    claim: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Claim:
     jobs: list[Claimed]
 
 
-class Completed(NamedTuple):
+class Completed(msgspec.Struct, frozen=True, gc=False):
     """A job that ended well. `result` is JSON, or b'' for null."""
 
     id: bytes
@@ -136,8 +144,9 @@ class QueueCommands:
     ) -> Command:
         """Settle a batch. `sums` is flat: tally field, amount, ..."""
         flat: list[str | bytes | int] = list(sums)
-        for job in completed:
-            flat += job
+        for (verb, claim, figures), jobs in _grouped(completed).items():
+            flat += (verb, claim, figures, len(jobs))
+            flat += jobs if verb == "plain" else chain.from_iterable(jobs)
         for end in endings:
             flat += [end.verb, end.id, end.claim, end.figures, end.delay_ms, end.cause]
             flat.append(len(end.fields))
@@ -149,7 +158,6 @@ class QueueCommands:
             incarnation,
             lease_ms,
             keep,
-            len(completed),
             len(sums) // 2,
             *flat,
         )
@@ -194,21 +202,39 @@ class QueueCommands:
         return script.command(keys, self.now, *args)
 
 
+def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[Any]]:
+    """Put ids, or (id, result)s, together by claim and figures: most of a batch has the same."""
+    groups: dict[tuple[str, int, str], list[Any]] = {}
+    for job in completed:
+        if job.result:
+            groups.setdefault(("value", job.claim, job.figures), []).append((job.id, job.result))
+        else:
+            groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)
+    return groups
+
+
 def read_claim(reply: Any) -> Claim:
     """Read a claim's reply. Raises Fenced."""
     refuse_fenced(reply)
-    due = reply[3]
-    jobs = [
-        Claimed(reply[i], reply[i + 1], reply[i + 2], int(reply[i + 3]), _pairs(reply[i + 4]))
-        for i in range(4, len(reply), 5)
-    ]
-    return Claim(int(reply[1]), int(reply[2]), int(float(due)) if due else None, jobs)
+    number, due = int(reply[1]), reply[3]
+    jobs = list(
+        map(
+            Claimed,
+            reply[4::5],
+            reply[5::5],
+            reply[6::5],
+            map(int, reply[7::5]),
+            map(_pairs, reply[8::5]),
+            repeat(number),
+        )
+    )
+    return Claim(number, int(reply[2]), int(float(due)) if due else None, jobs)
 
 
 def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
-    return {reply[i]: int(reply[i + 1].partition(b":")[0]) for i in range(1, len(reply), 2)}
+    return {reply[i]: int(reply[i + 1]) for i in range(1, len(reply), 2)}
 
 
 def refuse_fenced(reply: Any) -> None:

@@ -11,13 +11,13 @@ class QueueKeys:
 
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "job_prefix", "leases",
-        "meta", "minute_prefix", "outbox", "recent", "root", "tally", "terms", "waiting",
+        "meta", "minute_prefix", "outbox", "recent_prefix", "root", "tally", "terms", "waiting",
         "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
         self.root = root = f"{namespace}:{{{queue}}}:"
-        self.job_prefix = root + "job:"  # HASH a job
+        self.job_prefix = root + "job:"  # HASH a job: task args at seq, and what is not the default
         self.waiting = root + "waiting"  # ZSET id -> priority * 2^40 + sequence
         self.delayed = root + "delayed"  # ZSET id -> due, ms
         self.leases = root + "leases"  # ZSET incarnation -> expiry, ms; 0 = closed
@@ -25,7 +25,7 @@ class QueueKeys:
         self.completed = root + "completed"  # ZSET id -> finished at, ms
         self.dead = root + "dead"  # ZSET id -> died at, ms
         self.cancelled = root + "cancelled"  # ZSET id -> cancelled at, ms
-        self.recent = root + "recent"  # ZSET id -> finished at, ms: removed, but remembered
+        self.recent_prefix = root + "recent:"  # SET ids of one window: removed, but remembered
         self.expiring = root + "expiring"  # ZSET id -> ms: jobs with a retention of their own
         self.awaited = root + "awaited"  # ZSET id -> until, ms: somebody waits for its end
         self.wake_list = root + "wake"  # LIST of hints for idle workers
@@ -35,7 +35,7 @@ class QueueKeys:
         self.outbox = root + "outbox"  # STREAM terminal events to deliver
 
     def held(self, incarnation: str) -> str:
-        """HASH job id -> claim:place, of what an incarnation holds."""
+        """HASH job id -> claim number, of what an incarnation holds."""
         return f"{self.root}held:{incarnation}"
 
     def job(self, job_id: str) -> str:

@@ -146,15 +146,20 @@ class Store:
             )  # type: ignore[no-untyped-call]
         return {member.decode(): _plain(score) for member, score in _rows(rows)}
 
-    def line_of(self, incarnation: str) -> dict[bytes, tuple[int, int]]:
-        """Read what an incarnation holds: job id -> (claim, place in line)."""
+    def line_of(self, incarnation: str) -> list[tuple[bytes, int]]:
+        """Read what an incarnation holds, (job id, claim), in the order of its claims and lines."""
+        keys = self.commands.keys
         with translated("redis"):
-            held: Any = self._client.hgetall(self.commands.keys.held(incarnation))
-        line = {}
-        for job, entry in held.items():
-            claim, _, place = entry.partition(b":")
-            line[job] = (int(claim), int(place))
-        return line
+            held: Any = self._client.hgetall(keys.held(incarnation))
+            pipe = self._client.pipeline(transaction=False)
+            for job in held:
+                pipe.hmget(keys.job(job.decode()), "priority", "seq")
+            records: list[Any] = pipe.execute(raise_on_error=False) if held else []
+        order = {
+            job: (int(claim), *_place(record))
+            for (job, claim), record in zip(held.items(), records, strict=True)
+        }
+        return [(job, order[job][0]) for job in sorted(order, key=order.__getitem__)]
 
 
 def read_epoch(client: Client, namespace: str, candidate: str) -> str:
@@ -186,6 +191,15 @@ def store_ms(client: Client) -> int:
     with translated("redis"):
         seconds, micros = client.execute_command("TIME")  # type: ignore[no-untyped-call]
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _place(record: object) -> tuple[int, int]:
+    """Read (priority, sequence) as the scripts do; a record that cannot be read stands first."""
+    match record:
+        case [bytes() | None as priority, bytes() as seq]:
+            return int(priority or 5), int(seq)
+        case _:
+            return 5, 0
 
 
 def _rows(rows: list[object]) -> list[tuple[bytes, bytes]]:

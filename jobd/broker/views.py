@@ -94,12 +94,6 @@ class Views:
         """Name the one state a job is in, or None when it is not recorded."""
         return self._locate(queue, job_id)[0]
 
-    def remembered(self, queue: str, job_id: str) -> bool:
-        """Say whether a job's record was removed within the last minute."""
-        with translated("redis"):
-            score = self._client.zscore(QueueKeys(self._namespace, queue).recent, job_id)
-        return score is not None
-
     def ending(self, queue: str, job_id: str) -> tuple[str | None, dict[str, bytes]]:
         """Read a job's state and raw record together."""
         state, _, _, record = self._locate(queue, job_id)

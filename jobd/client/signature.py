@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from jobd.core.options import MAX_PAYLOAD
 from jobd.core.suggest import nearest, one_of
 
 _EMPTY = inspect.Parameter.empty
+_NO_KEYWORDS: dict[str, Any] = {}
 _encoder = msgspec.json.Encoder()
 Spread = Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
 
@@ -48,6 +50,8 @@ class Signature:
         self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
         self._optional = bool(self._names - self._required)
         self._decoder = self._make_decoder(hints)
+        self.decode = self._make_spread()
+        """Reads arguments, converted to the annotations: (args, kwargs). Raises msgspec.DecodeError."""
 
     def _refuse(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
         if hints.get(parameter.name) is Job:
@@ -111,16 +115,33 @@ class Signature:
             raise TypeError(f"{self._what}: missing {missing}; expected {one_of(self._required)}")
         return encode_payload(kwargs, what=f"arguments of {self._what}")
 
-    def decode(self, raw: bytes) -> dict[str, Any]:
-        """Read arguments, converted to the annotations. Raises msgspec.DecodeError."""
+    def _make_spread(self) -> Spread:
+        """Choose how a decoded struct becomes a call: most tasks need one attribute getter."""
+        decode = self._decoder.decode
+        names = [p.name for p in self._parameters]
+        if self._optional or len(names) != len(self._positional):
+            return self._spread_any
+        if len(names) > 1:
+            get: Callable[[Any], Any] = operator.attrgetter(*names)
+            return lambda raw: (get(decode(raw)), _NO_KEYWORDS)
+        if names:
+            get = operator.attrgetter(names[0])
+            return lambda raw: ((get(decode(raw)),), _NO_KEYWORDS)
+        return self._spread_any
+
+    def _spread_any(self, raw: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         arguments = self._decoder.decode(raw)
-        if not self._optional:
-            return msgspec.structs.asdict(arguments)
-        return {
-            name: value
-            for name in arguments.__struct_fields__
-            if (value := getattr(arguments, name)) is not msgspec.UNSET
-        }
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for p in self._parameters:
+            value = getattr(arguments, p.name)
+            if value is msgspec.UNSET:
+                value = p.default
+            if p.kind is p.KEYWORD_ONLY:
+                kwargs[p.name] = value
+            else:
+                args.append(value)
+        return tuple(args), kwargs
 
 
 def encode_payload(value: object, *, what: str) -> bytes:

@@ -1,9 +1,10 @@
 """Duty: jobs claimed behind a task that holds the GIL run elsewhere.
 
-Such a worker cannot hand anything back itself. The keeper writes the claim number into its page
-and, a tick later, hands back what comes after the running job in the worker's line. The worker
-writes its cell before it looks at `revoked`, the keeper looks at the cell after it wrote `revoked`:
-whichever came first, one of the two sees the other, and no job is started and handed back.
+Such a worker cannot hand anything back itself. The keeper writes the newest claim number it holds
+into its page and, a tick later, hands back what comes after the running job in the worker's line:
+the rest of its claim, and what a claim that was under way has brought since. The worker writes its
+cell before it looks at `revoked`, the keeper looks at the cell after it wrote `revoked`: whichever
+came first, one of the two sees the other, and no job is started and handed back.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ OVERSTAYED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A claim number written into a page, and the job that ran then."""
+    """A claim number that was written into a page, and the job that ran then."""
 
     claim: int
     running: CellView
@@ -43,16 +44,15 @@ class Revoker:
             self._written = None
             return 0
         if self._written is None or self._written.running != running:
-            self._page.revoke(running.claim)
-            self._written = Revocation(running.claim, running)
+            newest = max((claim for _, claim in self._behind(running)), default=running.claim)
+            self._page.revoke(newest)
+            self._written = Revocation(newest, running)
             return 0
-        return self._take_back(running)
-
-    def _take_back(self, running: CellView) -> int:
-        line = self._store.line_of(self._incarnation)
-        mine = line.get(running.job_id.encode())
-        if mine is None or mine[0] != running.claim:
-            return 0
-        behind = [(job, claim) for job, (claim, place) in line.items()
-                  if claim == running.claim and place > mine[1]]  # fmt: skip
+        behind = [job for job in self._behind(running) if job[1] <= self._written.claim]
         return len(self._store.hand_back(self._incarnation, behind)) if behind else 0
+
+    def _behind(self, running: CellView) -> list[tuple[bytes, int]]:
+        """List (job, claim) of what stands behind the running job; nothing if that is not held."""
+        line = self._store.line_of(self._incarnation)
+        me = (running.job_id.encode(), running.claim)
+        return line[line.index(me) + 1 :] if me in line else []

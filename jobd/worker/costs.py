@@ -7,9 +7,10 @@ let one slow job ruin the batches of a day.
 from __future__ import annotations
 
 SLOW_US = 5_000
-BUDGET_US = 50_000
-_FLOOR_US = 20
-_DECAY = 0.98
+# Two batches are at hand at the most, one that runs and one asked for ahead: 50 ms of work.
+BUDGET_US = 25_000
+_FLOOR_US = 20.0
+_DECAY = 0.97  # a run
 
 
 class Costs:
@@ -17,31 +18,29 @@ class Costs:
 
     def __init__(self) -> None:
         self._known: dict[bytes, float] = {}
+        self._runs: dict[bytes, list[float]] = {}  # since the last claim: longest, how many
         self._flat: list[bytes | int] = []
-        self._stale = False
 
     def note(self, task: bytes, seconds: float) -> None:
         """Take in one run."""
-        spent = seconds * 1e6
-        known = self._known.get(task)
-        if known is None:
-            self._known[task] = max(spent, _FLOOR_US)
-            self._stale = True
-        elif spent >= known:
-            self._known[task] = spent
-            self._stale = True
-        elif known > _FLOOR_US:
-            self._known[task] = known * _DECAY
-            self._stale = True
+        runs = self._runs.get(task)
+        if runs is None:
+            self._runs[task] = [seconds, 1]
+            return
+        runs[1] += 1
+        runs[0] = max(runs[0], seconds)
 
     def flat(self) -> list[bytes | int]:
         """List the fast tasks for a claim: task, microseconds, ... A slow one is as if unknown."""
-        if self._stale:
+        if self._runs:
+            for task, (longest, count) in self._runs.items():
+                known = self._known.get(task, 0.0) * _DECAY**count
+                self._known[task] = max(longest * 1e6, known, _FLOOR_US)
+            self._runs.clear()
             self._flat = [
                 part
                 for task, spent in self._known.items()
                 if spent <= SLOW_US
                 for part in (task, int(spent) + 1)
             ]
-            self._stale = False
         return self._flat

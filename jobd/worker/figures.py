@@ -9,37 +9,58 @@ from __future__ import annotations
 LAST_BUCKET = 24  # 2^24 ms is 4.7 hours: anything longer
 
 
+class TaskFigures:
+    """One task's: the figures spelled so far, and the sums of the batch."""
+
+    __slots__ = ("name", "run_ms", "spelled", "wait_ms")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.spelled: dict[int, str] = {}
+        self.wait_ms = 0
+        self.run_ms = 0.0
+
+    def spell(self, key: int) -> str:
+        """Spell "task|wait|run|total" for three buckets packed in one number, once."""
+        buckets = (min(key >> shift & 0xFF, LAST_BUCKET) for shift in (16, 8, 0))
+        spelled = self.spelled[key] = "|".join((self.name, *map(str, buckets)))
+        return spelled
+
+
 class Figures:
-    """Spells figures, and sums up a batch."""
+    """Spells figures, and sums up a batch. Used by the thread that runs the jobs."""
 
     def __init__(self) -> None:
-        self._spelled: dict[tuple[str, int, int, int], str] = {}
-        self._sums: dict[str, list[float]] = {}
+        self._tasks: dict[str, TaskFigures] = {}
 
     def of(self, task: str, wait_ms: int, run_ms: float) -> str:
         """Spell "task|wait|run|total" for one run, and add to the batch's sums."""
+        mine = self._tasks.get(task)
+        if mine is None:
+            mine = self._tasks[task] = TaskFigures(task)
         wait_ms = max(wait_ms, 0)
-        whole = int(run_ms)
-        key = (
-            task,
-            min(wait_ms.bit_length(), LAST_BUCKET),
-            min(whole.bit_length(), LAST_BUCKET),
-            min((wait_ms + whole).bit_length(), LAST_BUCKET),
-        )
-        spelled = self._spelled.get(key)
-        if spelled is None:
-            spelled = self._spelled[key] = "|".join(map(str, key))
-        sums = self._sums.get(task)
-        if sums is None:
-            sums = self._sums[task] = [0.0, 0.0]
-        sums[0] += wait_ms
-        sums[1] += run_ms
-        return spelled
+        ran = int(run_ms)
+        mine.wait_ms += wait_ms
+        mine.run_ms += run_ms
+        key = wait_ms.bit_length() << 16 | ran.bit_length() << 8 | (wait_ms + ran).bit_length()
+        return mine.spelled.get(key) or mine.spell(key)
 
     def take_sums(self) -> list[str | int]:
         """Give the sums since the last call: field, amount, ..."""
         flat: list[str | int] = []
-        for task, (wait_ms, run_ms) in self._sums.items():
-            flat += ["wait_ms|" + task, round(wait_ms), "run_us|" + task, round(run_ms * 1000)]
-        self._sums.clear()
+        for mine in self._tasks.values():
+            if mine.wait_ms or mine.run_ms:
+                flat += ["wait_ms|" + mine.name, mine.wait_ms]
+                flat += ["run_us|" + mine.name, round(mine.run_ms * 1000)]
+                mine.wait_ms, mine.run_ms = 0, 0.0
         return flat
+
+    def put_back(self, flat: list[str | int]) -> None:
+        """Add sums that were taken and not settled: they go with the next settle."""
+        for field, amount in zip(flat[::2], flat[1::2], strict=True):
+            kind, _, task = str(field).partition("|")
+            mine = self._tasks[task]
+            if kind == "wait_ms":
+                mine.wait_ms += int(amount)
+            else:
+                mine.run_ms += int(amount) / 1000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -20,23 +20,17 @@ from jobd.core.options import Policy
 from jobd.core.verdict import Bury, Counters, RetryLater, after_failure, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
+from jobd.seams.stop import Stop
 from jobd.worker.costs import Costs
 from jobd.worker.figures import Figures
-from jobd.worker.record import counters_of, describe, history_of, options_of, write_history
+from jobd.worker.record import Past, describe, read_past, write_history
 from jobd.worker.runnable import Runnable, context
 
 _UNTOUCHED = Counters()
+_NO_HISTORY: list[dict[str, Any]] = []
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
-
-
-class Ticket(NamedTuple):
-    """A claimed job, the number of its claim, and Redis' clock against ours at the claim."""
-
-    job: Claimed
-    claim: int
-    store_offset_ms: float
 
 
 class InlineExecutor:
@@ -51,13 +45,14 @@ class InlineExecutor:
         worker: str,
         queue_policy: Policy,
     ) -> None:
-        self.unstarted: deque[Ticket] = deque()
+        self.unstarted: deque[Claimed] = deque()
         self.done: deque[Completed] = deque()
         self.endings: deque[Ending] = deque()
         self.figures = Figures()
         self.costs = Costs()
-        self.running: Ticket | None = None
+        self.running: Claimed | None = None
         self.started = 0.0
+        self._store_offset_ms = 0.0  # Redis' clock less ours, as the last claim showed it
         self._queue = queue
         self._tasks = tasks
         self._page = page
@@ -66,107 +61,109 @@ class InlineExecutor:
 
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
-        offset = claim.now - now * 1000
-        number = claim.number
-        self.unstarted.extend(Ticket(job, number, offset) for job in claim.jobs)
+        self._store_offset_ms = claim.now - now * 1000
+        self.unstarted.extend(claim.jobs)
 
-    def run_next(self) -> bool:
-        """Run one job; False when there is none."""
+    def forget(self) -> None:
+        """Drop everything claimed: the store that gave it is no more."""
+        for line in (self.unstarted, self.done, self.endings):
+            line.clear()
+
+    def run_all(self, stop: Stop) -> None:
+        """Run jobs until there is none, or somebody asks to stop."""
+        take, tasks = self.unstarted.popleft, self._tasks
         try:
-            ticket = self.unstarted.popleft()
-        except IndexError:
-            return False
-        self.running = ticket
-        try:
-            if ticket.job.more or ticket.job.task not in self._tasks:
-                self._run_with_a_past(ticket)
-            else:
-                runnable = self._tasks[ticket.job.task]
-                self._run(ticket, runnable, runnable.policy, _UNTOUCHED, [])
+            while not stop.asked:
+                try:
+                    job = self.running = take()
+                except IndexError:
+                    return
+                runnable = tasks.get(job.task)
+                if job.more or runnable is None:
+                    self._run_with_a_past(job, runnable)
+                else:
+                    self._run(job, runnable, runnable.policy, _UNTOUCHED, _NO_HISTORY)
         finally:
             self.running = None
-        return True
 
-    def _run_with_a_past(self, ticket: Ticket) -> None:
+    def _run_with_a_past(self, job: Claimed, runnable: Runnable | None) -> None:
         """Judge before the start: unknown, accused, timed out, or simply with options."""
-        job = ticket.job
-        runnable = self._tasks.get(job.task)
-        if runnable is None:
-            self._park(ticket)
-            return
         try:
-            counters, history = counters_of(job.more), history_of(job.more)
-            policy = runnable.policy_for(options_of(job.more))
+            past = read_past(job.more)
+            policy = runnable.policy_for(past.options) if runnable else self._queue_policy
         except (ValueError, TypeError, OptionError, msgspec.DecodeError) as error:
-            self._bury(ticket, "corrupt", f"its record cannot be read: {error}", [], {})
+            # When it was due may be what cannot be read: it is settled without it.
+            job = msgspec.structs.replace(job, more={})
+            self._bury(job, "corrupt", f"its record cannot be read: {error}", [], {})
             return
-        timed_out = job.more.get(b"ended") == b"timeouts"
-        match before_start(counters, policy, random.random, timed_out=timed_out):
+        if runnable is None:
+            self._park(job, past)
+            return
+        counters, history = past.counters, past.history
+        match before_start(counters, policy, random.random, timed_out=past.timed_out):
             case Bury(cause):
-                self._bury(ticket, cause, _last_error(history), history, {})
+                self._bury(job, cause, _last_error(history), history, {})
             case RetryLater(delay):
-                self._retry(ticket, delay, "timeout", history, {})
+                self._retry(job, delay, "timeout", history, {})
             case _:
-                self._run(ticket, runnable, policy, counters, history)
+                self._run(job, runnable, policy, counters, history)
 
     def _run(
         self,
-        ticket: Ticket,
+        job: Claimed,
         runnable: Runnable,
         policy: Policy,
         counters: Counters,
         history: list[dict[str, Any]],
     ) -> None:
-        job = ticket.job
         try:
-            kwargs = runnable.decode(job.args)
+            args, kwargs = runnable.decode(job.args)
         except (msgspec.DecodeError, ValueError, TypeError) as error:
-            self._bury(ticket, "undecodable", f"{error}", history, {})
+            self._bury(job, "undecodable", f"{error}", history, {})
             return
+        page = self._page
         self.started = started = monotonic()
         deadline = started + policy.timeout if policy.timeout else 0.0
-        self._page.start(0, job.id, ticket.claim, runnable.raw_name, started, deadline)
-        if self._page.revoked() >= ticket.claim:
+        page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
+        if page.revoked() >= job.claim:
             # The keeper took the unstarted jobs of this claim back while we could not answer.
-            self._page.finish(0)
+            page.finish(0)
             return
-        args: tuple[Any, ...] = ()
         if runnable.wants_job:
-            args = (self._context(ticket, runnable, policy, counters, deadline),)
+            args = (self._context(job, runnable, policy, counters, deadline), *args)
         try:
             value = runnable.function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  user code: whatever it raises is its failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code: all it raises is its failure
             ended = monotonic()
-            self._page.finish(0)
-            self._failed(ticket, error, policy, counters, history, started, ended)
+            page.finish(0)
+            self._failed(job, error, policy, counters, history, started, ended)
             return
         ended = monotonic()
-        self._page.finish(0)
+        page.finish(0)
         self.costs.note(job.task, ended - started)
         result = b""
         if value is not None:
             try:
                 result = encode_payload(value, what=f"result of task {runnable.name!r}")
             except (NotSerializable, PayloadTooLarge) as error:
-                self._bury(ticket, "unencodable", f"{error}", history, {})
+                self._bury(job, "unencodable", f"{error}", history, {})
                 return
-        figures = self._figures(ticket, started, ended)
-        if policy is self._queue_policy or policy.completed_ms == self._queue_policy.completed_ms:
-            if not history:
-                self.done.append(Completed(job.id, ticket.claim, figures, result))
-                return
-            own_ms = 0
-        else:
-            own_ms = policy.completed_ms
+        figures = self._figures(job, runnable.name, started, ended)
+        own_ms = 0
+        if policy.completed_ms != self._queue_policy.completed_ms:
+            own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
+        if not own_ms and not history:
+            self.done.append(Completed(job.id, job.claim, figures, result))
+            return
         fields: dict[str, str | bytes | int] = {"result": result} if result else {}
         if history:
             fields["history"] = write_history(history)
-        self.endings.append(Ending("done", job.id, ticket.claim, figures, own_ms, "", fields))
+        self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
 
     def _failed(
         self,
-        ticket: Ticket,
-        error: Exception,
+        job: Claimed,
+        error: Exception | SystemExit,
         policy: Policy,
         counters: Counters,
         history: list[dict[str, Any]],
@@ -178,26 +175,26 @@ class InlineExecutor:
             failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,
             lost=counters.lost, interrupted=counters.interrupted,
         )  # fmt: skip
-        history.append({
+        history = [*history, {
             "kind": "failed",
-            "at": round(ended * 1000 + ticket.store_offset_ms),
+            "at": round(ended * 1000 + self._store_offset_ms),
             "worker": self._worker,
-            "token": ticket.claim,
+            "token": job.claim,
             "ran_ms": round((ended - started) * 1000),
             "error": line,
             "traceback": trace,
-        })  # fmt: skip
-        self.costs.note(ticket.job.task, ended - started)
+        }]  # fmt: skip
+        self.costs.note(job.task, ended - started)
         fields: dict[str, str | bytes | int] = {"failed": after.failed, "error": line}
         match after_failure(after, policy, random.random, cause="failed"):
             case Bury(cause):
-                self._bury(ticket, cause, line, history, fields, policy)
+                self._bury(job, cause, line, history, fields, policy)
             case RetryLater(delay):
-                self._retry(ticket, delay, "failed", history, fields)
+                self._retry(job, delay, "failed", history, fields)
 
     def _bury(
         self,
-        ticket: Ticket,
+        job: Claimed,
         cause: str,
         error: str,
         history: list[dict[str, Any]],
@@ -207,70 +204,70 @@ class InlineExecutor:
         fields = {**fields, "error": error, "history": write_history(history)}
         own_ms = 0
         if policy is not None and policy.dead_ms != self._queue_policy.dead_ms:
-            own_ms = policy.dead_ms
-        figures = self._figures(ticket, 0.0, 0.0)
-        self.endings.append(
-            Ending("dead", ticket.job.id, ticket.claim, figures, own_ms, cause, fields)
-        )
+            own_ms = max(1, policy.dead_ms)
+        figures = self._figures_unrun(job)
+        self.endings.append(Ending("dead", job.id, job.claim, figures, own_ms, cause, fields))
 
     def _retry(
         self,
-        ticket: Ticket,
+        job: Claimed,
         delay: float,
         cause: str,
         history: list[dict[str, Any]],
         fields: dict[str, str | bytes | int],
     ) -> None:
         fields = {**fields, "history": write_history(history)}
-        figures = self._figures(ticket, 0.0, 0.0)
+        figures = self._figures_unrun(job)
         self.endings.append(
-            Ending(
-                "retry", ticket.job.id, ticket.claim, figures, round(delay * 1000), cause, fields
-            )
+            Ending("retry", job.id, job.claim, figures, round(delay * 1000), cause, fields)
         )
 
-    def _park(self, ticket: Ticket) -> None:
+    def _park(self, job: Claimed, past: Past) -> None:
         """No worker with this code knows the name: set it aside, another deployment may."""
-        now = round(monotonic() * 1000 + ticket.store_offset_ms)
-        since = int(ticket.job.more.get(b"parked", now))
-        name = ticket.job.task.decode("utf-8", "replace")
+        now = round(monotonic() * 1000 + self._store_offset_ms)
+        since = now if past.parked is None else past.parked
+        name = job.task.decode("utf-8", "replace")
         line = f"no worker knows the task {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
-            self._bury(ticket, "unknown_task", line, [], {})
+            self._bury(job, "unknown_task", line, [], {})
             return
         fields: dict[str, str | bytes | int] = {"parked": since, "error": line}
         self.endings.append(
-            Ending("retry", ticket.job.id, ticket.claim, "?|0|0|0", PARK_MS, "parked", fields)
+            Ending("retry", job.id, job.claim, "?|0|0|0", PARK_MS, "parked", fields)
         )
 
-    def _figures(self, ticket: Ticket, started: float, ended: float) -> str:
+    def _figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
         """Spell the run's buckets. Times are ours, brought to Redis' clock by the claim's offset."""
-        start = started or monotonic()
-        due = ticket.job.at
-        if ticket.job.more:
-            due = int(ticket.job.more.get(b"due", due))
-        wait = int(start * 1000 + ticket.store_offset_ms) - due
+        due = job.at
+        if job.more:
+            due = int(job.more.get(b"due", due))
+        wait = int(started * 1000 + self._store_offset_ms) - due
+        return self.figures.of(task, wait, (ended - started) * 1000)
+
+    def _figures_unrun(self, job: Claimed) -> str:
+        """Spell the figures of a job that ended without a run worth measuring."""
         # Whatever stands in a stranger's record must not become a field of the tallies.
-        known = self._tasks.get(ticket.job.task)
-        return self.figures.of(known.name if known else "?", wait, (ended - started) * 1000)
+        known = self._tasks.get(job.task)
+        now = monotonic()
+        return self._figures(job, known.name if known else "?", now, now)
 
     def _context(
         self,
-        ticket: Ticket,
+        job: Claimed,
         runnable: Runnable,
         policy: Policy,
         counters: Counters,
         deadline: float,
     ) -> Any:
-        at = (deadline * 1000 + ticket.store_offset_ms) / 1000
+        at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
-            job_id=ticket.job.id.decode(),
+            job_id=job.id.decode(),
             queue=self._queue,
             task=runnable.name,
-            token=ticket.claim,
+            token=job.claim,
             attempt=counters.attempts_used + 1,
             policy=policy,
-            enqueued_at=utc(ticket.job.at / 1000),
+            enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
         )
 

@@ -4,6 +4,7 @@
               ▲        nothing there: [BLPOP wake, claim]           │
               └─────────────────────────────────────────────────────┘
 
+A batch of fast jobs is run with the next such exchange already under way (jobd.worker.talk).
 After any trouble with Redis the link is thrown away and made again, with back-off; what had ended
 is kept and settled then. What Redis may have given us in a reply that never came is found by
 reconcile, in two looks, and handed back. A fenced worker ends: it may not act again.
@@ -15,15 +16,8 @@ import secrets
 import select
 from collections.abc import Callable
 
-from jobd.broker.commands import (
-    Command,
-    QueueCommands,
-    read_claim,
-    read_held,
-    refuse_fenced,
-)
-from jobd.broker.connection import Client, Link
-from jobd.broker.scripts import SCRIPTS
+from jobd.broker.commands import QueueCommands, read_held
+from jobd.broker.connection import Client
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
 from jobd.core.events import Event
@@ -31,14 +25,13 @@ from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic, pause
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
-from jobd.worker.costs import BUDGET_US
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.side import SideThread
+from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
-_LOADED = [SCRIPTS[name] for name in ("join", "claim", "settle", "hand_back", "reconcile")]
 
 
 class WorkerLoop:
@@ -63,19 +56,27 @@ class WorkerLoop:
         self._commands = QueueCommands(namespace, queue)
         self._incarnation = incarnation
         self._lease_ms = round(lease * 1000)
-        self._keep = keep
         self._executor = executor
         self._page = page
         self._stop = stop
         self._emit = emit
-        self._link: Link | None = None
         self._epoch = ""
-        self._settled = 0
         self._phase = Phase.BOOTING
         self._suspects: dict[bytes, int] = {}
         self._reconcile_at = 0.0
+        self._talk = Talk(
+            client=client,
+            commands=self._commands,
+            incarnation=incarnation,
+            lease_ms=self._lease_ms,
+            keep=keep,
+            executor=executor,
+            page=page,
+            patience=LINK_TIMEOUT,
+        )
         self._side = SideThread(
             executor=executor,
+            talk=self._talk,
             client=client,
             commands=self._commands,
             incarnation=incarnation,
@@ -91,7 +92,7 @@ class WorkerLoop:
         try:
             while True:
                 try:
-                    if self._link is None:
+                    if not self._talk.is_open:
                         self._connect()
                         if failures:
                             self._emit(BrokerBack())
@@ -104,7 +105,7 @@ class WorkerLoop:
                     if not self._store_was_reset():
                         raise
                 except BrokerError as error:
-                    self._drop_link()
+                    self._talk.close()
                     if failures == 0:
                         self._emit(BrokerLost(why=str(error)))
                     if self._stop.asked:
@@ -113,156 +114,89 @@ class WorkerLoop:
                     failures += 1
         finally:
             self._side.stop()
-            self._drop_link()
+            self._talk.close()
 
     def _connect(self) -> None:
-        link = Link(self._client, blocking_for=LINK_TIMEOUT)
-        try:
-            link.load(_LOADED)
-            epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
-            # A lease of ours may still stand from before the connection broke; joining renews it.
-            refuse_fenced(
-                link.roundtrip([self._commands.join(self._incarnation, self._lease_ms)])[0]
-            )
-        except BaseException:
-            link.close()
-            raise
-        self._link, self._epoch = link, epoch
+        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        self._talk.open()
+        self._epoch = epoch
         self._reconcile_at = 0.0
 
     def _turn(self) -> None:
-        assert self._link is not None
+        talk, line = self._talk, self._executor.unstarted
+        talk.land()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
-        calls, done, endings = self._settlement()
-        calls.append(self._claim())
-        replies = self._exchange(calls, done, endings)
-        claim = read_claim(replies[-1])
-        if not claim.jobs:
-            claim = read_claim(self._idle(claim.next_due, claim.now))
-        self._page.beat(now := monotonic())
-        if claim.jobs:
-            self._executor.load(claim, now)
-            self._run_batch(len(claim.jobs))
+        if not line:
+            talk.put(slots=1)
+            claim = talk.land()
+            if not line and claim is not None:
+                self._idle(claim.next_due, claim.now)
+        self._page.beat(monotonic())
+        if line:
+            self._run_batch(len(line))
 
     def _run_batch(self, size: int) -> None:
+        """Run what was claimed. More than one job is claimed only where all are known to be fast:
+        then the next exchange is put on the way first, for fast ones alone."""
         self._set_phase(Phase.BUSY)
-        self._page.set_claimed(size)
         if size > 1:
+            self._talk.put(slots=0)
+            # What is under way may bring as many again.
+            self._page.set_claimed(2 * size)
             self._side.batch_opened()
-        run_next = self._executor.run_next
-        while not self._stop.asked and run_next():
-            pass
+        else:
+            self._page.set_claimed(1)
+        self._executor.run_all(self._stop)
         if size > 1:
             self._side.batch_closed()
         self._page.set_claimed(0)
 
-    def _settlement(self) -> tuple[list[Command], list[object], list[object]]:
-        """Spell the settle for everything that has ended, and keep it until it is answered."""
-        executor = self._executor
-        done = [executor.done.popleft() for _ in range(len(executor.done))]
-        endings = [executor.endings.popleft() for _ in range(len(executor.endings))]
-        if not done and not endings:
-            return [], [], []
-        call = self._commands.settle(
-            self._incarnation,
-            self._lease_ms,
-            keep=self._keep,
-            completed=done,
-            endings=endings,
-            sums=executor.figures.take_sums(),
-        )
-        return [call], list(done), list(endings)
-
-    def _exchange(
-        self, calls: list[Command], done: list[object], endings: list[object]
-    ) -> list[list[bytes]]:
-        assert self._link is not None
-        try:
-            replies = self._link.roundtrip(calls)
-        except BrokerError:
-            # Perhaps settled, perhaps not: a repeat is refused or counted once, never twice.
-            self._executor.done.extendleft(reversed(done))  # type: ignore[arg-type]
-            self._executor.endings.extendleft(reversed(endings))  # type: ignore[arg-type]
-            raise
-        for reply in replies:
-            refuse_fenced(reply)
-        if done or endings:
-            self._settled += len(done) + len(endings)
-            self._page.set_settled(self._settled)
-        return replies
-
-    def _idle(self, next_due: int | None, now: int) -> list[bytes]:
+    def _idle(self, next_due: int | None, now: int) -> None:
         """Sleep until a hint, the next due time or a while has passed; then claim, in one trip."""
-        assert self._link is not None
         self._set_phase(Phase.IDLE)
         span = IDLE_FOR
         if next_due is not None:
             span = min(span, max(0.001, (next_due - now) / 1000))
-        calls: list[Command] = [
-            ["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"],
-            self._claim(),
-        ]
-        self._link.send(calls)
+        self._talk.put(slots=1, wait=["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"])
         ready, _, _ = select.select(
-            [self._link.fileno(), self._stop.readable], [], [], LINK_TIMEOUT
+            [self._talk.fileno(), self._stop.readable], [], [], LINK_TIMEOUT
         )
         if self._stop.readable in ready:
             # What the claim behind the hint may still bring is released by the keeper.
-            self._drop_link()
-            return [b"ok", b"0", b"0", b""]
-        return self._link.collect(calls)[-1]  # type: ignore[no-any-return]
-
-    def _claim(self) -> Command:
-        return self._commands.claim(
-            self._incarnation,
-            self._lease_ms,
-            slots=1,
-            budget_us=BUDGET_US,
-            costs=self._executor.costs.flat(),
-        )
+            self._talk.close()
+        else:
+            self._talk.land()
 
     def _reconcile(self) -> None:
         """Look at what we hold; hand back what two looks found and we do not know."""
-        assert self._link is not None
-        call = self._commands.reconcile(self._incarnation, self._suspects.items())
-        held = read_held(self._link.roundtrip([call])[0])
-        known = {job.id for job in self._executor.done}
-        known |= {end.id for end in self._executor.endings}
-        known |= {ticket.job.id for ticket in self._executor.unstarted} | self._side.known
+        executor = self._executor
+        with self._side.hands:
+            known = {job.id for job in executor.done} | {end.id for end in executor.endings}
+            known |= {job.id for job in executor.unstarted}
+            suspects = [(job, claim) for job, claim in self._suspects.items() if job not in known]
+            held = read_held(self._talk.ask(self._commands.reconcile(self._incarnation, suspects)))
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
         self._reconcile_at = monotonic() + (0.2 if self._suspects else self._lease_ms / 3000)
 
     def _store_was_reset(self) -> bool:
         """Tell a store that lost us from a lease that was closed. After a reset, begin anew."""
-        self._drop_link()
+        self._talk.close()
         if read_epoch(self._client, self._namespace, secrets.token_hex(8)) == self._epoch:
             return False
         self._emit(StoreReset())
-        self._executor.done.clear()
-        self._executor.endings.clear()
+        # Whatever the store is now, it has not given us these: it runs them again or lost them.
+        self._executor.forget()
         pause(self._lease_ms / 6000)
         return True
 
     def _leave(self) -> None:
         """Settle what ended, hand back the rest."""
-        assert self._link is not None
         self._set_phase(Phase.DRAINING)
-        calls, done, endings = self._settlement()
-        line = self._executor.unstarted
-        if line:
-            jobs = [(ticket.job.id, ticket.claim) for ticket in line]
-            line.clear()
-            calls.append(self._commands.hand_back(self._incarnation, jobs))
-        if calls:
-            self._exchange(calls, done, endings)
+        self._talk.land()
+        self._talk.leave()
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self._phase:
             self._phase = phase
             self._page.set_phase(phase)
-
-    def _drop_link(self) -> None:
-        if self._link is not None:
-            self._link.close()
-            self._link = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,30 +14,46 @@ MAX_HISTORY = 20
 MAX_ERROR = 1000
 MAX_TRACEBACK = 4000
 
-_NOTHING_HAPPENED = Counters()
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted")
 _NOTHING_SAID = RunOptions()
 
 
-def counters_of(more: dict[bytes, bytes]) -> Counters:
-    """Read the counters of a record."""
-    if not more:
-        return _NOTHING_HAPPENED
-    names = (b"failed", b"timeouts", b"crashes", b"lost", b"interrupted")
-    return Counters(**{name.decode(): int(more.get(name, 0)) for name in names})
+class Past(NamedTuple):
+    """What a record says beyond the plain: a job that ran before, or that asked for something."""
+
+    counters: Counters
+    history: list[dict[str, Any]]
+    options: RunOptions
+    parked: int | None
+    """When it was first set aside because no worker knew its task; ms since 1970."""
+    timed_out: bool
+    """Its last run was killed for its timeout, and nobody has judged that yet."""
 
 
-def options_of(more: dict[bytes, bytes]) -> RunOptions:
-    """Read what the call said about its run. Raises OptionError, msgspec.DecodeError."""
-    if b"options" not in more:
+def read_past(more: dict[bytes, bytes]) -> Past:
+    """Read the whole record of a claimed job.
+
+    Raises ValueError, TypeError, OptionError or msgspec.DecodeError for what jobd did not write.
+    """
+    int(more.get(b"due", 0))
+    parked = more.get(b"parked")
+    return Past(
+        counters=Counters(**{name: int(more.get(name.encode(), 0)) for name in _COUNTERS}),
+        history=_history(more.get(b"history")),
+        options=_options(more.get(b"options")),
+        parked=None if parked is None else int(parked),
+        timed_out=more.get(b"ended") == b"timeouts",
+    )
+
+
+def _options(raw: bytes | None) -> RunOptions:
+    if raw is None:
         return _NOTHING_SAID
-    return read_run_options(msgspec.json.decode(more[b"options"]), what="the job's options")
+    return read_run_options(msgspec.json.decode(raw, type=dict[str, Any]), what="the job's options")
 
 
-def history_of(more: dict[bytes, bytes]) -> list[dict[str, Any]]:
-    """Read what happened before: a record for each run that did not end well."""
-    if b"history" not in more:
-        return []
-    return msgspec.json.decode(more[b"history"], type=list[dict[str, Any]])
+def _history(raw: bytes | None) -> list[dict[str, Any]]:
+    return [] if raw is None else msgspec.json.decode(raw, type=list[dict[str, Any]])
 
 
 def write_history(history: list[dict[str, Any]]) -> bytes:
@@ -45,7 +61,7 @@ def write_history(history: list[dict[str, Any]]) -> bytes:
     return msgspec.json.encode(history[-MAX_HISTORY:])
 
 
-def describe(error: Exception) -> tuple[str, str]:
+def describe(error: BaseException) -> tuple[str, str]:
     """Put an exception in a line, and its traceback in a bounded text. Never fails itself."""
     try:
         line = f"{type(error).__name__}: {error}"

@@ -1,37 +1,36 @@
 """The side thread: while a job overstays, nothing may wait behind it.
 
-It settles what is finished and hands back what is not started, over a connection of its own. It
-sleeps unless a batch is open, and then looks 40 times a second; where a task holds the GIL it
-cannot look, and the keeper does its duty through the page's `revoked`.
+It lands the exchange that is under way, settles what is finished and hands back what is not
+started, over a connection of its own. It sleeps unless a batch is open, and then looks 40 times a
+second; where a task holds the GIL it cannot look, and the keeper does its duty through the page's
+`revoked`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
-from jobd.broker.commands import Completed, Ending, QueueCommands, refuse_fenced
+from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands, refuse_fenced
 from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
-from jobd.worker.inline import InlineExecutor, Ticket
-
-T = TypeVar("T")
+from jobd.worker.inline import InlineExecutor
+from jobd.worker.talk import Talk, take_all
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05
 
 
 class SideThread:
-    """Watches one executor. `known` names what it has in its hands, for reconcile."""
+    """Watches one executor. Whoever holds `hands` may be sure that it has nothing in them."""
 
     def __init__(
         self,
         *,
         executor: InlineExecutor,
+        talk: Talk,
         client: Client,
         commands: QueueCommands,
         incarnation: str,
@@ -40,6 +39,7 @@ class SideThread:
         stopping: Callable[[], bool],
     ) -> None:
         self._executor = executor
+        self._talk = talk
         self._client = client
         self._commands = commands
         self._incarnation = incarnation
@@ -49,7 +49,7 @@ class SideThread:
         self._link: Link | None = None
         self._open = threading.Event()
         self._ended = False
-        self.known: set[bytes] = set()
+        self.hands = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="jobd-side", daemon=True)
 
     def start(self) -> None:
@@ -79,8 +79,8 @@ class SideThread:
                 try:
                     self._clear_the_table()
                 except BrokerError:
-                    # The main loop meets the same server next and says so; what we held is either
-                    # back in its deques or found by reconcile.
+                    # The main loop meets the same server next and says so; what we had in hand is
+                    # either back in its deques or found by reconcile.
                     if self._link is not None:
                         self._link.close()
                         self._link = None
@@ -88,33 +88,35 @@ class SideThread:
     def _overstayed(self) -> bool:
         executor = self._executor
         if executor.running is None or not (
-            executor.unstarted or executor.done or executor.endings
+            executor.unstarted or executor.done or executor.endings or self._talk.under_way
         ):
             return False
         return self._stopping() or monotonic() - executor.started > OVERSTAYED
 
     def _clear_the_table(self) -> None:
-        unstarted = _take(self._executor.unstarted)
-        done, endings = _take(self._executor.done), _take(self._executor.endings)
-        # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
-        self.known = {job.id for job in done} | {end.id for end in endings}
-        try:
-            self._send(unstarted, done, endings)
-        except BrokerError:
-            self._executor.done.extendleft(reversed(done))
-            self._executor.endings.extendleft(reversed(endings))
-            raise
-        finally:
-            self.known = set()
+        with self.hands:
+            self._talk.land()
+            # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
+            unstarted = take_all(self._executor.unstarted)
+            done, endings = take_all(self._executor.done), take_all(self._executor.endings)
+            if not (unstarted or done or endings):
+                return
+            try:
+                self._send(unstarted, done, endings)
+            except BrokerError:
+                self._executor.done.extendleft(reversed(done))
+                self._executor.endings.extendleft(reversed(endings))
+                raise
+            self._talk.count(len(done) + len(endings))
 
-    def _send(self, unstarted: list[Ticket], done: list[Completed], endings: list[Ending]) -> None:
+    def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:
             link = Link(self._client)
             link.load([SCRIPTS["hand_back"], SCRIPTS["settle"]])
             self._link = link
         calls = []
         if unstarted:
-            jobs = [(ticket.job.id, ticket.claim) for ticket in unstarted]
+            jobs = [(job.id, job.claim) for job in unstarted]
             calls.append(self._commands.hand_back(self._incarnation, jobs))
         if done or endings:
             calls.append(
@@ -128,13 +130,3 @@ class SideThread:
             )
         for reply in self._link.roundtrip(calls):
             refuse_fenced(reply)
-
-
-def _take(line: deque[T]) -> list[T]:
-    """Empty a deque that another thread fills and empties."""
-    taken = []
-    while True:
-        try:
-            taken.append(line.popleft())
-        except IndexError:
-            return taken

@@ -177,9 +177,23 @@ def test_rich_types_arrive_converted(app: Jobd) -> None:
     raw = rich.signature.encode(
         (), {"a": UUID(int=1), "b": Decimal("1.50"), "c": [datetime(2026, 1, 1, tzinfo=UTC)]}
     )
-    assert {
-        "a": UUID(int=1), "b": Decimal("1.50"), "c": [datetime(2026, 1, 1, tzinfo=UTC)],
-    } == rich.signature.decode(raw)  # fmt: skip
+    expected = (UUID(int=1), Decimal("1.50"), [datetime(2026, 1, 1, tzinfo=UTC)], 4)
+    assert (expected, {}) == rich.signature.decode(raw)
+
+
+@pytest.mark.parametrize(
+    "given", [{"a": 1}, {"a": 1, "b": 2}, {"a": 1, "c": 3}, {"a": 1, "b": 2, "c": 3}]
+)
+def test_a_call_arrives_as_it_was_made(app: Jobd, given: dict[str, int]) -> None:
+    """Positional-only, plain and keyword-only parameters, with and without their defaults."""
+
+    def function(a: int, /, b: int = 7, *, c: int = 8) -> tuple[int, int, int]:
+        return a, b, c
+
+    task = app.queue("q").task()(function)
+    args, kwargs = task.signature.decode(task.signature.encode((), given))
+
+    assert (given["a"], given.get("b", 7), given.get("c", 8)) == function(*args, **kwargs)
 
 
 def test_a_server_that_is_not_there_is_a_typed_error_with_the_jobs_id() -> None:

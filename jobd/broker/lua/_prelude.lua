@@ -2,11 +2,11 @@
 
 local PRIORITY_SPAN = 2 ^ 40 -- a place in line is priority * 2^40 + sequence, exact in a double
 local WAKE_CAP = 16          -- tokens are hints: more than a handful of them tell nothing new
-local REMEMBER_MS = 60000    -- finished ids are remembered this long whatever retention says
+local WINDOW_MS = 30000      -- finished ids are remembered for two to three windows
 
--- Lua's tostring loses digits from 1e14 on; a claim number has sixteen.
+-- Lua's tostring loses digits from 1e14 on; a claim number has sixteen. %d is exact to 2^63.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- The store's clock decides; tests may inject another.
@@ -39,22 +39,61 @@ local function announce(awaited, id)
   if redis.call('ZREM', awaited, id) == 1 then redis.call('PUBLISH', awaited .. ':' .. id, '1') end
 end
 
--- Give jobs that come due their places in line. Bounded by `limit`.
+-- A job's place in line, by its record. One that cannot be read goes to where it is found out.
+local function place_of(key)
+  local record = redis.pcall('HMGET', key, 'priority', 'seq')
+  if record.err then return int(5 * PRIORITY_SPAN) end
+  return int((tonumber(record[1] or '') or 5) * PRIORITY_SPAN + (tonumber(record[2] or '') or 0))
+end
+
+-- Put claimed jobs back to the places where they stood.
+local function put_back(waiting, held, job_prefix, ids)
+  local places = {}
+  for i, id in ipairs(ids) do
+    places[2 * i - 1], places[2 * i] = place_of(job_prefix .. id), id
+  end
+  redis.call('ZADD', waiting, unpack(places))
+  redis.call('HDEL', held, unpack(ids))
+end
+
+-- Give jobs new places at the end of their lines.
+local function line_up(waiting, meta, job_prefix, ids)
+  local seq = tonumber(redis.call('HGET', meta, 'seq') or '0')
+  local places = {}
+  for i, id in ipairs(ids) do
+    redis.pcall('HSET', job_prefix .. id, 'seq', int(seq + i))
+    places[2 * i - 1], places[2 * i] = place_of(job_prefix .. id), id
+  end
+  redis.call('HSET', meta, 'seq', int(seq + #ids))
+  redis.call('ZADD', waiting, unpack(places))
+end
+
+-- Line up what comes due. Bounded by `limit`.
 local function promote(delayed, waiting, meta, job_prefix, now, limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
   if #due == 0 then return 0 end
-  local seq = tonumber(redis.call('HGET', meta, 'seq') or '0')
-  local places = {}
-  for i, id in ipairs(due) do
-    local priority = redis.pcall('HGET', job_prefix .. id, 'priority')
-    priority = type(priority) == 'string' and tonumber(priority) or 5
-    places[#places + 1] = int(priority * PRIORITY_SPAN + seq + i)
-    places[#places + 1] = id
-  end
-  redis.call('HSET', meta, 'seq', int(seq + #due))
-  redis.call('ZADD', waiting, unpack(places))
+  line_up(waiting, meta, job_prefix, due)
   redis.call('ZREM', delayed, unpack(due))
   return #due
+end
+
+-- Ids whose records are gone are remembered all the same, so that a late repeat of an add is known
+-- as one. A set for each window of time: the oldest goes as a whole.
+local function window(recent_prefix, now, back)
+  return recent_prefix .. int(math.floor(now / WINDOW_MS) - back)
+end
+
+local function remember(recent_prefix, now, ids)
+  local key = window(recent_prefix, now, 0)
+  redis.call('SADD', key, unpack(ids))
+  redis.call('PEXPIRE', key, 4 * WINDOW_MS)
+end
+
+local function is_remembered(recent_prefix, now, id)
+  for back = 0, 2 do
+    if redis.call('SISMEMBER', window(recent_prefix, now, back), id) == 1 then return true end
+  end
+  return false
 end
 
 -- Record a death: the one place where a job becomes dead.

@@ -1,5 +1,5 @@
 -- add: - -> waiting | delayed
--- KEYS    waiting delayed recent meta wake_list job:*
+-- KEYS    waiting delayed meta wake_list recent:* job:*
 -- ARGV    now fresh jobs...
 -- REPLY   added | duplicate, a word a job
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`
@@ -8,7 +8,7 @@
 --         It is the one script that Redis may refuse at maxmemory: its first write needs memory.
 --         jobs... is, for each: id task args priority due options; due is '' (now), '+N' (ms from
 --         now) or N (ms since 1970). Only what no container says is written.
-for _, check in ipairs({ { waiting, 'zset' }, { delayed, 'zset' }, { recent, 'zset' }, { meta, 'hash' }, { wake_list, 'list' } }) do
+for _, check in ipairs({ { waiting, 'zset' }, { delayed, 'zset' }, { meta, 'hash' }, { wake_list, 'list' }, { window(recent_prefix, clock(now), 0), 'set' } }) do
   local wrong = expect(check[1], check[2])
   if wrong then return wrong end
 end
@@ -20,7 +20,7 @@ local next_due = tonumber(head[2] or 'inf')
 
 for i = jobs_at, #ARGV, 6 do
   local id, key = ARGV[i], job_prefix .. ARGV[i]
-  if redis.call('EXISTS', key) == 1 or (fresh == '' and redis.call('ZSCORE', recent, id)) then
+  if redis.call('EXISTS', key) == 1 or (fresh == '' and is_remembered(recent_prefix, at, id)) then
     words[#words + 1] = 'duplicate'
   else
     local priority, due, options = tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
@@ -45,6 +45,11 @@ for i = jobs_at, #ARGV, 6 do
       fields[#fields + 1] = 'more'
       fields[#fields + 1] = '1'
     end
+    if due_at <= at then
+      seq = seq + 1
+      fields[#fields + 1] = 'seq'
+      fields[#fields + 1] = int(seq)
+    end
     redis.call('HSET', key, unpack(fields))
     if due_at > at then
       redis.call('ZADD', delayed, int(due_at), id)
@@ -52,7 +57,6 @@ for i = jobs_at, #ARGV, 6 do
         next_due, soon = due_at, true
       end
     else
-      seq = seq + 1
       places[#places + 1] = int(priority * PRIORITY_SPAN + seq)
       places[#places + 1] = id
       if #places >= 2000 then

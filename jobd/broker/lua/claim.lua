@@ -4,8 +4,8 @@
 -- REPLY   ok <claim> <now> <next due, or ''> (<id> <task> <args> <at> <more>)... | fenced
 -- REPLAY  not repeated: after a lost reply the worker reconciles, which finds what was claimed
 -- WHY     One number for the call, strictly growing even after data loss: it fences every later
---         write about these jobs. held says who has what and each job's place in line, so that a
---         job handed back stands where it stood. As many jobs as fit in budget_us by the known
+--         write about these jobs. held says who has what; the record says where in line it stood.
+--         As many jobs as fit in budget_us by the known
 --         costs (task, microseconds); a slow or unknown task is taken one per free slot, so that
 --         nothing waits behind it. A job that was lost with a host before is claimed alone: only
 --         then does a second loss accuse it.
@@ -29,18 +29,18 @@ for i = known_at, #ARGV, 2 do
   costs[ARGV[i]] = tonumber(ARGV[i + 1])
 end
 
-local taken, corrupt, entries, jobs = 0, {}, {}, {}
+local taken, corrupt, ids, jobs = 0, {}, {}, {}
 local spent, bytes, only_fast, looked, alone = 0, 0, true, 0, false
 
 -- Take one line of the queue; false means: not this one, and so none behind it.
-local function take(id, place)
+local function take(id)
   local key = job_prefix .. id
   local record = redis.pcall('HMGET', key, 'task', 'args', 'at', 'more')
-  if record.err or not record[1] or not record[2] or not record[3] then
+  local task, args, more = record[1], record[2], false
+  if record.err or not task or not args or not string.find(record[3] or '', '^%d+$') then
     corrupt[#corrupt + 1] = id
     return true
   end
-  local task, args, more = record[1], record[2], false
   if record[4] then
     more = redis.call('HGETALL', key)
     for i = 1, #more, 2 do
@@ -58,24 +58,24 @@ local function take(id, place)
   else
     only_fast = false
   end
-  bytes, taken = bytes + #args, taken + 1
-  entries[#entries + 1] = id
-  entries[#entries + 1] = place
-  local n = #jobs
+  local n = taken * 5
+  taken, bytes = taken + 1, bytes + #args
+  ids[taken] = id
   jobs[n + 1], jobs[n + 2], jobs[n + 3], jobs[n + 4], jobs[n + 5] = id, task, args, record[3], more
   return true
 end
 
 local function look(from, to)
-  local line = redis.call('ZRANGE', waiting, from, to, 'WITHSCORES')
-  for i = 1, #line, 2 do
-    if alone or not take(line[i], line[i + 1]) then return false end
+  local line = redis.call('ZRANGE', waiting, from, to)
+  for _, id in ipairs(line) do
+    if alone or not take(id) then return false end
     looked = looked + 1
   end
   return #line > 0
 end
 
-if look(0, slots - 1) and only_fast and limit > slots then look(slots, limit - 1) end
+local first = math.max(slots, 1) -- no free slot: look at one, and take it only if it is fast
+if look(0, first - 1) and only_fast and limit > first then look(first, limit - 1) end
 if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 for _, id in ipairs(corrupt) do
   bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at)
@@ -86,8 +86,9 @@ if taken == 0 then return { 'ok', '0', int(at), head[2] or '' } end
 local claim = math.max(tonumber(redis.call('HGET', meta, 'claim') or '0') + 1, at * 1024)
 claim = int(claim)
 redis.call('HSET', meta, 'claim', claim)
-for i = 2, #entries, 2 do
-  entries[i] = claim .. ':' .. entries[i]
+local entries = {}
+for i = 1, taken do
+  entries[2 * i - 1], entries[2 * i] = ids[i], claim
 end
 redis.call('HSET', held, unpack(entries))
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

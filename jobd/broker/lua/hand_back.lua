@@ -1,5 +1,5 @@
 -- hand_back: active -> waiting
--- KEYS    leases held waiting wake_list
+-- KEYS    leases held waiting wake_list job:*
 -- ARGV    now incarnation items...
 -- REPLY   ok <ids handed back>...
 -- REPLAY  what was handed back is no longer held: a repeat does nothing
@@ -9,20 +9,12 @@
 open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list')
 if wrong then return wrong end
-local reply, places, leaving = { 'ok' }, {}, {}
+local back = {}
 for i = items_at, #ARGV, 2 do
-  local id, prefix = ARGV[i], ARGV[i + 1] .. ':'
-  local entry = redis.call('HGET', held, id)
-  if entry and string.sub(entry, 1, #prefix) == prefix then
-    places[#places + 1] = string.sub(entry, #prefix + 1)
-    places[#places + 1] = id
-    leaving[#leaving + 1] = id
-    reply[#reply + 1] = id
-  end
+  if redis.call('HGET', held, ARGV[i]) == ARGV[i + 1] then back[#back + 1] = ARGV[i] end
 end
-if #leaving > 0 then
-  redis.call('ZADD', waiting, unpack(places))
-  redis.call('HDEL', held, unpack(leaving))
+if #back > 0 then
+  put_back(waiting, held, job_prefix, back)
   wake(wake_list)
 end
-return reply
+return { 'ok', unpack(back) }

@@ -1,7 +1,7 @@
 -- reconcile: active -> waiting, for what a worker holds and does not know of
--- KEYS    leases held waiting wake_list
+-- KEYS    leases held waiting wake_list job:*
 -- ARGV    now incarnation suspects...
--- REPLY   ok (<id> <claim:place>)... of what is held now | fenced
+-- REPLY   ok (<id> <claim>)... of what is held now | fenced
 -- REPLAY  suspects that went back are no longer held: a repeat does nothing
 -- WHY     After a lost reply Redis may have given jobs to a worker that never heard of them. The
 --         worker names what it saw in an earlier look and still does not know (id claim); what is
@@ -11,15 +11,12 @@ local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list')
 if wrong then return wrong end
-local back = false
+local back = {}
 for i = suspects_at, #ARGV, 2 do
-  local id, prefix = ARGV[i], ARGV[i + 1] .. ':'
-  local entry = redis.call('HGET', held, id)
-  if entry and string.sub(entry, 1, #prefix) == prefix then
-    redis.call('ZADD', waiting, string.sub(entry, #prefix + 1), id)
-    redis.call('HDEL', held, id)
-    back = true
-  end
+  if redis.call('HGET', held, ARGV[i]) == ARGV[i + 1] then back[#back + 1] = ARGV[i] end
 end
-if back then wake(wake_list) end
+if #back > 0 then
+  put_back(waiting, held, job_prefix, back)
+  wake(wake_list)
+end
 return { 'ok', unpack(redis.call('HGETALL', held)) }

@@ -14,21 +14,15 @@ open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash')
 if wrong then return wrong end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
-local left = tonumber(limit)
-
-local function back(id, entry)
-  redis.call('ZADD', waiting, string.match(entry, ':(.*)$'), id)
-  redis.call('HDEL', held, id)
-  left = left - 1
-end
+local back, taken = {}, {}
 
 for i = blamed_at, #ARGV, 3 do
   local id, counter, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local entry = redis.call('HGET', held, id)
-  if entry then
+  if not taken[id] and redis.call('HEXISTS', held, id) == 1 then
     local key = job_prefix .. id
     if redis.call('TYPE', key).ok == 'hash' then
-      redis.call('HINCRBY', key, counter, 1)
+      -- pcall: a counter that is no number is found out by the next claim, not here
+      redis.pcall('HINCRBY', key, counter, 1)
       redis.call('HSET', key, 'more', '1')
       if note ~= '' then
         -- Appending to a JSON array is text; a history that grew too long keeps its beginning.
@@ -42,15 +36,18 @@ for i = blamed_at, #ARGV, 3 do
       end
     end
     redis.call('HINCRBY', tally, counter, 1)
-    back(id, entry)
+    back[#back + 1] = id
+    taken[id] = true
   end
 end
-local rest = redis.call('HGETALL', held)
-for i = 1, #rest, 2 do
-  if left <= 0 then break end
-  back(rest[i], rest[i + 1])
+for _, id in ipairs(redis.call('HKEYS', held)) do
+  if #back >= tonumber(limit) then break end
+  if not taken[id] then back[#back + 1] = id end
 end
-if left < tonumber(limit) then wake(wake_list) end
+if #back > 0 then
+  put_back(waiting, held, job_prefix, back)
+  wake(wake_list)
+end
 if redis.call('EXISTS', held) == 1 then return { 'more' } end
 redis.call('ZREM', leases, incarnation)
 redis.call('HDEL', terms, incarnation)

@@ -1,5 +1,5 @@
 -- trim: completed | dead | cancelled -> -
--- KEYS    leases completed dead cancelled recent expiring awaited job:*
+-- KEYS    leases completed dead cancelled expiring awaited recent:* job:*
 -- ARGV    now limit completed_ms completed_keep dead_ms
 -- REPLY   ok <removed>
 -- REPLAY  what was removed is gone: a repeat removes what is due next
@@ -7,7 +7,7 @@
 --         (expiring), and by count. Each container is the state, so only finished jobs can be
 --         found in one: a job revived in between is not there any more. At most `limit` a call.
 open_the_door(leases)
-for _, key in ipairs({ completed, dead, cancelled, recent, expiring, awaited }) do
+for _, key in ipairs({ completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(key, 'zset')
   if wrong then return wrong end
 end
@@ -18,7 +18,7 @@ local function remove(container, ids)
   for _, id in ipairs(ids) do
     if redis.call('ZREM', container, id) == 1 then
       redis.call('UNLINK', job_prefix .. id)
-      redis.call('ZADD', recent, int(at), id)
+      remember(recent_prefix, at, { id })
       removed = removed + 1
     end
     redis.call('ZREM', expiring, id)
@@ -42,9 +42,6 @@ past(dead, dead_ms)
 past(cancelled, completed_ms)
 local excess = math.min(redis.call('ZCARD', completed) - tonumber(completed_keep), limit)
 if excess > 0 then remove(completed, redis.call('ZRANGE', completed, 0, excess - 1)) end
-for _, key in ipairs({ recent, awaited }) do
-  local cutoff = key == recent and at - REMEMBER_MS or at
-  local old = math.min(redis.call('ZCOUNT', key, '-inf', int(cutoff)), limit)
-  if old > 0 then redis.call('ZREMRANGEBYRANK', key, 0, old - 1) end
-end
+local old = math.min(redis.call('ZCOUNT', awaited, '-inf', int(at)), limit)
+if old > 0 then redis.call('ZREMRANGEBYRANK', awaited, 0, old - 1) end
 return { 'ok', int(removed) }

@@ -1,0 +1,218 @@
+"""The worker's conversation with Redis: one link, and at most one exchange under way on it.
+
+An exchange settles what has ended and claims what comes next, in one round trip. It may be put on
+the way and left there while jobs run: then Redis works on the next batch while the worker works on
+this one. Whoever needs its outcome lands it: the main thread when it has nothing to run any more,
+the side thread when a job overstays and nothing may wait behind it. What was given to an exchange
+stays with it until it is answered, so a lost reply loses no ending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from jobd.broker.commands import (
+    Claim,
+    Command,
+    Completed,
+    Ending,
+    QueueCommands,
+    read_claim,
+    refuse_fenced,
+)
+from jobd.broker.connection import Client, Link
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.errors import BrokerError
+from jobd.seams.clock import monotonic
+from jobd.seams.scoreboard import Page
+from jobd.worker.costs import BUDGET_US
+from jobd.worker.inline import InlineExecutor
+
+_LOADED = [SCRIPTS[name] for name in ("join", "claim", "settle", "hand_back", "reconcile")]
+
+
+T = TypeVar("T")
+
+
+def take_all(line: deque[T]) -> list[T]:
+    """Empty a deque that two threads take from: what one of them gets, the other does not."""
+    taken = []
+    while True:
+        try:
+            taken.append(line.popleft())
+        except IndexError:
+            return taken
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What was sent together, and the endings it settles. `claims` is the place of the claim."""
+
+    calls: list[Command]
+    done: list[Completed] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+    sums: list[str | int] = field(default_factory=list)
+    claims: int | None = None
+
+
+class Talk:
+    """Speaks for one worker incarnation. `land` and `under_way` may be called by any thread."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        commands: QueueCommands,
+        incarnation: str,
+        lease_ms: int,
+        keep: int,
+        executor: InlineExecutor,
+        page: Page,
+        patience: float,
+    ) -> None:
+        """`patience` is how long a reply may take, in seconds, blocking commands included."""
+        self._client = client
+        self._commands = commands
+        self._incarnation = incarnation
+        self._lease_ms = lease_ms
+        self._keep = keep
+        self._executor = executor
+        self._page = page
+        self._patience = patience
+        self._link: Link | None = None
+        self._lock = threading.Lock()
+        self._exchange: Exchange | None = None
+        self._broken: BrokerError | None = None
+        self._settled = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._link is not None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something was sent whose outcome nobody knows yet."""
+        return self._exchange is not None
+
+    def open(self) -> None:
+        """Connect, load the scripts and take the lease. Raises BrokerError, Fenced."""
+        link = Link(self._client, blocking_for=self._patience)
+        try:
+            link.load(_LOADED)
+            # A lease of ours may still stand from before the connection broke; joining renews it.
+            [joined] = link.roundtrip([self._commands.join(self._incarnation, self._lease_ms)])
+            refuse_fenced(joined)
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+
+    def close(self) -> None:
+        """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
+        with self._lock:
+            if self._link is not None:
+                self._link.close()
+                self._link = None
+            exchange, self._exchange, self._broken = self._exchange, None, None
+        if exchange is not None:
+            self._executor.done.extendleft(reversed(exchange.done))
+            self._executor.endings.extendleft(reversed(exchange.endings))
+            self._executor.figures.put_back(exchange.sums)
+
+    def put(self, *, slots: int, wait: Command | None = None) -> None:
+        """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
+
+        `wait` is a blocking command to be carried out between the two.
+        """
+        exchange = self._settlement()
+        if wait is not None:
+            exchange.calls.append(wait)
+        exchange.claims = len(exchange.calls)
+        exchange.calls.append(
+            self._commands.claim(
+                self._incarnation,
+                self._lease_ms,
+                slots=slots,
+                budget_us=BUDGET_US,
+                costs=self._executor.costs.flat(),
+            )
+        )
+        self._send(exchange)
+
+    def leave(self) -> None:
+        """Settle what has ended and hand back what has not begun. Raises BrokerError."""
+        exchange = self._settlement()
+        if unstarted := take_all(self._executor.unstarted):
+            jobs = [(job.id, job.claim) for job in unstarted]
+            exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))
+        if exchange.calls:
+            self._send(exchange)
+            self.land()
+
+    def ask(self, call: Command) -> list[bytes]:
+        """Carry out one call when nothing is under way. Raises BrokerError, Fenced."""
+        assert self._link is not None
+        assert self._exchange is None
+        [reply] = self._link.roundtrip([call])
+        refuse_fenced(reply)
+        answer: list[bytes] = reply
+        return answer
+
+    def land(self) -> Claim | None:
+        """Take in what is under way: its jobs go to the executor. Raises BrokerError, Fenced."""
+        with self._lock:
+            if self._broken is not None:
+                raise self._broken
+            exchange = self._exchange
+            if exchange is None:
+                return None
+            try:
+                claim = self._read(exchange)
+            except BrokerError as error:
+                self._broken = error  # whoever met it first: the main thread will hear of it
+                raise
+            self._exchange = None
+            return claim
+
+    def count(self, settled: int) -> None:
+        """Say on the page that so many more jobs were settled."""
+        self._settled += settled
+        self._page.set_settled(self._settled)
+
+    def fileno(self) -> int:
+        """Give the socket, for waiting on it beside other things."""
+        assert self._link is not None
+        return self._link.fileno()
+
+    def _read(self, exchange: Exchange) -> Claim | None:
+        assert self._link is not None
+        replies = self._link.collect(exchange.calls)
+        if exchange.done or exchange.endings:
+            refuse_fenced(replies[0])
+            self.count(len(exchange.done) + len(exchange.endings))
+        if exchange.claims is None:
+            return None
+        claim = read_claim(replies[exchange.claims])
+        self._executor.load(claim, monotonic())
+        return claim
+
+    def _send(self, exchange: Exchange) -> None:
+        assert self._link is not None
+        with self._lock:
+            assert self._exchange is None
+            self._exchange = exchange
+            self._link.send(exchange.calls)
+
+    def _settlement(self) -> Exchange:
+        done, endings = take_all(self._executor.done), take_all(self._executor.endings)
+        if not done and not endings:
+            return Exchange([])
+        sums = self._executor.figures.take_sums()
+        call = self._commands.settle(
+            self._incarnation, self._lease_ms, keep=self._keep, completed=done, endings=endings,
+            sums=sums,
+        )  # fmt: skip
+        return Exchange([call], done, endings, sums)
