@@ -6,14 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import psutil
 
 from examples.shop.show.runs import Run, Runs
-
-_PREFERRED = ("images", "mail", "reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +25,16 @@ class Accident:
     task: str
 
 
-def strike(daemon_pid: int, runs: Runs, hear: Callable[[], object]) -> Accident | None:
-    """Kill a worker that runs a job; None when none does at this moment.
+def strike(
+    daemon_pid: int, queues: Collection[str], runs: Runs, hear: Callable[[], object]
+) -> Accident | None:
+    """Kill a worker that runs a job of one of the queues; None when none does at this moment.
 
     `hear` takes what the tasks wrote until now into `runs`.
     """
     workers = _workers(daemon_pid)
-    for run in sorted(runs.open(), key=lambda run: _PREFERRED.index(run.queue)):
-        if run.pid in workers and _hold(run.pid):
+    for run in runs.open():
+        if run.queue in queues and run.pid in workers and _hold(run.pid):
             hear()  # what it wrote before it was held; it writes no more
             if at := _kill_in(run):
                 return Accident(workers[run.pid], run.pid, at, run.job, run.task)

@@ -43,7 +43,7 @@ def show(console: Console, all_: Evidence) -> None:
 def verdict(console: Console, all_: Evidence, found: list[str]) -> int:
     """Print the last word; give the exit code."""
     if found:
-        console.print(f"[bold red]Not accounted for: {len(found):,}[/]", highlight=False)
+        console.print("[bold red]The account does not add up.[/]")
         for problem in found[:_MOST_SHOWN]:
             console.print("  " + escape(problem), highlight=False, soft_wrap=True)
         if len(found) > _MOST_SHOWN:
@@ -110,15 +110,15 @@ def _broke(ending: Ending) -> bool:
 
 
 def _trouble(all_: Evidence, ending: Ending) -> str:
-    if all_.accident and ending.id == all_.accident.job and ending.crashes == 1:
-        return f"{all_.accident.worker} got SIGKILL"
+    hit = all_.accident if all_.accident and ending.id == all_.accident.job else None
     what = (
         (ending.failed, "failed"),
         (ending.timeouts, "timeout"),
-        (ending.crashes, "process crashed"),
+        (ending.crashes - 1 if hit else ending.crashes, "process crashed"),
         (ending.lost, "lost with its host"),
     )
-    return ", ".join(f"{text} {_times(count)}" for count, text in what if count)
+    told = [f"{text} {_times(count)}" for count, text in what if count]
+    return ", ".join([f"{hit.worker} got SIGKILL", *told] if hit else told)
 
 
 def _pauses(all_: Evidence, runs: list[Run]) -> list[str]:

@@ -27,9 +27,9 @@ def every_job_has_ended(all_: Evidence) -> Iterator[str]:
     """No job is left waiting, delayed or active when the time is up."""
     left = [job for job in all_.added if _is_open(all_.endings.get(job.id))]
     if left:
-        where = Counter(f"{job.queue} {all_.endings[job.id].state}" for job in left)
+        where = Counter(f"{all_.endings[job.id].state} in {job.queue}" for job in left)
         places = ", ".join(f"{n:,} {place}" for place, n in where.most_common())
-        yield f"{len(left):,} of {len(all_.added):,} jobs have not ended: {places}"
+        yield f"{len(left):,} of {len(all_.added):,} jobs have not ended: {places}; as {left[0]}"
 
 
 def every_record_tells_of_its_job(all_: Evidence) -> Iterator[str]:
@@ -57,7 +57,7 @@ def jobd_counts_the_same(all_: Evidence) -> Iterator[str]:
         endings = [all_.endings.get(job.id) for job in all_.added if job.queue == queue]
         if any(_is_open(ending) for ending in endings):
             continue  # it went on between the two looks
-        found = Counter(str(ending.state) for ending in endings if ending)
+        found = Counter(ending.state or "no record" for ending in endings if ending)
         told = Counter({state: n for state, n in all_.counts.get(queue, {}).items() if n})
         if told != found:
             yield f"queue {queue}: jobd counts {dict(told)}, the handles say {dict(found)}"

@@ -12,7 +12,7 @@ from examples.shop.settings import settings
 from examples.shop.show.accident import Accident, strike
 from examples.shop.show.breaks import broke
 from examples.shop.show.runs import Run, Runs
-from examples.shop.show.screen import Screen, span
+from examples.shop.show.screen import QUEUES, Screen, span
 from examples.shop.show.stage import Stage, StageError
 from examples.shop.till import LEDGER
 
@@ -43,8 +43,8 @@ class Shift:
         with Tail(settings().effects) as self._effects:
             while not self._stage.producer_is_done():
                 self._hear()
-                if self.accident is None and self._is_the_middle():
-                    self._strike()
+                if self.accident is None:
+                    self._perhaps_strike()
                 if (now := time.monotonic()) > until + GRACE:
                     raise StageError("producer: does not say how its jobs ended, see producer.log")
                 if now - shown_at > _SHOW_EVERY:
@@ -57,12 +57,12 @@ class Shift:
         for run in self._runs.add(self._effects.new()):
             self._tell_of_repeat(run)
 
-    def _is_the_middle(self) -> bool:
-        # When all is added and there is less of it than was thought, then what is left must do.
-        return self._all_added or self._runs.finished["images"] >= self._plan["images"] / 3
-
-    def _strike(self) -> None:
-        self.accident = strike(self._stage.daemon_pid, self._runs, self._hear)
+    def _perhaps_strike(self) -> None:
+        """In the middle of the pictures; or of whatever still runs, when fewer came than planned."""
+        if not self._all_added and self._runs.finished["images"] < self._plan["images"] / 3:
+            return
+        queues = QUEUES if self._all_added else ("images",)
+        self.accident = strike(self._stage.daemon_pid, queues, self._runs, self._hear)
         if self.accident is not None:
             worker, pid, task = self.accident.worker, self.accident.pid, self.accident.task
             self._screen.say(f"SIGKILL to {worker} (pid {pid}) in the middle of {task}")
