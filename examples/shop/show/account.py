@@ -15,7 +15,7 @@ from rich.table import Table
 
 from examples.shop.report import read_report
 from examples.shop.show.breaks import broke
-from examples.shop.show.checks import unreadable
+from examples.shop.show.checks import no_delayed_job_ran_early, unreadable
 from examples.shop.show.evidence import Added, Ending, Evidence
 from examples.shop.show.runs import Run
 from examples.shop.show.screen import QUEUES, span
@@ -137,12 +137,13 @@ def _outside(all_: Evidence) -> list[str]:
     reports = all_.here.reports
     rows = _rows([reports / "sales.csv"]), _rows(reports.glob("2*.csv"))
     pictures = len(list(all_.here.thumbnails.glob("[!.]*")))
+    early = len(list(no_delayed_job_ran_early(all_)))
     delayed = sum("delay" in job.options for job in all_.added)
     lines = [
         f"{len(all_.mails):>6,} mails received over SMTP; delivered twice: {doubles}",
         f"{pictures:>6,} pictures made, each opened again for this account",
         f"{len(all_.orders):>6,} orders; rows in sales.csv: {rows[0]:,}; in day reports: {rows[1]:,}",
-        f"{delayed:>6,} jobs with a delay, none started early",
+        f"{delayed:>6,} jobs with a delay; started early: {early}",
         f"{repeated:>6,} jobs finished twice: their worker died before it could say so",
         _priorities(all_),
     ]
