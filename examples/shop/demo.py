@@ -3,7 +3,7 @@
 It makes an output folder, starts a Redis, a mail server, the daemon and a producer, kills one worker
 in the middle, waits until every job has ended, stops the daemon and counts: what jobd says of each
 job against the mails, pictures and reports that are there. Exit status 1 if they differ in a single
-job, 2 for wrong arguments, 130 after ^C.
+job, 64 or 2 for wrong arguments, 130 after ^C.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     folder = _folder(options.output)
     if folder is None:
-        console.print(f"{options.output}: is not empty; name another folder", markup=False)
-        return 2
+        console.print(f"--output {options.output}: is not empty; name a new folder", markup=False)
+        return os.EX_USAGE
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
