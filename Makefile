@@ -12,7 +12,7 @@ help: ## list the targets
 
 # Made again whenever the metadata changes. The dev tools are read from the same file.
 $(VENV)/made: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("jobd needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("jobd needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@echo 'making $(VENV), half a minute, once'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'

@@ -101,7 +101,7 @@ def _incidents(all_: Evidence) -> Table:
         again = f"{' and '.join(pauses)} later" if pauses else ""
         table.add_row(job.task, _trouble(all_, ending), again, _end(ending))
     if refused:
-        table.add_row("thumbnail", f"{refused} not a picture", "", "dead: failed")
+        table.add_row("thumbnail", f"no picture, {_times(refused)}", "", "dead: failed")
     return table
 
 

@@ -89,6 +89,6 @@ class Shift:
             self._screen.say(f"producer: all {jobs:,} jobs added, now waits for the last")
         else:
             self._screen.say(
-                f"producer: closing time after {jobs:,} of {wanted:,} jobs: "
-                "this machine is slow, or busy with something else"
+                f"producer: closing time after {jobs:,} of {wanted:,} jobs, "
+                "as many as this machine could do"
             )
