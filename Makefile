@@ -5,18 +5,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test quick lint types imports
+.PHONY: help demo test quick lint types imports
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # Made again whenever the metadata changes. The dev tools are read from the same file.
 $(VENV)/made: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("jobd needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("jobd needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@echo 'making $(VENV), half a minute, once'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[server,demo]' --group dev
 	touch $@
+
+demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pictures, ORDERS=number
+	@$(BIN)/python -m examples.shop $${IMAGES:+--images "$$IMAGES"} $${ORDERS:+--orders "$$ORDERS"}
 
 test: lint types imports $(VENV)/made ## everything CI runs: lint, types, layers, tests
 	$(BIN)/python -m pytest

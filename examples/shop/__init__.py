@@ -3,5 +3,5 @@
 Read `tasks.py` first: it is what your own application would contain. `orders.py`, `mail.py`,
 `pictures.py` and `report.py` are the shop's business and know nothing of jobs; `producer.py` is its
 web process. `show/` is the stage around it: it starts everything, kills a worker in the middle and
-counts afterwards. `jobd demo` runs `examples.shop.demo`.
+counts afterwards. `make demo` and `jobd demo` run `demo.py`.
 """

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,6 @@ class Line:
     job: str
     queue: str
     task: str
-    attempt: int
     pid: int
 
 
@@ -49,36 +48,10 @@ def run(job: Job) -> Iterator[None]:
 
 
 def _note(what: What, job: Job) -> None:
-    line = {
-        "what": what,
-        "at": time.monotonic(),
-        "job": job.id,
-        "queue": job.queue,
-        "task": job.task,
-        "attempt": job.attempt,
-        "pid": os.getpid(),
-    }
-    os.write(_log(settings().effects), json.dumps(line).encode() + b"\n")
+    line = Line(what, time.monotonic(), job.id, job.queue, job.task, os.getpid())
+    os.write(_log(settings().effects), json.dumps(asdict(line)).encode() + b"\n")
 
 
 @cache
 def _log(path: Path) -> int:
     return os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
-
-
-class Reader:
-    """Reads the file as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        path.touch()
-        self._file = path.open("rb")
-        self._rest = b""
-
-    def new(self) -> list[Line]:
-        """Give the lines written since the last call."""
-        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
-        return [Line(**json.loads(line)) for line in whole]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()

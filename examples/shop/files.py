@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PARTIAL = ".partial"
 
@@ -34,3 +36,28 @@ def once(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines; none if there is no such file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+class Tail:
+    """Reads a file of JSON lines while others write it. Use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self._file = path.open("rb")
+        self._rest = b""
+
+    def __enter__(self) -> Tail:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def new(self) -> list[dict[str, Any]]:
+        """Give the lines that were finished since the last call."""
+        *finished, self._rest = (self._rest + self._file.read()).split(b"\n")
+        return [json.loads(line) for line in finished]

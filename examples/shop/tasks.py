@@ -27,6 +27,7 @@ app = Jobd()  # JOBD_REDIS_URL says where
 mail = app.queue("mail", attempts=5, backoff=Exponential("200ms", cap="30s"), timeout="30s")
 images = app.queue("images", attempts=2, backoff=Fixed("200ms"), timeout="20s")
 reports = app.queue("reports", attempts=3, backoff=Fixed("300ms"), timeout="20s")
+PATIENCE = 1.0  # seconds for a supplier to answer
 
 
 # --- mail -----------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def book_carrier(job: Job, order_id: int) -> str:
         return booking
 
 
-@reports.task("supplier-stock", attempts=2, timeout="1s")
+@reports.task("supplier-stock", attempts=2, timeout=PATIENCE)
 def supplier_stock(job: Job, supplier: str, *, wakes_up: bool) -> str:
     """Ask a supplier that does not answer: the first time, or ever.
 

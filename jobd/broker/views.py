@@ -104,6 +104,7 @@ class Views:
         state, score, worker, record = self._locate(queue, job_id)
         if state is None:
             return None
+        priority = _int(record.get("priority"))
         return JobInfo(
             id=job_id,
             queue=queue,
@@ -112,7 +113,7 @@ class Views:
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
             options=_json(record.get("options")) or {},
-            priority=_int(record.get("priority")) or 5,
+            priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
             due_at=score if state == DELAYED else None,
             finished_at=score if state in (COMPLETED, DEAD, CANCELLED) else None,

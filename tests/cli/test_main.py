@@ -113,7 +113,16 @@ def test_python_m_jobd_is_the_same_command(tmp_path: Path) -> None:
 def test_the_demo_says_where_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The installed package does not hold it."""
+    """In a checkout or in the wheel, and nowhere else."""
     monkeypatch.setattr("jobd.__file__", str(tmp_path / "site-packages" / "jobd" / "__init__.py"))
     assert main(["demo"]) == 78
     assert "make demo" in capsys.readouterr().err
+
+
+def test_the_demo_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The extra `demo` is not part of a plain installation."""
+    monkeypatch.setattr("jobd.cli.demo.find_spec", lambda name: None)
+    assert main(["demo"]) == 78
+    assert "pip install 'jobd[demo]'" in capsys.readouterr().err

@@ -43,6 +43,15 @@ def test_a_job_is_added_and_seen(app: Jobd) -> None:
     assert (info.priority, info.task) == (1, "welcome")
 
 
+@pytest.mark.parametrize("priority", [-8192, 0, 5, 8191])
+def test_a_priority_is_told_as_it_was_given(app: Jobd, priority: int) -> None:
+    """Zero is a priority too, not the absence of one."""
+    info = app.queue("q").add("work", {}, priority=priority).info()
+
+    assert info is not None
+    assert info.priority == priority
+
+
 def test_the_same_job_id_is_the_same_job(app: Jobd) -> None:
     """Truthful, never silent."""
     queue = app.queue("q")

@@ -1,63 +1,73 @@
-"""The accident: one worker killed with SIGKILL while it runs a job."""
+"""The accident: one worker killed with SIGKILL in the middle of a job."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import psutil
 
 from examples.shop.show.runs import Run, Runs
 
-FRESH = 0.008  # a run that began so many seconds ago is most likely still going
-
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """Which worker was killed, when (monotonic), and in which run."""
+    """Which worker was killed ("images.1"), when (monotonic), and which job it ran."""
 
-    title: str
+    worker: str
     pid: int
     at: float
-    run: Run
+    job: str
+    task: str
 
 
-def workers(daemon_pid: int) -> dict[int, str]:
-    """Find the daemon's worker processes by their titles: pid -> title."""
+def strike(
+    daemon_pid: int, queues: Collection[str], runs: Runs, hear: Callable[[], object]
+) -> Accident | None:
+    """Kill a worker that runs a job of one of the queues; None when none does at this moment.
+
+    `hear` takes what the tasks wrote until now into `runs`.
+    """
+    workers = _workers(daemon_pid)
+    for run in runs.open():
+        if run.queue in queues and run.pid in workers and _hold(run.pid):
+            hear()  # what it wrote before it was held; it writes no more
+            if at := _kill_in(run):
+                return Accident(workers[run.pid], run.pid, at, run.job, run.task)
+    return None
+
+
+def _kill_in(run: Run) -> float | None:
+    if run.how is not None:
+        os.kill(run.pid, signal.SIGCONT)  # it was quicker; nothing has happened to it
+        return None
+    at = time.monotonic()
+    os.kill(run.pid, signal.SIGKILL)
+    return at
+
+
+def _hold(pid: int) -> bool:
+    """Stop a process for a moment, so that what is seen of it stays true. False if it has ended."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        while (status := psutil.Process(pid).status()) != psutil.STATUS_STOPPED:
+            if status == psutil.STATUS_ZOMBIE:
+                return False
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+    return True
+
+
+def _workers(daemon_pid: int) -> dict[int, str]:
+    """Find the daemon's worker processes by the titles that `ps` shows: pid -> name."""
     found = {}
     for child in psutil.Process(daemon_pid).children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.Error):  # ended while we looked
             title = " ".join(child.cmdline()).strip("\0 ")
-        except psutil.Error:
-            continue  # ended while we looked
-        if "jobd" in title and "worker" in title:
-            found[child.pid] = title
+            if title.startswith("jobd: worker "):
+                found[child.pid] = title.split()[-1]
     return found
-
-
-class Culprit:
-    """Kills one worker of a daemon, once."""
-
-    def __init__(self, daemon_pid: int) -> None:
-        self._daemon_pid = daemon_pid
-        self._known: dict[int, str] = {}
-
-    def strike(self, queue: str, runs: Runs) -> Accident | None:
-        """Kill a worker of `queue` that has just begun a job; None when none has at this moment."""
-        for pid, run in list(runs.by_pid.items()):
-            if run.queue != queue or run.how is not None:
-                continue
-            if pid not in self._known:
-                self._known = workers(self._daemon_pid)  # slow: a look at every process there is
-            title = self._known.get(pid)
-            if title is None or time.monotonic() - run.started_at > FRESH:
-                continue
-            at = time.monotonic()
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue  # it was quicker
-            return Accident(title, pid, at, run)
-        return None

@@ -1,30 +1,37 @@
-"""What is left when all is over, read from the folder and from jobd: the account's only input."""
+"""What is left when all is over, read from the folder: the account's only input."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.shop.effects import Reader
-from examples.shop.files import PARTIAL
+from examples.shop.files import PARTIAL, lines_of
 from examples.shop.orders import Order, Orders
-from examples.shop.producer import ENDINGS, LEDGER
 from examples.shop.settings import Settings
+from examples.shop.show.accident import Accident
 from examples.shop.show.runs import Runs
 from examples.shop.show.sink import DELIVERIES
+from examples.shop.till import ENDINGS, LEDGER
+
+SEEN = "seen.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A job the producer added, from its ledger."""
+    """A job the producer added, from its ledger. `since` is monotonic seconds, before it was added."""
 
     id: str
     queue: str
     task: str
     args: dict[str, Any]
+    options: dict[str, Any]
+    since: float
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +40,14 @@ class Ending:
 
     id: str
     state: str | None
+    task: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
     cause: str | None = None
     error: str | None = None
     failed: int = 0
     timeouts: int = 0
     crashes: int = 0
     lost: int = 0
-    interrupted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Evidence:
     runs: Runs
     counts: dict[str, dict[str, int]]
     """Jobs by state, by queue, as `jobd queues list` tells it."""
+    accident: Accident | None
     orders: list[Order]
     mails: set[str]
     deliveries: Counter[str]
@@ -59,30 +68,27 @@ class Evidence:
     """Temporary files of processes that were killed while writing."""
 
 
-def collect(here: Settings, runs: Runs, counts: list[dict[str, Any]]) -> Evidence:
+def note(here: Settings, counts: dict[str, dict[str, int]], accident: Accident | None) -> None:
+    """Leave in the folder what only the conductor has seen."""
+    seen = {"counts": counts, "accident": asdict(accident) if accident else None}
+    (here.folder / SEEN).write_text(json.dumps(seen))
+
+
+def collect(here: Settings) -> Evidence:
     """Read it all."""
-    mail = here.folder / "mail"
-    endings = [Ending(**line) for line in _lines(here.folder / ENDINGS)]
+    runs, mail = Runs(), here.folder / "mail"
+    runs.add(lines_of(here.effects))
+    seen = json.loads((here.folder / SEEN).read_text())
+    endings = [Ending(**line) for line in lines_of(here.folder / ENDINGS)]
     return Evidence(
         here=here,
-        added=[Added(**line) for line in _lines(here.folder / LEDGER)],
+        added=[Added(**line) for line in lines_of(here.folder / LEDGER)],
         endings={ending.id: ending for ending in endings},
         runs=runs,
-        counts={str(row["queue"]): row["jobs"] for row in counts},
+        counts=seen["counts"],
+        accident=Accident(**seen["accident"]) if seen["accident"] else None,
         orders=Orders(here.orders).all(),
         mails={path.stem for path in mail.glob("*.eml")},
         deliveries=Counter((mail / DELIVERIES).read_text().split()),
         partial=sorted(here.folder.rglob(f"*{PARTIAL}")),
     )
-
-
-def read_effects(here: Settings) -> Runs:
-    """Read the whole effects file."""
-    runs, reader = Runs(), Reader(here.effects)
-    runs.add(reader.new())
-    reader.close()
-    return runs
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from examples.shop.effects import Line
 
@@ -18,7 +19,6 @@ class Run:
     queue: str
     task: str
     pid: int
-    attempt: int
     started_at: float
     ended_at: float | None = None
     how: Literal["end", "fail"] | None = None
@@ -26,41 +26,33 @@ class Run:
 
 @dataclass(slots=True)
 class Runs:
-    """All runs so far. Feed it lines in the order of the file."""
+    """All runs so far. Feed it the lines in the order of the file."""
 
     by_job: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
-    by_pid: dict[int, Run] = field(default_factory=dict)
-    """The latest run of each process."""
     finished: Counter[str] = field(default_factory=Counter)
     """Jobs, by queue, that a task was seen to finish at least once."""
-    _seen: set[str] = field(default_factory=set)
+    _by_pid: dict[int, Run] = field(default_factory=dict)
 
-    def add(self, lines: list[Line]) -> None:
-        """Take in new lines."""
-        for line in lines:
+    def add(self, lines: Iterable[dict[str, Any]]) -> list[Run]:
+        """Take in new lines; give the runs that began."""
+        began = []
+        for line in (Line(**line) for line in lines):
             if line.what == "start":
-                run = Run(line.job, line.queue, line.task, line.pid, line.attempt, line.at)
+                run = Run(line.job, line.queue, line.task, line.pid, line.at)
                 self.by_job[line.job].append(run)
-                self.by_pid[line.pid] = run
+                self._by_pid[line.pid] = run
+                began.append(run)
                 continue
-            run = self.by_pid[line.pid]
-            run.ended_at, run.how = line.at, line.what
-            if line.what == "end" and line.job not in self._seen:
-                self._seen.add(line.job)
+            run = self._by_pid[line.pid]
+            if line.what == "end" and not self.was_finished(line.job):
                 self.finished[line.queue] += 1
+            run.ended_at, run.how = line.at, line.what
+        return began
 
-    def running_in(self, pid: int) -> Run | None:
-        """Give the run a process is in the middle of."""
-        run = self.by_pid.get(pid)
-        return run if run is not None and run.how is None else None
+    def was_finished(self, job: str) -> bool:
+        """Say whether a run of this job reached its end."""
+        return any(run.how == "end" for run in self.by_job.get(job, ()))
 
-    def after(self, run: Run) -> Run | None:
-        """Give the same job's next run."""
-        later = [other for other in self.by_job[run.job] if other.started_at > run.started_at]
-        return min(later, key=lambda other: other.started_at) if later else None
-
-    def all(self) -> list[Run]:
-        """List every run, in the order of their starts."""
-        return sorted(
-            (run for runs in self.by_job.values() for run in runs), key=lambda run: run.started_at
-        )
+    def open(self) -> list[Run]:
+        """List what each process was last seen to run, if it was not seen to end."""
+        return [run for run in self._by_pid.values() if run.how is None]

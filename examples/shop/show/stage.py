@@ -1,7 +1,7 @@
 """The processes of the demo: each started here, each stopped here, whatever happens.
 
-Invariant: leaving `Stage` ends every process it started, the daemon first, so that workers end
-while their mail server and their Redis still live.
+Invariant: leaving `Stage` ends every process it started, the daemon before its mail server and its
+Redis; and if this process is killed, they are killed with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 import psutil
@@ -26,7 +25,8 @@ from jobd.wiring.server import private_server
 ROOT = Path(__file__).parents[3]
 PROCESSES = {"mail": 2, "images": 1, "reports": 1}
 KEEP = 1_000_000
-STOP_WITHIN = 30.0
+STOP_WITHIN = 12.0
+ASK_WITHIN = 20.0
 
 
 class StageError(Exception):
@@ -36,25 +36,25 @@ class StageError(Exception):
 class Stage:
     """Redis, mail server, daemon and producer."""
 
-    def __init__(self, folder: Path, *, orders: int, redis_url: str | None) -> None:
+    def __init__(self, folder: Path, redis_url: str | None) -> None:
         self.folder = folder
-        self._orders = orders
         self._given_url = redis_url
         self._ending = contextlib.ExitStack()
         self._environment = dict(os.environ)
-        self.daemon: subprocess.Popen[bytes] | None = None
-        self.producer: subprocess.Popen[bytes] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._producer: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending.close()
+
+    @property
+    def daemon_pid(self) -> int:
+        """The supervisor's pid: `jobd run` becomes it."""
+        assert self._daemon is not None
+        return self._daemon.pid
 
     def open(self) -> None:
         """Start what the shop needs before a job is added. Raises StageError."""
@@ -66,62 +66,63 @@ class Stage:
             names.FOLDER: str(self.folder),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
         }
-        self._environment[names.SMTP] = f"127.0.0.1:{self._start_sink()}"
-        os.environ.update({k: self._environment[k] for k in (names.FOLDER, names.SMTP)})
+        self._environment[names.SMTP] = f"127.0.0.1:{self._start_mail_server()}"
+        os.environ.update({name: self._environment[name] for name in (names.FOLDER, names.SMTP)})
         self._write_config(short / "run")
-        self.daemon = self._start("daemon", "-m", "jobd", "run", "-c", str(self._config))
-
-    def start_producer(self) -> None:
-        """Start the shop's front: from now on jobs come in."""
-        self.producer = self._start(
-            "producer", "-m", "examples.shop.producer", str(self._orders), stdin=subprocess.PIPE
+        self._daemon = self._start(
+            "daemon", "jobd", "run", "-c", str(self._config), end_by=signal.SIGQUIT
         )
 
-    def ask_for_endings(self) -> None:
-        """Tell the producer to write down how its jobs ended. Raises StageError."""
-        assert self.producer is not None
-        try:
-            self.producer.communicate(b"\n", timeout=60)
-        except subprocess.TimeoutExpired as late:
-            raise StageError("producer: no answer on how its jobs ended") from late
+    def start_producer(self, orders: int, *, closes_at: float, until: float) -> None:
+        """Start the shop's front: from now on jobs come in."""
+        self._producer = self._start(
+            "producer", "examples.shop.producer", str(orders), str(closes_at), str(until)
+        )
+
+    def producer_is_done(self) -> bool:
+        """Say whether all jobs have ended, or their time is up. Raises StageError when the daemon or
+        the producer ended that should not have, with its last words."""
+        for name, process in (("daemon", self._daemon), ("producer", self._producer)):
+            if process is None or process.poll() in (None, 0 if name == "producer" else None):
+                continue
+            words = (self.folder / f"{name}.log").read_text(errors="replace").strip()
+            last = "\n".join(words.splitlines()[-8:])
+            raise StageError(f"{name}: ended with status {process.returncode}:\n{last}")
+        assert self._producer is not None
+        return self._producer.returncode == 0
 
     def stop_daemon(self) -> int:
         """Drain the daemon with SIGTERM; give its exit status. Raises StageError when it, or a
         process of it, stays."""
-        assert self.daemon is not None
-        family = psutil.Process(self.daemon.pid).children(recursive=True)
-        self.daemon.send_signal(signal.SIGTERM)
+        assert self._daemon is not None
+        family = psutil.Process(self._daemon.pid).children(recursive=True)
+        self._daemon.send_signal(signal.SIGTERM)
         try:
-            status = self.daemon.wait(STOP_WITHIN)
+            status = self._daemon.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired as late:
-            raise StageError(f"daemon: still there {STOP_WITHIN:g}s after SIGTERM") from late
+            raise StageError(f"daemon: still there {STOP_WITHIN:g} s after SIGTERM") from late
         _, left = psutil.wait_procs(family, timeout=2)
         if left:
             raise StageError(f"daemon: ended, but left processes {[one.pid for one in left]}")
         return status
 
-    def ask(self, *command: str) -> Any:
-        """Ask jobd's own command line, with `--json`. Raises StageError."""
-        run = subprocess.run(
-            [sys.executable, "-m", "jobd", *command, "--json", "-c", str(self._config)],
-            capture_output=True,
-            cwd=ROOT,
-            env=self._environment,
-            timeout=60,
-            check=False,
-        )
-        if run.returncode != 0:
-            raise StageError(f"jobd {' '.join(command)}: {run.stderr.decode().strip()}")
-        return json.loads(run.stdout)
-
-    def troubled(self) -> str | None:
-        """Say which process ended that should not have, and its last words."""
-        for name, process in (("daemon", self.daemon), ("producer", self.producer)):
-            if process is not None and process.poll() is not None:
-                words = (self.folder / f"{name}.log").read_text(errors="replace").strip()
-                last = "\n".join(words.splitlines()[-8:])
-                return f"{name}: ended with status {process.returncode}:\n{last}"
-        return None
+    def count(self) -> dict[str, dict[str, int]]:
+        """Ask `jobd queues list` for the jobs of each queue by state. Raises StageError."""
+        try:
+            run = subprocess.run(
+                [sys.executable, "-m", "jobd", "queues", "list", "--json", "-c", self._config],
+                capture_output=True,
+                cwd=ROOT,
+                env=self._environment,
+                timeout=ASK_WITHIN,
+                check=True,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise StageError(f"jobd queues list: no answer in {ASK_WITHIN:g} s") from late
+        except subprocess.CalledProcessError as failed:
+            raise StageError(f"jobd queues list: {failed.stderr.decode().strip()}") from failed
+        rows: list[dict[str, Any]] = json.loads(run.stdout)
+        return {str(row["queue"]): row["jobs"] for row in rows}
 
     @property
     def _config(self) -> Path:
@@ -129,59 +130,58 @@ class Stage:
 
     def _write_config(self, runtime_dir: Path) -> None:
         retain = {"completed": {"age": "1h", "count": KEEP}, "dead": {"age": "1h"}}
-        with self._config.open("wb") as file:
-            tomli_w.dump(
-                {
-                    "app": "examples.shop.tasks:app",
-                    "redis": {"url": self._environment["JOBD_REDIS_URL"]},
-                    "daemon": {"runtime_dir": str(runtime_dir), "drain_timeout": "10s"},
-                    "queues": {
-                        name: {"processes": count, "retain": retain}
-                        for name, count in PROCESSES.items()
-                    },
-                },
-                file,
-            )
+        config = {
+            "app": "examples.shop.tasks:app",
+            "redis": {"url": self._environment["JOBD_REDIS_URL"]},
+            "daemon": {"runtime_dir": str(runtime_dir), "drain_timeout": "5s"},
+            "queues": {
+                name: {"processes": count, "retain": retain} for name, count in PROCESSES.items()
+            },
+        }
+        self._config.write_text(tomli_w.dumps(config))
 
-    def _start_sink(self) -> int:
-        sink = self._start(
+    def _start_mail_server(self) -> int:
+        server = self._start(
             "mail-server",
-            "-m",
             "examples.shop.show.sink",
             str(self.folder / "mail"),
             stdout=subprocess.PIPE,
         )
-        assert sink.stdout is not None
-        port = sink.stdout.readline()
+        assert server.stdout is not None
+        port = server.stdout.readline()
         if not port:
             raise StageError(f"mail server: did not start, see {self.folder / 'mail-server.log'}")
         return int(port)
 
     def _start(
-        self, name: str, *arguments: str, stdin: int | None = None, stdout: int | None = None
+        self,
+        name: str,
+        module: str,
+        *arguments: str,
+        stdout: int | None = None,
+        end_by: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
         log: IO[bytes] = self._ending.enter_context((self.folder / f"{name}.log").open("wb"))
+        tied = [sys.executable, "-m", "jobd.wiring.tied", str(os.getpid())]  # dies with us
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [*tied, sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self._environment,
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdin=subprocess.DEVNULL,
             stdout=log if stdout is None else stdout,
             stderr=log,
             start_new_session=True,  # ^C in the terminal is for the conductor, which ends the rest
         )
-        self._ending.callback(_end, process)
+        self._ending.callback(_end, process, end_by)
         return process
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    process.wait()
+def _end(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
+    process.send_signal(signum)
+    try:
+        process.wait(STOP_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
