@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -52,9 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scratch = Path(tempfile.mkdtemp(prefix=f"{datetime.now(UTC):%m%d-%H%M}-", dir=cache / "runs"))
     with RedisServer(scratch / "redis") as server:
         bench = Bench(plan, scratch, server, catalogue.build(peers), say, _chosen(options))
-        for name in names:
+        for number, name in enumerate(names, 1):
+            say(f"--- {name}, {number} of {len(names)}")
+            begun = time.monotonic()
             outcomes.append(ALL[name](bench))
             report.show(outcomes[-1], console)
+            say(f"--- {name} took {time.monotonic() - begun:.0f} s")
     report.show_bars(outcomes, console)
     with suppress(OSError):  # not empty: a failed run left its directory, named in its message
         scratch.rmdir()
