@@ -30,10 +30,12 @@ class Plan:
 
     Attributes:
         retries: how often a drain run is taken again because others kept the machine busy.
+        patience: how often all of that together, so that a busy machine ends the suite in time too.
     """
 
     runs: int = 3
     retries: int = 2
+    patience: int = 12
     drain_seconds: float = 2.0
     drain_jobs: int | None = None
     single_jobs: int = 5_000
