@@ -7,6 +7,7 @@ not do its jobs does. A partial or quick run never overwrites the full report un
 import argparse
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,9 @@ FULL_REPORT = ROOT / "benchmarks" / "RESULTS.md"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen measures, print and write the report; returns the exit code."""
     options = _options(arguments)
+    # A plain end would leave servers and workers behind; so would an INT that a shell has switched off.
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit("benchmarks: stopped"))
     console = Console()
     if not console.is_terminal:
         console = Console(width=NARROWEST)
