@@ -10,24 +10,20 @@
 --         jobs... is, for each: id task args priority due options; due is '' (now), '+N' (ms from
 --         now) or N (ms since 1970). Only what no container says is written.
 --         Numbers go to Redis as they are (it writes 17 digits of them); only text needs `int`.
-local later = false
-for i = jobs_at + 4, #ARGV, 6 do
-  later = later or ARGV[i] ~= ''
-end
-
 -- These reads are needed, or cost less than asking for types: each refuses a key of a wrong type
 -- before the first write. Only when one did are the types asked for, to name the key.
-local last = redis.pcall('HGET', meta, 'seq')
-local hints = redis.pcall('LLEN', wake_list)
-local refused = { last, hints, redis.pcall('ZCARD', waiting) }
-local head = later and redis.pcall('ZRANGE', delayed, 0, 0, 'WITHSCORES') or {}
-refused[#refused + 1] = head
-refused[#refused + 1] = fresh == '' and redis.pcall('ZCARD', recent)
-for _, reply in ipairs(refused) do
-  if type(reply) == 'table' and reply.err then
-    return expect(meta, 'hash') or expect(wake_list, 'list') or expect(waiting, 'zset')
-      or expect(delayed, 'zset') or expect(recent, 'zset') or reply
+local last, hints = redis.pcall('HGET', meta, 'seq'), redis.pcall('LLEN', wake_list)
+local line, memory, head = redis.pcall('ZCARD', waiting), 0, {}
+if fresh == '' then memory = redis.pcall('ZCARD', recent) end
+for k = jobs_at + 4, #ARGV, 6 do
+  if ARGV[k] ~= '' then
+    head = redis.pcall('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+    break
   end
+end
+if type(last) == 'table' or type(hints) == 'table' or type(line) == 'table' or type(memory) == 'table' or head.err then
+  return expect(meta, 'hash') or expect(wake_list, 'list') or expect(waiting, 'zset')
+    or expect(recent, 'zset') or expect(delayed, 'zset') or head
 end
 
 local at = clock(now)
@@ -35,53 +31,50 @@ local first_seq = tonumber(last or '0')
 local seq, places, soon, words = first_seq, {}, false, {}
 local next_due = tonumber(head[2] or 'inf')
 
-local function due_of(due)
-  if due == '' then return at end
-  local span = string.match(due, '^%+(.*)$')
-  return span and at + tonumber(span) or tonumber(due)
-end
-
--- Write a record; false when there was one.
-local function record(key, k, due_at)
-  if ARGV[k + 3] == '5' and ARGV[k + 5] == '' and due_at <= at then
-    return redis.call('HSET', key, 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at) == 3
-  end
-  local fields = { 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at }
-  local function say(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  if ARGV[k + 3] ~= '5' then say('priority', ARGV[k + 3]) end
-  if ARGV[k + 5] ~= '' then say('options', ARGV[k + 5]) end
-  if due_at > at then say('due', due_at) end
-  if ARGV[k + 5] ~= '' or due_at > at then say('more', '1') end
-  return redis.call('HSET', key, unpack(fields)) == #fields / 2
-end
-
-local function known(key, id)
-  return fresh == '' and (redis.call('EXISTS', key) == 1 or redis.call('ZSCORE', recent, id))
-end
-
 for k = jobs_at, #ARGV, 6 do
-  local id, key, due_at = ARGV[k], job_prefix .. ARGV[k], due_of(ARGV[k + 4])
-  if known(key, id) or not record(key, k, due_at) then
-    words[#words + 1] = 'duplicate'
+  local id, priority, due, options = ARGV[k], ARGV[k + 3], ARGV[k + 4], ARGV[k + 5]
+  local key, due_at, new = job_prefix .. id, at, true
+  if due ~= '' then
+    due_at = string.sub(due, 1, 1) == '+' and at + tonumber(string.sub(due, 2)) or tonumber(due)
+  end
+  if fresh == '' and (redis.call('EXISTS', key) == 1 or redis.call('ZSCORE', recent, id)) then
+    new = false
+  elseif priority == '5' and options == '' and due_at <= at then
+    new = redis.call('HSET', key, 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at) == 3
   else
-    if due_at > at then
-      redis.call('ZADD', delayed, due_at, id)
-      if due_at < next_due then
-        next_due, soon = due_at, true
-      end
-    else
-      seq = seq + 1
-      places[#places + 1] = tonumber(ARGV[k + 3]) * PRIORITY_SPAN + seq
-      places[#places + 1] = id
-      if #places >= 2000 then
-        redis.call('ZADD', waiting, unpack(places))
-        places = {}
-      end
+    local fields = { 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at }
+    if priority ~= '5' then
+      fields[#fields + 1] = 'priority'
+      fields[#fields + 1] = priority
     end
-    words[#words + 1] = 'added'
+    if options ~= '' then
+      fields[#fields + 1] = 'options'
+      fields[#fields + 1] = options
+    end
+    if due_at > at then
+      fields[#fields + 1] = 'due'
+      fields[#fields + 1] = due_at
+    end
+    if options ~= '' or due_at > at then
+      fields[#fields + 1] = 'more'
+      fields[#fields + 1] = '1'
+    end
+    new = redis.call('HSET', key, unpack(fields)) == #fields / 2
+  end
+  words[#words + 1] = new and 'added' or 'duplicate'
+  if new and due_at > at then
+    redis.call('ZADD', delayed, due_at, id)
+    if due_at < next_due then
+      next_due, soon = due_at, true
+    end
+  elseif new then
+    seq = seq + 1
+    places[#places + 1] = tonumber(priority) * PRIORITY_SPAN + seq
+    places[#places + 1] = id
+    if #places >= 2000 then
+      redis.call('ZADD', waiting, unpack(places))
+      places = {}
+    end
   end
 end
 if #places > 0 then redis.call('ZADD', waiting, unpack(places)) end
