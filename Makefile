@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint types imports
+.PHONY: help demo test quick lint types imports bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,3 +37,6 @@ types: $(VENV)/made ## mypy --strict
 
 imports: $(VENV)/made ## the layering of the house
 	$(BIN)/lint-imports
+
+bench: $(VENV)/made ## beside BullMQ, dramatiq and bare Redis; make bench ARGS="--quick" for a try
+	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,6 +1,7 @@
 """The benchmark suite: jobd beside its peers and beside the bare floor, on one Redis in one run.
 
-Start it with ``make bench`` or ``python -m benchmarks`` from the top of the checkout. Absolute
+Start it with ``make bench`` or ``python -m benchmarks`` from the top of the checkout; ``make bench
+ARGS="--quick"`` tries everything in three minutes, ``ARGS="--help"`` says how to pick. Absolute
 figures hold for one machine on one day, so what counts are the ratios: every measure alternates
 the systems round by round on the same private redis-server, and a ratio is taken inside a round.
 

@@ -40,9 +40,14 @@ class Bench:
     say: Callable[[str], None]
     only: frozenset[str] | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _repeats: Iterator[int] = field(default_factory=itertools.count)
 
     def wants(self, system: System) -> bool:
         return self.only is None or system.key in self.only
+
+    def may_repeat(self, done: int) -> bool:
+        """Whether a run that was taken so many times, in a crowd each time, may be taken again."""
+        return done <= self.plan.retries and next(self._repeats) < self.plan.patience
 
     @contextmanager
     def site(self, server: RedisServer, task: Task = "noop") -> Iterator[Site]:

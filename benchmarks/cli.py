@@ -7,8 +7,10 @@ not do its jobs does. A partial or quick run never overwrites the full report un
 import argparse
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +35,9 @@ FULL_REPORT = ROOT / "benchmarks" / "RESULTS.md"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen measures, print and write the report; returns the exit code."""
     options = _options(arguments)
+    # A plain end would leave servers and workers behind; so would an INT that a shell has switched off.
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit("benchmarks: stopped"))
     console = Console()
     if not console.is_terminal:
         console = Console(width=NARROWEST)
@@ -52,9 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scratch = Path(tempfile.mkdtemp(prefix=f"{datetime.now(UTC):%m%d-%H%M}-", dir=cache / "runs"))
     with RedisServer(scratch / "redis") as server:
         bench = Bench(plan, scratch, server, catalogue.build(peers), say, _chosen(options))
-        for name in names:
+        for number, name in enumerate(names, 1):
+            say(f"--- {name}, {number} of {len(names)}")
+            begun = time.monotonic()
             outcomes.append(ALL[name](bench))
             report.show(outcomes[-1], console)
+            say(f"--- {name} took {time.monotonic() - begun:.0f} s")
     report.show_bars(outcomes, console)
     with suppress(OSError):  # not empty: a failed run left its directory, named in its message
         scratch.rmdir()

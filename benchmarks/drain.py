@@ -62,7 +62,7 @@ def drain(
     while True:
         samples.append(_drain_once(bench, system, workers, backlog, server or bench.server))
         foreign = samples[-1].foreign_cores
-        if foreign <= FOREIGN_CORES or len(samples) > bench.plan.retries:
+        if foreign <= FOREIGN_CORES or not bench.may_repeat(len(samples)):
             return min(samples, key=lambda sample: sample.foreign_cores)
         bench.say(f"    others used {foreign:.2f} cores meanwhile: once more")
 

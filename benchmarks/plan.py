@@ -30,20 +30,34 @@ class Plan:
 
     Attributes:
         retries: how often a drain run is taken again because others kept the machine busy.
+        patience: how often all of that together, so that a busy machine ends the suite in time too.
     """
 
     runs: int = 3
     retries: int = 2
+    patience: int = 12
     drain_seconds: float = 2.0
     drain_jobs: int | None = None
     single_jobs: int = 5_000
     bulk_jobs: int = 50_000
-    pickup_jobs: int = 300
+    pickup_jobs: int = 200
     pickup_interval_ms: int = 20
+    mixed_bursts: int = 70
+    imports: int = 15
     waiting_jobs: int = 20_000
     idle_workers: int = 4
     idle_seconds: float = 2.0
     nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
+
+    @property
+    def short_runs(self) -> int:
+        """Runs of a measure whose run is short, and whose noise is therefore large."""
+        return self.runs * 3
+
+    @property
+    def pickup_runs(self) -> int:
+        """Runs of idle pick-up: a median of medians needs a few."""
+        return self.runs + self.runs // 2 + 1
 
     def backlog(self, rate: int, workers: int) -> Backlog:
         """The backlog for a system that does roughly ``rate`` jobs/s with one worker."""
@@ -63,6 +77,8 @@ def quick(runs: int = 1) -> Plan:
         single_jobs=1_000,
         bulk_jobs=10_000,
         pickup_jobs=60,
+        mixed_bursts=30,
+        imports=5,
         waiting_jobs=5_000,
         idle_seconds=1.0,
         nap_jobs={1: 300, 10: 50, 100: 8},

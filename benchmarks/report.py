@@ -19,8 +19,9 @@ HEAD = """\
 
 Written by `make bench`. One machine, one run, one private redis-server on loopback TCP without
 persistence (except where a table says otherwise), emptied before each sample. Systems alternate
-round by round; a cell is the median of {runs} (least-most). A ratio is taken inside each round
-before the median. Compare ratios; absolute figures hold for this machine on this day.
+round by round; a cell is the median of {runs} (least-most), of more where a run is short. A ratio
+is taken inside each round before the median. Compare ratios; absolute figures hold for this machine
+on this day.
 
 - **jobd**: `jobd run`, executor `inline` (concurrency 1), default retention, leases on; "nothing
   kept" has `retain.completed.count = 0`.

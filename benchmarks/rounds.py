@@ -50,15 +50,16 @@ def alternate(
     systems: Sequence[System],
     take: Callable[[System], Sample],
     show: Callable[[Sample], str],
+    runs: int | None = None,
 ) -> Series[Sample]:
-    """Take a sample of each chosen system in turn, as many times over as the plan says.
+    """Take a sample of each chosen system in turn, as many times over as the plan says, or as `runs`.
 
     Args:
         label: what is measured, for the progress lines.
         take: one run; a RunFailed it raises is recorded and the others go on.
         show: a sample in a few words.
     """
-    runs, say = bench.plan.runs, bench.say
+    runs, say = runs or bench.plan.runs, bench.say
     missing = [(system, system.missing()) for system in systems if bench.wants(system)]
     series: Series[Sample] = Series(systems=[system for system, why in missing if why is None])
     series.skipped = [f"{system.name}: skipped, {why}" for system, why in missing if why]

@@ -78,6 +78,7 @@ def _series(bench: Bench, label: str, rows: list[System], kind: Kind) -> Series[
         rows,
         lambda system: _take(bench, system, kind),
         lambda sample: f"{sample.jobs_per_second:,.0f} jobs/s",
+        bench.plan.short_runs,
     )
 
 

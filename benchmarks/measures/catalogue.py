@@ -6,7 +6,9 @@ from benchmarks.bench import Bench
 from benchmarks.measures import (
     adding,
     durability,
+    importing,
     memory,
+    mixed,
     pickup,
     sleeping,
     throughput,
@@ -19,7 +21,9 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "adding": adding.measure,
     "pickup": pickup.measure,
     "sleeping": sleeping.measure,
+    "mixed": mixed.measure,
     "waiting": waiting.measure,
     "memory": memory.measure,
     "durability": durability.measure,
+    "importing": importing.measure,
 }

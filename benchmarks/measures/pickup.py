@@ -32,6 +32,7 @@ def measure(bench: Bench) -> Outcome:
         [peers.jobd, peers.bullmq, peers.dramatiq, floors.ONE_TRIP, floors.BLPOP],
         lambda system: _take(bench, system),
         lambda sample: f"p50 {sample.p50:.2f} ms, p99 {sample.p99:.2f} ms",
+        bench.plan.pickup_runs,
     )
     ratio = series.ratio(peers.jobd, floors.BLPOP, lambda s: s.p50)
     bar = Bar("idle pick-up p50, against a bare BLPOP hand-over", "<=", 1.5, "x", ratio)

@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Outcome:
             lambda sample: f"{sample.jobs_per_second:,.0f} jobs/s",
         )
         outcome.failures += series.failures
-        outcome.tables += [_speed(bench, series, workers), _cost(series, workers)]
+        outcome.tables += [_speed(bench, series, workers), _cost(bench, series, workers)]
         if workers == 1:
             outcome.bars += _bars(bench, series)
     return outcome
@@ -80,12 +80,15 @@ def _speed(bench: Bench, series: Series[Drained], workers: int) -> Table:
     )
 
 
-def _cost(series: Series[Drained], workers: int) -> Table:
+def _cost(bench: Bench, series: Series[Drained], workers: int) -> Table:
+    bullmq = bench.systems.bullmq
     rows = [
         [
             system.name,
             show(series.spread(system, lambda s: s.worker_cpu_us), 1),
+            show(series.ratio(system, bullmq, lambda s: s.worker_cpu_us), 2, " x"),
             show(series.spread(system, lambda s: s.redis_cpu_us), 1),
+            show(series.ratio(system, bullmq, lambda s: s.redis_cpu_us), 2, " x"),
             show(series.spread(system, lambda s: s.commands), 2),
             show(series.spread(system, lambda s: s.socket_reads), 3),
             show(series.spread(system, lambda s: s.foreign_cores), 2),
@@ -102,7 +105,9 @@ def _cost(series: Series[Drained], workers: int) -> Table:
         columns=[
             "system",
             "worker µs",
+            "/ BullMQ",
             "Redis µs",
+            "/ BullMQ",
             "commands",
             "reads",
             "others' cores",

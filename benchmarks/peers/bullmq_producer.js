@@ -5,6 +5,8 @@ const { Queue } = require("bullmq");
 
 const FIRST = -1;
 const LAST = -2;
+const LONG = -3;
+const BURSTS_BETWEEN_LONG = 5;
 const CHUNK = 1000;
 const EMAIL = "user123456@example.com";
 const order = JSON.parse(process.argv[2]);
@@ -63,6 +65,19 @@ const kinds = {
       await queue.add(order.task, { user_id: number, email: EMAIL, sent: now() });
     }
     return { jobs: total };
+  },
+  async mixed() {
+    const { count, extra, interval_ms } = order;
+    const begun = now();
+    const add = (user_id, seconds) =>
+      queue.add(order.task, { user_id, email: EMAIL, seconds, sent: now() });
+    for (let number = 0; number < count; number++) {
+      await sleep(Math.max(0, (begun + (number * interval_ms) / 1000 - now()) * 1000));
+      const turn = Math.floor(number / BURSTS_BETWEEN_LONG);
+      if (number % BURSTS_BETWEEN_LONG === 1 && turn < extra.long_jobs) await add(LONG, extra.long);
+      for (let at = 0; at < extra.burst; at++) await add(number * extra.burst + at, extra.short);
+    }
+    return { jobs: count * extra.burst + extra.long_jobs };
   },
 };
 

@@ -1,4 +1,4 @@
-// A BullMQ worker with the three tasks of recorder.py. Arguments: CONCURRENCY.
+// A BullMQ worker with the four tasks of recorder.py. Arguments: CONCURRENCY.
 // Monotonic seconds are the same clock as Python's time.monotonic() on Linux.
 "use strict";
 const fs = require("node:fs");
@@ -32,6 +32,10 @@ const tasks = {
   },
   async timed({ user_id, sent }) {
     stamp(user_id, now(), sent);
+  },
+  async mixed({ user_id, seconds, sent }) {
+    stamp(user_id, now(), sent);
+    await sleep(seconds * 1000);
   },
 };
 

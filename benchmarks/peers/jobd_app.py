@@ -1,8 +1,8 @@
-"""The jobd application of the suite: one queue, its three tasks. Loaded by `jobd run`."""
+"""The jobd application of the suite: one queue, its four tasks. Loaded by `jobd run`."""
 
 from typing import Any
 
-from benchmarks.peers.recorder import nap, noop, timed
+from benchmarks.peers.recorder import mixed, nap, noop, timed
 from jobd import Jobd
 
 app = Jobd()
@@ -13,4 +13,5 @@ TASKS: dict[str, Any] = {
     "noop": bench.task("noop")(noop),
     "nap": bench.task("nap")(nap),
     "timed": bench.task("timed")(timed),
+    "mixed": bench.task("mixed")(mixed),
 }

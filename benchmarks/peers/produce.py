@@ -1,8 +1,9 @@
 """What every Python producer does: reads an order, adds jobs, prints what it took.
 
-The order is one JSON object as the only argument (benchmarks/systems/base.py, `Order`). The four
+The order is one JSON object as the only argument (benchmarks/systems/base.py, `Order`). The five
 kinds: ``fill`` a backlog with its marks; ``single`` and ``bulk``, timed; ``paced``, a job each
-interval. bullmq_producer.js is the same in JavaScript: change both.
+interval; ``mixed``, a burst of short jobs each interval and some long ones. bullmq_producer.js is the
+same in JavaScript: change both.
 """
 
 import json
@@ -11,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.peers.recorder import EMAIL, FIRST, LAST
+from benchmarks.peers.recorder import EMAIL, FIRST, LAST, LONG
 
 Args = dict[str, Any]
 AddOne = Callable[[str, Args], None]
 AddMany = Callable[[str, list[Args]], None]
 
 CHUNK = 1000
+BURSTS_BETWEEN_LONG = 5
 
 
 def main(add_one: AddOne, add_many: AddMany | None = None) -> None:
@@ -28,6 +30,7 @@ def main(add_one: AddOne, add_many: AddMany | None = None) -> None:
         "single": _single,
         "bulk": _bulk,
         "paced": _paced,
+        "mixed": _mixed,
     }
     print(json.dumps(kinds[order["kind"]](order, add_one, add_many)))
 
@@ -93,3 +96,22 @@ def _paced(order: Args, add_one: AddOne, _: AddMany | None) -> Args:
         time.sleep(max(0.0, begun + number * interval - time.monotonic()))
         add_one(order["task"], {"user_id": number, "email": EMAIL, "sent": time.monotonic()})
     return {"jobs": total}
+
+
+def _mixed(order: Args, add_one: AddOne, _: AddMany | None) -> Args:
+    """Short jobs in bursts; a long one before some of the first bursts, each alone."""
+    task, extra, interval = order["task"], order["extra"], order["interval_ms"] / 1000
+    begun = time.monotonic()
+
+    def add(user_id: int, seconds: float) -> None:
+        job = {"user_id": user_id, "email": EMAIL, "seconds": seconds, "sent": time.monotonic()}
+        add_one(task, job)
+
+    for number in range(order["count"]):
+        time.sleep(max(0.0, begun + number * interval - time.monotonic()))
+        turn, rest = divmod(number, BURSTS_BETWEEN_LONG)
+        if rest == 1 and turn < extra["long_jobs"]:
+            add(LONG, extra["long"])
+        for at in range(extra["burst"]):
+            add(number * extra["burst"] + at, extra["short"])
+    return {"jobs": order["count"] * extra["burst"] + extra["long_jobs"]}

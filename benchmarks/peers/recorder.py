@@ -1,4 +1,4 @@
-"""The three tasks of the suite, the same for every Python system. Registered by the *_app modules.
+"""The four tasks of the suite, the same for every Python system. Registered by the *_app modules.
 
 Invariant: a job that carries no mark does nothing but the task itself; marks are appended to the
 file named by BENCH_STAMPS as ``[user_id, instant, extra]``, one write a line.
@@ -10,6 +10,7 @@ import time
 
 FIRST = -1
 LAST = -2
+LONG = -3
 EMAIL = "user123456@example.com"
 
 _napped = 0.0
@@ -46,4 +47,10 @@ def timed(user_id: int, email: str, sent: float) -> None:  # noqa: ARG001
     _stamp(user_id, time.monotonic(), sent)
 
 
-TASKS = {"noop": noop, "nap": nap, "timed": timed}
+def mixed(user_id: int, email: str, seconds: float, sent: float) -> None:  # noqa: ARG001
+    """Marks when it started, beside the instant it was sent; then sleeps."""
+    _stamp(user_id, time.monotonic(), sent)
+    time.sleep(seconds)
+
+
+TASKS = {"noop": noop, "nap": nap, "timed": timed, "mixed": mixed}

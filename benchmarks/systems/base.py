@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 from benchmarks.processes import Command
 from benchmarks.servers import RedisServer
 
-Kind = Literal["fill", "single", "bulk", "paced"]
-Task = Literal["noop", "nap", "timed"]
+Kind = Literal["fill", "single", "bulk", "paced", "mixed"]
+Task = Literal["noop", "nap", "timed", "mixed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from benchmarks.systems.jobd import JobdSystem
 
 #: Every key there is, for the command line: the systems below, the floors, the ways of adding.
 KEYS = (
-    *("jobd", "jobd-lean", "bullmq", "bullmq-serial", "dramatiq", "dramatiq-default"),
+    *(
+        "jobd",
+        "jobd-lean",
+        "bullmq",
+        "bullmq-serial",
+        "dramatiq",
+        "dramatiq-default",
+        "dramatiq-fair",
+    ),
     *("one-by-one", "one-trip", "batched", "lpop100", "blpop"),
     *("evalsha", "push", "pipelined", "variadic"),
 )
@@ -26,6 +34,7 @@ class Catalogue:
     bullmq_serial: System
     dramatiq: System
     dramatiq_default: System
+    dramatiq_fair: System
 
 
 def build(peers: Peers) -> Catalogue:
@@ -49,6 +58,14 @@ def build(peers: Peers) -> Catalogue:
             peers.python,
             threads=8,
             prefetch=None,
+            rate=2_000,
+        ),
+        dramatiq_fair=Dramatiq(
+            "dramatiq-fair",
+            "dramatiq, prefetch 1",
+            peers.python,
+            threads=1,
+            prefetch=1,
             rate=2_000,
         ),
     )

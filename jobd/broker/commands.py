@@ -102,13 +102,16 @@ class QueueCommands:
     def __init__(self, namespace: str, queue: str, *, now: int | None = None) -> None:
         self.keys = QueueKeys(namespace, queue)
         self.now: str | int = "" if now is None else now
+        # Spelled once: what a producer spends on each job is the job.
+        self._add_fresh = self._call("add", None, "1")
+        self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
         """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
-        flat: list[str | bytes | int] = []
+        command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
-            flat += job
-        return self._call("add", None, "1" if fresh else "", *flat)
+            command += job
+        return command
 
     def join(self, incarnation: str, lease_ms: int) -> Command:
         return self._call("join", None, incarnation, lease_ms)

@@ -7,6 +7,7 @@ script by script, on its REPLAY line.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -101,39 +102,45 @@ def translated(where: str) -> Iterator[None]:
     """Turn redis-py's errors into ours. `where` says whom we spoke to."""
     try:
         yield
-    except (redis.exceptions.TimeoutError, TimeoutError) as error:
-        raise BrokerUnavailable(
-            f"redis: no answer from {where} in time; expected one within the time-out; "
-            "see whether the server hangs or the network drops packets",
-            outcome_unknown=True,
-        ) from error
-    except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
-        raise StoreUnusable(
-            f"redis: {where} refused us: {error}; expected a user that may use jobd's keys; "
-            "check the user and password in redis.url"
-        ) from error
-    except BusyLoadingError as error:
-        raise BrokerUnavailable(f"redis: {where} is loading its data set; try again") from error
-    except ConnectionError as error:
-        # Refused at connect: nothing was sent. Broken later: it may have been carried out.
-        unsent = "connecting to" in str(error)
-        raise BrokerUnavailable(
-            f"redis: {where} cannot be reached: {error}; expected a running server; "
-            "start it, or correct redis.url",
-            outcome_unknown=not unsent,
-        ) from error
-    except ReadOnlyError as error:
-        raise BrokerUnavailable(
-            f"redis: {where} is a read-only replica; expected the primary; "
-            "point redis.url at the primary"
-        ) from error
-    except OutOfMemoryError as error:
-        raise StoreFull(
-            f"redis: {where} is at its maxmemory and refuses to take jobs; expected free memory; "
-            "raise maxmemory or lower `retain`; nothing was added"
-        ) from error
-    except RedisError as error:
-        raise BrokerError(f"redis: {where}: {error}") from error
+    except (RedisError, TimeoutError) as error:
+        raise ours(error, where) from error
+
+
+def ours(error: Exception, where: str) -> BrokerError:
+    """Say what an error of redis-py means. The hot paths call this in their own `except`."""
+    match error:
+        case redis.exceptions.TimeoutError() | TimeoutError():
+            return BrokerUnavailable(
+                f"redis: no answer from {where} in time; expected one within the time-out; "
+                "see whether the server hangs or the network drops packets",
+                outcome_unknown=True,
+            )
+        case AuthenticationError() | AuthorizationError() | NoPermissionError():
+            return StoreUnusable(
+                f"redis: {where} refused us: {error}; expected a user that may use jobd's keys; "
+                "check the user and password in redis.url"
+            )
+        case BusyLoadingError():
+            return BrokerUnavailable(f"redis: {where} is loading its data set; try again")
+        case ConnectionError():
+            # Refused at connect: nothing was sent. Broken later: it may have been carried out.
+            unsent = "connecting to" in str(error)
+            return BrokerUnavailable(
+                f"redis: {where} cannot be reached: {error}; expected a running server; "
+                "start it, or correct redis.url",
+                outcome_unknown=not unsent,
+            )
+        case ReadOnlyError():
+            return BrokerUnavailable(
+                f"redis: {where} is a read-only replica; expected the primary; "
+                "point redis.url at the primary"
+            )
+        case OutOfMemoryError():
+            return StoreFull(
+                f"redis: {where} is at its maxmemory and refuses to take jobs; expected free "
+                "memory; raise maxmemory or lower `retain`; nothing was added"
+            )
+    return BrokerError(f"redis: {where}: {error}")
 
 
 def place_of(client: Client | AsyncClient) -> str:
@@ -165,10 +172,11 @@ async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Re
 
 
 class Link:
-    """One connection of a worker, used by one thread: commands out, replies in, nothing between.
+    """One connection, in the hands of one thread: commands out, replies in, nothing between.
 
     redis-py's pipeline object costs as much as the batch it carries, so the connection is used
-    directly. After any error the link is broken: `close` it and make another.
+    directly, and errors are told apart without a context manager, which costs a microsecond where
+    nothing went wrong. After any error the link is broken: `close` it and make another.
     """
 
     def __init__(self, client: Client, *, blocking_for: float = 0.0) -> None:
@@ -184,15 +192,32 @@ class Link:
             self._connection.connect()
         self.roundtrip([["SCRIPT", "LOAD", script.source] for script in scripts])
 
+    def call(self, command: list[str | bytes | int]) -> Reply:
+        """Carry out one command, connecting first where that is needed."""
+        connection = self._connection
+        try:
+            connection.send_packed_command(connection.pack_command(*command))
+            return connection.read_response()
+        except NoScriptError:
+            return self.roundtrip([command])[0]
+        except (RedisError, TimeoutError) as error:
+            raise ours(error, self._place) from error
+
+    def is_stale(self) -> bool:
+        """Say whether an idle link is no use: the server closed it, or sent what nobody asked for.
+
+        A call on it would end in "outcome unknown", where a new link simply works.
+        """
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     def send(self, commands: list[list[str | bytes | int]]) -> None:
         """Send commands without reading their replies."""
-        with translated(self._place):
+        try:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
-
-    def read(self) -> Reply:
-        """Read one reply. A script Redis has forgotten is a NoScriptError, see `roundtrip`."""
-        with translated(self._place):
-            return self._connection.read_response()
+        except (RedisError, TimeoutError) as error:
+            raise ours(error, self._place) from error
 
     def roundtrip(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
         """Send commands and read all replies, in one round trip.
@@ -213,16 +238,16 @@ class Link:
                 self.send([commands[index]])
                 replies[index] = self._read_one()
             if isinstance(replies[index], ResponseError):
-                with translated(self._place):
-                    raise replies[index]
+                raise ours(replies[index], self._place)
         return replies
 
     def _read_one(self) -> Reply:
-        with translated(self._place):
-            try:
-                return self._connection.read_response()
-            except ResponseError as error:
-                return error
+        try:
+            return self._connection.read_response()
+        except ResponseError as error:
+            return error
+        except (RedisError, TimeoutError) as error:
+            raise ours(error, self._place) from error
 
     def fileno(self) -> int:
         """Give the socket, for waiting on it beside other things."""

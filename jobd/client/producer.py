@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+from jobd.broker.calls import Calls
 from jobd.broker.commands import NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
     connect,
     connect_async,
-    run,
     run_async,
     translated,
 )
@@ -33,6 +33,7 @@ class Producer:
         self.namespace = namespace
         self._timeout = timeout
         self._client: Client | None = None
+        self._calls: Calls | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
@@ -40,7 +41,7 @@ class Producer:
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's."""
         self.url, self.namespace = url, namespace
-        self._client = None
+        self._client = self._calls = None
         self._loops.clear()
         self._commands.clear()
         self._registered.clear()
@@ -69,15 +70,21 @@ class Producer:
         return Views(self.client, self.namespace)
 
     def new_id(self) -> str:
-        """Make a job id."""
-        return uuid7(wall_ms(), random.getrandbits(74))
+        """Make a job id.
+
+        From the system's randomness, because the application may seed `random`: two processes with
+        the same seed would make the same ids, and the second one's job would be a duplicate.
+        """
+        return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
     def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
         """Add up to 1,000 jobs in one round trip; True for each that is new."""
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
-            reply = run(self.client, command)
+            if (calls := self._calls) is None:
+                calls = self._calls = Calls(self.client)
+            reply = calls.run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
         return [word == b"added" for word in reply]

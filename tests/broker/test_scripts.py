@@ -86,6 +86,34 @@ def test_an_id_twice_in_one_call_is_one_job(client: Client) -> None:
     assert store(client).add([a_job(), a_job()]) == [True, False]
 
 
+def test_a_fresh_id_that_is_recorded_is_a_duplicate_all_the_same(client: Client) -> None:
+    """`fresh` saves a lookup, not the truth: nobody gets a second place in line."""
+    s = store(client)
+    jobs = [a_job("a"), a_job("b", priority=1, options=b'{"attempts":2}'), a_job("c", due="+9")]
+    assert s.add(jobs, fresh=True) == [True, True, True]
+    before = {key: value for key, value in dump(client).items() if b":job:" not in key}
+
+    assert s.add(jobs, fresh=True) == [False, False, False]
+    assert before == {key: value for key, value in dump(client).items() if b":job:" not in key}
+
+
+@pytest.mark.parametrize(
+    ("key", "fresh"),
+    [(key, fresh) for key in ("waiting", "delayed", "meta", "wake") for fresh in (True, False)]
+    + [(f"recent:{NOW // 30_000}", False)],  # fresh ids are not looked up there
+)
+def test_adding_beside_a_key_of_a_wrong_type_changes_nothing(
+    client: Client, key: str, fresh: bool
+) -> None:
+    """Refused before the first write, and the key is named (I-03)."""
+    client.set("t:{q}:" + key, "x")
+    before = dump(client)
+
+    with pytest.raises(BrokerError, match=f"{key} is a string, expected"):
+        store(client).add([a_job("a"), a_job("b", due="+9")], fresh=fresh)
+    assert before == dump(client)
+
+
 def test_a_finished_and_trimmed_id_is_remembered_for_a_minute(client: Client) -> None:
     """A late repeat of an add must not run the job twice, whatever retention says."""
     number = claimed(client, "a")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.inline import in_state, new_page, working
 from support.servers import eventually
 
-from jobd import Fixed, Job, Jobd, JobFailed, Queue
+from jobd import Fixed, Job, Jobd, JobFailed
 from jobd.broker.commands import Blame
-from jobd.broker.connection import connect
 from jobd.core.errors import Fenced
-from jobd.core.options import resolve
-from jobd.seams.scoreboard import Owner, Page, Scoreboard
-from jobd.seams.stop import Stop
-from jobd.worker.inline import InlineExecutor
-from jobd.worker.loop import WorkerLoop
-from jobd.worker.runnable import Runnable
+from jobd.seams.scoreboard import Page
 
 
 @pytest.fixture
@@ -32,61 +24,7 @@ def app(redis_url: str) -> Jobd:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
-    owner = Owner("nonce", os.getpid(), 1, "boot")
-    return Scoreboard.create(tmp_path / "board", owner=owner, pages=2).pages[0]
-
-
-class Running:
-    """A worker in a thread of this process."""
-
-    def __init__(self, app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> None:
-        page.hand_out(incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1")
-        policy = resolve(queue.options)
-        self.stop = Stop()
-        self.said: list[str] = []
-        self.error: Exception | None = None
-        self.executor = InlineExecutor(
-            queue=queue.name,
-            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
-            page=page,
-            worker="q.1",
-            queue_policy=policy,
-        )
-        self.loop = WorkerLoop(
-            client=connect(app.producer.url),
-            namespace="jobd",
-            queue=queue.name,
-            incarnation=incarnation,
-            lease=30.0,
-            keep=policy.completed_count,
-            executor=self.executor,
-            page=page,
-            stop=self.stop,
-            emit=lambda event: self.said.append(event.event),
-        )
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.loop.run()
-        except Fenced as error:
-            self.error = error
-
-
-@contextmanager
-def working(app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> Iterator[Running]:
-    running = Running(app, queue, page, incarnation)
-    running.thread.start()
-    try:
-        yield running
-    finally:
-        running.stop.ask()
-        running.thread.join(10)
-        assert not running.thread.is_alive()
-
-
-def in_state(app: Jobd, state: str, count: int, queue: str = "q") -> Callable[[], bool]:
-    return lambda: app.producer.views().counts(queue)[state] == count
+    return new_page(tmp_path)
 
 
 def test_results_come_back(app: Jobd, page: Page) -> None:
@@ -292,27 +230,6 @@ def test_a_flushed_store_is_joined_anew(app: Jobd, page: Page) -> None:
         app.producer.client.flushall()
         assert work.enqueue().result("20s") == 1
         assert any("reset" in line for line in running.said)
-
-
-def test_commands_per_job_on_the_plain_path(app: Jobd, page: Page) -> None:
-    """The guard of the speed: inside Redis few commands a job, on the wire almost none."""
-    queue = app.queue("q")
-
-    @queue.task()
-    def noop(user_id: int) -> None: ...
-
-    queue.add_many([("noop", {"user_id": i}) for i in range(20_000)])
-    client = app.producer.client
-    with working(app, queue, page):
-        client.config_resetstat()
-        eventually(in_state(app, "completed", 10_000), within=30)
-        eventually(in_state(app, "waiting", 0), within=30)
-    stats = client.info("commandstats")
-    calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
-
-    assert calls["evalsha"] / 20_000 <= 0.02
-    inside = sum(n for name, n in calls.items() if name not in {"evalsha", "info", "zcard", "exec"})
-    assert inside / 20_000 <= 1.6
 
 
 def test_a_stopped_worker_leaves_nothing_behind(app: Jobd, page: Page) -> None:

@@ -1,0 +1,47 @@
+"""Script calls of a program that makes one at a time, each on an idle link of this process.
+
+redis-py's own pool and hooks cost as much of the caller's time as the call they carry. Invariant: a
+link is in one hand at a time, never crosses a fork, and does not come back after an error. Called
+by client/producer.py, from any number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+from jobd.broker.connection import Client, Link, Reply
+
+
+class Calls:
+    """The idle links of one process to one server: as many as there ever were calls at once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._idle: deque[Link] = deque()
+        self._pid = os.getpid()
+
+    def run(self, command: list[str | bytes | int]) -> Reply:
+        """Carry out one script call. Raises BrokerError and its kinds."""
+        link = self._take()
+        try:
+            reply = link.call(command)
+        except BaseException:  # also an interrupt: a reply may still be on its way
+            link.close()
+            raise
+        self._idle.append(link)
+        return reply
+
+    def _take(self) -> Link:
+        """Take the link that was used last, so that those of a rush hour are left to time out."""
+        if self._pid != os.getpid():
+            # The parent's sockets: two processes on one of them would read each other's replies.
+            self._idle, self._pid = deque(), os.getpid()
+        while True:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                return Link(self._client)
+            if not link.is_stale():
+                return link
+            link.close()

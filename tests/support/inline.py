@@ -1,0 +1,78 @@
+"""The inline worker in a thread of the test's process, on a real server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobd import Jobd, Queue
+from jobd.broker.connection import connect
+from jobd.core.errors import Fenced
+from jobd.core.options import resolve
+from jobd.seams.scoreboard import Owner, Page, Scoreboard
+from jobd.seams.stop import Stop
+from jobd.worker.inline import InlineExecutor
+from jobd.worker.loop import WorkerLoop
+from jobd.worker.runnable import Runnable
+
+
+def new_page(directory: Path) -> Page:
+    """Make a scoreboard of this process; give its first page."""
+    owner = Owner("nonce", os.getpid(), 1, "boot")
+    return Scoreboard.create(directory / "board", owner=owner, pages=2).pages[0]
+
+
+class Running:
+    """A worker in a thread of this process."""
+
+    def __init__(self, app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> None:
+        page.hand_out(incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1")
+        policy = resolve(queue.options)
+        self.stop = Stop()
+        self.said: list[str] = []
+        self.error: Exception | None = None
+        self.executor = InlineExecutor(
+            queue=queue.name,
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
+            page=page,
+            worker="q.1",
+            queue_policy=policy,
+        )
+        self.loop = WorkerLoop(
+            client=connect(app.producer.url),
+            namespace="jobd",
+            queue=queue.name,
+            incarnation=incarnation,
+            lease=30.0,
+            keep=policy.completed_count,
+            executor=self.executor,
+            page=page,
+            stop=self.stop,
+            emit=lambda event: self.said.append(event.event),
+        )
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run()
+        except Fenced as error:
+            self.error = error
+
+
+@contextmanager
+def working(app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> Iterator[Running]:
+    running = Running(app, queue, page, incarnation)
+    running.thread.start()
+    try:
+        yield running
+    finally:
+        running.stop.ask()
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+
+
+def in_state(app: Jobd, state: str, count: int, queue: str = "q") -> Callable[[], bool]:
+    return lambda: app.producer.views().counts(queue)[state] == count

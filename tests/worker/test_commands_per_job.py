@@ -1,0 +1,168 @@
+"""The guard of the speed: how often Redis is asked, since seconds are too noisy to assert.
+
+Counted is every command that Redis carried out, inside scripts and outside of them. What a batch
+costs does not grow with it, but how large batches are depends on how busy this machine is; so a
+drained backlog is held to "so many commands a job and so many a call".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.inline import new_page, working
+from support.servers import eventually
+
+from jobd import Jobd, Queue
+from jobd.broker.connection import Client
+from jobd.seams.scoreboard import Page
+
+JOBS = 4000
+PER_CALL = 25  # commands in a claim or a settle that are not about one job
+IDLE_COMMANDS = 71  # to add, claim and settle one job that finds its worker idle
+PER_JOB_READS = 0.04  # socket reads: one in twenty-five jobs at worst, one in a hundred is usual
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What Redis did: all commands, script calls among them, reads from sockets."""
+
+    commands: int
+    calls: int
+    reads: int
+
+
+class Counting:
+    """Counts from here to `stop`, itself left out."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        client.config_resetstat()
+
+    def stop(self) -> Asked:
+        stats = self._client.info("commandstats")
+        calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+        ours = {n: c for n, c in calls.items() if not n.startswith(("config", "info"))}
+        reads = self._client.info("stats")["total_reads_processed"]
+        return Asked(sum(ours.values()), ours["evalsha"], reads - 2)
+
+
+@pytest.fixture
+def app(redis_url: str) -> Jobd:
+    return Jobd(redis_url)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return new_page(tmp_path)
+
+
+def settled(page: Page, count: int) -> Callable[[], bool]:
+    """Read from the worker's page, because asking Redis would be counted."""
+
+    def look() -> bool:
+        view = page.view()
+        return view is not None and view.settled == count
+
+    return look
+
+
+def drain(app: Jobd, queue: Queue, page: Page) -> Asked:
+    """Let a worker that knows its tasks for fast ones work a backlog off."""
+    [task] = queue.tasks
+    queue.add_many([(task, {"user_id": i}) for i in range(JOBS)])
+    counting = Counting(app.producer.client)
+    with working(app, queue, page) as worker:
+        worker.executor.costs.note(task.encode(), 0.0)
+        eventually(settled(page, JOBS), within=30)
+        return counting.stop()
+
+
+def test_a_drained_backlog_costs_one_command_a_job(app: Jobd, page: Page) -> None:
+    """The record is read; all else is done for a batch at once, results kept, tallies and all."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def noop(user_id: int) -> None: ...
+
+    asked = drain(app, queue, page)
+
+    assert asked.commands <= JOBS + PER_CALL * asked.calls
+    assert asked.reads <= JOBS * PER_JOB_READS
+
+
+def test_a_result_costs_one_command_more(app: Jobd, page: Page) -> None:
+    """It is written beside the arguments."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def echo(user_id: int) -> int:
+        return user_id
+
+    asked = drain(app, queue, page)
+
+    assert asked.commands <= 2 * JOBS + PER_CALL * asked.calls
+    assert asked.reads <= JOBS * PER_JOB_READS
+
+
+def test_removing_finished_jobs_costs_no_command_a_job(app: Jobd, page: Page) -> None:
+    """Trimming rides along with the settle, a batch at once."""
+    queue = app.queue("q", retain={"completed": {"count": 0}})
+
+    @queue.task()
+    def noop(user_id: int) -> None: ...
+
+    asked = drain(app, queue, page)
+
+    assert asked.commands <= JOBS + PER_CALL * asked.calls
+    assert asked.reads <= JOBS * PER_JOB_READS
+
+
+def test_adding_one_by_one_costs_seven_commands_in_one_script_call(app: Jobd) -> None:
+    """And one round trip, and a hint each for the first idle workers."""
+    queue = app.queue("q")
+    queue.add("noop", {"user_id": 0})
+    counting = Counting(app.producer.client)
+    for i in range(1, 201):
+        queue.add("noop", {"user_id": i})
+    asked = counting.stop()
+
+    hints = 15  # sixteen at most, and one is there
+    assert (asked.calls, asked.reads) == (200, 200)
+    assert asked.commands == 200 * (1 + 7) + hints
+
+
+def test_adding_in_bulk_costs_one_command_a_job(app: Jobd) -> None:
+    """A call for a thousand jobs."""
+    queue = app.queue("q")
+    queue.add("noop", {"user_id": 0})
+    counting = Counting(app.producer.client)
+    queue.add_many([("noop", {"user_id": i}) for i in range(JOBS)])
+    asked = counting.stop()
+
+    assert asked.calls == JOBS / 1000
+    assert asked.commands <= JOBS + asked.calls * 12
+
+
+def test_a_job_for_an_idle_worker_takes_three_round_trips(app: Jobd, page: Page) -> None:
+    """One adds it; one settles it and looks for more; one waits for the next and claims it."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def noop(user_id: int) -> None: ...
+
+    with working(app, queue, page):
+        noop.enqueue(user_id=0)
+        eventually(settled(page, 1))
+        counting = Counting(app.producer.client)
+        for i in range(1, 101):
+            noop.enqueue(user_id=i)
+            eventually(settled(page, i + 1))
+        asked = counting.stop()
+
+    # Five of slack in a hundred: the look at what is held, every few seconds.
+    assert asked.reads <= 100 * 3 + 5
+    assert asked.calls <= 100 * 4 + 5
+    assert asked.commands <= 100 * IDLE_COMMANDS + 50
