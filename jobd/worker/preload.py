@@ -43,8 +43,10 @@ class _Message(msgspec.Struct):
     fork: Order | None = None
 
 
-# Runs a worker in the forked child: (app, order, page, supervisor's pid) -> exit code.
-Run = Callable[[object, Order, Page, int], int]
+# Runs a worker in the forked child, and gives its exit code.
+Run = Callable[[Order, Page], int]
+# Makes, from the application, what its workers share: before the fork, so that they do share it.
+Prepare = Callable[[object], Run]
 
 
 def load_app(reference: str) -> object:
@@ -99,7 +101,7 @@ class Preloader:
         reference: str,
         preload: bool,
         runtime_dir: Path,
-        run: Run,
+        prepare: Prepare,
         emit: Emit,
     ) -> None:
         """With `preload` false nothing is imported here: each worker does it for itself."""
@@ -107,9 +109,9 @@ class Preloader:
         self._reference = reference
         self._preload = preload
         self._runtime_dir = runtime_dir
-        self._run = run
+        self._prepare = prepare
         self._emit = emit
-        self._app: object = None
+        self._run: Run | None = None
         self._supervisor = os.getppid()
 
     def serve(self) -> int:
@@ -131,8 +133,9 @@ class Preloader:
     def _load(self) -> None:
         queues: list[str] = []
         if self._preload:
-            self._app = load_app(self._reference)
-            queues = declared_queues(self._app)
+            app = load_app(self._reference)
+            queues = declared_queues(app)
+            self._run = self._prepare(app)
         threads = host.thread_count()
         if threads > 1:
             self._emit(AppHasThreads(app=self._reference, threads=threads))
@@ -215,8 +218,8 @@ class Preloader:
             return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
         pid = os.getpid()
         page.adopt(pid=pid, start_ticks=host.start_ticks(pid))
-        app = self._app if self._preload else load_app(self._reference)
-        return self._run(app, order, page, self._supervisor)
+        run = self._run or self._prepare(load_app(self._reference))
+        return run(order, page)
 
 
 def _adopted(supervisor: int) -> bool:
