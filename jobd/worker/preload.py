@@ -2,7 +2,8 @@
 
 Invariant: each order is answered once, by `forked` or `refused`, before the next is read. It forks
 twice: the middle process ends, so the supervisor adopts the worker, waits for it itself and loses
-nothing when the preloader dies. Built by jobd.wiring.preloader; the child runs what it is given.
+nothing when the preloader dies. What all workers need is prepared before the first fork, so that it
+is in memory once. Built by jobd.wiring.preloader; the child runs what it is given.
 """
 
 from __future__ import annotations
