@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     set_title(f"jobd: preloader {reference}")
     log = config.daemon.log
 
-    def prepare(app: object) -> Run:
+    def prepare(app: Jobd) -> Run:
         workshop = Workshop(config, app)
 
         def run(order: Order, page: Page) -> int:

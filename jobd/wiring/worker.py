@@ -35,8 +35,7 @@ class _Bench:
 class Workshop:
     """Built once for an application, with no connection open; inherited by every worker."""
 
-    def __init__(self, config: Config, app: object) -> None:
-        assert isinstance(app, Jobd)
+    def __init__(self, config: Config, app: Jobd) -> None:
         self._config = config
         self._app = app
         app.producer.rebind(config.redis.url, config.redis.namespace)

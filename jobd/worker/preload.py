@@ -14,11 +14,12 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
 from jobd.seams import clock, host
@@ -47,10 +48,10 @@ class _Message(msgspec.Struct):
 # Runs a worker in the forked child, and gives its exit code.
 Run = Callable[[Order, Page], int]
 # Makes, from the application, what its workers share: before the fork, so that they do share it.
-Prepare = Callable[[object], Run]
+Prepare = Callable[[Jobd], Run]
 
 
-def load_app(reference: str) -> object:
+def load_app(reference: str) -> Jobd:
     """Import `module:attribute`. Raises ConfigError with one readable paragraph."""
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute):
@@ -64,17 +65,12 @@ def load_app(reference: str) -> object:
             found = getattr(found, name)
     except (Exception, SystemExit) as failure:
         raise ConfigError(_why(reference, failure)) from failure
-    if not isinstance(getattr(found, "queues", None), Mapping):
+    if not isinstance(found, Jobd):
         raise ConfigError(
             f"app: {reference!r} is a {type(found).__name__}; expected a jobd.Jobd; "
             "name the attribute that holds `Jobd()`"
         )
     return found
-
-
-def declared_queues(app: object) -> list[str]:
-    """List the names of the queues an application declares."""
-    return sorted(getattr(app, "queues"))  # noqa: B009 - any object that load_app let through
 
 
 def _why(reference: str, failure: BaseException) -> str:
@@ -135,7 +131,7 @@ class Preloader:
         queues: list[str] = []
         if self._preload:
             app = load_app(self._reference)
-            queues = declared_queues(app)
+            queues = sorted(app.queues)
             self._run = self._prepare(app)
         threads = host.thread_count()
         if threads > 1:

@@ -184,6 +184,14 @@ def test_an_app_that_does_not_load_is_one_paragraph_and_78(start: Start) -> None
     assert "No module named 'nothing_of_this_name'" in daemon.text().splitlines()[-1]
 
 
+def test_what_only_looks_like_an_app_is_one_paragraph_and_78(start: Start) -> None:
+    """Found by the preloader, once; not by each worker, again and again."""
+    daemon = start("class Shop:\n    queues = {'mail': None}\n\napp = Shop()\n", queues=two())
+    assert daemon.wait() == 78
+    assert "is a Shop; expected a jobd.Jobd" in daemon.text()
+    assert "Traceback" not in daemon.text()
+
+
 def test_a_second_daemon_on_one_directory_is_refused(start: Start) -> None:
     daemon = start(queues=two())
     daemon.running(2)
