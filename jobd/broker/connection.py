@@ -31,6 +31,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from jobd import __version__
 from jobd.broker.scripts import BY_SHA, Script
 from jobd.core.errors import BrokerError, BrokerUnavailable, ConfigError, StoreFull, StoreUnusable
 
@@ -39,6 +40,22 @@ Client = redis.Redis
 AsyncClient = redis.asyncio.Redis
 
 DEFAULT_TIMEOUT = 2.0
+
+
+def _introduction() -> dict[str, Any]:
+    """What a connection says of itself: CLIENT LIST shows redis-py(jobd_v...).
+
+    Said here because redis-py otherwise looks up its own version for each connection it makes, in
+    the metadata of the installed packages: 4 ms, and 2.5 MB of private memory in a forked worker.
+    An older redis-py, which has no DriverInfo, does so only once.
+    """
+    if not hasattr(redis, "DriverInfo"):
+        return {}
+    driver = redis.DriverInfo(lib_version=redis.__version__)
+    return {"driver_info": driver.add_upstream_driver("jobd", __version__)}
+
+
+_INTRODUCTION = _introduction()
 
 
 def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
@@ -51,6 +68,7 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            **_INTRODUCTION,
         )
     except ValueError as error:
         raise ConfigError(_bad_url(url, error)) from error
@@ -66,6 +84,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 0),
             protocol=2,
+            **_INTRODUCTION,
         )
     except ValueError as error:
         raise ConfigError(_bad_url(url, error)) from error

@@ -66,9 +66,6 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
         except ConfigError as error:
             problems += error.problems
             continue
-        if not isinstance(app, Jobd):
-            problems.append(f"app: {reference!r} is a {type(app).__name__}; expected a jobd.Jobd")
-            continue
         declared |= set(app.queues)
         notes += _differences(config, file, reference, app)
         notes += _undeclared(file, reference, queues, app.queues)

@@ -39,9 +39,13 @@ class Producer:
         self._registered: set[str] = set()
 
     def rebind(self, url: str, namespace: str) -> None:
-        """Speak to another server from now on: in a worker the daemon's Redis is the app's."""
+        """Speak to another server from now on: in a worker the daemon's Redis is the app's.
+
+        Its client is made at once, since workers that are forked later then share it.
+        """
         self.url, self.namespace = url, namespace
-        self._client = self._calls = None
+        self._client = connect(url, timeout=self._timeout)
+        self._calls = None
         self._loops.clear()
         self._commands.clear()
         self._registered.clear()

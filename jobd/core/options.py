@@ -8,9 +8,10 @@ when it runs are known to the worker; what a call says about them travels with t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.errors import OptionError
@@ -38,8 +39,7 @@ COMING = (
 QUEUE_OPTIONS = (*RUN_OPTIONS, "priority")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retain:
+class Retain(msgspec.Struct, frozen=True, kw_only=True):
     """How long finished jobs are kept, in ms; `completed_count` how many. None: not said here."""
 
     completed_ms: int | None = None
@@ -47,8 +47,7 @@ class Retain:
     dead_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is decided when a job runs. None: not said at this level. Spans in seconds."""
 
     attempts: int | None = None
@@ -58,8 +57,7 @@ class RunOptions:
     retain: Retain | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Run options with every question answered. `timeout` 0 means none."""
 
     attempts: int
@@ -80,7 +78,7 @@ BUILT_IN = RunOptions(
 )
 
 
-_RETAIN_FIELDS = tuple(field.name for field in fields(Retain))
+_RETAIN_FIELDS = Retain.__struct_fields__
 
 
 def resolve(*levels: RunOptions | None) -> Policy:

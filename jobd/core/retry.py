@@ -8,8 +8,10 @@ not all come back at once ("full jitter", Brooker, Exponential Backoff and Jitte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import asdict, force_setattr
 
 from jobd.core.durations import Duration, seconds
 from jobd.core.errors import OptionError
@@ -19,8 +21,7 @@ Random = Callable[[], float]
 """Gives a number in [0, 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(msgspec.Struct, frozen=True):
     """The same delay each time. `Fixed("10s")`."""
 
     kind: ClassVar[str] = "fixed"
@@ -35,8 +36,7 @@ class Fixed:
         return seconds(self.base)
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(msgspec.Struct, frozen=True):
     """base, 2 base, 3 base ... up to `cap`. `Linear("10s", cap="5m")`."""
 
     kind: ClassVar[str] = "linear"
@@ -52,8 +52,7 @@ class Linear:
         return min(seconds(self.cap), seconds(self.base) * failures)
 
 
-@dataclass(frozen=True, slots=True)
-class Exponential:
+class Exponential(msgspec.Struct, frozen=True):
     """base, base·factor, base·factor² ... up to `cap`, each drawn from its upper `jitter` share.
 
     jitter 1.0 (the default, "full") draws from 0 to the delay, 0.2 from 80 % to 100 % of it, 0 not
@@ -101,7 +100,7 @@ def read_backoff(value: object, *, what: str = "backoff") -> Backoff:
                 f"{what}.kind: {kind!r}; expected one of {one_of(_KINDS)}"
                 + nearest(str(kind), _KINDS)
             )
-        known = [field.name for field in fields(_KINDS[kind])]
+        known = _KINDS[kind].__struct_fields__
         for name in settings:
             if name not in known:
                 raise OptionError(
@@ -122,8 +121,8 @@ def write_backoff(backoff: Backoff) -> dict[str, object]:
     return {"kind": backoff.kind, **asdict(backoff)}
 
 
-def _read_spans(strategy: object, *names: str) -> None:
+def _read_spans(strategy: msgspec.Struct, *names: str) -> None:
     """Turn durations into seconds once, where they were written."""
     for name in names:
         span = seconds(getattr(strategy, name), what=f"backoff {name}")
-        object.__setattr__(strategy, name, span)
+        force_setattr(strategy, name, span)

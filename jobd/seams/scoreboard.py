@@ -29,10 +29,11 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 PAGE = 4096
 CELL = 320
@@ -58,8 +59,7 @@ class Phase(IntEnum):
     DRAINING = 4  # told to stop: finishes what runs, claims no more
 
 
-@dataclass(frozen=True, slots=True)
-class CellView:
+class CellView(msgspec.Struct, frozen=True):
     """One running job. Times are on CLOCK_MONOTONIC; `deadline` 0.0 means none."""
 
     job_id: str
@@ -69,8 +69,7 @@ class CellView:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
-class PageView:
+class PageView(msgspec.Struct, frozen=True):
     """One worker, at one look. `claimed` counts jobs claimed, the running ones included."""
 
     index: int
@@ -88,8 +87,7 @@ class PageView:
     cells: tuple[CellView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """The supervisor a scoreboard belongs to, for proving it gone."""
 
     nonce: str

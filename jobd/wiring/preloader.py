@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 
 import msgspec
-import setproctitle
 
+from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
-from jobd.wiring import worker
-from jobd.worker.preload import Order, Preloader
+from jobd.seams.title import set_title
+from jobd.wiring.worker import Workshop
+from jobd.worker.preload import Order, Preloader, Run
 
 FORKS_ONLY = "forks-only"
 
@@ -27,27 +28,24 @@ def main(argv: list[str]) -> int:
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     reference = argv[3] if len(argv) > 3 else config.app or ""
-    setproctitle.setproctitle(f"jobd: preloader {reference}")
+    set_title(f"jobd: preloader {reference}")
     log = config.daemon.log
 
-    def run(app: object, order: Order, page: Page, supervisor_pid: int) -> int:
-        setproctitle.setproctitle(f"jobd: worker {order.slot}")
-        return worker.run(
-            config,
-            app,
-            queue=order.queue,
-            slot=order.slot,
-            incarnation=order.incarnation,
-            page=page,
-            supervisor_pid=supervisor_pid,
-        )
+    def prepare(app: Jobd) -> Run:
+        workshop = Workshop(config, app)
+
+        def run(order: Order, page: Page) -> int:
+            set_title(f"jobd: worker {order.slot}")
+            return workshop.run(order, page)
+
+        return run
 
     preloader = Preloader(
         channel=Lines.from_fd(int(argv[2])),
         reference=reference,
         preload=FORKS_ONLY not in argv[4:],
         runtime_dir=path.parent,
-        run=run,
+        prepare=prepare,
         emit=Log(style=log.format, level=log.level, role="preloader"),
     )
     return preloader.serve()

@@ -1,76 +1,94 @@
-"""The worker process, from its fork to its end. Called by the preloader in the forked child."""
+"""The worker process: what all workers of an application share, and each one from fork to end.
+
+What is made before the fork is one copy for all workers; what is made after it is private memory,
+times the number of workers. So the preloader calls `Workshop(...)`, and the forked child its `run`.
+"""
 
 from __future__ import annotations
 
-import os
+import encodings.idna  # noqa: F401 - Python's resolver loads it for its first address: not once a worker
+from dataclasses import dataclass
 
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
-from jobd.core.options import read_run_options, resolve
+from jobd.core.options import Policy, read_run_options, resolve
 from jobd.seams.exits import FENCED
-from jobd.seams.host import start_ticks
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
 
 
-def run(
-    config: Config,
-    app: object,
-    *,
-    queue: str,
-    slot: str,
-    incarnation: str,
-    page: Page,
-    supervisor_pid: int,
-) -> int:
-    """Serve one queue until asked to stop; give the exit status."""
-    del supervisor_pid  # its death is this process' death: the preloader has seen to that
-    assert isinstance(app, Jobd)
-    stop = Stop()
-    stop.listen()
-    page.adopt(pid=os.getpid(), start_ticks=start_ticks(os.getpid()))
-    app.producer.rebind(config.redis.url, config.redis.namespace)
-    declared = app.queue(queue)
-    settings = config.queues.get(queue)
-    levels = (
-        declared.options,
-        read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
-    )
-    policy = resolve(*levels)
-    log = Log(
-        style=config.daemon.log.format,
-        level=config.daemon.log.level,
-        role="worker",
-        bound={"slot": slot},
-    )
-    executor = InlineExecutor(
-        queue=queue,
-        tasks={name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()},
-        page=page,
-        worker=slot,
-        queue_policy=policy,
-    )
-    loop = WorkerLoop(
-        client=connect(config.redis.url),
-        namespace=config.redis.namespace,
-        queue=queue,
-        incarnation=incarnation,
-        lease=config.daemon.lease,
-        keep=policy.completed_count,
-        executor=executor,
-        page=page,
-        stop=stop,
-        emit=log,
-    )
-    try:
-        loop.run()
-    except Fenced:
-        page.set_fenced()
-        return FENCED
-    return 0
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """One queue's tasks, ready to run."""
+
+    tasks: dict[bytes, Runnable]
+    policy: Policy
+
+
+class Workshop:
+    """Built once for an application, with no connection open; inherited by every worker."""
+
+    def __init__(self, config: Config, app: Jobd) -> None:
+        self._config = config
+        self._app = app
+        app.producer.rebind(config.redis.url, config.redis.namespace)
+        self._client = connect(config.redis.url)
+        self._benches = {name: self._bench(name) for name in app.queues}
+
+    def _bench(self, queue: str) -> _Bench:
+        declared = self._app.queue(queue)
+        settings = self._config.queues.get(queue)
+        levels = (
+            declared.options,
+            read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
+        )
+        tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
+        return _Bench(tasks, resolve(*levels))
+
+    def run(self, order: Order, page: Page) -> int:
+        """Serve one queue until asked to stop; give the exit status. Called in the child."""
+        stop = Stop()
+        stop.listen()
+        loop = self._loop(order, page, stop)
+        try:
+            loop.run()
+        except Fenced:
+            page.set_fenced()
+            return FENCED
+        return 0
+
+    def _loop(self, order: Order, page: Page, stop: Stop) -> WorkerLoop:
+        config = self._config
+        bench = self._benches.get(order.queue) or self._bench(order.queue)
+        log = Log(
+            style=config.daemon.log.format,
+            level=config.daemon.log.level,
+            role="worker",
+            bound={"slot": order.slot},
+        )
+        executor = InlineExecutor(
+            queue=order.queue,
+            tasks=bench.tasks,
+            page=page,
+            worker=order.slot,
+            queue_policy=bench.policy,
+        )
+        return WorkerLoop(
+            client=self._client,
+            namespace=config.redis.namespace,
+            queue=order.queue,
+            incarnation=order.incarnation,
+            lease=config.daemon.lease,
+            keep=bench.policy.completed_count,
+            executor=executor,
+            page=page,
+            stop=stop,
+            emit=log,
+        )

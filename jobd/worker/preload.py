@@ -2,7 +2,8 @@
 
 Invariant: each order is answered once, by `forked` or `refused`, before the next is read. It forks
 twice: the middle process ends, so the supervisor adopts the worker, waits for it itself and loses
-nothing when the preloader dies. Built by jobd.wiring.preloader; the child runs what it is given.
+nothing when the preloader dies. What all workers need is prepared before the first fork, so that it
+is in memory once. Built by jobd.wiring.preloader; the child runs what it is given.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
 from jobd.seams import clock, host
@@ -43,11 +45,13 @@ class _Message(msgspec.Struct):
     fork: Order | None = None
 
 
-# Runs a worker in the forked child: (app, order, page, supervisor's pid) -> exit code.
-Run = Callable[[object, Order, Page, int], int]
+# Runs a worker in the forked child, and gives its exit code.
+Run = Callable[[Order, Page], int]
+# Makes, from the application, what its workers share: before the fork, so that they do share it.
+Prepare = Callable[[Jobd], Run]
 
 
-def load_app(reference: str) -> object:
+def load_app(reference: str) -> Jobd:
     """Import `module:attribute`. Raises ConfigError with one readable paragraph."""
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute):
@@ -61,17 +65,12 @@ def load_app(reference: str) -> object:
             found = getattr(found, name)
     except (Exception, SystemExit) as failure:
         raise ConfigError(_why(reference, failure)) from failure
-    if not isinstance(getattr(found, "queues", None), Mapping):
+    if not isinstance(found, Jobd):
         raise ConfigError(
             f"app: {reference!r} is a {type(found).__name__}; expected a jobd.Jobd; "
             "name the attribute that holds `Jobd()`"
         )
     return found
-
-
-def declared_queues(app: object) -> list[str]:
-    """List the names of the queues an application declares."""
-    return sorted(getattr(app, "queues"))  # noqa: B009 - any object that load_app let through
 
 
 def _why(reference: str, failure: BaseException) -> str:
@@ -99,7 +98,7 @@ class Preloader:
         reference: str,
         preload: bool,
         runtime_dir: Path,
-        run: Run,
+        prepare: Prepare,
         emit: Emit,
     ) -> None:
         """With `preload` false nothing is imported here: each worker does it for itself."""
@@ -107,9 +106,9 @@ class Preloader:
         self._reference = reference
         self._preload = preload
         self._runtime_dir = runtime_dir
-        self._run = run
+        self._prepare = prepare
         self._emit = emit
-        self._app: object = None
+        self._run: Run | None = None
         self._supervisor = os.getppid()
 
     def serve(self) -> int:
@@ -131,8 +130,9 @@ class Preloader:
     def _load(self) -> None:
         queues: list[str] = []
         if self._preload:
-            self._app = load_app(self._reference)
-            queues = declared_queues(self._app)
+            app = load_app(self._reference)
+            queues = sorted(app.queues)
+            self._run = self._prepare(app)
         threads = host.thread_count()
         if threads > 1:
             self._emit(AppHasThreads(app=self._reference, threads=threads))
@@ -215,8 +215,8 @@ class Preloader:
             return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
         pid = os.getpid()
         page.adopt(pid=pid, start_ticks=host.start_ticks(pid))
-        app = self._app if self._preload else load_app(self._reference)
-        return self._run(app, order, page, self._supervisor)
+        run = self._run or self._prepare(load_app(self._reference))
+        return run(order, page)
 
 
 def _adopted(supervisor: int) -> bool:

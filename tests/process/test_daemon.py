@@ -45,6 +45,7 @@ def sleeps() -> None:
 
 @q.task()
 def waits_for(path: str) -> str:
+    open(path + ".asked", "w").close()
     while not os.path.exists(path):
         time.sleep(0.01)
     return "waited"
@@ -168,7 +169,9 @@ def test_a_second_term_stops_at_once_and_charges_nothing(
     """Handed back, counted as interrupted, no attempt used."""
     with running(tmp_path, redis_url) as daemon:
         job = q.add("waits_for", {"path": str(tmp_path / "never")})
-        eventually(lambda: job.state() == "active", within=20)
+        # It runs, not only claimed; and no worker is being born that could take it up in between.
+        eventually((tmp_path / "never.asked").exists, within=20)
+        eventually(lambda: len(daemon.events("worker.started")) == 2, within=20)
         daemon.process.terminate()
         eventually(lambda: daemon.events("daemon.draining"))
         daemon.process.terminate()

@@ -184,6 +184,14 @@ def test_an_app_that_does_not_load_is_one_paragraph_and_78(start: Start) -> None
     assert "No module named 'nothing_of_this_name'" in daemon.text().splitlines()[-1]
 
 
+def test_what_only_looks_like_an_app_is_one_paragraph_and_78(start: Start) -> None:
+    """Found by the preloader, once; not by each worker, again and again."""
+    daemon = start("class Shop:\n    queues = {'mail': None}\n\napp = Shop()\n", queues=two())
+    assert daemon.wait() == 78
+    assert "is a Shop; expected a jobd.Jobd" in daemon.text()
+    assert "Traceback" not in daemon.text()
+
+
 def test_a_second_daemon_on_one_directory_is_refused(start: Start) -> None:
     daemon = start(queues=two())
     daemon.running(2)
@@ -222,11 +230,15 @@ def test_nobody_inherits_what_is_not_theirs(start: Start) -> None:
             assert len([name for name in held if "scoreboard" in name]) <= 1
 
 
-def test_the_supervisor_loads_no_redis() -> None:
+def test_the_supervisor_loads_nothing_it_could_do_without() -> None:
+    """It is there as long as the host is: no Redis, no user code, no heavy corner of the library."""
     code = (
-        "import sys, jobd.wiring.supervisor\n"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('redis', 'rich', 'click')]\n"
-        "bad += [m for m in sys.modules if m.startswith(('jobd.broker', 'jobd.client', 'jobd.worker'))]\n"
+        "import sys; before = set(sys.modules); import jobd.wiring.supervisor\n"
+        "heavy = {'redis', 'hiredis', 'rich', 'click', 'asyncio', 'ssl', 'email', 'logging',\n"
+        "         'threading', 'subprocess', 'dataclasses', 'json', 'psutil'}\n"
+        "ours = ('jobd.broker', 'jobd.client', 'jobd.worker', 'jobd.keeper', 'jobd.cli')\n"
+        "bad = [m for m in set(sys.modules) - before\n"
+        "       if m.split('.')[0] in heavy or m.startswith(ours)]\n"
         "sys.exit(repr(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
