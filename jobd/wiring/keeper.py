@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+from setproctitle import setproctitle
 
 from jobd.broker.connection import connect
 from jobd.core.config import Config
@@ -16,12 +17,11 @@ from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Scoreboard
-from jobd.seams.title import set_title
 
 
 def main(argv: list[str]) -> int:
     """Build the keeper's objects and run it."""
-    set_title("jobd: keeper")
+    setproctitle("jobd: keeper")
     Signals([signal.SIGTERM, signal.SIGINT])  # it ends when the supervisor says so
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
     log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="keeper")

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import msgspec
+import setproctitle
 
 from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
-from jobd.seams.title import set_title
 from jobd.wiring.worker import Workshop
 from jobd.worker.preload import Order, Preloader, Run
 
@@ -28,14 +28,14 @@ def main(argv: list[str]) -> int:
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     reference = argv[3] if len(argv) > 3 else config.app or ""
-    set_title(f"jobd: preloader {reference}")
+    setproctitle.setproctitle(f"jobd: preloader {reference}")
     log = config.daemon.log
 
     def prepare(app: Jobd) -> Run:
         workshop = Workshop(config, app)
 
         def run(order: Order, page: Page) -> int:
-            set_title(f"jobd: worker {order.slot}")
+            setproctitle.setproctitle(f"jobd: worker {order.slot}")
             return workshop.run(order, page)
 
         return run

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import setproctitle
 
 from jobd.core import events
 from jobd.core.config import Config
@@ -20,7 +21,6 @@ from jobd.seams import host, lockfile
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
-from jobd.seams.title import set_title
 from jobd.supervisor.build import build, page_count
 from jobd.supervisor.children import Children
 from jobd.supervisor.fleet import Fleet, Helper
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def _supervise(config: Config, path: Path) -> int:
-    set_title("jobd: supervisor")
+    setproctitle.setproctitle("jobd: supervisor")
     runtime_dir = path.parent.absolute()
     signals = host.Signals(WATCHED)
     # Helpers start with a clean mask, and nobody may be missed: SIGCHLD is blocked nowhere.

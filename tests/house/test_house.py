@@ -36,7 +36,7 @@ def test_importing_jobd_loads_no_command_line_web_or_daemon() -> None:
     code = (
         "import sys; from jobd import Jobd, Job; "
         "print(*(m for m in sys.modules if m.split('.')[0] in "
-        "('jobd', 'click', 'rich', 'psutil', 'starlette')))"
+        "('jobd', 'click', 'rich', 'psutil', 'starlette', 'setproctitle')))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
