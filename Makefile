@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test quick lint types imports
+.PHONY: help test chaos quick lint types imports
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ $(VENV)/made: pyproject.toml
 
 test: lint types imports $(VENV)/made ## everything CI runs: lint, types, layers, tests
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
+	$(BIN)/python -m pytest -m chaos tests
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house
