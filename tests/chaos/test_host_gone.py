@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support.daemons import eventually
+from support.daemons import eventually, gone
 
 from chaos import census
 from chaos.effects import gate, wall_minus_monotonic
@@ -115,14 +115,14 @@ def test_late_settles_of_a_frozen_host_are_refused_and_it_recovers(
     The workers go on before their supervisor and keeper do, so every late settle really is sent.
     """
     lease = 1.5
-    other = world.host("other", workers=2, lease=lease).up()
+    world.host("other", workers=2, lease=lease).up()
     frozen = world.host("frozen", workers=workers, lease=lease).up()
-    refused, late, recovery = 0, [], []
+    refused, fenced = 0, 0
+    late, recovery = [], []
     with census.watching(world.store.url) as watch:
         for turn in range(rounds):
             uids = held_by(world, "frozen", workers, f"go-{turn}")
             running = frozen.worker_pids()
-            fenced_before = len(frozen.said("worker.died"))
             since = time.monotonic()
             pids = frozen.freeze()
             again = [world.started(uid, 2, within=6 * lease) for uid in uids]
@@ -134,18 +134,11 @@ def test_late_settles_of_a_frozen_host_are_refused_and_it_recovers(
             gate(world.directory / f"go-{turn}")
             thawed_at = time.monotonic()
             frozen.thaw(running)
-            eventually(
-                "the late runs' ends",
-                lambda u=uids: all(len(world.effects.of(uid, "end")) == 2 for uid in u),
-            )
+            eventually("the fenced workers' ends", lambda: all(map(gone, running)))  # noqa: B023
+            assert all(len(world.effects.of(uid, "end")) == 2 for uid in uids)
             frozen.thaw(pids)
-            eventually(
-                "the fenced workers' ends",
-                lambda n=fenced_before: (
-                    len(frozen.said("worker.died")) >= n + workers
-                    and not set(running) & set(frozen.worker_pids())
-                ),
-            )
+            fenced += workers
+            eventually("their obituaries", lambda: len(frozen.said("worker.died")) >= fenced)  # noqa: B023
             late += uids
             refused += before.total("completed") == world.census().total("completed") and workers
             frozen.up()
@@ -156,14 +149,12 @@ def test_late_settles_of_a_frozen_host_are_refused_and_it_recovers(
 
     account.require_clean()
     assert not watch.wrong
-    assert {line["cause"] for line in died} == {"fenced"}
+    assert {(line["cause"], line["how"]) for line in died} == {("fenced", "exit 75")}
     assert refused == len(late) == rounds * workers
-    by_itself = sum(line["how"] == "exit 75" for line in died)
     report(
         "frozen host, then SIGCONT",
         bar="late settles refused, 100 of 100; it recovers by itself",
-        figures=f"{refused} of {len(late)} refused ({by_itself} workers heard it themselves, the "
-        f"others were ended by their supervisor); all of its workers at new work "
+        figures=f"{refused} of {len(late)} refused, each to a worker that ended itself; all of its workers at new work "
         f"p50 {percentile(recovery, 0.5):.2f} s, max {max(recovery):.2f} s later; {account}",
         n=len(late),
     )

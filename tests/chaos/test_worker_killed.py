@@ -30,7 +30,7 @@ def test_a_job_whose_worker_is_killed_runs_again_and_nobody_else_notices(
     victims = []
     with (
         census.watching(world.store.url) as watch,
-        world.load(("nap", {"seconds": 0.01}), ("quick", {}), every=0.02, size=4),
+        world.load(("nap", {"seconds": 0.01}), ("quick", {}), every=0.08 / workers, size=4),
     ):
         for _ in range(kills):
             victims.append(uid := world.add("victim"))
