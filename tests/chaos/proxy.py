@@ -34,6 +34,7 @@ class Wire:
         raw = near.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         self.pid: int = _CREDENTIALS.unpack(raw)[0]
         self.is_worker = "jobd: worker" in _title(self.pid)
+        self.cut = False
         self.requests = bytearray()
         self.replies = bytearray()
         self.unanswered: deque[tuple[str, bool]] = deque()
@@ -83,7 +84,7 @@ class Proxy:
             for key, _ in self._selector.select(0.05):
                 if key.data is None:
                     self._accept()
-                elif key.fileobj in self._selector.get_map():
+                elif not key.data.cut:
                     self._move(key.data, key.fileobj)  # type: ignore[arg-type]
 
     def _accept(self) -> None:
@@ -106,6 +107,7 @@ class Proxy:
                 act = self.rule.sent if source is wire.near else self.rule.answered
                 goes_on = act(wire, chunk)
         if not goes_on:
+            wire.cut = True
             for sock in (wire.near, wire.far):
                 self._selector.unregister(sock)
                 sock.close()
@@ -129,7 +131,7 @@ class KillAtSend(Rule):
     def sent(self, wire: Wire, chunk: bytes) -> bool:
         """Count, and kill when it is time."""
         pid = wire.pid
-        if not wire.is_worker or not self._may_act(pid):
+        if not wire.is_worker:
             return super().sent(wire, chunk)
         if pid not in self._sends and self._plan:
             self._doom[pid] = self._plan.popleft()
@@ -145,10 +147,6 @@ class KillAtSend(Rule):
         del self._doom[pid]
         self.kills += 1
         return False
-
-    def _may_act(self, pid: int) -> bool:
-        # Bytes of a process that was killed are carried on: they do arrive later than one thinks.
-        return pid not in self._sends or pid in self._doom or bool(self._sends[pid])
 
 
 class LoseReply(Rule):
