@@ -174,11 +174,16 @@ def read_epoch(client: Client, namespace: str, candidate: str) -> str:
 
 
 def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> None:
-    """Make queues known to every host's reaper and to people."""
-    names = list(queues)
-    if names:
-        with translated("redis"):
-            client.sadd(SharedKeys(namespace).queues, *names)
+    """Make queues known to every host's reaper and to people.
+
+    Raises StoreFull only for queues that are not known yet: at maxmemory SADD is refused even when
+    it would add nothing.
+    """
+    key = SharedKeys(namespace).queues
+    with translated("redis"):
+        known: Any = client.smembers(key)
+        if missing := set(queues) - {name.decode() for name in known}:
+            client.sadd(key, *missing)
 
 
 def store_ms(client: Client) -> int:

@@ -14,7 +14,7 @@ import psutil
 from support.daemons import Daemon, eventually, gone
 
 from jobd.core.config import QueueConfig
-from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard import PageView, Phase, Scoreboard
 
 
 class Host:
@@ -47,21 +47,34 @@ class Host:
 
     def joined(self) -> list[int]:
         """The pids of the workers that are past their boot."""
-        board = self._board()
-        return [] if board is None else [v.pid for v in board.views() if v.pid and v.phase > 1]
+        return [view.pid for view in self._pages() if view.phase > Phase.BOOTING]
 
-    def _board(self) -> Any:
+    def useful(self) -> list[int]:
+        """The pids of the workers that have settled something."""
+        return [view.pid for view in self._pages() if view.settled]
+
+    def _pages(self) -> list[PageView]:
+        """The pages of the living: one of a dead worker stands until its release."""
         state = self.daemon.state()
         if state is None:
-            return None
+            return []
+        alive = set(self.worker_pids())
         try:
-            return Scoreboard.open(self.daemon.runtime / state.scoreboard)
+            board = Scoreboard.open(self.daemon.runtime / state.scoreboard)
         except FileNotFoundError:
-            return None
+            return []
+        return [view for view in board.views() if view.pid in alive]
 
     def worker_pids(self) -> list[int]:
         """The pids of the workers, as the supervisor tells them."""
         return [slot.pid for slot in self.daemon.slots() if slot.pid]
+
+    def has(self, role: str) -> bool:
+        """Whether there is a process of this role, past its start."""
+        try:
+            return bool(self.helper(role))
+        except AssertionError:
+            return False
 
     def helper(self, role: str) -> int:
         """The pid of the keeper or the preloader."""

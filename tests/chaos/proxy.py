@@ -21,6 +21,7 @@ from pathlib import Path
 
 from chaos.faults import FaultLog
 from chaos.wire import name_of, read_value
+from jobd.broker.scripts import SCRIPTS
 
 _CREDENTIALS = struct.Struct("3i")
 _CHUNK = 1 << 16
@@ -37,7 +38,7 @@ class Wire:
         self.cut = False
         self.requests = bytearray()
         self.replies = bytearray()
-        self.unanswered: deque[tuple[str, bool]] = deque()
+        self.unanswered: deque[str] = deque()
 
 
 class Rule:
@@ -70,6 +71,14 @@ class Proxy:
         self._ended = False
         self._thread = threading.Thread(target=self._carry, name="proxy")
         self._thread.start()
+
+    def cut(self, pid: int) -> None:
+        """Break every connection of a process, from its side and from the server's."""
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None and key.data.pid == pid:
+                for sock in (key.data.near, key.data.far):
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Close everything."""
@@ -172,11 +181,7 @@ class LoseReply(Rule):
         at = 0
         while (read := read_value(wire.requests, at)) is not None:
             command, at = read
-            name = name_of(command)
-            hit = name == self._wanted
-            if hit:
-                self._wanted = ""
-            wire.unanswered.append((name, hit))
+            wire.unanswered.append(name_of(command))
         del wire.requests[:at]
         return super().sent(wire, chunk)
 
@@ -185,8 +190,9 @@ class LoseReply(Rule):
         wire.replies += chunk
         at = 0
         while (read := read_value(wire.replies, at)) is not None:
-            name, hit = wire.unanswered.popleft() if wire.unanswered else ("?", False)
-            if hit:
+            name = wire.unanswered.popleft() if wire.unanswered else ""
+            if name and name == self._wanted:
+                self._wanted = ""
                 wire.near.sendall(wire.replies[:at])
                 self._faults.note(f"lost {name}", wire.pid)
                 self.lost[name] += 1
@@ -195,6 +201,49 @@ class LoseReply(Rule):
         wire.near.sendall(wire.replies[:at])
         del wire.replies[:at]
         return True
+
+
+class LoseRequest(Rule):
+    """The next sending with one command in it never arrives: the connection breaks before."""
+
+    def __init__(self, faults: FaultLog) -> None:
+        self._faults = faults
+        self._wanted = b""
+
+    def arm(self, name: str) -> None:
+        """Lose the next request of this script, whoever makes it."""
+        self._wanted = SCRIPTS[name].sha.encode()
+
+    @property
+    def armed(self) -> bool:
+        """Whether it has not happened yet."""
+        return bool(self._wanted)
+
+    def sent(self, wire: Wire, chunk: bytes) -> bool:
+        """Pass on, but for the one."""
+        if self._wanted and self._wanted in chunk:
+            self._wanted = b""
+            self._faults.note("lost request", wire.pid)
+            return False
+        return super().sent(wire, chunk)
+
+
+class SilenceAfter(Rule):
+    """From the first answer to a worker that holds a word, every connection breaks at its use."""
+
+    def __init__(self, word: bytes) -> None:
+        self._word = word
+        self.silent = False
+
+    def sent(self, wire: Wire, chunk: bytes) -> bool:
+        """Break, or pass on."""
+        return not self.silent and super().sent(wire, chunk)
+
+    def answered(self, wire: Wire, chunk: bytes) -> bool:
+        """Pass on, and look for the word, once."""
+        if self._word and wire.is_worker and self._word in chunk:
+            self._word, self.silent = b"", True
+        return super().answered(wire, chunk)
 
 
 def _title(pid: int) -> str:

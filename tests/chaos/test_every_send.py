@@ -90,8 +90,9 @@ def test_a_lost_reply_of_any_script_loses_nothing(
     host = world.host("host", workers=3, lease=lease).up()
     world.queue = Jobd(proxy.url).queue("q")
     provoke: dict[str, Callable[[], None]] = {
-        "epoch": lambda: kill_one(world),
-        "join": lambda: kill_one(world),
+        "epoch": lambda: proxy.cut(host.worker_pids()[0]),
+        "join": lambda: proxy.cut(host.worker_pids()[0]),
+        "SCRIPT": lambda: proxy.cut(host.worker_pids()[0]),
         "release": lambda: kill_one(world),
         "reap": lambda: lose_a_host(world),
         "await": lambda: ask_for_a_result(world),
@@ -123,8 +124,9 @@ def test_a_lost_reply_of_any_script_loses_nothing(
 
 
 def kill_one(world: World) -> None:
-    """Kill a worker of the first host: another one connects, and the dead one is released."""
-    pid = world.hosts[0].worker_pids()[0]
+    """Kill a worker of the first host that has settled something: the next one comes at once."""
+    useful = eventually("a worker that has settled", world.hosts[0].useful)
+    pid = useful[0]
     since = time.monotonic()
     os.kill(pid, signal.SIGKILL)
     world.faults.note("kill", pid, since=since)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import redis
 from support.daemons import eventually
 
 from chaos import census
@@ -22,6 +23,8 @@ from chaos.stores import Store
 from jobd import Jobd
 from jobd.core.errors import BrokerError
 
+# A load is a load, not a flood: what is added next must get its turn within a second or so.
+MOST_WAITING = 100
 KEEP_ALL = {"retain": {"completed": {"age": "24h", "count": 1_000_000}}}
 
 
@@ -229,6 +232,9 @@ class World:
             def produce() -> None:
                 turn = itertools.cycle(kinds)
                 while running[0]:
+                    if self._backlog() > MOST_WAITING:
+                        time.sleep(every)
+                        continue
                     chosen = [next(turn) for _ in range(size)]
                     self.add_many([(t, {"uid": self.uid(t), **args}) for t, args in chosen])
                     time.sleep(every)
@@ -239,6 +245,12 @@ class World:
             finally:
                 running[0] = False
                 producing.result()
+
+    def _backlog(self) -> int:
+        try:
+            return int(self.store.client.zcard("jobd:{q}:waiting"))
+        except redis.exceptions.RedisError:
+            return 0  # adding tries until the server is back
 
     def end(self) -> None:
         """Leave nothing behind."""
