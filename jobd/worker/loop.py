@@ -69,6 +69,7 @@ class WorkerLoop:
         self._stop = stop
         self._emit = emit
         self._link: Link | None = None
+        self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._settled = 0
         self._phase = Phase.BOOTING
@@ -91,6 +92,8 @@ class WorkerLoop:
         try:
             while True:
                 try:
+                    if self._fenced is not None:
+                        self._begin_anew(self._fenced)
                     if self._link is None:
                         self._connect()
                         if failures:
@@ -100,9 +103,11 @@ class WorkerLoop:
                         self._leave()
                         return
                     self._turn()
-                except Fenced:
-                    if not self._store_was_reset():
+                except Fenced as fenced:
+                    if self._fenced is not None:
                         raise
+                    self._drop_link()
+                    self._fenced = fenced
                 except BrokerError as error:
                     self._drop_link()
                     if failures == 0:
@@ -233,16 +238,16 @@ class WorkerLoop:
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
         self._reconcile_at = monotonic() + (0.2 if self._suspects else self._lease_ms / 3000)
 
-    def _store_was_reset(self) -> bool:
-        """Tell a store that lost us from a lease that was closed. After a reset, begin anew."""
-        self._drop_link()
-        if read_epoch(self._client, self._namespace, secrets.token_hex(8)) == self._epoch:
-            return False
+    def _begin_anew(self, fenced: Fenced) -> None:
+        """Tell a store that lost us, after which we go on, from a lease that was closed."""
+        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        if epoch == self._epoch or not self._epoch:
+            raise fenced
+        self._fenced = None
         self._emit(StoreReset())
         self._executor.done.clear()
         self._executor.endings.clear()
         pause(self._lease_ms / 6000)
-        return True
 
     def _leave(self) -> None:
         """Settle what ended, hand back the rest."""
