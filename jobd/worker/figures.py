@@ -15,6 +15,7 @@ class Figures:
     def __init__(self) -> None:
         self._spelled: dict[tuple[str, int, int, int], str] = {}
         self._sums: dict[str, list[float]] = {}
+        self._taken: dict[str, list[float]] = {}
 
     def of(self, task: str, wait_ms: int, run_ms: float) -> str:
         """Spell "task|wait|run|total" for one run, and add to the batch's sums."""
@@ -41,5 +42,16 @@ class Figures:
         flat: list[str | int] = []
         for task, (wait_ms, run_ms) in self._sums.items():
             flat += ["wait_ms|" + task, round(wait_ms), "run_us|" + task, round(run_ms * 1000)]
-        self._sums.clear()
+        self._taken, self._sums = self._sums, {}
         return flat
+
+    def put_back(self) -> None:
+        """Take back what the last call gave: its settle found no ear, and is going to be repeated.
+
+        Where it did, and only its answer was lost, the repeat counts nothing, nor these.
+        """
+        for task, (wait_ms, run_ms) in self._taken.items():
+            sums = self._sums.setdefault(task, [0.0, 0.0])
+            sums[0] += wait_ms
+            sums[1] += run_ms
+        self._taken = {}

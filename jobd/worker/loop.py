@@ -189,6 +189,8 @@ class WorkerLoop:
             # Perhaps settled, perhaps not: a repeat is refused or counted once, never twice.
             self._executor.done.extendleft(reversed(done))  # type: ignore[arg-type]
             self._executor.endings.extendleft(reversed(endings))  # type: ignore[arg-type]
+            if done or endings:
+                self._executor.figures.put_back()
             raise
         for reply in replies:
             refuse_fenced(reply)
