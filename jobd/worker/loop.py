@@ -37,6 +37,7 @@ from jobd.worker.side import SideThread
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
+SECOND_LOOK = 0.2  # after the first that found what we do not know of
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 _LOADED = [SCRIPTS[name] for name in ("join", "claim", "settle", "hand_back", "reconcile")]
 
@@ -139,6 +140,10 @@ class WorkerLoop:
         assert self._link is not None
         if monotonic() >= self._reconcile_at:
             self._reconcile()
+        if self._suspects:
+            # Nothing new is taken on: what a lost reply has brought would wait until that ends.
+            select.select([self._stop.readable], [], [], SECOND_LOOK)
+            return
         calls, done, endings = self._settlement()
         calls.append(self._claim())
         replies = self._exchange(calls, done, endings)
@@ -232,13 +237,13 @@ class WorkerLoop:
     def _reconcile(self) -> None:
         """Look at what we hold; hand back what two looks found and we do not know."""
         assert self._link is not None
-        call = self._commands.reconcile(self._incarnation, self._suspects.items())
+        known = self._side.known()
+        suspects = [(job, claim) for job, claim in self._suspects.items() if job not in known]
+        call = self._commands.reconcile(self._incarnation, suspects)
         held = read_held(self._link.roundtrip([call])[0])
-        known = {job.id for job in self._executor.done}
-        known |= {end.id for end in self._executor.endings}
-        known |= {ticket.job.id for ticket in self._executor.unstarted} | self._side.known
+        known |= self._side.known()
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
-        self._reconcile_at = monotonic() + (0.2 if self._suspects else self._lease_ms / 3000)
+        self._reconcile_at = monotonic() + (SECOND_LOOK if self._suspects else self._lease_ms / 3000)
 
     def _begin_anew(self, fenced: Fenced) -> None:
         """Tell a store that lost us, after which we go on, from a lease that was closed."""

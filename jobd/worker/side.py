@@ -26,7 +26,7 @@ OVERSTAYED = 0.05
 
 
 class SideThread:
-    """Watches one executor. `known` names what it has in its hands, for reconcile."""
+    """Watches one executor. `known` names what the worker has not settled yet, for reconcile."""
 
     def __init__(
         self,
@@ -49,7 +49,9 @@ class SideThread:
         self._link: Link | None = None
         self._open = threading.Event()
         self._ended = False
-        self.known: set[bytes] = set()
+        # Held while ends change hands, so that `known` never finds one in neither.
+        self._passing = threading.Lock()
+        self._in_hand: set[bytes] = set()
         self._thread = threading.Thread(target=self._watch, name="jobd-side", daemon=True)
 
     def start(self) -> None:
@@ -63,6 +65,15 @@ class SideThread:
     def batch_closed(self) -> None:
         """Say that there is nothing to watch."""
         self._open.clear()
+
+    def known(self) -> set[bytes]:
+        """Name every job at hand that is not settled. Called by the worker's main thread."""
+        executor = self._executor
+        with self._passing:
+            known = {job.id for job in executor.done} | {end.id for end in executor.endings}
+            known |= self._in_hand
+        # Only ever emptied by the side thread while this runs: copied whole before it is looked at.
+        return known | {ticket.job.id for ticket in executor.unstarted.copy()}
 
     def stop(self) -> None:
         """End the thread; it may finish a round trip."""
@@ -94,18 +105,20 @@ class SideThread:
         return self._stopping() or monotonic() - executor.started > OVERSTAYED
 
     def _clear_the_table(self) -> None:
-        unstarted = _take(self._executor.unstarted)
-        done, endings = _take(self._executor.done), _take(self._executor.endings)
         # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
-        self.known = {job.id for job in done} | {end.id for end in endings}
+        unstarted = _take(self._executor.unstarted)
+        with self._passing:
+            done, endings = _take(self._executor.done), _take(self._executor.endings)
+            self._in_hand = {job.id for job in done} | {end.id for end in endings}
         try:
             self._send(unstarted, done, endings)
         except BrokerError:
-            self._executor.done.extendleft(reversed(done))
-            self._executor.endings.extendleft(reversed(endings))
+            with self._passing:
+                self._executor.done.extendleft(reversed(done))
+                self._executor.endings.extendleft(reversed(endings))
+                self._in_hand = set()
             raise
-        finally:
-            self.known = set()
+        self._in_hand = set()
 
     def _send(self, unstarted: list[Ticket], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:
