@@ -54,6 +54,7 @@ class InlineExecutor:
         self.unstarted: deque[Ticket] = deque()
         self.done: deque[Completed] = deque()
         self.endings: deque[Ending] = deque()
+        self.revoked: list[tuple[bytes, int]] = []
         self.figures = Figures()
         self.costs = Costs()
         self.running: Ticket | None = None
@@ -127,8 +128,10 @@ class InlineExecutor:
         deadline = started + policy.timeout if policy.timeout else 0.0
         self._page.start(0, job.id, ticket.claim, runnable.raw_name, started, deadline)
         if self._page.revoked() >= ticket.claim:
-            # The keeper took the unstarted jobs of this claim back while we could not answer.
+            # The keeper took this claim's unstarted jobs away while we could not answer. Perhaps it
+            # has not handed them back, seeing that we go on: then it is ours to do.
             self._page.finish(0)
+            self.revoked.append((job.id, ticket.claim))
             return
         args: tuple[Any, ...] = ()
         if runnable.wants_job:

@@ -172,8 +172,12 @@ class WorkerLoop:
         executor = self._executor
         done = [executor.done.popleft() for _ in range(len(executor.done))]
         endings = [executor.endings.popleft() for _ in range(len(executor.endings))]
+        calls: list[Command] = []
+        if executor.revoked:
+            calls.append(self._commands.hand_back(self._incarnation, executor.revoked))
+            executor.revoked = []
         if not done and not endings:
-            return [], [], []
+            return calls, [], []
         call = self._commands.settle(
             self._incarnation,
             self._lease_ms,
@@ -182,7 +186,7 @@ class WorkerLoop:
             endings=endings,
             sums=executor.figures.take_sums(),
         )
-        return [call], list(done), list(endings)
+        return [*calls, call], list(done), list(endings)
 
     def _exchange(
         self, calls: list[Command], done: list[object], endings: list[object]
