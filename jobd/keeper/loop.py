@@ -74,7 +74,6 @@ class Keeper:
 
     def run(self) -> None:
         """Do the duties until told to stop."""
-        self._renewer.start()
         while not self._channel.closed:
             self._listen()
             if self._fleet.stopping and not self._to_release():
@@ -92,6 +91,8 @@ class Keeper:
         for message in self._channel.receive():
             if isinstance(message, dict) and "fleet" in message:
                 self._fleet = msgspec.convert(message["fleet"], Fleet)
+                # Not before it knows whom to renew: its first round is at once, the next a period later.
+                self._renewer.start()
                 self._released &= {dead.incarnation for dead in self._fleet.dead}
                 self._queues |= {worker.queue for worker in self._fleet.alive}
 

@@ -43,8 +43,9 @@ class Renewer:
         self.rounds = 0
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, unless it has begun."""
+        if not self._thread.ident:
+            self._thread.start()
 
     def stop(self) -> None:
         """End."""

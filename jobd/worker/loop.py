@@ -247,7 +247,9 @@ class WorkerLoop:
         held = read_held(self._link.roundtrip([call])[0])
         known |= self._side.known()
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
-        self._reconcile_at = monotonic() + (SECOND_LOOK if self._suspects else self._lease_ms / 3000)
+        self._reconcile_at = monotonic() + (
+            SECOND_LOOK if self._suspects else self._lease_ms / 3000
+        )
 
     def _begin_anew(self, fenced: Fenced) -> None:
         """Tell a store that lost us, after which we go on, from a lease that was closed."""
