@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint types imports bench
+.PHONY: help demo test chaos quick lint types imports bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pi
 
 test: lint types imports $(VENV)/made ## everything CI runs: lint, types, layers, tests
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
+	$(BIN)/python -m pytest -m chaos tests
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house

@@ -11,6 +11,7 @@ from typing import Any
 from jobd.broker.commands import (
     Blame,
     Claim,
+    Command,
     Completed,
     Ending,
     NewJob,
@@ -162,14 +163,14 @@ class Store:
         return [(job, order[job][0]) for job in sorted(order, key=order.__getitem__)]
 
 
-def read_epoch(client: Client, namespace: str, candidate: str) -> str:
-    """Read the store's epoch, making it when there is none.
-
-    Raises StoreUnusable when the store was written by a newer jobd.
-    """
+def epoch_command(namespace: str, candidate: str) -> Command:
+    """Spell the question for the store's epoch; it becomes `candidate` when there is none."""
     shared = SharedKeys(namespace)
-    command = SCRIPTS["epoch"].command([shared.epoch, shared.format], "", candidate, FORMAT)
-    reply = run(client, command)
+    return SCRIPTS["epoch"].command([shared.epoch, shared.format], "", candidate, FORMAT)
+
+
+def epoch_of(reply: Any) -> str:
+    """Read the answer. Raises StoreUnusable when the store was written by a newer jobd."""
     if int(reply[2]) > FORMAT:
         raise StoreUnusable(
             f"format of the store: {int(reply[2])}; expected at most {FORMAT}; "
@@ -178,12 +179,22 @@ def read_epoch(client: Client, namespace: str, candidate: str) -> str:
     return str(reply[1].decode())
 
 
+def read_epoch(client: Client, namespace: str, candidate: str) -> str:
+    """Ask and read. Raises BrokerError, StoreUnusable."""
+    return epoch_of(run(client, epoch_command(namespace, candidate)))
+
+
 def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> None:
-    """Make queues known to every host's reaper and to people."""
-    names = list(queues)
-    if names:
-        with translated("redis"):
-            client.sadd(SharedKeys(namespace).queues, *names)
+    """Make queues known to every host's reaper and to people.
+
+    Raises StoreFull only for queues that are not known yet: at maxmemory SADD is refused even when
+    it would add nothing.
+    """
+    key = SharedKeys(namespace).queues
+    with translated("redis"):
+        known: Any = client.smembers(key)
+        if missing := set(queues) - {name.decode() for name in known}:
+            client.sadd(key, *missing)
 
 
 def store_ms(client: Client) -> int:

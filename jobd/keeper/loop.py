@@ -14,7 +14,7 @@ import msgspec
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, register_queues, store_ms
 from jobd.broker.views import Views
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, StoreFull
 from jobd.core.events import Event
 from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, JobsRevoked, LeaseReaped, WorkerReleased
@@ -74,7 +74,6 @@ class Keeper:
 
     def run(self) -> None:
         """Do the duties until told to stop."""
-        self._renewer.start()
         while not self._channel.closed:
             self._listen()
             if self._fleet.stopping and not self._to_release():
@@ -92,6 +91,8 @@ class Keeper:
         for message in self._channel.receive():
             if isinstance(message, dict) and "fleet" in message:
                 self._fleet = msgspec.convert(message["fleet"], Fleet)
+                # Not before it knows whom to renew: its first round is at once, the next a period later.
+                self._renewer.start()
                 self._released &= {dead.incarnation for dead in self._fleet.dead}
                 self._queues |= {worker.queue for worker in self._fleet.alive}
 
@@ -111,8 +112,8 @@ class Keeper:
         if now >= self._reap_at:
             self._reap(now)
         if now >= self._tidy_at:
-            self._tidy()
             self._tidy_at = now + TIDY_EVERY
+            self._tidy()
 
     def _release(self) -> None:
         for dead in self._fleet.dead:
@@ -150,7 +151,6 @@ class Keeper:
         self._reap_at = now + again
 
     def _tidy(self) -> None:
-        register_queues(self._client, self._namespace, self._queues)
         for queue in sorted(self._queues):
             store, policy = self._store(queue), self._retention(queue)
             store.promote()
@@ -159,6 +159,8 @@ class Keeper:
                 completed_keep=policy.completed_count,
                 dead_ms=policy.dead_ms,
             )
+        # Last, since it is the one duty that a full store may refuse.
+        register_queues(self._client, self._namespace, self._queues)
 
     def _known_queues(self) -> list[str]:
         return sorted(self._queues.union(Views(self._client, self._namespace).queues()))
@@ -169,8 +171,9 @@ class Keeper:
         return self._stores[queue]
 
     def _say_lost(self, error: BrokerError) -> None:
-        for reaper in self._reapers.values():
-            reaper.forget()
+        if not isinstance(error, StoreFull):  # a refusal over a connection that stands
+            for reaper in self._reapers.values():
+                reaper.forget()
         if not self._lost:
             self._lost = True
             self._emit(BrokerLost(why=str(error)))

@@ -6,11 +6,12 @@ a healthy worker its lease. One call a queue, whatever the number of jobs.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 
 from jobd.broker.connection import Client
-from jobd.broker.store import Store
+from jobd.broker.store import Store, read_epoch
 from jobd.core.errors import BrokerError
 from jobd.keeper.fleet import Alive
 from jobd.seams.scoreboard import Phase, Scoreboard
@@ -36,12 +37,15 @@ class Renewer:
         self._board = board
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="jobd-renew", daemon=True)
+        self._epoch = ""
+        self._excused: set[str] = set()
         self.fenced: set[str] = set()
         self.rounds = 0
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, unless it has begun."""
+        if not self._thread.ident:
+            self._thread.start()
 
     def stop(self) -> None:
         """End."""
@@ -55,12 +59,26 @@ class Renewer:
             joined = view is not None and view.incarnation == worker.incarnation
             if joined and view is not None and view.phase not in (Phase.VACANT, Phase.BOOTING):
                 queues.setdefault(worker.queue, []).append(worker.incarnation)
+        missing: set[str] = set()
         for queue, incarnations in queues.items():
             store = Store(self._client, self._namespace, queue)
-            missing = set(store.renew(self._lease_ms, incarnations))
-            # Only what is missing now counts: a worker may join again after a reset of the store.
-            self.fenced = (self.fenced - set(incarnations)) | missing
+            missing |= set(store.renew(self._lease_ms, incarnations))
+        renewed = {name for names in queues.values() for name in names}
+        self._excuse(renewed, missing)
+        # Only what is missing now counts.
+        self.fenced = missing - self._excused
         self.rounds += 1
+
+    def _excuse(self, renewed: set[str], missing: set[str]) -> None:
+        """Blame nobody for a lease that went with the whole store.
+
+        The worker learns of the reset when it settles what it runs, and joins the new store then.
+        """
+        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        if self._epoch not in ("", epoch):
+            self._excused |= renewed
+        self._epoch = epoch
+        self._excused &= missing
 
     def _loop(self) -> None:
         while not self._ended.is_set():

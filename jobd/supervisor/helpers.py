@@ -75,7 +75,9 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
     failures = backoff.failures_after(
         helper.failures, uptime=uptime, steady_after=policy.steady_after, useful=False
     )
-    wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=policy.backoff_cap)
+    # The leases of all workers hang on the keeper: however often it ends, it is soon there again.
+    cap = policy.backoff_cap if helper.app else min(policy.backoff_cap, policy.lease / 6)
+    wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=cap)
     fleet.helpers[helper.name] = replace(
         helper, running=False, up=False, due=now + wait, failures=failures, last_exit=how
     )

@@ -48,6 +48,7 @@ class InlineExecutor:
         self.unstarted: deque[Claimed] = deque()
         self.done: deque[Completed] = deque()
         self.endings: deque[Ending] = deque()
+        self.revoked: deque[Claimed] = deque()
         self.figures = Figures()
         self.costs = Costs()
         self.running: Claimed | None = None
@@ -66,7 +67,7 @@ class InlineExecutor:
 
     def forget(self) -> None:
         """Drop everything claimed: the store that gave it is no more."""
-        for line in (self.unstarted, self.done, self.endings):
+        for line in (self.unstarted, self.done, self.endings, self.revoked):
             line.clear()
 
     def run_all(self, stop: Stop) -> None:
@@ -126,8 +127,10 @@ class InlineExecutor:
         deadline = started + policy.timeout if policy.timeout else 0.0
         page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
         if page.revoked() >= job.claim:
-            # The keeper took the unstarted jobs of this claim back while we could not answer.
+            # The keeper took this claim's unstarted jobs away while we could not answer. Perhaps it
+            # has not handed them back, seeing that we go on: then it is ours to do.
             page.finish(0)
+            self.revoked.append(job)
             return
         if runnable.wants_job:
             args = (self._context(job, runnable, policy, counters, deadline), *args)

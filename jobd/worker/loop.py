@@ -31,6 +31,7 @@ from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
+SECOND_LOOK = 0.2  # after the first that found what we do not know of
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -60,12 +61,15 @@ class WorkerLoop:
         self._page = page
         self._stop = stop
         self._emit = emit
+        self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
+        self._failures = 0  # of Redis, in a row
         self._phase = Phase.BOOTING
         self._suspects: dict[bytes, int] = {}
         self._reconcile_at = 0.0
         self._talk = Talk(
             client=client,
+            namespace=namespace,
             commands=self._commands,
             incarnation=incarnation,
             lease_ms=self._lease_ms,
@@ -88,38 +92,47 @@ class WorkerLoop:
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
         self._side.start()
-        failures = 0
         try:
-            while True:
-                try:
-                    if not self._talk.is_open:
-                        self._connect()
-                        if failures:
-                            self._emit(BrokerBack())
-                        failures = 0
-                    if self._stop.asked:
-                        self._leave()
-                        return
-                    self._turn()
-                except Fenced:
-                    if not self._store_was_reset():
-                        raise
-                except BrokerError as error:
-                    self._talk.close()
-                    if failures == 0:
-                        self._emit(BrokerLost(why=str(error)))
-                    if self._stop.asked:
-                        return  # the keeper releases what we hold
-                    pause(BACKOFF[min(failures, len(BACKOFF) - 1)])
-                    failures += 1
+            while self._goes_on():
+                pass
         finally:
             self._side.stop()
             self._talk.close()
 
+    def _goes_on(self) -> bool:
+        """Take one turn, or one step out of trouble with Redis; False when that was the last."""
+        try:
+            self._recover()
+            if self._stop.asked:
+                self._leave()
+                return False
+            self._turn()
+        except Fenced as fenced:
+            if self._fenced is not None:
+                raise
+            self._talk.close()
+            self._fenced = fenced
+        except BrokerError as error:
+            self._talk.close()
+            if self._failures == 0:
+                self._emit(BrokerLost(why=str(error)))
+            if self._stop.asked:
+                return False  # the keeper releases what we hold
+            pause(BACKOFF[min(self._failures, len(BACKOFF) - 1)])
+            self._failures += 1
+        return True
+
+    def _recover(self) -> None:
+        if self._fenced is not None:
+            self._begin_anew(self._fenced)
+        if not self._talk.is_open:
+            self._connect()
+            if self._failures:
+                self._emit(BrokerBack())
+            self._failures = 0
+
     def _connect(self) -> None:
-        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
-        self._talk.open()
-        self._epoch = epoch
+        self._epoch = self._talk.open()
         self._reconcile_at = 0.0
 
     def _turn(self) -> None:
@@ -127,6 +140,10 @@ class WorkerLoop:
         talk.land()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
+        if self._suspects:
+            # Nothing is taken on: what a lost reply has brought would wait until that ends.
+            select.select([self._stop.readable], [], [], SECOND_LOOK)
+            return
         if not line:
             talk.put(slots=1)
             claim = talk.land()
@@ -177,18 +194,20 @@ class WorkerLoop:
             suspects = [(job, claim) for job, claim in self._suspects.items() if job not in known]
             held = read_held(self._talk.ask(self._commands.reconcile(self._incarnation, suspects)))
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
-        self._reconcile_at = monotonic() + (0.2 if self._suspects else self._lease_ms / 3000)
+        self._reconcile_at = monotonic() + (
+            SECOND_LOOK if self._suspects else self._lease_ms / 3000
+        )
 
-    def _store_was_reset(self) -> bool:
-        """Tell a store that lost us from a lease that was closed. After a reset, begin anew."""
-        self._talk.close()
-        if read_epoch(self._client, self._namespace, secrets.token_hex(8)) == self._epoch:
-            return False
+    def _begin_anew(self, fenced: Fenced) -> None:
+        """Tell a store that lost us, after which we go on, from a lease that was closed."""
+        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        if epoch == self._epoch or not self._epoch:
+            raise fenced
+        self._fenced = None
         self._emit(StoreReset())
         # Whatever the store is now, it has not given us these: it runs them again or lost them.
         self._executor.forget()
         pause(self._lease_ms / 6000)
-        return True
 
     def _leave(self) -> None:
         """Settle what ended, hand back the rest."""

@@ -9,6 +9,7 @@ stays with it until it is answered, so a lost reply loses no ending.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -25,13 +26,14 @@ from jobd.broker.commands import (
 )
 from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
+from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.inline import InlineExecutor
 
-_LOADED = [SCRIPTS[name] for name in ("join", "claim", "settle", "hand_back", "reconcile")]
+_LOADED = [SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile")]
 
 
 T = TypeVar("T")
@@ -65,6 +67,7 @@ class Talk:
         self,
         *,
         client: Client,
+        namespace: str,
         commands: QueueCommands,
         incarnation: str,
         lease_ms: int,
@@ -75,6 +78,7 @@ class Talk:
     ) -> None:
         """`patience` is how long a reply may take, in seconds, blocking commands included."""
         self._client = client
+        self._namespace = namespace
         self._commands = commands
         self._incarnation = incarnation
         self._lease_ms = lease_ms
@@ -97,11 +101,16 @@ class Talk:
         """Whether something was sent whose outcome nobody knows yet."""
         return self._exchange is not None
 
-    def open(self) -> None:
-        """Connect, load the scripts and take the lease. Raises BrokerError, Fenced."""
+    def open(self) -> str:
+        """Connect, load the scripts and take the lease; give the store's epoch.
+
+        Raises BrokerError, Fenced, StoreUnusable.
+        """
         link = Link(self._client, blocking_for=self._patience)
         try:
             link.load(_LOADED)
+            [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
+            epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
             [joined] = link.roundtrip([self._commands.join(self._incarnation, self._lease_ms)])
             refuse_fenced(joined)
@@ -109,6 +118,7 @@ class Talk:
             link.close()
             raise
         self._link = link
+        return epoch
 
     def close(self) -> None:
         """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
@@ -144,10 +154,8 @@ class Talk:
 
     def leave(self) -> None:
         """Settle what has ended and hand back what has not begun. Raises BrokerError."""
+        self._executor.revoked.extend(take_all(self._executor.unstarted))
         exchange = self._settlement()
-        if unstarted := take_all(self._executor.unstarted):
-            jobs = [(job.id, job.claim) for job in unstarted]
-            exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))
         if exchange.calls:
             self._send(exchange)
             self.land()
@@ -207,12 +215,20 @@ class Talk:
             self._link.send(exchange.calls)
 
     def _settlement(self) -> Exchange:
-        done, endings = take_all(self._executor.done), take_all(self._executor.endings)
-        if not done and not endings:
-            return Exchange([])
-        sums = self._executor.figures.take_sums()
-        call = self._commands.settle(
-            self._incarnation, self._lease_ms, keep=self._keep, completed=done, endings=endings,
-            sums=sums,
-        )  # fmt: skip
-        return Exchange([call], done, endings, sums)
+        """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
+        exchange = Exchange([])
+        exchange.done = take_all(self._executor.done)
+        exchange.endings = take_all(self._executor.endings)
+        if exchange.done or exchange.endings:
+            exchange.sums = self._executor.figures.take_sums()
+            exchange.calls.append(
+                self._commands.settle(
+                    self._incarnation, self._lease_ms, keep=self._keep, completed=exchange.done,
+                    endings=exchange.endings, sums=exchange.sums,
+                )
+            )  # fmt: skip
+        if refused := take_all(self._executor.revoked):
+            # Should this not arrive, reconcile finds what we hold and do not know.
+            jobs = [(job.id, job.claim) for job in refused]
+            exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))
+        return exchange

@@ -233,7 +233,8 @@ def test_nobody_inherits_what_is_not_theirs(start: Start) -> None:
 def test_the_supervisor_loads_nothing_it_could_do_without() -> None:
     """It is there as long as the host is: no Redis, no user code, no heavy corner of the library."""
     code = (
-        "import sys; before = set(sys.modules); import jobd.wiring.supervisor\n"
+        # setproctitle, which tells one process from another in `ps`, brings logging.
+        "import sys, setproctitle; before = set(sys.modules); import jobd.wiring.supervisor\n"
         "heavy = {'redis', 'hiredis', 'rich', 'click', 'asyncio', 'ssl', 'email', 'logging',\n"
         "         'threading', 'subprocess', 'dataclasses', 'json', 'psutil'}\n"
         "ours = ('jobd.broker', 'jobd.client', 'jobd.worker', 'jobd.keeper', 'jobd.cli')\n"

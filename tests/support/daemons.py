@@ -71,6 +71,11 @@ class Daemon:
         state = statefile.read(self.runtime)
         return state if state and state.pid == self.process.pid else None
 
+    def nonce(self) -> str:
+        state = self.state()
+        assert state is not None
+        return state.nonce
+
     def slots(self) -> list[SlotState]:
         state = self.state()
         return [slot for queue in state.queues.values() for slot in queue] if state else []

@@ -4,7 +4,8 @@
 -- REPLY   ok <epoch> <format>
 -- REPLAY  the first candidate stays
 -- WHY     A random name made once. A store that was flushed or replaced has another, and that is
---         how workers and keepers learn that what they knew is gone.
-redis.call('SETNX', format, wanted_format)
-redis.call('SETNX', epoch, candidate)
+--         how workers and keepers learn that what they knew is gone. Where it stands already this
+--         writes nothing: a worker must be able to connect at maxmemory too.
+if redis.call('EXISTS', format) == 0 then redis.call('SET', format, wanted_format) end
+if redis.call('EXISTS', epoch) == 0 then redis.call('SET', epoch, candidate) end
 return { 'ok', redis.call('GET', epoch), redis.call('GET', format) }

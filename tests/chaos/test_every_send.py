@@ -1,0 +1,159 @@
+"""A worker dies at each of its sends; the reply to each script is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.daemons import eventually
+
+from chaos import census
+from chaos.effects import Effects
+from chaos.proxy import KillAtSend, LoseReply, Proxy
+from chaos.stores import Store
+from chaos.world import World
+from jobd import Jobd
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.errors import BrokerError
+
+LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
+pytestmark = pytest.mark.process
+
+# Now and then a quick task overstays, so that the side thread sends something too.
+KINDS = (
+    ("quick", {}),
+    ("mixed", {"seconds": 0.001}),
+    ("nap", {"seconds": 0.006}),
+    ("quick", {}),
+    ("stumbles", {}),
+) * 60 + (("mixed", {"seconds": 0.15}),)
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, store: Store) -> Iterator[Proxy]:
+    made = Proxy(tmp_path, store.socket)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def world(tmp_path: Path, store: Store, proxy: Proxy) -> Iterator[World]:
+    """A world whose hosts speak to the store through the proxy."""
+    made = World(tmp_path, store, proxy.url, Effects(tmp_path / "effects"))
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize(
+    "sends", [range(1, 200, 20), pytest.param(range(1, 201), marks=LONG)], ids=["10", "200"]
+)
+def test_a_worker_killed_at_its_nth_send_loses_nothing(
+    world: World, proxy: Proxy, report: Callable[..., bool], sends: range
+) -> None:
+    """For every n, before the send arrives and after: all jobs end, each extra start explained."""
+    plan = [(n, when) for n in sends for when in ("before", "after")]
+    # Mixed up, since a worker that dies young is replaced ever more slowly.
+    random.Random(3).shuffle(plan)
+    rule = proxy.rule = KillAtSend(plan, world.faults)
+    host = world.host("host", workers=4, lease=5)
+    with (
+        census.watching(world.store.url, every=0.5) as watch,
+        world.load(*KINDS, every=0.015, size=3),
+    ):
+        eventually("all kills", lambda: rule.done, within=1000)
+    world.works_on(host, within=30)
+    account = world.account()
+
+    account.require_clean()
+    assert not watch.wrong
+    assert rule.kills == len(plan)
+    report(
+        f"worker SIGKILLed at its n-th send, n = {sends[0]}..{sends[-1]}, before and after",
+        bar="0 lost, 0 settled wrongly",
+        figures=f"{account}; {watch.looks} looks",
+        n=rule.kills,
+    )
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=LONG)])
+def test_a_lost_reply_of_any_script_loses_nothing(
+    world: World, proxy: Proxy, report: Callable[..., bool], times: int
+) -> None:
+    """The script ran, its answer never came: whoever asked repeats it, or finds out by looking."""
+    rule = proxy.rule = LoseReply(world.faults)
+    lease = 1.5
+    host = world.host("host", workers=3, lease=lease).up()
+    world.queue = Jobd(proxy.url).queue("q")
+    provoke: dict[str, Callable[[], None]] = {
+        "epoch": lambda: proxy.cut(host.worker_pids()[0]),
+        "join": lambda: proxy.cut(host.worker_pids()[0]),
+        "SCRIPT": lambda: proxy.cut(host.worker_pids()[0]),
+        "release": lambda: kill_one(world),
+        "reap": lambda: lose_a_host(world),
+        "await": lambda: ask_for_a_result(world),
+        "hand_back": lambda: overstay(world),
+    }
+    with (
+        census.watching(world.store.url, every=0.5) as watch,
+        world.load(*KINDS, every=0.06, size=4),
+    ):
+        for name in [*sorted(SCRIPTS.keys() - {"wake"}), "BLPOP", "SCRIPT"]:
+            for _ in range(times if name != "reap" else min(times, 5)):
+                host.up()
+                rule.arm(name)
+                provoke.get(name, lambda: None)()
+                eventually(f"a lost reply of {name}", lambda: not rule.armed, within=30)
+    world.works_on(host)
+    account = world.account()
+
+    account.require_clean()
+    assert not watch.wrong
+    assert {line["cause"] for line in host.said("worker.died")} <= {"crash"}
+    assert len(host.said("worker.died")) == world.faults.count("kill")
+    report(
+        f"a lost reply of each of {len(rule.lost)} scripts and commands",
+        bar="0 lost, 0 settled wrongly",
+        figures=f"{account}; {watch.looks} looks",
+        n=sum(rule.lost.values()),
+    )
+
+
+def kill_one(world: World) -> None:
+    """Kill a worker of the first host that has settled something: the next one comes at once."""
+    useful = eventually("a worker that has settled", world.hosts[0].useful)
+    pid = useful[0]
+    since = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    world.faults.note("kill", pid, since=since)
+
+
+def lose_a_host(world: World) -> None:
+    """Start a second host and kill it whole."""
+    host = world.host(f"doomed-{len(world.hosts)}", workers=1, lease=1.5).up()
+    since = time.monotonic()
+    pids = host.kill()
+    world.faults.note("host", *pids, since=since)
+
+
+def overstay(world: World) -> None:
+    """Let every worker believe that a task is quick; then let it take long with others behind it."""
+    world.ended(world.burst("mixed", 900, seconds=0))
+    world.burst("mixed", 1, seconds=0.3)
+    world.burst("mixed", 200, seconds=0)
+
+
+def ask_for_a_result(world: World) -> None:
+    """Wait for a job's end, however often the connection breaks."""
+    handle = world.queue.add("quick", {"uid": (uid := world.uid())}, job_id=uid)
+    world.added.add(uid)
+    while True:
+        try:
+            handle.result("10s")
+            return
+        except BrokerError:
+            continue
