@@ -38,7 +38,7 @@ class Renewer:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="jobd-renew", daemon=True)
         self._epoch = ""
-        self._excused: set[str] = set()
+        self._seen_open: set[str] = set()  # since the store was made
         self.fenced: set[str] = set()
         self.rounds = 0
 
@@ -63,22 +63,17 @@ class Renewer:
         for queue, incarnations in queues.items():
             store = Store(self._client, self._namespace, queue)
             missing |= set(store.renew(self._lease_ms, incarnations))
-        renewed = {name for names in queues.values() for name in names}
-        self._excuse(renewed, missing)
-        # Only what is missing now counts.
-        self.fenced = missing - self._excused
-        self.rounds += 1
-
-    def _excuse(self, renewed: set[str], missing: set[str]) -> None:
-        """Blame nobody for a lease that went with the whole store.
-
-        The worker learns of the reset when it settles what it runs, and joins the new store then.
-        """
+        asked = {name for names in queues.values() for name in names}
+        # A lease that went with the whole store is nobody's fence: its worker learns of the reset
+        # when it settles what it runs, and joins then. So only one that we have seen open counts.
         epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
-        if self._epoch not in ("", epoch):
-            self._excused |= renewed
-        self._epoch = epoch
-        self._excused &= missing
+        if epoch == self._epoch:
+            self._seen_open = (self._seen_open | (asked - missing)) & asked
+        else:
+            self._seen_open.clear()  # what was renewed just now may have been in the old store
+            self._epoch = epoch
+        self.fenced = missing & self._seen_open
+        self.rounds += 1
 
     def _loop(self) -> None:
         while not self._ended.is_set():

@@ -21,6 +21,7 @@ from jobd.worker.talk import Talk, take_all
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05
+AFTER_TROUBLE = 0.5
 
 
 class SideThread:
@@ -84,6 +85,8 @@ class SideThread:
                     if self._link is not None:
                         self._link.close()
                         self._link = None
+                    # A server that is away is not asked forty times a second.
+                    pause.wait(AFTER_TROUBLE)
 
     def _overstayed(self) -> bool:
         executor = self._executor

@@ -13,12 +13,16 @@ SLACK = 0.05
 
 
 class Fault(NamedTuple):
-    """One fault. `pids` empty: it hit everybody. It lasted from `since` to `until`."""
+    """One fault. `pids` empty: it hit everybody. It lasted from `since` to `until`.
+
+    `repeats` tells whether a job may run again because of it: a broken connection is no reason.
+    """
 
     kind: str
     since: float
     until: float
     pids: frozenset[int]
+    repeats: bool
 
 
 class FaultLog:
@@ -28,17 +32,19 @@ class FaultLog:
         self._lock = threading.Lock()
         self.faults: list[Fault] = []
 
-    def note(self, kind: str, *pids: int, since: float | None = None) -> None:
+    def note(self, kind: str, *pids: int, since: float | None = None, repeats: bool = True) -> None:
         """Write down a fault that has just been carried out."""
         now = time.monotonic()
+        began = now if since is None else since
         with self._lock:
-            self.faults.append(Fault(kind, now if since is None else since, now, frozenset(pids)))
+            self.faults.append(Fault(kind, began, now, frozenset(pids), repeats))
 
     def explains(self, first: Effect, second: Effect) -> bool:
         """Tell whether `second` started because a fault hit the process of `first` in between."""
         with self._lock:
             return any(
-                (not fault.pids or first.pid in fault.pids)
+                fault.repeats
+                and (not fault.pids or first.pid in fault.pids)
                 and fault.until >= first.at - SLACK
                 and fault.since <= second.at + SLACK
                 for fault in self.faults

@@ -68,17 +68,14 @@ class Proxy:
         self._listener.listen(64)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self._to_cut: deque[int] = deque()
         self._ended = False
         self._thread = threading.Thread(target=self._carry, name="proxy")
         self._thread.start()
 
     def cut(self, pid: int) -> None:
-        """Break every connection of a process, from its side and from the server's."""
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None and key.data.pid == pid:
-                for sock in (key.data.near, key.data.far):
-                    with contextlib.suppress(OSError):
-                        sock.shutdown(socket.SHUT_RDWR)
+        """Break every connection of a process, soon."""
+        self._to_cut.append(pid)
 
     def end(self) -> None:
         """Close everything."""
@@ -95,6 +92,11 @@ class Proxy:
                     self._accept()
                 elif not key.data.cut:
                     self._move(key.data, key.fileobj)  # type: ignore[arg-type]
+            while self._to_cut:
+                pid = self._to_cut.popleft()
+                for wire in {key.data for key in self._selector.get_map().values()}:
+                    if wire is not None and wire.pid == pid:
+                        self._cut(wire)
 
     def _accept(self) -> None:
         near, _ = self._listener.accept()
@@ -116,10 +118,13 @@ class Proxy:
                 act = self.rule.sent if source is wire.near else self.rule.answered
                 goes_on = act(wire, chunk)
         if not goes_on:
-            wire.cut = True
-            for sock in (wire.near, wire.far):
-                self._selector.unregister(sock)
-                sock.close()
+            self._cut(wire)
+
+    def _cut(self, wire: Wire) -> None:
+        wire.cut = True
+        for sock in (wire.near, wire.far):
+            self._selector.unregister(sock)
+            sock.close()
 
 
 class KillAtSend(Rule):
@@ -194,7 +199,7 @@ class LoseReply(Rule):
             if name and name == self._wanted:
                 self._wanted = ""
                 wire.near.sendall(wire.replies[:at])
-                self._faults.note(f"lost {name}", wire.pid)
+                self._faults.note(f"lost {name}", wire.pid, repeats=False)
                 self.lost[name] += 1
                 return False
             at = read[1]
@@ -223,7 +228,7 @@ class LoseRequest(Rule):
         """Pass on, but for the one."""
         if self._wanted and self._wanted in chunk:
             self._wanted = b""
-            self._faults.note("lost request", wire.pid)
+            self._faults.note("lost request", wire.pid, repeats=False)
             return False
         return super().sent(wire, chunk)
 

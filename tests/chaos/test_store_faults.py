@@ -16,6 +16,8 @@ from chaos.stores import DURABLE, Store
 from chaos.world import World
 
 LONG = (pytest.mark.chaos, pytest.mark.timeout(900))
+# It says LOADING for a while after each start: microseconds for each line of its file.
+SLOW_TO_LOAD = ("--key-load-delay", "30")
 AWAY = (0.0, 0.4, 1.5, 3.5)
 pytestmark = pytest.mark.process
 
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.process
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """A server whose answers are on the disk before they are given."""
-    made = Store(PROGRAM, tmp_path, *DURABLE)
+    made = Store(PROGRAM, tmp_path, *DURABLE, *SLOW_TO_LOAD)
     yield made
     made.end()
 
@@ -53,7 +55,7 @@ def test_a_frozen_store_costs_no_healthy_worker_its_life(
             time.sleep(2 * lease)
             world.store.thaw()
             thawed_at = time.monotonic()
-            world.faults.note("frozen store", since=since)
+            world.faults.note("frozen store", since=since, repeats=False)
             resumed.append(first_start_after(world, thawed_at) - thawed_at)
             world.ended(naps)
     for host in hosts:
@@ -98,7 +100,7 @@ def test_a_store_that_is_killed_and_restarted_loses_nothing(
             # Away for a moment, or long enough that everybody's back-off has grown.
             time.sleep(AWAY[turn % len(AWAY)])
             answered_at = world.store.start()
-            world.faults.note("killed store", since=since)
+            world.faults.note("killed store", since=since, repeats=False)
             resumed.append(all_back(world, answered_at, before) - answered_at)
     world.works_on(host)
     account = world.account()

@@ -129,7 +129,7 @@ def test_a_broken_connection_makes_the_reaper_begin_anew(redis: Client) -> None:
     assert reaper.look(ours=set(), store_now=late, now=6.0)[0] == ["w.1"]
 
 
-def test_only_joined_workers_are_renewed_and_the_closed_are_named(
+def test_only_joined_workers_are_renewed_and_what_was_closed_since_is_named(
     redis: Client, board: Scoreboard
 ) -> None:
     """A worker that boots has no lease to miss."""
@@ -138,12 +138,17 @@ def test_only_joined_workers_are_renewed_and_the_closed_are_named(
         board.pages[index].set_phase(phase)
     store = Store(redis, "jobd", "q")
     store.join("w.0", 10)
+    store.join("w.2", 10)
     alive = [Alive(f"w.{i}", "q", i) for i in range(3)]
     renewer = Renewer(client=redis, namespace="jobd", lease=30.0, alive=lambda: alive, board=board)
 
+    for _ in range(2):
+        renewer.once()
+    assert set() == renewer.fenced
+    store.release("w.2")
     renewer.once()
     assert {"w.2"} == renewer.fenced
-    store.join("w.2", 30_000)
+    redis.flushall()
     renewer.once()
     assert set() == renewer.fenced
 
