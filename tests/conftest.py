@@ -11,12 +11,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.servers import running, server_programs
+from support.servers import KINDS, running, server_programs, version_of
 
 from jobd.broker.connection import Client, connect
 
 PROGRAMS = server_programs()
 DEFAULT = next(iter(PROGRAMS))
+
+
+def pytest_report_header() -> str:
+    """Say what the proof is about."""
+    found = [f"{name} {version_of(program)}" for name, program in PROGRAMS.items()]
+    lacking = [name for name in KINDS if name not in PROGRAMS]
+    return f"servers: {', '.join(found)}; not here: {', '.join(lacking) or 'none'}"
 
 
 @pytest.fixture(scope="session")

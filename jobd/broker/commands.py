@@ -231,13 +231,18 @@ def read_claim(reply: Any) -> Claim:
             repeat(number),
         )
     )
-    return Claim(number, int(reply[2]), int(float(due)) if due else None, jobs)
+    return Claim(number, int(reply[2]), _instant(due), jobs)
 
 
 def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
-    return {reply[i]: int(reply[i + 1]) for i in range(1, len(reply), 2)}
+    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
+
+
+def read_number(claim: bytes) -> int:
+    """Read a claim's number; 0, which is none, for what is no number."""
+    return int(claim) if claim.isdigit() and len(claim) <= 16 else 0
 
 
 def refuse_fenced(reply: Any) -> None:
@@ -246,6 +251,14 @@ def refuse_fenced(reply: Any) -> None:
         raise Fenced(
             "lease: closed or gone; expected an open one; this incarnation must not act again"
         )
+
+
+def _instant(score: bytes) -> int | None:
+    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
+    try:
+        return int(float(score))
+    except (ValueError, OverflowError):
+        return None
 
 
 _NOTHING: dict[bytes, bytes] = {}

@@ -34,7 +34,14 @@ from redis.retry import Retry
 
 from jobd import __version__
 from jobd.broker.scripts import BY_SHA, Script
-from jobd.core.errors import BrokerError, BrokerUnavailable, ConfigError, StoreFull, StoreUnusable
+from jobd.core.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    ConfigError,
+    NotPermitted,
+    StoreFull,
+    StoreUnusable,
+)
 
 Reply = Any
 Client = redis.Redis
@@ -135,32 +142,53 @@ def ours(error: Exception, where: str) -> BrokerError:
                 "see whether the server hangs or the network drops packets",
                 outcome_unknown=True,
             )
-        case AuthenticationError() | AuthorizationError() | NoPermissionError():
+        case NoPermissionError():
+            return NotPermitted(
+                f"redis: {where}: {_reason(error)}; expected a user that may use jobd's keys and "
+                "commands; correct its ACL, or name another user in redis.url"
+            )
+        case AuthenticationError() | AuthorizationError():
             return StoreUnusable(
-                f"redis: {where} refused us: {error}; expected a user that may use jobd's keys; "
-                "check the user and password in redis.url"
+                f"redis: {where} refused us: {_reason(error)}; expected the right user and "
+                "password; write them into redis.url, as in redis://user:password@host:6379/0"
             )
         case BusyLoadingError():
-            return BrokerUnavailable(f"redis: {where} is loading its data set; try again")
+            return BrokerUnavailable(
+                f"redis: {where} is loading its data set; expected it to be done soon; try again"
+            )
         case ConnectionError():
             # Refused at connect: nothing was sent. Broken later: it may have been carried out.
             unsent = "connecting to" in str(error)
             return BrokerUnavailable(
-                f"redis: {where} cannot be reached: {error}; expected a running server; "
+                f"redis: {where} cannot be reached: {_reason(error)}; expected a running server; "
                 "start it, or correct redis.url",
                 outcome_unknown=not unsent,
             )
-        case ReadOnlyError():
-            return BrokerUnavailable(
-                f"redis: {where} is a read-only replica; expected the primary; "
-                "point redis.url at the primary"
-            )
-        case OutOfMemoryError():
-            return StoreFull(
-                f"redis: {where} is at its maxmemory and refuses to take jobs; expected free "
-                "memory; raise maxmemory or lower `retain`; nothing was added"
-            )
-    return BrokerError(f"redis: {where}: {error}")
+    return _refusal(where, error)
+
+
+def _refusal(where: str, error: Exception) -> BrokerError:
+    """Name what the server refused. Redis 6.2 wraps what a script met: '... -OOM command not ...'."""
+    text = str(error)
+    if isinstance(error, ReadOnlyError) or "-READONLY " in text:
+        return BrokerUnavailable(
+            f"redis: {where} is a read-only replica; expected the primary; "
+            "point redis.url at the primary"
+        )
+    if isinstance(error, OutOfMemoryError) or "-OOM " in text:
+        return StoreFull(
+            f"redis: {where} is at its maxmemory and refuses to take jobs; expected free "
+            "memory; raise maxmemory or lower `retain`; nothing was added"
+        )
+    return BrokerError(f"redis: {where}: {text}")
+
+
+def _reason(error: Exception) -> str:
+    """Give the system's own word where there is one: redis-py's repeats the address."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(error).rstrip(".")
 
 
 def place_of(client: Client | AsyncClient) -> str:

@@ -18,12 +18,14 @@ from jobd.broker.commands import (
     QueueCommands,
     read_claim,
     read_held,
+    read_number,
     refuse_fenced,
 )
-from jobd.broker.connection import Client, run, translated
+from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
+from jobd.core.names import is_name
 
 
 class Store:
@@ -141,23 +143,24 @@ class Store:
 
     def open_leases(self) -> dict[str, str]:
         """Read every lease: incarnation -> score, as Redis writes it."""
-        with translated("redis"):
+        with translated(place_of(self._client)):
             rows = self._client.execute_command(
                 "ZRANGE", self.commands.keys.leases, 0, -1, "WITHSCORES"
             )  # type: ignore[no-untyped-call]
-        return {member.decode(): _plain(score) for member, score in _rows(rows)}
+        # Whatever else a stranger put there is nobody's incarnation.
+        return {member.decode(): _plain(score) for member, score in _rows(rows) if is_name(member)}
 
     def line_of(self, incarnation: str) -> list[tuple[bytes, int]]:
         """Read what an incarnation holds, (job id, claim), in the order of its claims and lines."""
         keys = self.commands.keys
-        with translated("redis"):
+        with translated(place_of(self._client)):
             held: Any = self._client.hgetall(keys.held(incarnation))
             pipe = self._client.pipeline(transaction=False)
             for job in held:
-                pipe.hmget(keys.job(job.decode()), "priority", "seq")
+                pipe.hmget(keys.job(job.decode("utf-8", "replace")), "priority", "seq")
             records: list[Any] = pipe.execute(raise_on_error=False) if held else []
         order = {
-            job: (int(claim), *_place(record))
+            job: (read_number(claim), *_place(record))
             for (job, claim), record in zip(held.items(), records, strict=True)
         }
         return [(job, order[job][0]) for job in sorted(order, key=order.__getitem__)]
@@ -191,15 +194,15 @@ def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> No
     it would add nothing.
     """
     key = SharedKeys(namespace).queues
-    with translated("redis"):
+    with translated(place_of(client)):
         known: Any = client.smembers(key)
-        if missing := set(queues) - {name.decode() for name in known}:
+        if missing := {name.encode() for name in queues} - known:
             client.sadd(key, *missing)
 
 
 def store_ms(client: Client) -> int:
     """Read Redis' clock, in ms since 1970."""
-    with translated("redis"):
+    with translated(place_of(client)):
         seconds, micros = client.execute_command("TIME")  # type: ignore[no-untyped-call]
     return int(seconds) * 1000 + int(micros) // 1000
 
@@ -208,7 +211,10 @@ def _place(record: object) -> tuple[int, int]:
     """Read (priority, sequence) as the scripts do; a record that cannot be read stands first."""
     match record:
         case [bytes() | None as priority, bytes() as seq]:
-            return int(priority or 5), int(seq)
+            try:
+                return int(priority or 5), int(seq)
+            except ValueError:
+                return 5, 0
         case _:
             return 5, 0
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import msgspec
 
-from jobd.broker.connection import Client, translated
+from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys, SharedKeys
+from jobd.core.names import is_name
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
+
+T = TypeVar("T", list[Any], dict[str, Any])
 
 _LOOKS = 5  # a job may move between two reads; so often in a row it does not
 
@@ -44,19 +48,21 @@ class Views:
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
+        self._place = place_of(client)
         self._namespace = namespace
 
     def queues(self) -> list[str]:
         """Name every queue that was ever added to or served."""
-        with translated("redis"):
+        with translated(self._place):
             names: Any = self._client.smembers(SharedKeys(self._namespace).queues)
-        return sorted(name.decode() for name in names)
+        # Whatever else a stranger put there names no queue.
+        return sorted(_ids(name for name in names if is_name(name)))
 
     def counts(self, queue: str) -> dict[str, int]:
         """Count a queue's jobs by state, at one instant."""
         keys = QueueKeys(self._namespace, queue)
         leases = self._leases(keys)
-        with translated("redis"):
+        with translated(self._place):
             pipe = self._client.pipeline(transaction=True)
             for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
                 pipe.zcard(_container(keys, state))
@@ -70,22 +76,22 @@ class Views:
     def jobs(self, queue: str, state: str, limit: int = 50) -> list[str]:
         """List ids in one state: what runs next first, what ended last first."""
         keys = QueueKeys(self._namespace, queue)
-        with translated("redis"):
+        with translated(self._place):
             if state == ACTIVE:
                 held: list[Any] = [
                     i for lease in self._leases(keys) for i in self._client.hkeys(keys.held(lease))
                 ]
-                return [i.decode() for i in held[:limit]]
+                return _ids(held[:limit])
             newest_first = state in (COMPLETED, DEAD, CANCELLED)
             found: Any = self._client.zrange(
                 _container(keys, state), 0, limit - 1, desc=newest_first
             )
-        return [i.decode() for i in found]
+        return _ids(found)
 
     def find(self, job_id: str, queues: list[str] | None = None) -> str | None:
         """Name the queue that records a job, or None."""
         for queue in queues or self.queues():
-            with translated("redis"):
+            with translated(self._place):
                 if self._client.exists(QueueKeys(self._namespace, queue).job(job_id)):
                     return queue
         return None
@@ -112,7 +118,7 @@ class Views:
             worker=worker,
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
-            options=_json(record.get("options")) or {},
+            options=_of_kind(dict, _json(record.get("options"))),
             priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
             due_at=score if state == DELAYED else None,
@@ -124,15 +130,15 @@ class Views:
             interrupted=_int(record.get("interrupted")) or 0,
             cause=_text(record.get("cause")),
             error=_text(record.get("error")),
-            history=_json(record.get("history")) or [],
+            history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],
             result=_json(record.get("result")),
             parked_since=_int(record.get("parked")),
         )
 
     def _leases(self, keys: QueueKeys) -> list[str]:
-        with translated("redis"):
+        with translated(self._place):
             members: Any = self._client.zrange(keys.leases, 0, -1)
-        return [member.decode() for member in members]
+        return _ids(members)
 
     def _locate(
         self, queue: str, job_id: str
@@ -140,7 +146,7 @@ class Views:
         keys = QueueKeys(self._namespace, queue)
         for _ in range(_LOOKS):
             leases = self._leases(keys)
-            with translated("redis"):
+            with translated(self._place):
                 pipe = self._client.pipeline(transaction=True)
                 pipe.hgetall(keys.job(job_id))
                 for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
@@ -151,10 +157,10 @@ class Views:
             record = {k.decode(): v for k, v in raw.items()} if isinstance(raw, dict) else {}
             states = (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED)
             for state, score in zip(states, found[:5], strict=True):
-                if score is not None:
-                    return state, int(score), None, record
+                if isinstance(score, int | float):
+                    return state, _whole(score), None, record
             for incarnation, has in zip(leases, found[5:], strict=True):
-                if has:
+                if has is True:
                     return ACTIVE, None, incarnation, record
             if not record:
                 return None, None, None, {}
@@ -170,11 +176,24 @@ def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode("utf-8", "replace")
 
 
+def _ids(raw: Iterable[bytes]) -> list[str]:
+    return [name.decode("utf-8", "replace") for name in raw]
+
+
 def _int(raw: bytes | None) -> int | None:
+    return None if raw is None else _whole(raw)
+
+
+def _whole(raw: bytes | float) -> int | None:
     try:
-        return None if raw is None else int(float(raw))
-    except ValueError:
+        return int(float(raw))
+    except (ValueError, OverflowError):
         return None
+
+
+def _of_kind(kind: type[T], value: object) -> T:
+    """Give what a record says, and nothing where it says something of another kind."""
+    return value if isinstance(value, kind) else kind()
 
 
 def _json(raw: bytes | None) -> Any:
@@ -182,5 +201,5 @@ def _json(raw: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _text(raw)

@@ -15,7 +15,7 @@ from jobd.client.app import Jobd
 from jobd.core.config import Config, require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
 from jobd.core.suggest import nearest
-from jobd.worker.preload import load_app
+from jobd.worker.app import load_app
 
 
 @click.command("check")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from jobd.broker.connection import safe_url
 from jobd.cli import runtime, settings
@@ -55,12 +56,7 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="jobd-dev-") as top, _server(redis_url, top) as config:
         directory = Path(top) / "run"
         directory.mkdir(mode=0o700)
-        click.echo(f"jobd: {app} with Redis at {safe_url(config.redis.url)}; ^C stops", err=True)
-        if settings.with_url(Config(), redis_url) == Config():
-            url = config.redis.url
-            click.echo(
-                f"jobd: for programs that add jobs: export {settings.URL_VARIABLE}={url}", err=True
-            )
+        _greet(app, config, directory)
         effective = runtime.write_effective(_config(config, app, directory), directory)
         return _Session(effective, signals, Changes(Path.cwd()) if reload else None).run()
 
@@ -72,7 +68,22 @@ def _server(url: str | None, top: str) -> Iterator[Config]:
         yield named
         return
     with private_server(Path(top)) as private:
-        yield settings.with_url(Config(), private)
+        config = settings.with_url(Config(), private)
+        redis = msgspec.structs.replace(config.redis, keeps_nothing=True)
+        yield msgspec.structs.replace(config, redis=redis)
+
+
+def _greet(app: str, config: Config, directory: Path) -> None:
+    """Say what runs, and what another terminal needs for looking at it and for adding jobs."""
+    if config.redis.keeps_nothing:
+        lines = [
+            f"{app}, with a Redis of its own that forgets everything; ^C stops",
+            f"in another terminal: export {settings.URL_VARIABLE}={config.redis.url}",
+        ]
+    else:
+        lines = [f"{app}, with Redis at {safe_url(config.redis.url)}; ^C stops"]
+    for line in [*lines, f"to look at it: jobd status --runtime-dir {directory}"]:
+        click.echo(f"jobd: {line}", err=True)
 
 
 def _config(config: Config, app: str, directory: Path) -> Config:

@@ -10,6 +10,8 @@ from jobd.cli.template import template
 from jobd.core.config_values import target
 from jobd.core.errors import HostError, OptionError
 
+_EXAMPLE = "shop.jobs:app"
+
 
 class CannotWrite(HostError):
     """The file cannot be made: sysexits' EX_CANTCREAT."""
@@ -19,7 +21,7 @@ class CannotWrite(HostError):
 
 
 @click.command("init")
-@click.argument("app", default="shop.jobs:app")
+@click.argument("app", default=None, required=False)
 @click.option(
     "-c",
     "--config",
@@ -29,10 +31,10 @@ class CannotWrite(HostError):
     show_default=True,
     help="The file to write.",
 )
-def command(app: str, config_file: str) -> None:
+def command(app: str | None, config_file: str) -> None:
     """Write a commented configuration for APP (module:attribute). Overwrites nothing."""
     try:
-        text = template(target(app))
+        text = template(target(app or _EXAMPLE))
     except OptionError as error:
         raise click.UsageError(f"APP: {error}") from error
     path = Path(config_file)
@@ -49,4 +51,5 @@ def command(app: str, config_file: str) -> None:
             f"{path}: {error.strerror}; expected a file that can be written; "
             "name another one with -c"
         ) from error
-    click.echo(f"wrote {path}; next: jobd check -c {path}")
+    name_it = "" if app else f"set `app` in it, now {_EXAMPLE!r}, to yours, then "
+    click.echo(f"wrote {path}; next: {name_it}jobd check -c {path}")

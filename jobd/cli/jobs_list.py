@@ -8,12 +8,23 @@ import msgspec
 from jobd.broker.views import JobInfo, Views
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
-from jobd.cli.output import print_json, print_table, when
+from jobd.cli.output import print_json
 from jobd.cli.redis import views_of
-from jobd.core.states import STATES
+from jobd.cli.table import print_table
+from jobd.core.durations import words
+from jobd.core.names import check_name
+from jobd.core.states import DEAD, DELAYED, STATES
+from jobd.core.suggest import nearest, one_of
+from jobd.seams import clock
 
 _PRIVATE = ("args", "result", "history", "options")
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted")
+_COUNTERS = {
+    "failed": "failed",
+    "timeouts": "timed out",
+    "crashes": "crashed",
+    "lost": "lost",
+    "interrupted": "interrupted",
+}
 
 
 @click.command("list")
@@ -33,14 +44,17 @@ def command(
 ) -> None:
     """List jobs: what runs next first, what ended last first."""
     config = settings.read(settings.find_file(config_file), url=redis_url)
+    if queue is not None:
+        check_name(queue, what="--queue")
     views = views_of(config)
     jobs = _jobs(views, queue, state, limit)
     if as_json:
         print_json([_public(job) for job in jobs])
     elif jobs:
-        print_table(("ID", "QUEUE", "TASK", "STATE", "ADDED", "NOTE"), map(_row, jobs))
+        heads = ("ID", "QUEUE", "STATE", "AGE", "TASK")
+        print_table(heads, map(_row, jobs), elastic=("TASK", "QUEUE"), remark="NOTE")
     else:
-        click.echo("no such job", err=True)
+        click.echo(_nothing(views.queues(), queue, state), err=True)
 
 
 def _jobs(views: Views, queue: str | None, state: str | None, limit: int) -> list[JobInfo]:
@@ -56,22 +70,37 @@ def _jobs(views: Views, queue: str | None, state: str | None, limit: int) -> lis
     return found
 
 
+def _nothing(queues: list[str], queue: str | None, state: str | None) -> str:
+    what = f"no {state} job" if state else "no job"
+    if queue is None:
+        return f"{what} in any queue"
+    if queue in queues:
+        return f"{what} in queue {queue!r}"
+    known = f"; there are {one_of(queues)}{nearest(queue, queues)}" if queues else ""
+    return f"no queue {queue!r}{known}"
+
+
 def _public(job: JobInfo) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(job)
     return {name: value for name, value in fields.items() if name not in _PRIVATE}
 
 
-def _row(job: JobInfo) -> tuple[object, ...]:
-    return job.id, job.queue, job.task, job.state, when(job.enqueued_at), _note(job)
+def _row(job: JobInfo) -> tuple[str, ...]:
+    now = clock.wall() * 1000
+    age = "" if job.enqueued_at is None else words(max(0.0, (now - job.enqueued_at) / 1000))
+    return job.id, job.queue, job.state, age, job.task, _note(job, now)
 
 
-def _note(job: JobInfo) -> str:
+def _note(job: JobInfo, now: float) -> str:
+    """Say why the job is where it is; the error comes last, it may be long."""
     parts = []
-    if job.due_at is not None:
-        parts.append(f"due {when(job.due_at)}")
-    if job.parked_since is not None:
-        parts.append("parked: no worker knows this task")
-    if job.cause is not None:
+    if job.state == DELAYED and job.due_at is not None:
+        parts.append(f"due in {words(max(0.0, (job.due_at - now) / 1000))}")
+    parts += [f"{word} {n}x" for name, word in _COUNTERS.items() if (n := getattr(job, name))]
+    if job.state == DEAD:
         parts.append(f"cause {job.cause}")
-    parts += [f"{name} {count}" for name in _COUNTERS if (count := getattr(job, name))]
+    if job.state == DELAYED and job.parked_since is not None:
+        parts.append("parked: no worker knows this task")
+    elif job.error is not None:
+        parts.append(job.error)
     return ", ".join(parts)

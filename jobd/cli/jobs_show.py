@@ -10,8 +10,9 @@ import msgspec
 from jobd.broker.views import JobInfo
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
-from jobd.cli.output import print_json, when
+from jobd.cli.output import print_json, printable, when
 from jobd.cli.redis import views_of
+from jobd.core.durations import words
 from jobd.core.errors import EX_UNAVAILABLE, JobdError
 from jobd.core.states import DEAD_CAUSES
 
@@ -61,19 +62,25 @@ def _print(info: JobInfo) -> None:
     for name, value in fields.items():
         if value in (None, 0, {}) and name not in ("args", "priority"):
             continue
-        click.echo(f"{name.replace('_', ' ') + ':':<14} {_shown(name, value)}")
+        click.echo(f"{name.replace('_', ' ') + ':':<14} {printable(_shown(name, value))}")
     for number, run in enumerate(history, 1):
         _print_run(number, run)
 
 
 def _print_run(number: int, run: dict[str, Any]) -> None:
-    """Print one entry of the history; a traceback keeps its lines."""
+    """Print one entry of the history; a traceback keeps its lines, and holds the error."""
     trace = str(run.pop("traceback", ""))
-    head = [when(run.pop("at", None)), str(run.pop("kind", ""))]
+    if trace:
+        run.pop("error", None)
+    if isinstance(ran_ms := run.get("ran_ms"), int):
+        run["ran"] = words(max(0, ran_ms) / 1000)
+        del run["ran_ms"]
+    head = [when(run.pop("at", "")), str(run.pop("kind", ""))]
     facts = [f"{name}={_plain(value)}" for name, value in run.items()]
-    click.echo(f"{f'run {number}:':<14} {'  '.join(part for part in [*head, *facts] if part)}")
-    for line in trace.splitlines():
-        click.echo(f"    {line}")
+    line = "  ".join(printable(part) for part in [*head, *facts] if part)
+    click.echo(f"{f'run {number}:':<14} {line}")
+    for traced in trace.splitlines():
+        click.echo(f"    {printable(traced)}")
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,21 +1,20 @@
-"""What commands print: JSON for programs, tables for people."""
+"""What commands print: JSON for programs, tables and times for people.
+
+Invariant: what people are shown is printable. A task's error may hold anything, and a terminal
+obeys escape sequences. JSON has its own way of writing them.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from jobd.core.durations import words
 from jobd.seams import clock
 
-# Wide enough that nothing is cut where no terminal sets a limit: ids are there to be copied.
-_UNLIMITED = 1000
+_LAST_INSTANT = 253_402_300_799_000  # ms; the end of the year 9999
 
 
 def print_json(data: Any) -> None:
@@ -23,25 +22,21 @@ def print_json(data: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table. Numbers stand to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    lines = [list(row) for row in rows]
-    for index, head in enumerate(heads):
-        numbers = all(isinstance(line[index], int | float) for line in lines)
-        table.add_column(head, justify="right" if numbers and lines else "left", overflow="fold")
-    for line in lines:
-        # Text and not markup: a task's error may hold [brackets].
-        table.add_row(*(Text(str(cell)) for cell in line))
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    for text in captured.get().splitlines():
-        click.echo(text.rstrip())
+def printable(value: object) -> str:
+    """Write a value so that a terminal shows it and does nothing else; on one line."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in str(value))
 
 
-def when(at_ms: int | None) -> str:
-    """Write an instant (ms since 1970) in the local time zone."""
-    if at_ms is None:
-        return ""
-    return clock.utc(at_ms / 1000).astimezone().isoformat(" ", "seconds")
+def when(at_ms: object) -> str:
+    """Write an instant (ms since 1970) in the local time zone, with how far away it is."""
+    if not isinstance(at_ms, int) or not 0 <= at_ms <= _LAST_INSTANT:
+        return printable(at_ms)
+    at = clock.utc(at_ms / 1000).astimezone().isoformat(" ", "seconds")
+    span = clock.wall() - at_ms / 1000
+    return f"{at} ({words(span)} ago)" if span >= 0 else f"{at} (in {words(-span)})"
+
+
+def _escaped(char: str) -> str:
+    if char == "\t":
+        return "    "
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")

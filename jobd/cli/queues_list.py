@@ -6,8 +6,9 @@ import click
 
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
-from jobd.cli.output import print_json, print_table
+from jobd.cli.output import print_json
 from jobd.cli.redis import views_of
+from jobd.cli.table import print_table
 from jobd.core.states import STATES
 
 

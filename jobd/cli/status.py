@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import click
+from contextlib import suppress
 
-from jobd.broker.connection import safe_url
+import click
+import msgspec
+
+from jobd.broker.connection import connect, safe_url
+from jobd.broker.server import read_facts
 from jobd.cli import runtime, settings
-from jobd.cli.daemon_state import Daemon, look
+from jobd.cli.daemon_state import Daemon, Worker, look
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
-from jobd.cli.output import print_json, print_table
+from jobd.cli.output import print_json, printable
 from jobd.cli.redis import views_of
+from jobd.cli.table import print_table
 from jobd.core.config import Config
 from jobd.core.durations import words
-from jobd.core.errors import EX_UNAVAILABLE, BrokerError
+from jobd.core.errors import EX_UNAVAILABLE, BrokerError, NotPermitted
+from jobd.core.server_facts import ServerFacts, Unfit, judge
 from jobd.core.states import STATES
 
 
@@ -31,66 +37,90 @@ def command(
     config = settings.read(settings.find_file(config_file), url=redis_url)
     directory = runtime.locate(config, runtime_dir)
     daemon = look(directory)
-    counts, trouble = _counts(config)
+    store = _look_at_store(config)
     if as_json:
-        print_json(
-            {
-                "runtime_dir": str(directory),
-                "daemon": daemon,
-                "redis": {"url": safe_url(config.redis.url), "error": trouble},
-                "queues": counts,
-            }
-        )
+        redis = {
+            "url": safe_url(config.redis.url),
+            "error": store.trouble,
+            "server": store.server,
+            "unfit": store.unfit,
+        }
+        document = {"runtime_dir": str(directory), "daemon": daemon, "redis": redis}
+        print_json(document | {"queues": store.counts})
     else:
         _print_daemon(daemon, str(directory))
-        _print_queues(counts, trouble)
-    return EX_UNAVAILABLE if trouble else 0
+        _print_store(store, safe_url(config.redis.url))
+        if daemon is not None and daemon.workers:
+            _print_workers(daemon.workers)
+        if not store.trouble:
+            _print_queues(store.counts)
+    return EX_UNAVAILABLE if store.trouble else 0
 
 
-def _counts(config: Config) -> tuple[dict[str, dict[str, int]], str | None]:
+class _Store(msgspec.Struct):
+    """What Redis says, or why it does not."""
+
+    server: ServerFacts | None = None
+    unfit: list[Unfit] = []
+    counts: dict[str, dict[str, int]] = {}
+    trouble: str | None = None
+
+
+def _look_at_store(config: Config) -> _Store:
+    found = _Store()
     try:
+        with suppress(NotPermitted):  # of all that is asked here, INFO alone is refused to some
+            found.server = read_facts(connect(config.redis.url, timeout=2.0))
+            found.unfit = judge(found.server)
         views = views_of(config)
-        return {queue: views.counts(queue) for queue in views.queues()}, None
+        found.counts = {queue: views.counts(queue) for queue in views.queues()}
     except BrokerError as error:
-        return {}, str(error)
+        found.trouble = str(error)
+    return found
 
 
 def _print_daemon(daemon: Daemon | None, directory: str) -> None:
     if daemon is None:
         click.echo(f"daemon   none has run in {directory}")
         return
-    state = "stopping" if daemon.stopping else "running"
     if not daemon.running:
         click.echo(f"daemon   not running; the last one was pid {daemon.pid}")
         return
+    state = "stopping" if daemon.stopping else "running"
     click.echo(f"daemon   {state}, pid {daemon.pid}, for {words(daemon.up_for)}")
-    for name, how in daemon.helpers.items():
-        click.echo(f"         {name}: {how}")
+    click.echo(f"         {', '.join(f'{name} {how}' for name, how in daemon.helpers.items())}")
     if daemon.last_error:
-        click.echo(f"         last error: {daemon.last_error}")
-    click.echo()
-    rows = [
-        (
-            worker.slot,
-            worker.phase,
-            worker.pid or "",
-            worker.settled,
-            worker.restarts,
-            worker.last_exit or "",
-            "" if worker.job is None else f"{worker.task} {worker.job}",
-            "" if worker.running_for is None else words(worker.running_for),
-        )
-        for worker in daemon.workers
-    ]
-    heads = ("SLOT", "PHASE", "PID", "SETTLED", "RESTARTS", "LAST EXIT", "JOB", "FOR")
-    print_table(heads, rows)
+        click.echo(f"         last error: {printable(daemon.last_error)}")
 
 
-def _print_queues(counts: dict[str, dict[str, int]], trouble: str | None) -> None:
+def _print_store(store: _Store, url: str) -> None:
+    if facts := store.server:
+        used = f"{facts.used_memory / 1e6:.1f} MB used"
+        most = f" of {facts.max_memory / 1e6:.1f} MB" if facts.max_memory else ""
+        click.echo(f"redis    {facts.name} {facts.version} at {url}, {used}{most}")
+    for unfit in store.unfit:
+        click.echo(f"         {unfit.level}: {printable(unfit.why)}")
+    if store.trouble:
+        click.echo(f"redis    {printable(store.trouble.removeprefix('redis: '))}")
+
+
+def _print_workers(workers: list[Worker]) -> None:
+    heads = ("WORKER", "PHASE", "PID", "SETTLED", "RESTARTS", "LAST EXIT")
     click.echo()
-    if trouble:
-        click.echo(trouble)
-    elif counts:
+    print_table(heads, map(_row, workers), remark="RUNNING")
+
+
+def _row(worker: Worker) -> tuple[object, ...]:
+    running = ""
+    if worker.job is not None and worker.running_for is not None:
+        running = f"{words(worker.running_for)}: {worker.job} {worker.task}"
+    facts = worker.settled, worker.restarts, worker.last_exit
+    return worker.slot, worker.phase, worker.pid, *facts, running
+
+
+def _print_queues(counts: dict[str, dict[str, int]]) -> None:
+    click.echo()
+    if counts:
         rows = [(queue, *(jobs[state] for state in STATES)) for queue, jobs in counts.items()]
         print_table(("QUEUE", *(state.upper() for state in STATES)), rows)
     else:

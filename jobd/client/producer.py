@@ -14,6 +14,7 @@ from jobd.broker.connection import (
     Client,
     connect,
     connect_async,
+    place_of,
     run_async,
     translated,
 )
@@ -99,7 +100,7 @@ class Producer:
         client = self.async_client
         try:
             if queue not in self._registered:
-                with translated("redis"):
+                with translated(place_of(client)):
                     await client.sadd(SharedKeys(self.namespace).queues, queue)
                 self._registered.add(queue)
             reply = await run_async(client, command)
@@ -121,8 +122,11 @@ class Producer:
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
     """Say which job an unanswered add was about."""
     if isinstance(error, BrokerUnavailable):
+        outcome = (
+            "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
+        )
         return BrokerUnavailable(
-            f"{error}; adding again with job_id={jobs[0].id!r} is safe",
+            f"{error}; {outcome}; adding again with job_id={jobs[0].id!r} is safe",
             job_id=jobs[0].id,
             outcome_unknown=error.outcome_unknown,
         )

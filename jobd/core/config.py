@@ -21,10 +21,11 @@ from jobd.core.options import RUN_OPTIONS
 
 
 class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the jobs are."""
+    """Where the jobs are. `keeps_nothing` is no key of the file: only `jobd dev` says so."""
 
     url: str = "redis://127.0.0.1:6379/0"
     namespace: str = "jobd"
+    keeps_nothing: bool = False
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True):

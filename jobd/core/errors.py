@@ -11,7 +11,8 @@
     ├── BrokerError
     │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
     │   ├── StoreFull           Redis is at maxmemory: nothing was added
-    │   ├── StoreUnusable       Redis answers, but cannot be used (too old, replica, newer format)
+    │   ├── StoreUnusable       Redis answers, but cannot be used (no password, newer format)
+    │   │   └── NotPermitted    ... since our user may not
     │   └── Fenced              this worker's lease was closed: it may not act again
     ├── ResultError
     │   ├── JobFailed           the job ended dead
@@ -141,6 +142,12 @@ class StoreUnusable(BrokerError):
     code = "jobd.store_unusable"
 
 
+class NotPermitted(StoreUnusable):
+    """Our user may not use a key or a command."""
+
+    code = "jobd.not_permitted"
+
+
 class Fenced(BrokerError):
     """The lease of this worker incarnation is closed or gone: it may not act again."""
 
@@ -197,3 +204,4 @@ class AlreadyRunning(HostError):
     """Another daemon owns the runtime directory."""
 
     code = "jobd.already_running"
+    exit_code = EX_UNAVAILABLE

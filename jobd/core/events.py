@@ -201,6 +201,15 @@ class AppHasThreads(Event, frozen=True, kw_only=True):
     hint: str = "start threads inside tasks, or set preload = false for the queue"
 
 
+class NothingToServe(Event, frozen=True, kw_only=True):
+    """The application declares no queue, and the configuration names none: there is nothing to do."""
+
+    event: ClassVar[str] = "app.empty"
+    level: ClassVar[Level] = "warning"
+    app: str
+    hint: str = "declare queues and tasks in the app's module, or import the modules that do"
+
+
 class QueueAdded(Event, frozen=True, kw_only=True):
     """The application declares a queue that the configuration does not name."""
 

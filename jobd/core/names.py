@@ -7,6 +7,12 @@ import re
 from jobd.core.errors import OptionError
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_RAW_NAME = re.compile(_NAME.pattern.encode())
+
+
+def is_name(raw: bytes) -> bool:
+    """Tell whether bytes found in Redis are a name."""
+    return _RAW_NAME.fullmatch(raw) is not None
 
 
 def check_name(value: object, *, what: str) -> str:

@@ -13,12 +13,29 @@ class BrokerLost(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "broker.lost"
     level: ClassVar[Level] = "warning"
     why: str
+    next: str = "trying again until it answers"
 
 
 class BrokerBack(Event, frozen=True, kw_only=True):
     """Redis answers again."""
 
     event: ClassVar[str] = "broker.back"
+
+
+class StoreDoubtful(Event, frozen=True, kw_only=True):
+    """Something about the server may cost jobs later."""
+
+    event: ClassVar[str] = "store.doubtful"
+    level: ClassVar[Level] = "warning"
+    why: str
+
+
+class StoreUnfit(Event, frozen=True, kw_only=True):
+    """Something about the server may cost jobs, or lets none through."""
+
+    event: ClassVar[str] = "store.unfit"
+    level: ClassVar[Level] = "error"
+    why: str
 
 
 class StoreReset(Event, frozen=True, kw_only=True):

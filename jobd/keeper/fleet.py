@@ -17,7 +17,7 @@ class Dead(msgspec.Struct, frozen=True):
     """A worker that is gone and not yet released.
 
     `cause` is crash, timeout, stopped, fenced or lost; `charged` names the running jobs a timeout
-    is charged to (for every other cause all running jobs share it).
+    is charged to (for every other cause all running jobs share it). `how` is its exit in words.
     """
 
     incarnation: str
@@ -26,6 +26,7 @@ class Dead(msgspec.Struct, frozen=True):
     board: str
     cause: str
     charged: list[str] = []
+    how: str = ""
 
 
 class Fleet(msgspec.Struct, frozen=True):

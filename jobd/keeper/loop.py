@@ -17,8 +17,17 @@ from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, StoreFull
 from jobd.core.events import Event
 from jobd.core.options import Policy
-from jobd.core.store_events import BrokerBack, BrokerLost, JobsRevoked, LeaseReaped, WorkerReleased
+from jobd.core.store_events import (
+    BrokerBack,
+    BrokerLost,
+    JobsRevoked,
+    LeaseReaped,
+    StoreDoubtful,
+    StoreUnfit,
+    WorkerReleased,
+)
 from jobd.keeper.fleet import Fleet
+from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
 from jobd.keeper.renew import Renewer
@@ -29,6 +38,8 @@ from jobd.seams.scoreboard import Scoreboard
 
 TICK = 0.1
 TIDY_EVERY = 1.0
+# The pauses between two tries to reach Redis; the last one is repeated.
+BACKOFF = (0.0, 0.1, 0.2, 0.5, 1.0)
 
 
 class Keeper:
@@ -41,6 +52,7 @@ class Keeper:
         renewing: Client,
         namespace: str,
         lease: float,
+        keeps_nothing: bool = False,
         queues: Iterable[str],
         retention: Callable[[str], Policy],
         channel: Lines,
@@ -63,7 +75,9 @@ class Keeper:
         self._released: set[str] = set()
         self._reap_at = 0.0
         self._tidy_at = 0.0
-        self._lost = False
+        self._failures = 0
+        self._try_at = 0.0
+        self._inspector = Inspector(client, keeps_nothing=keeps_nothing)
         self._renewer = Renewer(
             client=renewing,
             namespace=namespace,
@@ -78,11 +92,12 @@ class Keeper:
             self._listen()
             if self._fleet.stopping and not self._to_release():
                 break
-            try:
-                self._duties(mono())
-                self._say_back()
-            except BrokerError as error:
-                self._say_lost(error)
+            if mono() >= self._try_at:
+                try:
+                    self._duties(mono())
+                    self._say_back()
+                except BrokerError as error:
+                    self._say_lost(error)
             self._answer()
         self._renewer.stop()
 
@@ -107,6 +122,9 @@ class Keeper:
         self._channel.send({"beat": self._renewer.rounds})
 
     def _duties(self, now: float) -> None:
+        for unfit in self._inspector.look(now):
+            event = StoreUnfit if unfit.level == "error" else StoreDoubtful
+            self._emit(event(why=unfit.why))
         self._release()
         self._revoke(now)
         if now >= self._reap_at:
@@ -174,11 +192,13 @@ class Keeper:
         if not isinstance(error, StoreFull):  # a refusal over a connection that stands
             for reaper in self._reapers.values():
                 reaper.forget()
-        if not self._lost:
-            self._lost = True
+            self._inspector.forget()
+            self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
+        if not self._failures:
             self._emit(BrokerLost(why=str(error)))
+        self._failures += 1
 
     def _say_back(self) -> None:
-        if self._lost:
-            self._lost = False
+        if self._failures:
+            self._failures = 0
             self._emit(BrokerBack())

@@ -46,7 +46,7 @@ class Reaper:
         reaped: list[str] = []
         again = self._period
         for name, score in leases.items():
-            left = (int(score) - store_now) / 1000
+            left = (float(score) - store_now) / 1000
             if left > 0:
                 again = min(again, left + 0.01)
                 continue

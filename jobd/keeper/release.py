@@ -29,7 +29,10 @@ def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
     for cell in cells:
         if dead.cause == "timeout" and cell.job_id not in dead.charged:
             continue
-        note = {"kind": dead.cause, "at": now_ms, "worker": dead.incarnation, "token": cell.claim}
+        note: dict[str, str | int] = {"kind": dead.cause, "at": now_ms}
+        if dead.how:
+            note["how"] = dead.how
+        note |= {"worker": dead.incarnation, "token": cell.claim}
         charged.append(Blame(cell.job_id, _COUNTER[dead.cause], msgspec.json.encode(note)))
     return charged
 

@@ -21,6 +21,8 @@ Emit = Callable[[Event], None]
 _COLOURS: dict[Level, str] = {"debug": "2", "info": "32", "warning": "33", "error": "31"}
 _PRIORITY: dict[Level, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _SPANS = ("restart_in", "retry_in", "grace")
+# What people at a terminal do not read: names for programs. The slot says who it was.
+_FOR_PROGRAMS = ("incarnation", "nonce")
 
 
 class Log:
@@ -49,6 +51,10 @@ class Log:
             # Nowhere is left to say it: a daemon outlives the reader of its log.
             return
 
+    def paragraph(self, text: str) -> None:
+        """Write one readable paragraph, whatever the format: the journal alone wants its priority."""
+        paragraph(f"<{_PRIORITY['error']}>{text}" if self._render is _journal else text)
+
 
 def paragraph(text: str) -> None:
     """Write one readable paragraph for the person who started the daemon."""
@@ -73,7 +79,10 @@ def _console(event: Event, role: str, fields: Mapping[str, object], colour: bool
     level = f"{event.level:<7}"
     if colour:
         level = f"\x1b[{_COLOURS[event.level]}m{level}\x1b[0m"
-    return f"{at} {level} {role:<10} {_plain(event, fields)}"
+    shown = fields
+    if "slot" in fields or "nonce" in fields:
+        shown = {name: value for name, value in fields.items() if name not in _FOR_PROGRAMS}
+    return f"{at} {level} {role:<10} {_plain(event, shown)}"
 
 
 def _journal(event: Event, role: str, fields: Mapping[str, object], _colour: bool) -> str:
@@ -91,7 +100,15 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, tuple | list):
         return ",".join(str(item) for item in value)
     text = str(value)
-    return msgspec.json.encode(text).decode() if " " in text or "\n" in text else text
+    # As JSON where it would run into the next field, or make the terminal do something.
+    quoted = " " in text or '"' in text or not text.isprintable()
+    return _quoted(text) if quoted else text
+
+
+def _quoted(text: str) -> str:
+    """Write a text as JSON without a control character in it, those of Unicode included."""
+    raw = msgspec.json.encode(text).decode()
+    return "".join(c if c.isprintable() else f"\\u{ord(c) & 0xFFFF:04x}" for c in raw)
 
 
 _RENDERERS = {"json": _json, "console": _console, "journal": _journal}

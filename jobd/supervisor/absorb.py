@@ -83,6 +83,7 @@ def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action
         page=slot.page,
         board=fleet.board,
         cause=cause,
+        how=seen.how.words(),
         charged=charged,
     )
     failures = _failures(fleet, slot, seen, cause, now)

@@ -99,6 +99,7 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
     page: int
     board: str
     cause: str
+    how: str = ""  # its exit in words, for the history of the jobs it ran
     charged: tuple[str, ...] = ()
     unborn: bool = False  # its fork was given up; should it turn up after all, it is killed
 

@@ -33,6 +33,8 @@ def loaded(fleet: Fleet, seen: Loaded, out: list[Action]) -> None:
             name = f"{queue}.1"
             fleet.slots[name] = Slot(name=name, queue=queue, helper=helper.name)
             out.append(Say(events.QueueAdded(queue=queue, processes=1)))
+    if not fleet.slots:
+        out.append(Say(events.NothingToServe(app=helper.app or "")))
 
 
 def came_up(fleet: Fleet, name: str) -> Helper | None:
@@ -87,8 +89,17 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
     if helper.ever_up:
         return
     if seen.how.code == EX_CONFIG or failures >= policy.load_attempts:
-        fleet.last_error = fleet.last_error or f"{helper.name}: {how} before it was up"
+        fleet.last_error = fleet.last_error or _never_up(helper, how)
         fail(fleet, seen.how.code if seen.how.code in _TELLING else EX_SOFTWARE)
+
+
+def _never_up(helper: Helper, how: str) -> str:
+    if helper.app is None:
+        return f"{helper.name}: {how} before it was up; expected it to run; see the log for why"
+    return (
+        f"app: {helper.app!r} does not load: its process ended with {how}; expected a module that "
+        f"imports; try: python -c 'import {helper.app.partition(':')[0]}'"
+    )
 
 
 def _hurry_orphans(fleet: Fleet, helper: str, now: float) -> None:

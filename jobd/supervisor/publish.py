@@ -27,6 +27,7 @@ def for_keeper(fleet: Fleet) -> dict[str, object]:
                     "page": dead.page,
                     "board": dead.board,
                     "cause": dead.cause,
+                    "how": dead.how,
                     "charged": list(dead.charged),
                 }
                 for dead in fleet.dead.values()

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
         renewing=connect(config.redis.url),
         namespace=config.redis.namespace,
         lease=config.daemon.lease,
+        keeps_nothing=config.redis.keeps_nothing,
         queues=config.queues,
         retention=retention,
         channel=Lines.from_fd(int(argv[2])),

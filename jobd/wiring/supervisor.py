@@ -71,7 +71,7 @@ def _supervise(config: Config, path: Path) -> int:
     if not loop.fleet.dead:
         board.path.unlink(missing_ok=True)
     if code != 0:
-        paragraph(f"jobd: {loop.fleet.last_error or 'a helper process does not start'}")
+        log.paragraph(f"jobd: {loop.fleet.last_error or 'a helper process does not start'}")
     return code
 
 

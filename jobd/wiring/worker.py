@@ -79,6 +79,7 @@ class Workshop:
             page=page,
             worker=order.slot,
             queue_policy=bench.policy,
+            emit=log,
         )
         return WorkerLoop(
             client=self._client,

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.client.signature import encode_payload
-from jobd.core.errors import NotSerializable, OptionError, PayloadTooLarge
+from jobd.core.errors import NotSerializable, PayloadTooLarge
+from jobd.core.events import Event
+from jobd.core.job_events import JobDied, JobFailed, TaskUnknown
+from jobd.core.names import check_name
 from jobd.core.options import Policy
 from jobd.core.verdict import Bury, Counters, RetryLater, after_failure, before_start
 from jobd.seams.clock import monotonic, utc
@@ -23,11 +27,24 @@ from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.costs import Costs
 from jobd.worker.figures import Figures
-from jobd.worker.record import Past, describe, read_past, write_history
+from jobd.worker.record import (
+    MAX_ERROR,
+    UNREADABLE,
+    Past,
+    describe,
+    read_past,
+    write_history,
+)
 from jobd.worker.runnable import Runnable, context
 
 _UNTOUCHED = Counters()
 _NO_HISTORY: list[dict[str, Any]] = []
+# The figures of what was no run of a known task.
+_NO_RUN = "?|0|0|0"
+
+# Of an error's text in a log line, and of names that are told once each.
+MAX_LOGGED = 200
+MAX_UNKNOWN = 1000
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
@@ -44,6 +61,7 @@ class InlineExecutor:
         page: Page,
         worker: str,
         queue_policy: Policy,
+        emit: Callable[[Event], None],
     ) -> None:
         self.unstarted: deque[Claimed] = deque()
         self.done: deque[Completed] = deque()
@@ -59,6 +77,8 @@ class InlineExecutor:
         self._page = page
         self._worker = worker
         self._queue_policy = queue_policy
+        self._emit = emit
+        self._unknown: set[str] = set()
 
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
@@ -92,20 +112,18 @@ class InlineExecutor:
         try:
             past = read_past(job.more)
             policy = runnable.policy_for(past.options) if runnable else self._queue_policy
-        except (ValueError, TypeError, OptionError, msgspec.DecodeError) as error:
-            # When it was due may be what cannot be read: it is settled without it.
-            job = msgspec.structs.replace(job, more={})
-            self._bury(job, "corrupt", f"its record cannot be read: {error}", [], {})
-            return
-        if runnable is None:
-            self._park(job, past)
+            if runnable is None:
+                self._park(job, past)
+                return
+        except UNREADABLE as error:
+            self._bury_corrupt(job, error)
             return
         counters, history = past.counters, past.history
         match before_start(counters, policy, random.random, timed_out=past.timed_out):
             case Bury(cause):
                 self._bury(job, cause, _last_error(history), history, {})
             case RetryLater(delay):
-                self._retry(job, delay, "timeout", history, {})
+                self._retry(job, delay, "timeout", history, {"error": _last_error(history)})
             case _:
                 self._run(job, runnable, policy, counters, history)
 
@@ -119,8 +137,8 @@ class InlineExecutor:
     ) -> None:
         try:
             args, kwargs = runnable.decode(job.args)
-        except (msgspec.DecodeError, ValueError, TypeError) as error:
-            self._bury(job, "undecodable", f"{error}", history, {})
+        except Exception as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
+            self._bury_undecoded(job, error, history)
             return
         page = self._page
         self.started = started = monotonic()
@@ -209,7 +227,31 @@ class InlineExecutor:
         if policy is not None and policy.dead_ms != self._queue_policy.dead_ms:
             own_ms = max(1, policy.dead_ms)
         figures = self._figures_unrun(job)
-        self.endings.append(Ending("dead", job.id, job.claim, figures, own_ms, cause, fields))
+        ending = Ending("dead", job.id, job.claim, figures, own_ms, cause, fields)
+        self._end_dead(ending, _text(job.task), error)
+
+    def _end_dead(self, ending: Ending, task: str, error: str) -> None:
+        self.endings.append(ending)
+        line = error[:MAX_LOGGED]
+        self._emit(JobDied(job=_text(ending.id), task=task, cause=ending.cause, error=line))
+
+    def _bury_undecoded(
+        self, job: Claimed, error: Exception, history: list[dict[str, Any]]
+    ) -> None:
+        """Tell arguments that do not fit the task from bytes that no producer has written."""
+        match error:
+            case msgspec.ValidationError():
+                self._bury(job, "undecodable", f"{error}", history, {})
+            case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
+                self._bury_corrupt(job, error)
+            case _:
+                self._bury(job, "undecodable", describe(error)[0], history, {})
+
+    def _bury_corrupt(self, job: Claimed, why: BaseException) -> None:
+        """Bury what makes no sense, with nothing that was read from it."""
+        error = f"its record cannot be read: {why}"[:MAX_ERROR]
+        ending = Ending("dead", job.id, job.claim, _NO_RUN, 0, "corrupt", {"error": error})
+        self._end_dead(ending, _text(job.task), error)
 
     def _retry(
         self,
@@ -224,20 +266,29 @@ class InlineExecutor:
         self.endings.append(
             Ending("retry", job.id, job.claim, figures, round(delay * 1000), cause, fields)
         )
+        line = str(fields.get("error", ""))[:MAX_LOGGED]
+        told = JobFailed(
+            job=_text(job.id), task=_text(job.task), cause=cause, error=line, retry_in=delay
+        )
+        self._emit(told)
 
     def _park(self, job: Claimed, past: Past) -> None:
-        """No worker with this code knows the name: set it aside, another deployment may."""
+        """No worker with this code knows the name: set it aside, another deployment may.
+
+        Raises one of UNREADABLE for what is no name at all.
+        """
+        name = check_name(job.task.decode(), what="task")
         now = round(monotonic() * 1000 + self._store_offset_ms)
         since = now if past.parked is None else past.parked
-        name = job.task.decode("utf-8", "replace")
         line = f"no worker knows the task {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
             self._bury(job, "unknown_task", line, [], {})
             return
+        if name not in self._unknown and len(self._unknown) < MAX_UNKNOWN:
+            self._unknown.add(name)
+            self._emit(TaskUnknown(task=name))
         fields: dict[str, str | bytes | int] = {"parked": since, "error": line}
-        self.endings.append(
-            Ending("retry", job.id, job.claim, "?|0|0|0", PARK_MS, "parked", fields)
-        )
+        self.endings.append(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
 
     def _figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
         """Spell the run's buckets. Times are ours, brought to Redis' clock by the claim's offset."""
@@ -264,7 +315,7 @@ class InlineExecutor:
     ) -> Any:
         at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
-            job_id=job.id.decode(),
+            job_id=_text(job.id),
             queue=self._queue,
             task=runnable.name,
             token=job.claim,
@@ -275,5 +326,16 @@ class InlineExecutor:
         )
 
 
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 def _last_error(history: list[dict[str, Any]]) -> str:
-    return str(history[-1].get("error", history[-1].get("kind", ""))) if history else ""
+    """Say how the last run ended: its exception, or how its process did."""
+    if not history:
+        return ""
+    last = history[-1]
+    if "error" in last:
+        return str(last["error"])
+    kind, how = str(last.get("kind", "")), last.get("how")
+    return f"{kind}: its process ended with {how}" if how else kind

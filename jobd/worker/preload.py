@@ -9,7 +9,6 @@ is in memory once. Built by jobd.wiring.preloader; the child runs what it is giv
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import select
 import sys
@@ -26,6 +25,7 @@ from jobd.seams import clock, host
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
+from jobd.worker.app import load_app
 
 # The middle process ends at once; what takes longer is a supervisor that is not there any more.
 _ADOPTED_WITHIN = 10.0
@@ -49,43 +49,6 @@ class _Message(msgspec.Struct):
 Run = Callable[[Order, Page], int]
 # Makes, from the application, what its workers share: before the fork, so that they do share it.
 Prepare = Callable[[Jobd], Run]
-
-
-def load_app(reference: str) -> Jobd:
-    """Import `module:attribute`. Raises ConfigError with one readable paragraph."""
-    module_name, colon, attribute = reference.partition(":")
-    if not (module_name and colon and attribute):
-        raise ConfigError(f"app: {reference!r}; expected 'module:attribute', as in 'shop.jobs:app'")
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: object = importlib.import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as failure:
-        raise ConfigError(_why(reference, failure)) from failure
-    if not isinstance(found, Jobd):
-        raise ConfigError(
-            f"app: {reference!r} is a {type(found).__name__}; expected a jobd.Jobd; "
-            "name the attribute that holds `Jobd()`"
-        )
-    return found
-
-
-def _why(reference: str, failure: BaseException) -> str:
-    frames = [
-        frame
-        for frame in traceback.extract_tb(failure.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
-    ]
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    text = " ".join(str(failure).split())
-    return (
-        f"app: {reference!r} does not load: {type(failure).__name__}: {text}{where}; "
-        f"expected a module that imports from {Path.cwd()}; "
-        f"try: python -c 'import {reference.partition(':')[0]}'"
-    )
 
 
 class Preloader:

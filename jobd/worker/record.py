@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jobd.core.errors import OptionError
 from jobd.core.options import RunOptions, read_run_options
 from jobd.core.verdict import Counters
 
 MAX_HISTORY = 20
 MAX_ERROR = 1000
 MAX_TRACEBACK = 4000
+
+# What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
+UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
 _COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted")
 _NOTHING_SAID = RunOptions()
@@ -33,17 +37,23 @@ class Past(NamedTuple):
 def read_past(more: dict[bytes, bytes]) -> Past:
     """Read the whole record of a claimed job.
 
-    Raises ValueError, TypeError, OptionError or msgspec.DecodeError for what jobd did not write.
+    Raises one of UNREADABLE for what jobd did not write.
     """
-    int(more.get(b"due", 0))
-    parked = more.get(b"parked")
+    _count(more, "due")
     return Past(
-        counters=Counters(**{name: int(more.get(name.encode(), 0)) for name in _COUNTERS}),
+        counters=Counters(**{name: _count(more, name) for name in _COUNTERS}),
         history=_history(more.get(b"history")),
         options=_options(more.get(b"options")),
-        parked=None if parked is None else int(parked),
+        parked=_count(more, "parked") if b"parked" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
+
+
+def _count(more: dict[bytes, bytes], name: str) -> int:
+    number = int(more.get(name.encode(), 0))
+    if number < 0:
+        raise ValueError(f"{name}: {number}; expected no number below zero")
+    return number
 
 
 def _options(raw: bytes | None) -> RunOptions:
@@ -63,10 +73,13 @@ def write_history(history: list[dict[str, Any]]) -> bytes:
 
 def describe(error: BaseException) -> tuple[str, str]:
     """Put an exception in a line, and its traceback in a bounded text. Never fails itself."""
+    frames = error.__traceback__
+    if frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next  # the first one is the executor's
     try:
         line = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error, limit=-30))
+        trace = "".join(traceback.format_exception(type(error), error, frames, limit=-30))
     except Exception as second:  # noqa: BLE001  user code: an exception whose __str__ raises
         line = f"{type(error).__name__} (its text raised {type(second).__name__})"
-        trace = "".join(traceback.format_tb(error.__traceback__, limit=-30))
+        trace = "".join(traceback.format_tb(frames, limit=-30))
     return line[:MAX_ERROR], trace[-MAX_TRACEBACK:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,8 +97,8 @@ def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
     ("source", "why"),
     [
         ("import nowhere_to_be_found", "ModuleNotFoundError"),
-        ("app = 5", "is a int; expected a jobd.Jobd"),
-        ("other = 5", "AttributeError"),
+        ("app = 5", "is of type int; expected a jobd.Jobd"),
+        ("other = 5", "expected the attribute that holds"),
         ("app = (", "SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
     ],
@@ -113,21 +112,3 @@ def test_an_app_that_does_not_load_is_78(tmp_path: Path, source: str, why: str) 
 
     assert (code, found["ok"]) == (78, False)
     assert why in json.dumps(found["problems"])
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """With a program that exists; and its stop is longer than our drain."""
-    text = (ROOT / "systemd" / "jobd.service").read_text()
-    unit = tmp_path / "jobd.service"
-    unit.write_text(text.replace("/opt/jobd/venv/bin/jobd", sys.executable))
-
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert "jobd.service" not in done.stderr
-    stop = re.search(r"^TimeoutStopSec=(\d+)s$", text, re.MULTILINE)
-    assert stop
-    assert int(stop[1]) > Config().daemon.drain_timeout

@@ -188,7 +188,7 @@ def test_what_only_looks_like_an_app_is_one_paragraph_and_78(start: Start) -> No
     """Found by the preloader, once; not by each worker, again and again."""
     daemon = start("class Shop:\n    queues = {'mail': None}\n\napp = Shop()\n", queues=two())
     assert daemon.wait() == 78
-    assert "is a Shop; expected a jobd.Jobd" in daemon.text()
+    assert "is of type Shop; expected a jobd.Jobd" in daemon.text()
     assert "Traceback" not in daemon.text()
 
 

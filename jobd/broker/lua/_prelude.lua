@@ -9,6 +9,18 @@ local function int(number)
   return string.format('%d', number)
 end
 
+-- Read a number that was written here. Whatever else stands there counts as `otherwise`: a script
+-- that fails between two writes leaves a job nowhere, so no value may make it fail.
+local function whole(text, otherwise)
+  if text and #text <= 16 and string.find(text, '^%-?%d+$') then return tonumber(text) end
+  return otherwise
+end
+
+-- Add to a statistic. One that cannot be read begins anew: it is not worth a job.
+local function add_up(key, field, n)
+  if type(redis.pcall('HINCRBY', key, field, n)) ~= 'number' then redis.pcall('HSET', key, field, n) end
+end
+
 -- The store's clock decides; tests may inject another.
 local function clock(given)
   if given ~= '' then return tonumber(given) end
@@ -43,7 +55,7 @@ end
 local function place_of(key)
   local record = redis.pcall('HMGET', key, 'priority', 'seq')
   if record.err then return int(5 * PRIORITY_SPAN) end
-  return int((tonumber(record[1] or '') or 5) * PRIORITY_SPAN + (tonumber(record[2] or '') or 0))
+  return int(whole(record[1], 5) * PRIORITY_SPAN + whole(record[2], 0))
 end
 
 -- Put claimed jobs back to the places where they stood.
@@ -58,7 +70,7 @@ end
 
 -- Give jobs new places at the end of their lines.
 local function line_up(waiting, meta, job_prefix, ids)
-  local seq = tonumber(redis.call('HGET', meta, 'seq') or '0')
+  local seq = whole(redis.call('HGET', meta, 'seq'), 0)
   local places = {}
   for i, id in ipairs(ids) do
     redis.pcall('HSET', job_prefix .. id, 'seq', int(seq + i))

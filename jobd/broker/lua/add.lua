@@ -27,7 +27,7 @@ if type(last) == 'table' or type(hints) == 'table' or type(line) == 'table' or t
     or expect(window(recent_prefix, at, 0), 'set') or expect(delayed, 'zset') or head
 end
 
-local first_seq = tonumber(last or '0')
+local first_seq = whole(last or nil, 0)
 local seq, places, soon, words = first_seq, {}, false, {}
 local next_due = tonumber(head[2] or 'inf')
 

@@ -12,7 +12,7 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
-for _, check in ipairs({ { waiting, 'zset' }, { delayed, 'zset' }, { held, 'hash' }, { meta, 'hash' }, { dead, 'zset' }, { outbox, 'stream' } }) do
+for _, check in ipairs({ { waiting, 'zset' }, { delayed, 'zset' }, { held, 'hash' }, { meta, 'hash' }, { dead, 'zset' }, { outbox, 'stream' }, { awaited, 'zset' }, { wake_list, 'list' } }) do
   local wrong = expect(check[1], check[2])
   if wrong then return wrong end
 end
@@ -37,7 +37,9 @@ local function take(id)
   local key = job_prefix .. id
   local record = redis.pcall('HMGET', key, 'task', 'args', 'at', 'more')
   local task, args, more = record[1], record[2], false
-  if record.err or not task or not args or not string.find(record[3] or '', '^%d+$') then
+  local added = record[3] or ''
+  -- Milliseconds have 13 digits for two more centuries; longer ones are no time at all.
+  if record.err or not task or not args or #added > 14 or not string.find(added, '^%d+$') then
     corrupt[#corrupt + 1] = id
     return true
   end
@@ -81,9 +83,12 @@ for _, id in ipairs(corrupt) do
   bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at)
 end
 local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-if taken == 0 then return { 'ok', '0', int(at), head[2] or '' } end
+if taken == 0 then
+  if #corrupt > 0 and redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
+  return { 'ok', '0', int(at), head[2] or '' }
+end
 
-local claim = math.max(tonumber(redis.call('HGET', meta, 'claim') or '0') + 1, at * 1024)
+local claim = math.max(whole(redis.call('HGET', meta, 'claim'), 0) + 1, at * 1024)
 claim = int(claim)
 redis.call('HSET', meta, 'claim', claim)
 local entries = {}

@@ -6,6 +6,8 @@
 -- WHY     A worker joins before its first claim, so that what it claims always has an owner that
 --         somebody watches. A closed lease (score 0) is never opened again.
 open_the_door(leases)
+local wrong = expect(terms, 'hash')
+if wrong then return wrong end
 local score = redis.call('ZSCORE', leases, incarnation)
 if score and tonumber(score) == 0 then return { 'fenced' } end
 redis.call('HSET', terms, incarnation, lease_ms)

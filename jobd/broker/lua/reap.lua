@@ -10,10 +10,10 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score then return { 'released' } end
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash')
 if wrong then return wrong end
 if score ~= seen or tonumber(score) > clock(now) then return { 'alive' } end
-if tonumber(score) > 0 then redis.call('HINCRBY', tally, 'leases_expired', 1) end
+if tonumber(score) > 0 then add_up(tally, 'leases_expired', 1) end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local ids = redis.call('HKEYS', held)
 local alone, back = #ids == 1, {}
@@ -28,7 +28,7 @@ for i = 1, math.min(#ids, tonumber(limit)) do
   back[i] = ids[i]
 end
 if #back > 0 then
-  redis.call('HINCRBY', tally, 'lost', #back)
+  add_up(tally, 'lost', #back)
   put_back(waiting, held, job_prefix, back)
   wake(wake_list)
 end

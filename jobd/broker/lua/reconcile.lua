@@ -5,7 +5,7 @@
 -- REPLAY  suspects that went back are no longer held: a repeat does nothing
 -- WHY     After a lost reply Redis may have given jobs to a worker that never heard of them. The
 --         worker names what it saw in an earlier look and still does not know (id claim); what is
---         held after that is the next look.
+--         held after that is the next look. What is held by no claim is nobody's: it goes too.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
@@ -13,7 +13,10 @@ local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_lis
 if wrong then return wrong end
 local back = {}
 for i = suspects_at, #ARGV, 2 do
-  if redis.call('HGET', held, ARGV[i]) == ARGV[i + 1] then back[#back + 1] = ARGV[i] end
+  local claim = redis.call('HGET', held, ARGV[i])
+  if claim and (claim == ARGV[i + 1] or not string.find(claim, '^%d+$')) then
+    back[#back + 1] = ARGV[i]
+  end
 end
 if #back > 0 then
   put_back(waiting, held, job_prefix, back)

@@ -11,7 +11,7 @@
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
 --         policy and passes the verdict. Everything else goes back free of charge.
 open_the_door(leases)
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash')
 if wrong then return wrong end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local back, taken = {}, {}
@@ -35,7 +35,7 @@ for i = blamed_at, #ARGV, 3 do
         redis.call('HSET', key, 'ended', counter)
       end
     end
-    redis.call('HINCRBY', tally, counter, 1)
+    add_up(tally, counter, 1)
     back[#back + 1] = id
     taken[id] = true
   end

@@ -17,7 +17,7 @@ open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
 local at = clock(now)
-for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' } }) do
+for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' }, { wake_list, 'list' } }) do
   local wrong = expect(check[1], check[2])
   if wrong then return wrong end
 end
@@ -154,13 +154,12 @@ if accepted > 0 then
     local field, amount = ARGV[items_at + i * 2], tonumber(ARGV[items_at + i * 2 + 1])
     fields[field] = (fields[field] or 0) + math.floor(amount * accepted / total + 0.5)
   end
-  -- pcall: a count that a stranger has overwritten must not stop jobs from being settled
   for field, n in pairs(fields) do
-    redis.pcall('HINCRBY', tally, field, int(n))
+    add_up(tally, field, int(n))
   end
   local this_minute = minute_prefix .. int(math.floor(at / 60000))
   for outcome, n in pairs(minute) do
-    redis.pcall('HINCRBY', this_minute, outcome, int(n))
+    add_up(this_minute, outcome, int(n))
   end
   -- Statistics only: the one place where losing a key to its TTL is harmless.
   redis.call('PEXPIRE', this_minute, 7200000)

@@ -1,0 +1,42 @@
+"""What happens to jobs that do not end well, as frozen facts; see jobd.core.events.
+
+A run that ends well makes no event. Errors are the exception's own line; arguments never appear.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from jobd.core.events import Event, Level
+
+
+class JobFailed(Event, frozen=True, kw_only=True):
+    """A run failed or timed out, and the job runs again."""
+
+    event: ClassVar[str] = "job.failed"
+    level: ClassVar[Level] = "warning"
+    job: str
+    task: str
+    cause: str
+    error: str
+    retry_in: float
+
+
+class JobDied(Event, frozen=True, kw_only=True):
+    """A job is dead; its record says everything."""
+
+    event: ClassVar[str] = "job.dead"
+    level: ClassVar[Level] = "error"
+    job: str
+    task: str
+    cause: str
+    error: str
+
+
+class TaskUnknown(Event, frozen=True, kw_only=True):
+    """Jobs of a task this worker does not know are parked. Told once for each name."""
+
+    event: ClassVar[str] = "task.unknown"
+    level: ClassVar[Level] = "warning"
+    task: str
+    hint: str = "its jobs are parked for an hour; deploy the code that declares it"

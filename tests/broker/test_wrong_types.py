@@ -1,0 +1,74 @@
+"""A key of another type, in each script's way: the script fails and has changed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.connection import Client
+from jobd.broker.store import Store
+from jobd.core.errors import BrokerError
+
+LEASE = 30_000
+NOW = 1_800_000_000_000
+KEYS = (
+    "waiting", "delayed", "held", "meta", "completed", "dead", "expiring", "awaited",
+    "tally", "outbox", "wake_list", "terms", "cancelled",
+)  # fmt: skip
+
+CALLS: dict[str, Callable[[Store, int], object]] = {
+    "add": lambda s, n: s.add([NewJob("new", "t", b"{}", due="+5")]),
+    "join": lambda s, n: s.join("w.2", LEASE),
+    "claim": lambda s, n: s.claim("w.1", LEASE),
+    "settle": lambda s, n: s.settle("w.1", LEASE, completed=[Completed(b"a", n, "t|0|0|0", b"1")]),
+    "bury": lambda s, n: s.settle(
+        "w.1", LEASE, endings=[Ending("dead", b"a", n, "t|0|0|0", 5, "failed", {"error": "x"})]
+    ),
+    "retry": lambda s, n: s.settle(
+        "w.1", LEASE, endings=[Ending("retry", b"a", n, "t|0|0|0", 0, "failed", {"failed": 1})]
+    ),
+    "hand_back": lambda s, n: s.hand_back("w.1", [(b"a", n)]),
+    "reconcile": lambda s, n: s.reconcile("w.1", [(b"a", n)]),
+    "release": lambda s, n: s.release("w.1", [Blame("a", "crashes", b'{"kind":"crash"}')]),
+    "reap": lambda s, n: s.reap("w.1", f"{NOW + LEASE}"),
+    "promote": lambda s, n: s.promote(),
+    "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_script_fails_before_its_first_write_or_not_at_all(client: Client, call: str) -> None:
+    """Redis rolls nothing back, so a job would be nowhere (I-03)."""
+    for key in KEYS:
+        client.flushall()
+        store = Store(client, "t", "q", now=NOW)
+        store.add([NewJob("done", "t", b"{}"), NewJob("a", "t", b"{}"), NewJob("b", "t", b"{}")])
+        store.add([NewJob("later", "t", b"{}", due="+1")])
+        store.join("w.1", LEASE)
+        done = store.claim("w.1", LEASE).number
+        store.settle("w.1", LEASE, completed=[Completed(b"done", done, "t|0|0|0", b"")])
+        number = store.claim("w.1", LEASE).number
+        name = (
+            store.commands.keys.held("w.1") if key == "held" else getattr(store.commands.keys, key)
+        )
+        client.delete(name)
+        client.set(name, "another type")
+        before = {k: client.dump(k) for k in client.keys("*")}
+        later = Store(client, "t", "q", now=NOW + 2 * LEASE if call == "reap" else NOW + 10)
+
+        error = attempted(CALLS[call], later, number)
+
+        if error:
+            assert "JOBDTYPE" in error or "WRONGTYPE" in error, (key, error)
+            assert {k: client.dump(k) for k in client.keys("*")} == before, key
+
+
+def attempted(call: Callable[[Store, int], object], store: Store, number: int) -> str | None:
+    """Try; give the error's text, None when all went well."""
+    try:
+        call(store, number)
+    except BrokerError as error:
+        return str(error)
+    return None

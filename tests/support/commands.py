@@ -1,0 +1,111 @@
+"""The real command in a directory of its own: an app, a configuration, and `jobd ...` beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from support.servers import eventually
+
+APP = """
+import time
+from typing import Any
+from jobd import Jobd
+
+app = Jobd()
+q = app.queue("q")
+
+@q.task()
+def double(n: int) -> int:
+    return 2 * n
+
+@q.task()
+def echo(n: Any) -> Any:
+    return n
+
+@q.task()
+def waits_for(path: str) -> str:
+    import os
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "waited"
+"""
+
+
+class Place:
+    """A directory with shop.py and jobd.toml. `end` leaves no process behind."""
+
+    def __init__(self, directory: Path, url: str, *, app: str = APP, more: str = "") -> None:
+        self.directory = directory
+        self.log = directory / "daemon.log"
+        self._started: list[subprocess.Popen[bytes]] = []
+        self.write(app)
+        (directory / "jobd.toml").write_text(
+            f'app = "shop:app"\n[redis]\nurl = "{url}"\n'
+            f'[daemon]\nruntime_dir = "{directory / "run"}"\nlease = "3s"\n'
+            f'drain_timeout = "5s"\nlog = {{ format = "json" }}\n{more}'
+        )
+
+    def write(self, app: str) -> None:
+        """Write the app's code. A changed file of the same size and second would look unchanged."""
+        path = self.directory / "shop.py"
+        path.write_text(app)
+        later = time.time() + len(app)
+        os.utime(path, (later, later))
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `jobd ARGUMENTS`, which says everything into the log."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jobd", *arguments],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_clean(),
+            )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def jobd(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `jobd ARGUMENTS` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "jobd", *arguments],
+            cwd=self.directory, capture_output=True, text=True, check=False, env=_clean(),
+        )  # fmt: skip
+
+    def ask(self, *arguments: str) -> Any:
+        """Run `jobd ARGUMENTS --json`; give what it printed."""
+        done = self.jobd(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Read what the daemon has said under one name."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text().splitlines()
+        said = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in said if event["event"] == name]
+
+    def ready(self) -> None:
+        """Wait until the daemon started last says that it is ready."""
+        starts = len(self.events("daemon.started"))
+        eventually(lambda: len(self.events("daemon.ready")) >= max(1, starts), within=20)
+
+    def end(self) -> None:
+        """End what was started here and has not ended."""
+        for process in self._started:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def _clean() -> dict[str, str]:
+    hidden = ("JOBD_REDIS_URL", "RUNTIME_DIRECTORY", "NO_COLOR", "FORCE_COLOR")
+    return {name: value for name, value in os.environ.items() if name not in hidden}
