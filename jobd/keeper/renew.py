@@ -81,6 +81,7 @@ class Renewer:
                 self.once()
                 wait = self._period
             except BrokerError:
-                # The main loop says it; a lease lasts six periods, so try soon.
-                wait = min(1.0, self._period)
+                # The main loop says it. A reaper elsewhere, to whom the store answers again in the
+                # same instant, waits one period for us: what we try must come well within it.
+                wait = min(1.0, self._period / 4)
             self._ended.wait(wait)

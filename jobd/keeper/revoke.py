@@ -43,12 +43,14 @@ class Revoker:
         if running is None or view.claimed <= 1 or now - running.started < OVERSTAYED:
             self._written = None
             return 0
-        if self._written is None or self._written.running != running:
-            newest = max((claim for _, claim in self._behind(running)), default=running.claim)
+        behind = self._behind(running)
+        newest = max((claim for _, claim in behind), default=running.claim)
+        known = self._written
+        # What the worker had asked for before may reach it later: then it is taken away as well.
+        if known is None or known.running != running or newest > known.claim:
             self._page.revoke(newest)
             self._written = Revocation(newest, running)
             return 0
-        behind = [job for job in self._behind(running) if job[1] <= self._written.claim]
         return len(self._store.hand_back(self._incarnation, behind)) if behind else 0
 
     def _behind(self, running: CellView) -> list[tuple[bytes, int]]:

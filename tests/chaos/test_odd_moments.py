@@ -16,7 +16,6 @@ from chaos.effects import Effects
 from chaos.proxy import LoseReply, LoseRequest, Proxy, SilenceAfter
 from chaos.stores import Store
 from chaos.world import World
-from jobd import Jobd
 from jobd.broker.connection import connect
 from jobd.broker.store import Store as Broker
 from jobd.core.errors import StoreFull
@@ -207,15 +206,17 @@ def test_a_side_link_that_broke_is_made_again(behind_proxy: World, proxy: Proxy)
     """What was to be handed back over it runs elsewhere although the worker is still busy."""
     world = behind_proxy
     rule = proxy.rule = LoseRequest(world.faults)
-    world.queue = Jobd(world.store.url).queue("q")
     world.host("host", workers=2, lease=60).up()
     world.ended(world.burst("mixed", 900, seconds=0))
     rule.arm("hand_back")
     slow = world.uid("slow")
     line = [("mixed", {"uid": world.uid("behind"), "seconds": 0}) for _ in range(60)]
     world.add_many([("mixed", {"uid": slow, "seconds": 4}), *line])
-    world.ended([str(args["uid"]) for _, args in line], within=3.5)
-    world.ended([slow])
+    behind = [str(args["uid"]) for _, args in line]
+    world.ended([slow, *behind])
+    [end] = world.effects.of(slow, "end")
+    assert all(world.effects.of(uid)[0].at < end.at for uid in behind)
+    assert not rule.armed
     account = world.account()
 
     account.require_clean()
