@@ -187,7 +187,7 @@ def test_a_killed_daemon_leaves_no_process_and_the_next_one_its_jobs(
     """SIGKILL of the supervisor: descendants die with it, a restarted one releases at once."""
     with running(tmp_path, redis_url) as daemon:
         job = q.add("waits_for", {"path": str(tmp_path / "go")})
-        eventually(lambda: job.state() == "active", within=20)
+        eventually((tmp_path / "go.asked").exists, within=20)
         pids = daemon.pids()
         assert pids
         daemon.process.kill()
