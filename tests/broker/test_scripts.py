@@ -393,6 +393,25 @@ def test_trim_keeps_what_asked_for_a_longer_life(client: Client) -> None:
     assert store(client, NOW + 90_000).trim(completed_ms=30_000, completed_keep=10, dead_ms=1) == 1
 
 
+def test_what_asked_for_a_longer_life_keeps_nobody_else_alive(client: Client) -> None:
+    """However many of them stand before the others in line."""
+    for step in range(6):
+        number = claimed(client, f"long{step}", worker=f"w.{step}", now=NOW + step)
+        end = Ending("done", f"long{step}".encode(), number, FIGURES, 900_000, "", {})
+        store(client, NOW + step).settle(f"w.{step}", LEASE, endings=[end])
+    number = claimed(client, "short", worker="w.s", now=NOW + 9)
+    done = [Completed(b"short", number, FIGURES, b"")]
+    store(client, NOW + 9).settle("w.s", LEASE, completed=done)
+
+    later = store(client, NOW + 60_000)
+    looks = [
+        later.trim(completed_ms=30_000, completed_keep=10, dead_ms=1, limit=2) for _ in range(8)
+    ]
+    assert sum(looks) == 1
+    assert "short" not in Views(client, "t").jobs("q", "completed")
+    assert len(Views(client, "t").jobs("q", "completed")) == 6
+
+
 def test_the_epoch_is_made_once(client: Client) -> None:
     """A flushed store has another."""
     assert "one" == read_epoch(client, "t", "one") == read_epoch(client, "t", "two")

@@ -1,5 +1,5 @@
 -- trim: completed | dead | cancelled -> -
--- KEYS    leases completed dead cancelled expiring awaited recent:* job:*
+-- KEYS    leases completed dead cancelled expiring awaited meta recent:* job:*
 -- ARGV    now limit completed_ms completed_keep dead_ms
 -- REPLY   ok <removed>
 -- REPLAY  what was removed is gone: a repeat removes what is due next
@@ -11,6 +11,8 @@ for _, key in ipairs({ completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(key, 'zset')
   if wrong then return wrong end
 end
+local wrong = expect(meta, 'hash')
+if wrong then return wrong end
 local at, removed = clock(now), 0
 limit = tonumber(limit)
 
@@ -29,17 +31,21 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', int(at), 'LIMI
   remove(completed, { id })
   remove(dead, { id })
 end
--- A job that asked for a longer life stays in its container until its own time.
-local function past(container, age)
+-- A job that asked for a longer life stays until its own time. Where such jobs were all that a look
+-- found, the next look begins behind them: they must not keep others alive.
+local function past(container, name, age)
+  local from = redis.call('HGET', meta, 'looked|' .. name) or '-inf'
+  local line = redis.call('ZRANGEBYSCORE', container, from, int(at - tonumber(age)), 'WITHSCORES', 'LIMIT', 0, limit)
   local ids = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', container, '-inf', int(at - tonumber(age)), 'LIMIT', 0, limit)) do
-    if not redis.call('ZSCORE', expiring, id) then ids[#ids + 1] = id end
+  for i = 1, #line, 2 do
+    if not redis.call('ZSCORE', expiring, line[i]) then ids[#ids + 1] = line[i] end
   end
   remove(container, ids)
+  if #line > 0 then redis.call('HSET', meta, 'looked|' .. name, line[#line]) end
 end
-past(completed, completed_ms)
-past(dead, dead_ms)
-past(cancelled, completed_ms)
+past(completed, 'completed', completed_ms)
+past(dead, 'dead', dead_ms)
+past(cancelled, 'cancelled', completed_ms)
 local excess = math.min(redis.call('ZCARD', completed) - tonumber(completed_keep), limit)
 if excess > 0 then remove(completed, redis.call('ZRANGE', completed, 0, excess - 1)) end
 local old = math.min(redis.call('ZCOUNT', awaited, '-inf', int(at)), limit)
