@@ -1,1 +1,24 @@
-"""jobd.worker"""
+"""The worker process: claim, run, settle.
+
+    Redis ──claim──►  unstarted ──►  running ──►  done, endings  ──settle──► Redis
+                          │             │               │
+                          └── hand back ┴─ the side thread, while a job overstays
+
+**Speed is batches.** A round trip costs as much as ten no-op jobs, so a worker settles what ended
+and claims what comes next in one, and takes as many jobs as make about 25 ms of work by what it has
+seen of their tasks (`costs`): slow and unknown ones come one at a time. While it runs a batch the
+next exchange is already under way (`talk`), so that Redis and the worker work at the same time.
+
+**Nothing waits behind a job that overstays.** The side thread (`side`) hands unstarted jobs back and
+settles finished ones meanwhile. Where the task holds the GIL it cannot; then the keeper takes the
+unstarted jobs away through the page (`jobd.keeper.revoke`).
+
+**No job is in two hands.** The main thread and the side thread take from the same deques, whose pops
+are atomic; the page's cell is written before `revoked` is read and that before the task is called.
+
+**Nothing is forgotten.** What was given to an exchange stays with it until that is answered
+(`talk`); what Redis gave in a reply that never came is found by looking twice at what is held
+(`loop`). A fenced worker ends; one whose store was reset begins anew.
+
+`preload` is where workers come from: a process with the application in memory, which forks them.
+"""

@@ -1,1 +1,0 @@
-"""jobd.testing"""
