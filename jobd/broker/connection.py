@@ -140,7 +140,7 @@ def ours(error: Exception, where: str) -> BrokerError:
             return BrokerUnavailable(
                 f"redis: no answer from {where} in time; expected one within the time-out; "
                 "see whether the server hangs or the network drops packets",
-                outcome_unknown=True,
+                outcome_unknown="connecting to" not in str(error),
             )
         case NoPermissionError():
             return NotPermitted(

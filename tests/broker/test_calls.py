@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -85,6 +87,22 @@ def test_a_refused_connection_is_a_known_outcome() -> None:
     """Nothing was sent."""
     with pytest.raises(BrokerUnavailable) as failed:
         Calls(connect("redis://127.0.0.1:1/0")).run(["PING"])
+    assert not failed.value.outcome_unknown
+
+
+def test_a_connection_that_does_not_come_about_in_time_is_a_known_outcome() -> None:
+    """The network swallows it, or the server takes on nobody: nothing was sent either."""
+    with contextlib.ExitStack() as opened:
+        full = opened.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        client = connect(f"redis://127.0.0.1:{full.getsockname()[1]}/0", timeout=0.2)
+        with pytest.raises(BrokerUnavailable, match="in time") as failed:
+            Calls(client).run(["PING"])
     assert not failed.value.outcome_unknown
 
 

@@ -9,6 +9,7 @@ import pytest
 from support.servers import server_programs
 
 from chaos.effects import Effects
+from chaos.proxy import Proxy
 from chaos.report import ROWS, Row, table
 from chaos.stores import Store
 from chaos.world import World
@@ -28,6 +29,22 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def world(tmp_path: Path, store: Store) -> Iterator[World]:
     """A world whose hosts speak to the store directly."""
     made = World(tmp_path, store, store.url, Effects(tmp_path / "effects"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, store: Store) -> Iterator[Proxy]:
+    """A proxy before the store."""
+    made = Proxy(tmp_path, store.socket)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def behind_proxy(tmp_path: Path, store: Store, proxy: Proxy) -> Iterator[World]:
+    """A world whose hosts speak to the store through the proxy."""
+    made = World(tmp_path, store, proxy.url, Effects(tmp_path / "effects"))
     yield made
     made.end()
 

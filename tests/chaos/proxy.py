@@ -163,30 +163,36 @@ class KillAtSend(Rule):
         return False
 
 
-class LoseReply(Rule):
-    """The next reply to one command is lost: it was carried out, and the connection breaks."""
+class Lose(Rule):
+    """One command is lost, and its connection with it, whoever sends it next.
+
+    `request`: it never arrives. `reply`: it is carried out, and its answer never comes back.
+    """
 
     def __init__(self, faults: FaultLog) -> None:
         self._faults = faults
-        self._wanted = ""
-        self.lost: Counter[str] = Counter()
+        self._wanted = ("", "")
+        self.lost: Counter[tuple[str, str]] = Counter()
 
-    def arm(self, name: str) -> None:
-        """Lose the next reply to this script or command, whoever asks."""
-        self._wanted = name
+    def arm(self, what: str, name: str) -> None:
+        """Lose the next `request` or `reply` of this script or command."""
+        self._wanted = (what, name)
 
     @property
     def armed(self) -> bool:
         """Whether it has not happened yet."""
-        return bool(self._wanted)
+        return bool(self._wanted[0])
 
     def sent(self, wire: Wire, chunk: bytes) -> bool:
-        """Remember which replies are to come, in which order."""
+        """Remember which replies are to come, in which order; break before the wanted request."""
         wire.requests += chunk
         at = 0
         while (read := read_value(wire.requests, at)) is not None:
             command, at = read
-            wire.unanswered.append(name_of(command))
+            name = name_of(command)
+            wire.unanswered.append(name)
+            if self._is_wanted("request", name, wire):
+                return False
         del wire.requests[:at]
         return super().sent(wire, chunk)
 
@@ -195,42 +201,58 @@ class LoseReply(Rule):
         wire.replies += chunk
         at = 0
         while (read := read_value(wire.replies, at)) is not None:
-            name = wire.unanswered.popleft() if wire.unanswered else ""
-            if name and name == self._wanted:
-                self._wanted = ""
+            name = wire.unanswered.popleft() if wire.unanswered else "?"
+            if self._is_wanted("reply", name, wire):
                 wire.near.sendall(wire.replies[:at])
-                self._faults.note(f"lost {name}", wire.pid, repeats=False)
-                self.lost[name] += 1
                 return False
             at = read[1]
         wire.near.sendall(wire.replies[:at])
         del wire.replies[:at]
         return True
 
+    def _is_wanted(self, what: str, name: str, wire: Wire) -> bool:
+        if self._wanted != (what, name):
+            return False
+        self._wanted = ("", "")
+        self._faults.note(f"lost {what} of {name}", wire.pid, repeats=False)
+        self.lost[what, name] += 1
+        return True
 
-class LoseRequest(Rule):
-    """The next sending with one command in it never arrives: the connection breaks before."""
 
-    def __init__(self, faults: FaultLog) -> None:
-        self._faults = faults
-        self._wanted = b""
+class Hold(Rule):
+    """What holds a settle is kept back until `let_go`, as a network may."""
 
-    def arm(self, name: str) -> None:
-        """Lose the next request of this script, whoever makes it."""
-        self._wanted = SCRIPTS[name].sha.encode()
+    def __init__(self) -> None:
+        self._settle = SCRIPTS["settle"].sha.encode()
+        self._held: dict[Wire, bytes] = {}
+        self.holding = False
+        self.answers: dict[Wire, bytes] = {}
 
     @property
-    def armed(self) -> bool:
-        """Whether it has not happened yet."""
-        return bool(self._wanted)
+    def held(self) -> int:
+        """How many connections wait for their settle to be passed on."""
+        return len(self._held)
 
     def sent(self, wire: Wire, chunk: bytes) -> bool:
-        """Pass on, but for the one."""
-        if self._wanted and self._wanted in chunk:
-            self._wanted = b""
-            self._faults.note("lost request", wire.pid, repeats=False)
-            return False
+        """Keep it back, or pass it on."""
+        if wire in self._held or (self.holding and self._settle in chunk):
+            self._held[wire] = self._held.get(wire, b"") + chunk
+            return True
         return super().sent(wire, chunk)
+
+    def let_go(self) -> None:
+        """Pass on all that was kept, and note what is answered."""
+        self.holding = False
+        held, self._held = self._held, {}
+        self.answers = dict.fromkeys(held, b"")
+        for wire, chunk in held.items():
+            super().sent(wire, chunk)
+
+    def answered(self, wire: Wire, chunk: bytes) -> bool:
+        """Note the answers to what was kept."""
+        if wire in self.answers:
+            self.answers[wire] += chunk
+        return super().answered(wire, chunk)
 
 
 class SilenceAfter(Rule):

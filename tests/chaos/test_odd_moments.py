@@ -5,37 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.daemons import eventually, kill
 
 from chaos import census
-from chaos.effects import Effects
-from chaos.proxy import LoseReply, LoseRequest, Proxy, SilenceAfter
-from chaos.stores import Store
+from chaos.proxy import Lose, Proxy, SilenceAfter
 from chaos.world import World
 from jobd.broker.connection import connect
 from jobd.broker.store import Store as Broker
 from jobd.core.errors import StoreFull
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def proxy(tmp_path: Path, store: Store) -> Iterator[Proxy]:
-    made = Proxy(tmp_path, store.socket)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def behind_proxy(tmp_path: Path, store: Store, proxy: Proxy) -> Iterator[World]:
-    """A world whose hosts speak to the store through the proxy."""
-    made = World(tmp_path, store, proxy.url, Effects(tmp_path / "effects"))
-    yield made
-    made.end()
 
 
 def test_at_maxmemory_only_adding_is_refused(world: World) -> None:
@@ -82,9 +63,9 @@ def test_what_a_lost_claim_took_does_not_wait_behind_the_next_job(
 ) -> None:
     """The worker finds it by looking, and gives it back before it takes on anything else."""
     world = behind_proxy
-    rule = proxy.rule = LoseReply(world.faults)
+    rule = proxy.rule = Lose(world.faults)
     world.host("host", workers=1, lease=30).up()
-    rule.arm("claim")
+    rule.arm("reply", "claim")
     quick, slow = world.uid("quick"), world.uid("nap")
     world.add_many([("quick", {"uid": quick}), ("nap", {"uid": slow, "seconds": 3})])
     world.ended([quick, slow])
@@ -98,9 +79,9 @@ def test_a_settle_that_never_arrived_still_counts_its_times(
 ) -> None:
     """The repeat carries the sums too."""
     world = behind_proxy
-    rule = proxy.rule = LoseRequest(world.faults)
+    rule = proxy.rule = Lose(world.faults)
     world.host("host", workers=1, lease=30).up()
-    rule.arm("settle")
+    rule.arm("request", "settle")
     world.add("nap", seconds=0.2)
     seen = world.at_rest()
 
@@ -205,10 +186,10 @@ def test_a_drain_that_meets_a_blocked_worker_loses_nothing(world: World) -> None
 def test_a_side_link_that_broke_is_made_again(behind_proxy: World, proxy: Proxy) -> None:
     """What was to be handed back over it runs elsewhere although the worker is still busy."""
     world = behind_proxy
-    rule = proxy.rule = LoseRequest(world.faults)
+    rule = proxy.rule = Lose(world.faults)
     world.host("host", workers=2, lease=60).up()
     world.ended(world.burst("mixed", 900, seconds=0))
-    rule.arm("hand_back")
+    rule.arm("request", "hand_back")
     slow = world.uid("slow")
     line = [("mixed", {"uid": world.uid("behind"), "seconds": 0}) for _ in range(60)]
     world.add_many([("mixed", {"uid": slow, "seconds": 4}), *line])

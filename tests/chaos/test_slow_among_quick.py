@@ -26,6 +26,8 @@ def test_a_task_that_holds_the_gil_runs_once_and_nothing_waits_behind_it(
     """Three leases in C code: its lease stays open, what was claimed behind it runs elsewhere."""
     lease = 2.0
     host = world.host("host", workers=2, lease=lease).up()
+    # Somebody who would take the jobs of a host whose leases have ended.
+    other = world.host("other", workers=1, lease=lease).up()
     waits, long_ones = [], []
     behind = 0
     with census.watching(world.store.url) as watch:
@@ -44,6 +46,8 @@ def test_a_task_that_holds_the_gil_runs_once_and_nothing_waits_behind_it(
             behind += sum(world.effects.of(name)[0].pid != began.pid for name in line)
             long_ones.append(uid)
             world.ended([uid])
+            [end] = world.effects.of(uid, "end")
+            assert all(world.effects.of(name)[0].at < end.at for name in line)
     world.works_on(host)
     account = world.account()
 
@@ -51,7 +55,7 @@ def test_a_task_that_holds_the_gil_runs_once_and_nothing_waits_behind_it(
     assert not watch.wrong
     assert account.extra_starts == 0
     assert all(len(world.effects.of(uid)) == 1 for uid in long_ones)
-    assert not host.said("lease.reaped")
+    assert not other.said("lease.reaped")
     assert not host.said("worker.died")
     if report(
         "a task holds the GIL for 3 leases",
