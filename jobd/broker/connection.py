@@ -200,13 +200,12 @@ def place_of(client: Client | AsyncClient) -> str:
 
 
 def run(client: Client, command: list[str | bytes | int]) -> Reply:
-    """Carry out one script call, loading the script when Redis does not know it."""
+    """Carry out one script call, with its text when Redis does not know it."""
     with translated(place_of(client)):
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            client.script_load(BY_SHA[str(command[1])].source)
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
 
 
 async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:
@@ -215,8 +214,15 @@ async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Re
         try:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            await client.script_load(BY_SHA[str(command[1])].source)
-            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return await client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
+
+
+def _spelled_out(command: list[str | bytes | int]) -> list[str | bytes | int]:
+    """Give a call with its script's text, which Redis keeps from then on.
+
+    One command, because between loading a script and calling it the script may be forgotten again.
+    """
+    return ["EVAL", BY_SHA[str(command[1])].source, *command[2:]]
 
 
 def _packed(command: list[str | bytes | int]) -> bytes:
@@ -280,7 +286,7 @@ class Link:
     def roundtrip(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
         """Send commands and read all replies, in one round trip.
 
-        A script that Redis has forgotten (SCRIPT FLUSH, a restart) is loaded and its call repeated:
+        A script that Redis has forgotten (SCRIPT FLUSH, a restart) is sent whole with the same call:
         a NOSCRIPT reply says that nothing was done.
         """
         self.send(commands)
@@ -291,9 +297,7 @@ class Link:
         replies = [self._read_one() for _ in commands]
         for index, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                self.send([["SCRIPT", "LOAD", BY_SHA[str(commands[index][1])].source]])
-                self._read_one()
-                self.send([commands[index]])
+                self.send([_spelled_out(commands[index])])
                 replies[index] = self._read_one()
             if isinstance(replies[index], ResponseError):
                 raise ours(replies[index], self._place)

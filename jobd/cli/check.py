@@ -69,6 +69,11 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
         declared |= set(app.queues)
         notes += _differences(config, file, reference, app)
         notes += _undeclared(file, reference, queues, app.queues)
+    if not problems and not declared and not config.queues:
+        notes.append(
+            f"{file}: app: {config.app!r} declares no queue, so there is nothing to serve; declare "
+            "queues and tasks in its module, or import the modules that do"
+        )
     if not problems:
         notes += [
             f"{file}: daemon.queues: {queue!r} is in neither the code nor [queues.*]; it is "

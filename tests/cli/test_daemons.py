@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
             process.wait()
+    # What a killed `jobd dev` could not take away itself.
+    for left in set(re.findall(r"/tmp/jobd-dev-\w+", (tmp_path / "log").read_text())):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def configure(tmp_path: Path, url: str, app: str = "shop:app") -> None:

@@ -74,6 +74,17 @@ def test_check_is_content_with_a_good_file(tmp_path: Path) -> None:
     assert (code, found["ok"], found["problems"], found["warnings"]) == (0, True, [], [])
 
 
+def test_check_misses_the_queues_of_an_empty_app(tmp_path: Path) -> None:
+    """Their modules were not imported, perhaps: nothing would be served, without a word."""
+    (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\n")
+    (tmp_path / "jobd.toml").write_text('app = "shop:app"\n')
+
+    code, found = checked()
+
+    assert code == 0
+    assert "declares no queue" in json.dumps(found["warnings"])
+
+
 def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
     """The app speaks to another Redis; a queue is misspelled; nothing is served on the web yet."""
     (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\napp.queue('email')\n")

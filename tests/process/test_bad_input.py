@@ -14,6 +14,7 @@ from support.servers import eventually, running, server_programs
 
 from jobd import Jobd
 from jobd.broker.connection import connect
+from jobd.cli.main import main
 
 pytestmark = pytest.mark.process
 
@@ -91,7 +92,12 @@ def test_what_cannot_be_added_is_refused_by_name(
     assert all(not sum(each["jobs"].values()) for each in place.ask("queues", "list"))
 
 
-def test_records_nobody_can_read_are_dead_and_the_worker_lives(make: Make, redis_url: str) -> None:
+def test_records_nobody_can_read_are_dead_and_the_worker_lives(
+    make: Make,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Each is dead with cause corrupt and can be looked at; no process ended for it."""
     place = make(redis_url)
     client = connect(redis_url)
@@ -113,11 +119,12 @@ def test_records_nobody_can_read_are_dead_and_the_worker_lives(make: Make, redis
     assert (worker["restarts"], worker["last_exit"]) == (0, None)
     assert place.events("helper.ended") == []
     assert place.jobd("jobs", "list", "--state", "dead").stdout.count("cause corrupt") == len(bad)
+    monkeypatch.chdir(place.directory)
     for job_id, name in bad.items():
         for how in ([], ["--json"]):
-            shown = place.jobd("jobs", "show", job_id, *how)
-            assert (shown.returncode, shown.stderr) == (0, ""), name
-            assert "\x00" not in shown.stdout, name
+            code, shown = main(["jobs", "show", job_id, *how]), capsys.readouterr()
+            assert (code, shown.err) == (0, ""), name
+            assert "\x00" not in shown.out, name
 
 
 UNLOADABLE = {

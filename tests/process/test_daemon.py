@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.daemons import gone
 from support.servers import eventually
 
 from jobd import Jobd, JobFailed
@@ -192,7 +193,7 @@ def test_a_killed_daemon_leaves_no_process_and_the_next_one_its_jobs(
         assert pids
         daemon.process.kill()
         daemon.process.wait()
-        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), within=5)
+        eventually(lambda: all(gone(pid) for pid in pids), within=5)
     (tmp_path / "go").touch()
     with running(tmp_path, redis_url):
         assert job.result("10s") == "waited"

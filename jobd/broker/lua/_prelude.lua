@@ -42,13 +42,15 @@ local function open_the_door(leases)
   redis.call('ZREM', leases, '')
 end
 
+-- pcall: a hint that cannot be given is no reason to fail; whoever waits looks again by itself.
 local function wake(list)
-  if redis.call('LLEN', list) < WAKE_CAP then redis.call('RPUSH', list, '1') end
+  local hints = redis.pcall('LLEN', list)
+  if type(hints) == 'number' and hints < WAKE_CAP then redis.call('RPUSH', list, '1') end
 end
 
 -- Tell who waits for this job's end. Costs one lookup where nobody waits.
 local function announce(awaited, id)
-  if redis.call('ZREM', awaited, id) == 1 then redis.call('PUBLISH', awaited .. ':' .. id, '1') end
+  if redis.pcall('ZREM', awaited, id) == 1 then redis.call('PUBLISH', awaited .. ':' .. id, '1') end
 end
 
 -- A job's place in line, by its record. One that cannot be read goes to where it is found out.
