@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import pytest
-from support.inline import new_page, working
+from support.inline import working
 from support.servers import eventually
 
 from jobd import Jobd, Queue
@@ -47,16 +45,6 @@ class Counting:
         ours = {n: c for n, c in calls.items() if not n.startswith(("config", "info"))}
         reads = self._client.info("stats")["total_reads_processed"]
         return Asked(sum(ours.values()), ours["evalsha"], reads - 2)
-
-
-@pytest.fixture
-def app(redis_url: str) -> Jobd:
-    return Jobd(redis_url)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
-    return new_page(tmp_path)
 
 
 def settled(page: Page, count: int) -> Callable[[], bool]:

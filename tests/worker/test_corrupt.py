@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.corruptions import CORRUPTIONS
-from support.inline import in_state, new_page, working
+from support.inline import in_state, working
 from support.servers import eventually
 
 from jobd import Fixed, Job, Jobd
@@ -24,16 +23,6 @@ class Order:
 
     def __post_init__(self) -> None:
         raise KeyError("no such order")
-
-
-@pytest.fixture
-def app(redis_url: str) -> Jobd:
-    return Jobd(redis_url)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
-    return new_page(tmp_path)
 
 
 @pytest.mark.parametrize("wants_job", [False, True], ids=["plain", "with context"])

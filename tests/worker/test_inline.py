@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.inline import in_state, new_page, working
+from support.inline import in_state, working
 from support.servers import eventually
 
 from jobd import Fixed, Job, Jobd, JobFailed
 from jobd.broker.commands import Blame
 from jobd.core.errors import Fenced
 from jobd.seams.scoreboard import Page
-
-
-@pytest.fixture
-def app(redis_url: str) -> Jobd:
-    return Jobd(redis_url)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
-    return new_page(tmp_path)
 
 
 def test_results_come_back(app: Jobd, page: Page) -> None:

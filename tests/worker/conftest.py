@@ -1,0 +1,21 @@
+"""An application and a page for a worker in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.inline import new_page
+
+from jobd import Jobd
+from jobd.seams.scoreboard import Page
+
+
+@pytest.fixture
+def app(redis_url: str) -> Jobd:
+    return Jobd(redis_url)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return new_page(tmp_path)
