@@ -131,7 +131,9 @@ def test_jobs_behind_a_task_that_holds_the_gil_for_a_moment_do_not_wait_for_a_lo
     assert account.extra_starts == 0
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize(
+    "kills", [pytest.param(40, marks=(pytest.mark.chaos, pytest.mark.timeout(600)))]
+)
 def test_killed_keepers_and_preloaders_cost_nobody_anything(world: World, kills: int) -> None:
     """However often: leases stay open, since the next keeper is there before one can end."""
     host = world.host("host", workers=2, lease=2.0).up()
