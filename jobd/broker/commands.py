@@ -16,6 +16,7 @@ import msgspec
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import Fenced
+from jobd.core.options import Policy
 
 Command = list[str | bytes | int]
 
@@ -113,8 +114,12 @@ class QueueCommands:
             command += job
         return command
 
-    def join(self, incarnation: str, lease_ms: int) -> Command:
-        return self._call("join", None, incarnation, lease_ms)
+    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
+        """Take a lease; `policy` says how long the queue keeps its finished jobs."""
+        said = (
+            () if policy is None else (policy.completed_ms, policy.completed_count, policy.dead_ms)
+        )
+        return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
         return self._call("renew", None, lease_ms, *incarnations)

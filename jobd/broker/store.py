@@ -26,6 +26,7 @@ from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
 from jobd.core.names import is_name
+from jobd.core.options import Policy
 
 
 class Store:
@@ -46,9 +47,9 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
-    def join(self, incarnation: str, lease_ms: int) -> None:
+    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms)))
+        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy)))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
         """Extend leases; give the incarnations that have no open one."""

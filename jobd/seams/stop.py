@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 
@@ -23,6 +24,16 @@ class Stop:
         if not self.asked:
             self.asked = True
             os.write(self._writable, b"x")
+
+    def wait(self, seconds: float, *, beside: int | None = None) -> bool:
+        """Wait until asked, until the descriptor `beside` is readable, or so long; say if asked."""
+        # poll, since select refuses descriptors from 1024 on, and the application opens some too.
+        poll = select.poll()
+        for descriptor in (self.readable, beside):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
+        return self.asked
 
     def __call__(self) -> bool:
         return self.asked

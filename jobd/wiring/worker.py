@@ -87,7 +87,7 @@ class Workshop:
             queue=order.queue,
             incarnation=order.incarnation,
             lease=config.daemon.lease,
-            keep=bench.policy.completed_count,
+            policy=bench.policy,
             executor=executor,
             page=page,
             stop=stop,

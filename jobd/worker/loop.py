@@ -13,7 +13,6 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 from __future__ import annotations
 
 import secrets
-import select
 from collections.abc import Callable
 
 from jobd.broker.commands import QueueCommands, read_held
@@ -21,8 +20,9 @@ from jobd.broker.connection import Client
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
 from jobd.core.events import Event
+from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
-from jobd.seams.clock import monotonic, pause
+from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
 from jobd.worker.inline import InlineExecutor
@@ -46,7 +46,7 @@ class WorkerLoop:
         queue: str,
         incarnation: str,
         lease: float,
-        keep: int,
+        policy: Policy,
         executor: InlineExecutor,
         page: Page,
         stop: Stop,
@@ -73,7 +73,7 @@ class WorkerLoop:
             commands=self._commands,
             incarnation=incarnation,
             lease_ms=self._lease_ms,
-            keep=keep,
+            policy=policy,
             executor=executor,
             page=page,
             patience=LINK_TIMEOUT,
@@ -85,7 +85,7 @@ class WorkerLoop:
             commands=self._commands,
             incarnation=incarnation,
             lease_ms=self._lease_ms,
-            keep=keep,
+            keep=policy.completed_count,
             stopping=stop,
         )
 
@@ -118,7 +118,7 @@ class WorkerLoop:
                 self._emit(BrokerLost(why=str(error)))
             if self._stop.asked:
                 return False  # the keeper releases what we hold
-            pause(BACKOFF[min(self._failures, len(BACKOFF) - 1)])
+            self._stop.wait(BACKOFF[min(self._failures, len(BACKOFF) - 1)])
             self._failures += 1
         return True
 
@@ -142,7 +142,7 @@ class WorkerLoop:
             self._reconcile()
         if self._suspects:
             # Nothing is taken on: what a lost reply has brought would wait until that ends.
-            select.select([self._stop.readable], [], [], SECOND_LOOK)
+            self._stop.wait(SECOND_LOOK)
             return
         if not line:
             talk.put(slots=1)
@@ -176,10 +176,7 @@ class WorkerLoop:
         if next_due is not None:
             span = min(span, max(0.001, (next_due - now) / 1000))
         self._talk.put(slots=1, wait=["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"])
-        ready, _, _ = select.select(
-            [self._talk.fileno(), self._stop.readable], [], [], LINK_TIMEOUT
-        )
-        if self._stop.readable in ready:
+        if self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno()):
             # What the claim behind the hint may still bring is released by the keeper.
             self._talk.close()
         else:
@@ -207,7 +204,7 @@ class WorkerLoop:
         self._emit(StoreReset())
         # Whatever the store is now, it has not given us these: it runs them again or lost them.
         self._executor.forget()
-        pause(self._lease_ms / 6000)
+        self._stop.wait(self._lease_ms / 6000)
 
     def _leave(self) -> None:
         """Settle what ended, hand back the rest."""

@@ -28,6 +28,7 @@ from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError
+from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
@@ -71,7 +72,7 @@ class Talk:
         commands: QueueCommands,
         incarnation: str,
         lease_ms: int,
-        keep: int,
+        policy: Policy,
         executor: InlineExecutor,
         page: Page,
         patience: float,
@@ -82,7 +83,7 @@ class Talk:
         self._commands = commands
         self._incarnation = incarnation
         self._lease_ms = lease_ms
-        self._keep = keep
+        self._policy = policy
         self._executor = executor
         self._page = page
         self._patience = patience
@@ -112,7 +113,8 @@ class Talk:
             [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
-            [joined] = link.roundtrip([self._commands.join(self._incarnation, self._lease_ms)])
+            join = self._commands.join(self._incarnation, self._lease_ms, self._policy)
+            [joined] = link.roundtrip([join])
             refuse_fenced(joined)
         except BaseException:
             link.close()
@@ -223,7 +225,7 @@ class Talk:
             exchange.sums = self._executor.figures.take_sums()
             exchange.calls.append(
                 self._commands.settle(
-                    self._incarnation, self._lease_ms, keep=self._keep, completed=exchange.done,
+                    self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
                     endings=exchange.endings, sums=exchange.sums,
                 )
             )  # fmt: skip

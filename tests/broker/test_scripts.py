@@ -10,6 +10,7 @@ from jobd.broker.scripts import SCRIPTS, parse
 from jobd.broker.store import Store, read_epoch
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, Fenced, StoreFull
+from jobd.core.options import read_run_options, resolve
 from jobd.core.states import EDGES
 
 LEASE = 30_000
@@ -391,6 +392,19 @@ def test_trim_keeps_what_asked_for_a_longer_life(client: Client) -> None:
     assert later.trim(completed_ms=30_000, completed_keep=10, dead_ms=1) == 1
     assert Views(client, "t").jobs("q", "completed") == ["long"]
     assert store(client, NOW + 90_000).trim(completed_ms=30_000, completed_keep=10, dead_ms=1) == 1
+
+
+def test_a_queue_is_trimmed_by_what_its_workers_said(client: Client) -> None:
+    """A retention in code is known to nobody else: the keeper's own word counts without it only."""
+    number = claimed(client, "a")
+    done = [Completed(b"a", number, FIGURES, b"")]
+    store(client).settle("w.1", LEASE, completed=done)
+    hour = resolve(read_run_options({"retain": {"completed": {"age": "1h"}}}, what="queue"))
+    store(client).join("w.2", LEASE, hour)
+
+    ages = {"completed_ms": 86_400_000, "completed_keep": 10, "dead_ms": 86_400_000}
+    assert store(client, NOW + 3_599_000).trim(**ages) == 0
+    assert store(client, NOW + 3_600_000).trim(**ages) == 1
 
 
 def test_what_asked_for_a_longer_life_keeps_nobody_else_alive(client: Client) -> None:

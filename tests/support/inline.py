@@ -48,7 +48,7 @@ class Running:
             queue=queue.name,
             incarnation=incarnation,
             lease=30.0,
-            keep=policy.completed_count,
+            policy=policy,
             executor=self.executor,
             page=page,
             stop=self.stop,

@@ -30,8 +30,9 @@ end
 if #back > 0 then
   add_up(tally, 'lost', #back)
   put_back(waiting, held, job_prefix, back)
-  wake(wake_list)
 end
+-- Also when it held nothing: it may have taken a hint and died before it claimed.
+if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
 if redis.call('EXISTS', held) == 1 then return { 'more' } end
 redis.call('ZREM', leases, incarnation)
 redis.call('HDEL', terms, incarnation)

@@ -13,6 +13,7 @@
 open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash')
 if wrong then return wrong end
+if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local back, taken = {}, {}
 
@@ -46,8 +47,9 @@ for _, id in ipairs(redis.call('HKEYS', held)) do
 end
 if #back > 0 then
   put_back(waiting, held, job_prefix, back)
-  wake(wake_list)
 end
+-- Also when it held nothing: it may have taken a hint and died before it claimed.
+if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
 if redis.call('EXISTS', held) == 1 then return { 'more' } end
 redis.call('ZREM', leases, incarnation)
 redis.call('HDEL', terms, incarnation)

@@ -6,6 +6,7 @@
 -- WHY     Retention for queues where nothing settles: by age, by the age a job asked for itself
 --         (expiring), and by count. Each container is the state, so only finished jobs can be
 --         found in one: a job revived in between is not there any more. At most `limit` a call.
+--         What the queue's workers said when they joined goes before the three arguments.
 open_the_door(leases)
 for _, key in ipairs({ completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(key, 'zset')
@@ -13,6 +14,10 @@ for _, key in ipairs({ completed, dead, cancelled, expiring, awaited }) do
 end
 local wrong = expect(meta, 'hash')
 if wrong then return wrong end
+local said = redis.call('HMGET', meta, 'completed_ms', 'completed_keep', 'dead_ms')
+completed_ms = whole(said[1], tonumber(completed_ms))
+completed_keep = whole(said[2], tonumber(completed_keep))
+dead_ms = whole(said[3], tonumber(dead_ms))
 local at, removed = clock(now), 0
 limit = tonumber(limit)
 
@@ -35,7 +40,7 @@ end
 -- found, the next look begins behind them: they must not keep others alive.
 local function past(container, name, age)
   local from = redis.call('HGET', meta, 'looked|' .. name) or '-inf'
-  local line = redis.call('ZRANGEBYSCORE', container, from, int(at - tonumber(age)), 'WITHSCORES', 'LIMIT', 0, limit)
+  local line = redis.call('ZRANGEBYSCORE', container, from, int(at - age), 'WITHSCORES', 'LIMIT', 0, limit)
   local ids = {}
   for i = 1, #line, 2 do
     if not redis.call('ZSCORE', expiring, line[i]) then ids[#ids + 1] = line[i] end
@@ -46,7 +51,7 @@ end
 past(completed, 'completed', completed_ms)
 past(dead, 'dead', dead_ms)
 past(cancelled, 'cancelled', completed_ms)
-local excess = math.min(redis.call('ZCARD', completed) - tonumber(completed_keep), limit)
+local excess = math.min(redis.call('ZCARD', completed) - completed_keep, limit)
 if excess > 0 then remove(completed, redis.call('ZRANGE', completed, 0, excess - 1)) end
 local old = math.min(redis.call('ZCOUNT', awaited, '-inf', int(at)), limit)
 if old > 0 then redis.call('ZREMRANGEBYRANK', awaited, 0, old - 1) end
