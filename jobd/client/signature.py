@@ -148,14 +148,15 @@ def encode_payload(value: object, *, what: str) -> bytes:
     """Write JSON within the limit. Raises NotSerializable, PayloadTooLarge."""
     try:
         raw = _encoder.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        # NaN and infinity would become null without a word; only a payload with a null can hold one.
+        lossy = b"null" in raw and _has_nan(msgspec.to_builtins(value))
+    except Exception as error:  # user code too: what a property or a mapping raises
         raise NotSerializable(
             f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
         ) from error
     if len(raw) > MAX_PAYLOAD:
         raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
-    # NaN and infinity would become null without a word; only a payload with a null can hold one.
-    if b"null" in raw and _has_nan(value):
+    if lossy:
         raise NotSerializable(
             f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
         )

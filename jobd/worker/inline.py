@@ -16,7 +16,7 @@ import msgspec
 
 from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.client.signature import encode_payload
-from jobd.core.errors import NotSerializable, PayloadTooLarge
+from jobd.core.errors import TaskError
 from jobd.core.events import Event
 from jobd.core.job_events import JobDied, JobFailed, TaskUnknown
 from jobd.core.names import check_name
@@ -33,6 +33,7 @@ from jobd.worker.record import (
     Past,
     describe,
     read_past,
+    writable,
     write_history,
 )
 from jobd.worker.runnable import Runnable, context
@@ -135,12 +136,9 @@ class InlineExecutor:
         counters: Counters,
         history: list[dict[str, Any]],
     ) -> None:
-        try:
-            args, kwargs = runnable.decode(job.args)
-        except Exception as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
-            self._bury_undecoded(job, error, history)
-            return
         page = self._page
+        # From here to `finish` the job answers for whatever becomes of this process: converting its
+        # arguments, writing its error down and encoding its result run the application's code too.
         self.started = started = monotonic()
         deadline = started + policy.timeout if policy.timeout else 0.0
         page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
@@ -150,25 +148,32 @@ class InlineExecutor:
             page.finish(0)
             self.revoked.append(job)
             return
+        try:
+            args, kwargs = runnable.decode(job.args)
+        except BaseException as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
+            self._bury_undecoded(job, error, history)
+            page.finish(0)
+            return
         if runnable.wants_job:
             args = (self._context(job, runnable, policy, counters, deadline), *args)
         try:
             value = runnable.function(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code: all it raises is its failure
+        except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
             ended = monotonic()
-            page.finish(0)
             self._failed(job, error, policy, counters, history, started, ended)
+            page.finish(0)
             return
         ended = monotonic()
-        page.finish(0)
         self.costs.note(job.task, ended - started)
         result = b""
         if value is not None:
             try:
                 result = encode_payload(value, what=f"result of task {runnable.name!r}")
-            except (NotSerializable, PayloadTooLarge) as error:
-                self._bury(job, "unencodable", f"{error}", history, {})
+            except TaskError as error:
+                self._bury(job, "unencodable", writable(f"{error}"), history, {})
+                page.finish(0)
                 return
+        page.finish(0)
         figures = self._figures(job, runnable.name, started, ended)
         own_ms = 0
         if policy.completed_ms != self._queue_policy.completed_ms:
@@ -184,7 +189,7 @@ class InlineExecutor:
     def _failed(
         self,
         job: Claimed,
-        error: Exception | SystemExit,
+        error: BaseException,
         policy: Policy,
         counters: Counters,
         history: list[dict[str, Any]],
@@ -236,12 +241,12 @@ class InlineExecutor:
         self._emit(JobDied(job=_text(ending.id), task=task, cause=ending.cause, error=line))
 
     def _bury_undecoded(
-        self, job: Claimed, error: Exception, history: list[dict[str, Any]]
+        self, job: Claimed, error: BaseException, history: list[dict[str, Any]]
     ) -> None:
         """Tell arguments that do not fit the task from bytes that no producer has written."""
         match error:
             case msgspec.ValidationError():
-                self._bury(job, "undecodable", f"{error}", history, {})
+                self._bury(job, "undecodable", writable(f"{error}"), history, {})
             case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
                 self._bury_corrupt(job, error)
             case _:

@@ -79,7 +79,12 @@ def describe(error: BaseException) -> tuple[str, str]:
     try:
         line = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(type(error), error, frames, limit=-30))
-    except Exception as second:  # noqa: BLE001  user code: an exception whose __str__ raises
+    except BaseException as second:  # noqa: BLE001  user code: an exception whose __str__ raises
         line = f"{type(error).__name__} (its text raised {type(second).__name__})"
         trace = "".join(traceback.format_tb(frames, limit=-30))
-    return line[:MAX_ERROR], trace[-MAX_TRACEBACK:]
+    return writable(line[:MAX_ERROR]), writable(trace[-MAX_TRACEBACK:])
+
+
+def writable(text: str) -> str:
+    """Make text that UTF-8 can hold: the name of a file may bring lone surrogates into an error."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

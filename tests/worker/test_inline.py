@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -30,6 +31,85 @@ def test_results_come_back(app: Jobd, page: Page) -> None:
     with working(app, queue, page):
         assert (add.enqueue(1, b=2).result("10s"), add.enqueue(10).result("10s")) == (3, 11)
         assert nothing.enqueue().result("10s") is None
+
+
+class _NoText(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("not even a text")
+
+
+class _OfALibrary(BaseException):
+    """As the time-outs of gevent and the cancellations of asyncio: no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (FileNotFoundError("no file b\udcff.txt"), "FileNotFoundError: no file b\\udcff.txt"),
+        (_NoText(), "_NoText (its text raised SystemExit)"),
+        (_OfALibrary("late"), "_OfALibrary: late"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_a_task_raises_is_its_failure(
+    app: Jobd, page: Page, raised: BaseException, told: str
+) -> None:
+    """Nothing a task raises ends the worker: it would take the queue along, start after start."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def fail() -> None:
+        raise raised
+
+    @queue.task()
+    def healthy() -> int:
+        return 1
+
+    with working(app, queue, page):
+        with pytest.raises(JobFailed) as caught:
+            fail.enqueue().result("10s")
+        assert (caught.value.cause, caught.value.error) == ("failed", told)
+        assert healthy.enqueue().result("10s") == 1
+
+
+def test_a_job_answers_for_its_arguments_and_its_error(app: Jobd, page: Page) -> None:
+    """Converting arguments and asking an error for its text run the application's code: whoever
+    hangs or crashes there is on the page, so that it is timed out and counted like any other."""
+    queue = app.queue("q")
+    seen: list[str] = []
+
+    def look(where: str) -> None:
+        view = page.view()
+        assert view is not None
+        seen.extend(f"{where} of {cell.task}" for cell in view.cells)
+
+    @dataclass
+    class Argument:
+        n: int
+
+        def __post_init__(self) -> None:
+            look("argument")
+
+    class Failure(Exception):
+        def __str__(self) -> str:
+            look("text")
+            return "failed"
+
+    def convert(argument: Argument) -> None: ...
+
+    convert.__annotations__["argument"] = Argument
+    queue.task()(convert)
+
+    @queue.task()
+    def fail() -> None:
+        raise Failure
+
+    with working(app, queue, page):
+        queue.add("convert", {"argument": {"n": 1}}).result("10s")
+        with pytest.raises(JobFailed):
+            fail.enqueue().result("10s")
+    assert set(seen) == {"argument of convert", "text of fail"}
 
 
 def test_order_is_priority_then_arrival(app: Jobd, page: Page) -> None:
