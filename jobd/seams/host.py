@@ -112,6 +112,18 @@ def _default(number: int) -> None:
         return
 
 
+class Copies:
+    """Tells a process from the copies of it that somebody else's fork makes from now on."""
+
+    def __init__(self) -> None:
+        self.here = False
+        """This is such a copy."""
+        os.register_at_fork(after_in_child=self._mark)
+
+    def _mark(self) -> None:
+        self.here = True
+
+
 def spawn(argv: Sequence[str], *, keep: Iterable[int] = ()) -> int:
     """Start a program that dies with this one, in a session of its own; give its pid.
 

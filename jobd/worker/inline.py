@@ -23,8 +23,10 @@ from jobd.core.names import check_name
 from jobd.core.options import Policy
 from jobd.core.verdict import Bury, Counters, RetryLater, after_failure, before_start
 from jobd.seams.clock import monotonic, utc
+from jobd.seams.host import Copies
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
+from jobd.worker.copy import end_copy
 from jobd.worker.costs import Costs
 from jobd.worker.figures import Figures
 from jobd.worker.record import (
@@ -80,6 +82,7 @@ class InlineExecutor:
         self._queue_policy = queue_policy
         self._emit = emit
         self._unknown: set[str] = set()
+        self._copies = Copies()
 
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
@@ -163,6 +166,8 @@ class InlineExecutor:
             self._failed(job, error, policy, counters, history, started, ended)
             page.finish(0)
             return
+        if self._copies.here:
+            end_copy(None)
         ended = monotonic()
         self.costs.note(job.task, ended - started)
         result = b""
@@ -175,12 +180,22 @@ class InlineExecutor:
                 return
         page.finish(0)
         figures = self._figures(job, runnable.name, started, ended)
+        if not history and policy.completed_ms == self._queue_policy.completed_ms:
+            self.done.append(Completed(job.id, job.claim, figures, result))
+        else:
+            self._done_at_length(job, policy, history, figures, result)
+
+    def _done_at_length(
+        self,
+        job: Claimed,
+        policy: Policy,
+        history: list[dict[str, Any]],
+        figures: str,
+        result: bytes,
+    ) -> None:
         own_ms = 0
         if policy.completed_ms != self._queue_policy.completed_ms:
             own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
-        if not own_ms and not history:
-            self.done.append(Completed(job.id, job.claim, figures, result))
-            return
         fields: dict[str, str | bytes | int] = {"result": result} if result else {}
         if history:
             fields["history"] = write_history(history)
@@ -196,6 +211,8 @@ class InlineExecutor:
         started: float,
         ended: float,
     ) -> None:
+        if self._copies.here:
+            end_copy(error)
         line, trace = describe(error)
         after = Counters(
             failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +18,8 @@ from support.servers import eventually
 from jobd import Fixed, Job, Jobd, JobFailed
 from jobd.broker.commands import Blame
 from jobd.core.errors import Fenced
+from jobd.seams import host
+from jobd.seams.exits import Exit
 from jobd.seams.scoreboard import Page
 
 
@@ -110,6 +116,37 @@ def test_a_job_answers_for_its_arguments_and_its_error(app: Jobd, page: Page) ->
         with pytest.raises(JobFailed):
             fail.enqueue().result("10s")
     assert set(seen) == {"argument of convert", "text of fail"}
+
+
+@pytest.mark.parametrize(("ends", "code"), [("returns", 0), ("raises", 1), ("exits", 3)], ids=str)
+def test_a_child_that_a_task_forked_is_no_second_worker(
+    app: Jobd, page: Page, ends: str, code: int
+) -> None:
+    """A forked child that leaves the task's function ends there; the worker goes on."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def forks() -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads
+            child = os.fork()
+        if child == 0 and ends == "raises":
+            raise ValueError("in the child")
+        if child == 0 and ends == "exits":
+            sys.exit(3)
+        return child
+
+    with working(app, queue, page):
+        child = forks.enqueue().result("10s")
+        pidfd = os.pidfd_open(child)
+        try:
+            assert host.ended(pidfd, 10)
+        finally:
+            host.send(pidfd, signal.SIGKILL)
+            end = host.reap(pidfd)
+            os.close(pidfd)
+        assert end == Exit(code=code)
+        assert forks.enqueue().result("10s") != child
 
 
 def test_order_is_priority_then_arrival(app: Jobd, page: Page) -> None:
