@@ -49,6 +49,10 @@ AsyncClient = redis.asyncio.Redis
 
 DEFAULT_TIMEOUT = 2.0
 
+# redis-py refuses the 101st call at once, from version 8 on; a web server on one event loop makes
+# more. The server's maxclients and the system's descriptors are limits enough, and say so.
+_NO_LIMIT = 2**31
+
 
 def _introduction() -> dict[str, Any]:
     """What a connection says of itself: CLIENT LIST shows redis-py(jobd_v...).
@@ -76,6 +80,7 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            max_connections=_NO_LIMIT,
             **_INTRODUCTION,
         )
     except ValueError as error:
@@ -92,6 +97,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 0),
             protocol=2,
+            max_connections=_NO_LIMIT,
             **_INTRODUCTION,
         )
     except ValueError as error:

@@ -125,6 +125,11 @@ class Queue:
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = _PLAIN
+        if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
+            raise TypeError(
+                f"job {addition!r:.80}; expected (task, args) or (task, args, options), "
+                "as in ('welcome', {'user_id': 7}, {'priority': 1})"
+            )
         if len(addition) == 3:
             call = CallOptions(addition[2], what=f"task {addition[0]!r}")
         return self._new(addition[0], addition[1], call), call.job_id is not None

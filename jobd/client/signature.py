@@ -31,15 +31,24 @@ class Signature:
 
     def __init__(self, function: Callable[..., Any], *, name: str) -> None:
         self._what = f"task {name!r}"
+        if not inspect.isroutine(function):
+            raise DeclarationError(
+                f"{self._what}: {type(function).__name__} is no function; expected a function or "
+                "method; wrap it in one"
+            )
         try:
             hints = typing.get_type_hints(function, include_extras=True)
-        except NameError as error:
+        except (NameError, AttributeError, TypeError, SyntaxError) as error:
             raise DeclarationError(
                 f"{self._what}: an annotation cannot be resolved ({error}); expected names that "
                 "exist when the task is declared; import them above it, outside TYPE_CHECKING"
             ) from error
         parameters = list(inspect.signature(function).parameters.values())
-        self.wants_job = bool(parameters) and hints.get(parameters[0].name) is Job
+        self.wants_job = (
+            bool(parameters)
+            and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
+            and hints.get(parameters[0].name) is Job
+        )
         if self.wants_job:
             parameters = parameters[1:]
         for parameter in parameters:
@@ -54,10 +63,11 @@ class Signature:
         """Reads arguments, converted to the annotations: (args, kwargs). Raises msgspec.DecodeError."""
 
     def _refuse(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
-        if hints.get(parameter.name) is Job:
+        hint = hints.get(parameter.name)
+        if hint is Job or Job in typing.get_args(hint):
             raise DeclarationError(
                 f"{self._what}: parameter {parameter.name!r} is annotated Job; expected the context "
-                "as the first positional parameter only; move it to the front"
+                "as the first positional parameter only, annotated `Job`; move it to the front"
             )
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise DeclarationError(

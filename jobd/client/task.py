@@ -71,6 +71,11 @@ class Task(Generic[P, R]):
                 f"task {name!r}: an async function; expected a plain one; "
                 "async tasks are coming in a later release"
             )
+        if inspect.isgeneratorfunction(function):
+            raise DeclarationError(
+                f"task {name!r}: a generator function; expected a plain one, for nobody would run "
+                "what it yields; return a list"
+            )
         self.queue = queue
         self.name = name
         self.function = function

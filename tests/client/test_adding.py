@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -20,6 +23,11 @@ from jobd import (
     PayloadTooLarge,
     ResultTimeout,
 )
+
+
+@dataclass
+class _Point:
+    x: float
 
 
 @pytest.fixture
@@ -113,11 +121,27 @@ def test_asynchronous_adding_is_the_same_adding(app: Jobd) -> None:
     asyncio.run(main())
 
 
+def test_a_busy_event_loop_adds_and_waits_for_many_at_once(app: Jobd) -> None:
+    """A web server's: no limit of the client's own stands in the way."""
+    queue = app.queue("q")
+
+    async def main() -> None:
+        handles = await asyncio.gather(*(queue.aadd("t", {"n": n}) for n in range(150)))
+        waits = (handle.aresult(timeout="100ms") for handle in handles)
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+        assert {type(end) for end in ends} == {ResultTimeout}
+        await app.producer.async_client.aclose()
+
+    asyncio.run(main())
+    assert app.producer.views().counts("q")["waiting"] == 150
+
+
 @pytest.mark.parametrize(
     ("args", "error", "said"),
     [
         ({"x": object()}, NotSerializable, "pass ids and plain values"),
         ({"x": float("nan")}, NotSerializable, "NaN"),
+        ({"x": _Point(float("nan"))}, NotSerializable, "NaN"),
         ({"x": "y" * 200_000}, PayloadTooLarge, "131072; store the data elsewhere"),
     ],
 )
@@ -162,15 +186,23 @@ def test_declarations_that_cannot_work_are_refused(app: Jobd) -> None:
     def job_late(x: int, job: Job) -> None: ...
     def any_number(*args: int) -> None: ...
     def custom(x: socket.socket) -> None: ...
+    def job_by_name(*, job: Job) -> None: ...
+    def job_or_none(job: Job | None = None) -> None: ...
+    def generator() -> Iterator[int]:
+        yield 1
 
     for function, said in (
         (coroutine, "coming"),
         (job_late, "move it to the front"),
         (any_number, "use a list"),
         (custom, "cannot be read from JSON"),
+        (job_by_name, "move it to the front"),
+        (job_or_none, "annotated `Job`"),
+        (generator, "a generator function"),
+        (partial(print, 1), "wrap it in one"),
     ):
         with pytest.raises(DeclarationError, match=said):
-            queue.task()(function)
+            queue.task("wrong")(function)
     queue.task("twice")(lambda: None)
     with pytest.raises(DeclarationError, match="declared twice"):
         queue.task("twice")(lambda: None)
