@@ -64,7 +64,7 @@ def _arguments(pairs: tuple[str, ...], whole: str | None) -> dict[str, Any]:
             raise click.UsageError("--json-args and --arg; expected one of the two; drop either")
         try:
             decoded = msgspec.json.decode(whole)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise click.UsageError(
                 f"--json-args: {error}; expected a JSON object, as in '{{\"user_id\": 7}}'"
             ) from error
@@ -87,8 +87,8 @@ def _arguments(pairs: tuple[str, ...], whole: str | None) -> dict[str, Any]:
 def _value(written: str) -> Any:
     try:
         return msgspec.json.decode(written)
-    except msgspec.DecodeError:
-        return written
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return written  # bytes that are no UTF-8 are refused by name when the job is written
 
 
 def _duration(written: str | None) -> str | float | None:

@@ -14,6 +14,7 @@ from jobd.cli.output import print_json, printable, when
 from jobd.cli.redis import views_of
 from jobd.core.durations import words
 from jobd.core.errors import EX_UNAVAILABLE, JobdError
+from jobd.core.names import check_name
 from jobd.core.states import DEAD_CAUSES
 
 _TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since")
@@ -41,6 +42,9 @@ def command(
 ) -> None:
     """Show everything recorded about a job, its arguments and result included."""
     config = settings.read(settings.find_file(config_file), url=redis_url)
+    check_name(job_id, what="job id")
+    if queue is not None:
+        check_name(queue, what="--queue")
     views = views_of(config)
     home = queue or views.find(job_id)
     info = None if home is None else views.info(home, job_id)

@@ -6,6 +6,7 @@ sysexits(3); a traceback is a bug of jobd. Commands are imported when called.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from jobd.cli.lazy import Entry, LazyGroup, Verbs
 from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
 
 _INTERRUPTED = 130
+_EX_IOERR = 74
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 _TABLE: dict[str, Entry | Verbs] = {
     "run": Entry("jobd.cli.run", "Run the daemon in the foreground."),
@@ -49,6 +52,7 @@ click.version_option(jobd.__version__, prog_name="jobd")(cli)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code."""
+    _open_closed_streams()
     try:
         result = cli.main(
             args=None if argv is None else list(argv), prog_name="jobd", standalone_mode=False
@@ -71,6 +75,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has seen enough. What is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has seen enough.
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _drop_output()
+        click.echo(
+            f"jobd: standard output: {error.strerror}; expected room for what was asked for; "
+            "send it elsewhere",
+            err=True,
+        )
+        return _EX_IOERR
+
+
+def _open_closed_streams() -> None:
+    """Make what was closed before we started (`>&-`) /dev/null: Python has None there, and the
+    next file that anybody opens would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, or Python complains of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

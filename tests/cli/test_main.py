@@ -50,6 +50,8 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
     ["enqueue", "q", "t", "--json-args", "[1]"], ["enqueue", "q", "t", "--json-args", "{"],
     ["enqueue", "q", "t", "--json-args", "{}", "--arg", "a=1"], ["enqueue", "a b", "t"],
     ["enqueue", "q", "t", "--arg", "a=1", "--arg", "a=2"], ["enqueue", "q", "t", "--delay", "soon"],
+    ["enqueue", "q", "t", "--arg", "x=\udcff"], ["enqueue", "q", "t", "--json-args", "\udcff"],
+    ["jobs", "show", "a\udcff"], ["jobs", "show", "a", "--queue", "a b"],
 ])  # fmt: skip
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Said on stderr, with nothing on stdout."""
@@ -126,3 +128,33 @@ def test_the_demo_says_what_it_needs(
     monkeypatch.setattr("jobd.cli.demo.find_spec", lambda name: None)
     assert main(["demo"]) == 78
     assert "pip install 'jobd[demo]'" in capsys.readouterr().err
+
+
+def test_output_that_finds_no_room_is_told_in_a_sentence() -> None:
+    """With the code of an input/output error, and no traceback."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "jobd", "--help"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert done.returncode == 74
+    assert done.stderr.startswith("jobd: standard output: No space left on device; expected")
+
+
+def test_closed_streams_are_nowhere_to_write_and_nothing_more() -> None:
+    """`jobd --help >&- 2>&- <&-` works, and opens no other file under those numbers."""
+    program = (
+        "import os, sys; from jobd.cli.main import main; code = main(['--help']); "
+        "null = os.stat('/dev/null'); "
+        "same = all(os.path.samestat(os.fstat(n), null) for n in (0, 1, 2)); "
+        "os._exit(code if same else 99)"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, program], check=False
+    )
+
+    assert done.returncode == 0
