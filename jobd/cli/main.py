@@ -96,7 +96,9 @@ def _open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
+            if null == number:
+                os.set_inheritable(number, True)  # for the daemon's processes
+            else:
                 os.dup2(null, number)
                 os.close(null)
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115

@@ -146,11 +146,12 @@ def test_output_that_finds_no_room_is_told_in_a_sentence() -> None:
 
 
 def test_closed_streams_are_nowhere_to_write_and_nothing_more() -> None:
-    """`jobd --help >&- 2>&- <&-` works, and opens no other file under those numbers."""
+    """`jobd --help >&- 2>&- <&-` works, and opens no other file under those numbers,
+    here or in a process that is started from here."""
     program = (
         "import os, sys; from jobd.cli.main import main; code = main(['--help']); "
         "null = os.stat('/dev/null'); "
-        "same = all(os.path.samestat(os.fstat(n), null) for n in (0, 1, 2)); "
+        "same = all(os.path.samestat(os.fstat(n), null) and os.get_inheritable(n) for n in (0, 1, 2)); "
         "os._exit(code if same else 99)"
     )
     done = subprocess.run(
