@@ -17,6 +17,15 @@ from jobd.keeper.fleet import Alive
 from jobd.seams.scoreboard import Phase, Scoreboard
 
 
+def renew_timeout(lease: float) -> float:
+    """How long a renewal waits for its answer, in seconds: well below a lease, whatever that is.
+
+    A server that was frozen then finds several renewals waiting when it comes back, and carries them
+    out before anybody's reaper can look a second time: leaving a call does not take it back.
+    """
+    return min(2.0, max(0.2, lease / 6))
+
+
 class Renewer:
     """Renews every `period` seconds. `fenced` collects the incarnations found without a lease."""
 

@@ -13,6 +13,7 @@ from jobd.broker.connection import connect
 from jobd.core.config import Config
 from jobd.core.options import Policy, read_run_options, resolve
 from jobd.keeper.loop import Keeper
+from jobd.keeper.renew import renew_timeout
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
 
     keeper = Keeper(
         client=connect(config.redis.url),
-        renewing=connect(config.redis.url),
+        renewing=connect(config.redis.url, timeout=renew_timeout(config.daemon.lease)),
         namespace=config.redis.namespace,
         lease=config.daemon.lease,
         keeps_nothing=config.redis.keeps_nothing,

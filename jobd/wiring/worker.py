@@ -79,6 +79,7 @@ class Workshop:
             page=page,
             worker=order.slot,
             queue_policy=bench.policy,
+            lease=config.daemon.lease,
             emit=log,
         )
         return WorkerLoop(

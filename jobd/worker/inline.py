@@ -64,6 +64,7 @@ class InlineExecutor:
         page: Page,
         worker: str,
         queue_policy: Policy,
+        lease: float,
         emit: Callable[[Event], None],
     ) -> None:
         self.unstarted: deque[Claimed] = deque()
@@ -75,6 +76,8 @@ class InlineExecutor:
         self.running: Claimed | None = None
         self.started = 0.0
         self._store_offset_ms = 0.0  # Redis' clock less ours, as the last claim showed it
+        self._lease = lease
+        self._ours_until = 0.0  # what was claimed longer ago may be somebody else's by now
         self._queue = queue
         self._tasks = tasks
         self._page = page
@@ -87,6 +90,7 @@ class InlineExecutor:
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
         self._store_offset_ms = claim.now - now * 1000
+        self._ours_until = now + self._lease
         self.unstarted.extend(claim.jobs)
 
     def forget(self) -> None:
@@ -145,9 +149,9 @@ class InlineExecutor:
         self.started = started = monotonic()
         deadline = started + policy.timeout if policy.timeout else 0.0
         page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
-        if page.revoked() >= job.claim:
-            # The keeper took this claim's unstarted jobs away while we could not answer. Perhaps it
-            # has not handed them back, seeing that we go on: then it is ours to do.
+        if page.revoked() >= job.claim or started > self._ours_until:
+            # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
+            # still for a lease and another host may have them. If nobody has, we hand them back.
             page.finish(0)
             self.revoked.append(job)
             return

@@ -40,6 +40,7 @@ class Running:
             page=page,
             worker="q.1",
             queue_policy=policy,
+            lease=30.0,
             emit=lambda event: self.said.append(event.event),
         )
         self.loop = WorkerLoop(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.inline import in_state, working
+from support.inline import Running, in_state, working
 from support.servers import eventually
 
 from jobd import Fixed, Job, Jobd, JobFailed
@@ -326,6 +326,30 @@ def test_what_is_revoked_is_not_started(app: Jobd, page: Page) -> None:
         eventually(lambda: app.producer.views().counts("q")["completed"] >= 2)
     assert ran[:2] == [9, 0]
     page.revoke(0)
+
+
+def test_what_was_claimed_a_lease_ago_is_not_started(app: Jobd, page: Page) -> None:
+    """A host that stood still may find that another one runs its jobs: it hands them back."""
+    queue = app.queue("q")
+    ran: list[int] = []
+
+    @queue.task()
+    def work(n: int) -> None:
+        ran.append(n)
+
+    work.enqueue(1)
+    running = Running(app, queue, page)
+    store = app.producer.store("q")
+    store.join("w.1", 30_000)
+    running.executor.load(store.claim("w.1", 30_000), time.monotonic() - 30.1)
+    running.executor.run_all(running.stop)
+    assert (ran, len(running.executor.revoked)) == ([], 1)
+
+    running.thread.start()
+    eventually(in_state(app, "completed", 1))
+    running.stop.ask()
+    running.thread.join(10)
+    assert ran == [1]
 
 
 def test_a_fenced_worker_ends(app: Jobd, page: Page) -> None:
