@@ -125,9 +125,12 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
         )
+        again = f"adding again with job_id={jobs[0].id!r} is safe"
+        if len(jobs) > 1:
+            again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
         return BrokerUnavailable(
-            f"{error}; {outcome}; adding again with job_id={jobs[0].id!r} is safe",
-            job_id=jobs[0].id,
+            f"{error}; {outcome}; {again}",
+            job_ids=[job.id for job in jobs],
             outcome_unknown=error.outcome_unknown,
         )
     return error

@@ -12,7 +12,7 @@ from jobd.client.job import Job
 from jobd.client.producer import Producer
 from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
-from jobd.core.errors import DeclarationError, NotSerializable
+from jobd.core.errors import BrokerUnavailable, DeclarationError, NotSerializable
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
@@ -112,14 +112,19 @@ class Queue:
     def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
         """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
 
-        All are checked before the first is added. Raises as `add` does.
+        All are checked before the first is added. Raises as `add` does; a BrokerUnavailable says
+        what is in, and the ids with which the rest may safely be added again.
         """
         new = [self._read(job) for job in jobs]
         handles: list[JobHandle[Any]] = []
         for chunk in _chunks(new):
             fresh = not any(given for _, given in chunk)
             batch = [job for job, _ in chunk]
-            added = self._producer.add(self.name, batch, fresh=fresh)
+            try:
+                added = self._producer.add(self.name, batch, fresh=fresh)
+            except BrokerUnavailable as error:
+                error.added = len(handles)
+                raise
             handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
         return handles
 

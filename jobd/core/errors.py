@@ -28,6 +28,7 @@ A message reads "what: value; expected ...; do this next". `code` is stable and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 EX_USAGE = 64
@@ -117,15 +118,23 @@ class BrokerUnavailable(BrokerError):
     """Redis did not answer within the bound.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
-    may have been carried out: adding again with `using(job_id=...)` is safe either way.
+    may have been carried out: adding again with `using(job_id=...)` is safe either way. Of an
+    `add_many`, `job_ids` are the jobs of the round trip that failed, in their order; the first
+    `added` jobs of the call are in, and what comes after these was not sent.
     """
 
     code = "jobd.broker_unavailable"
 
     def __init__(
-        self, message: str, *, job_id: str | None = None, outcome_unknown: bool = False
+        self,
+        message: str,
+        *,
+        job_ids: Sequence[str] = (),
+        outcome_unknown: bool = False,
     ) -> None:
-        self.job_id = job_id
+        self.job_id = job_ids[0] if job_ids else None
+        self.job_ids = tuple(job_ids)
+        self.added = 0
         self.outcome_unknown = outcome_unknown
         super().__init__(message)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from support.servers import eventually, running, server_programs
 
 from jobd import (
     BrokerUnavailable,
@@ -23,6 +27,7 @@ from jobd import (
     PayloadTooLarge,
     ResultTimeout,
 )
+from jobd.broker.connection import connect, translated
 
 
 @dataclass
@@ -259,3 +264,37 @@ def test_a_server_that_does_not_answer_leaves_the_outcome_unknown() -> None:
 
     assert unknown.value.outcome_unknown
     assert unknown.value.job_id
+
+
+def test_an_add_many_that_is_cut_off_says_what_is_in_and_how_to_go_on(tmp_path: Path) -> None:
+    """The rest is added again by its ids, and nothing twice."""
+    jobs = [("t", {"n": n}) for n in range(60_000)]
+    program = next(iter(server_programs().values()))
+    with running(program, tmp_path) as url:
+        app = Jobd(url)
+        queue = app.queue("q")
+
+        def end_it_soon() -> None:
+            client = connect(url)
+            eventually(lambda: client.zcard("jobd:{q}:waiting"))
+            with suppress(BrokerUnavailable), translated("the server"):
+                client.shutdown(nosave=True)
+            client.close()
+
+        ending = threading.Thread(target=end_it_soon)
+        ending.start()
+        with pytest.raises(BrokerUnavailable, match="job_ids") as cut:
+            queue.add_many(jobs)
+        ending.join(10)
+
+    assert (cut.value.added % 1000, len(cut.value.job_ids)) == (0, 1000)
+    assert 1000 <= cut.value.added < len(jobs)
+    with running(program, tmp_path) as url:
+        app = Jobd(url)
+        again = [
+            (task, args, {"job_id": job_id})
+            for (task, args), job_id in zip(
+                jobs[cut.value.added :], cut.value.job_ids, strict=False
+            )
+        ]
+        assert len({handle.id for handle in app.queue("q").add_many(again)}) == 1000
