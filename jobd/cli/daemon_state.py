@@ -69,7 +69,7 @@ def look(runtime_dir: Path) -> Daemon | None:
     pages = {} if board is None else {view.incarnation: view for view in board.views()}
     return Daemon(
         running=running,
-        stopping=state.stopping,
+        stopping=running and state.stopping,
         pid=state.pid,
         started_at=state.started_at,
         up_for=max(0.0, clock.wall() - state.started_at),

@@ -13,7 +13,7 @@ from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json, printable, when
 from jobd.cli.redis import views_of
 from jobd.core.durations import words
-from jobd.core.errors import EX_UNAVAILABLE, JobdError
+from jobd.core.errors import EX_NOINPUT, JobdError
 from jobd.core.names import check_name
 from jobd.core.states import DEAD_CAUSES
 
@@ -24,7 +24,7 @@ class NoSuchJob(JobdError):
     """Nothing is recorded under that id."""
 
     code = "jobd.no_such_job"
-    exit_code = EX_UNAVAILABLE
+    exit_code = EX_NOINPUT
 
 
 @click.command("show")

@@ -32,6 +32,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 EX_USAGE = 64
+EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_CONFIG = 78

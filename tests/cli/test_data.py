@@ -74,7 +74,7 @@ def test_nothing_yet(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("queues", "list") == []
     assert ask("jobs", "list") == []
     assert main(["queues", "list"]) == 0
-    assert main(["jobs", "show", "none"]) == 69
+    assert main(["jobs", "show", "none"]) == 66
     assert "not recorded in any queue" in capsys.readouterr().err
 
 
