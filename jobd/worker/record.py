@@ -20,7 +20,7 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted")
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
 _NOTHING_SAID = RunOptions()
 
 
@@ -61,7 +61,8 @@ def _count(more: dict[bytes, bytes], name: str) -> int:
 def _options(raw: bytes | None) -> RunOptions:
     if raw is None:
         return _NOTHING_SAID
-    return read_run_options(msgspec.json.decode(raw, type=dict[str, Any]), what="the job's options")
+    said = msgspec.json.decode(raw, type=dict[str, Any])
+    return read_run_options(said, what="the job's options", by_name=True)
 
 
 def _history(raw: bytes | None) -> list[dict[str, Any]]:
