@@ -23,8 +23,8 @@ class Job:
     """1 for the first run. Runs that ended in a crash, a loss or a shutdown do not count, nor do
     those that snoozed."""
     max_attempts: int
-    snoozed: int
-    """How often the job has asked to run later, with Snooze."""
     enqueued_at: datetime
     deadline: datetime | None
     """When the hard timeout ends the process; None without one."""
+    snoozed: int = 0
+    """How often the job has asked to run later, with Snooze."""

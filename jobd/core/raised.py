@@ -19,7 +19,10 @@ class Asked(Exception):
     why = ""
 
     def __str__(self) -> str:
-        return self.why or self._otherwise()
+        text = self.why or self._otherwise()
+        # What it was raised for is what people look for in a list of jobs.
+        cause = self.__cause__ or (None if self.__suppress_context__ else self.__context__)
+        return text if cause is None else f"{text} ({type(cause).__name__}: {cause})"
 
     def _otherwise(self) -> str:
         return "asked for by the task"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import asdict, force_setattr
 
-from jobd.core.durations import Duration, seconds
+from jobd.core.durations import Duration, seconds, words
 from jobd.core.errors import OptionError
 from jobd.core.retry_function import BackoffUnusable, ByFunction, read_function
 from jobd.core.suggest import nearest, one_of
@@ -111,7 +111,8 @@ def wait_after(
     try:
         return backoff.delay(failures, error), ""
     except BackoffUnusable as why:
-        note = f"backoff function {backoff.name}: {why}; waited by the default, exponential from 5s"
+        default = f"{DEFAULT_BACKOFF.kind} from {words(seconds(DEFAULT_BACKOFF.base))}"
+        note = f"backoff function {backoff.name}: {why}; waited by the default, {default}"
         return DEFAULT_BACKOFF.delay(failures, random), note
 
 

@@ -50,9 +50,10 @@ class ByFunction(msgspec.Struct, frozen=True):
 
 def read_function(function: Callable[..., object], *, what: str) -> ByFunction:
     """Take a function for a back-off. Raises OptionError for one that could never be asked."""
-    if inspect.iscoroutinefunction(function):
+    if any(map(inspect.iscoroutinefunction, (function, type(function).__call__))):
         raise OptionError(f"{what}: an async function; expected a plain one; write def, not async")
-    name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    name = f"{named.__module__}.{named.__qualname__}"
     count = _required(function)
     if count not in (1, 2):
         raise OptionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import random
@@ -25,6 +26,7 @@ from jobd.core.options import (
 )
 from jobd.core.raised import SHORTEST_SNOOZE
 from jobd.core.retry import read_backoff, wait_after
+from jobd.core.retry_function import read_function
 from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error, before_start
 
 
@@ -152,10 +154,32 @@ async def later(failures: int) -> int:
     return failures
 
 
+class Waits:
+    """A callable object."""
+
+    def __call__(self, failures: int) -> int:
+        return failures * 100
+
+
+class WaitsLater:
+    """One that nobody can wait for."""
+
+    async def __call__(self, failures: int) -> int:
+        return failures
+
+
+@pytest.mark.parametrize("function", [Waits(), functools.partial(pow, 100)])
+def test_whatever_can_be_called_is_a_function(function: Any) -> None:
+    """Objects and partials too; they have a name for the history."""
+    assert judged(ValueError(), backoff=function) == RetryLater(100.0)
+    assert "." in read_function(function, what="backoff").name
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         (later, "an async function"),
+        (WaitsLater(), "an async function"),
         (lambda: 3, "no required parameters"),
         (lambda a, b, c: 3, "3 required parameters"),
         (lambda *, failures: 3, "required parameters"),

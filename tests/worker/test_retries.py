@@ -194,7 +194,10 @@ def test_retry_runs_the_job_again_after_its_own_wait(app: Jobd, page: Page) -> N
     info = info_of(handle)
     assert info.failed == 1
     [run] = info.history
-    assert (run["kind"], run["error"]) == ("failed", "Retry: bank")
+    assert (run["kind"], run["error"]) == (
+        "failed",
+        "Retry: bank (TimeoutError: the bank is asleep)",
+    )
     assert "TimeoutError: the bank is asleep" in run["traceback"]
 
 
