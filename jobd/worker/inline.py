@@ -147,6 +147,8 @@ class InlineExecutor:
         deadline = started + policy.timeout if policy.timeout else 0.0
         self._page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
         verdict = before_start(past.counters, policy, self._random, timed_out=True)
+        if self._copies.here:
+            end_copy(None)
         self._page.finish(0)
         return verdict
 
@@ -234,6 +236,8 @@ class InlineExecutor:
         self.costs.note(job.task, ended - started)
         verdict, after = after_error(error, counters, policy, self._random)
         line, trace = describe(error)
+        if self._copies.here:  # of the back-off function, or of what makes the error's text
+            end_copy(error)
         if isinstance(verdict, Postpone):
             self._postpone(job, verdict.delay, after.snoozed, line)
             return

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
+import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -13,6 +17,9 @@ from support.servers import eventually
 from jobd import Discard, Exponential, Fixed, Job, Jobd, JobFailed, JobHandle, Queue, Retry, Snooze
 from jobd.broker.commands import Blame
 from jobd.broker.views import JobInfo
+from jobd.core.errors import OptionError
+from jobd.seams import host
+from jobd.seams.exits import Exit
 from jobd.seams.scoreboard import Page
 from jobd.worker.record import MAX_HISTORY, MAX_HISTORY_BYTES, MAX_TRACEBACK
 
@@ -113,6 +120,49 @@ def test_a_function_is_asked_after_a_timeout_too(app: Jobd, page: Page) -> None:
     assert info_of(job).error == "timeout: its process ended with SIGKILL"
 
 
+@pytest.mark.parametrize(("after", "code"), [("error", 1), ("timeout", 0)])
+def test_a_child_that_a_function_forked_is_no_second_worker(
+    app: Jobd, page: Page, after: str, code: int
+) -> None:
+    """It ends where it leaves the function, whenever that was asked; the worker goes on."""
+    children: list[int] = []
+
+    def forks(failures: int) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads
+            children.append(os.fork())
+        if children[-1] == 0:  # a second worker would fall over the first one's replies
+            threading.excepthook = lambda failure: os._exit(9)
+        return "1h"
+
+    queue = app.queue("q", attempts=3, backoff=forks)
+
+    @queue.task()
+    def work(fails: bool) -> str:
+        if fails:
+            raise ValueError("no")
+        return "done"
+
+    job = work.enqueue(fails=True)
+    if after == "timeout":
+        store = app.producer.store("q")
+        store.join("dead.1", 30_000)
+        assert store.claim("dead.1", 30_000).jobs
+        store.release("dead.1", [Blame(job.id, "timeouts", b'{"kind":"timeout"}')])
+    with working(app, queue, page):
+        eventually(lambda: job.state() == "delayed")
+        [child] = children
+        pidfd = os.pidfd_open(child)
+        try:
+            assert host.ended(pidfd, 10)
+        finally:
+            host.send(pidfd, signal.SIGKILL)
+            end = host.reap(pidfd)
+            os.close(pidfd)
+        assert end == Exit(code=code)
+        assert work.enqueue(fails=False).result("10s") == "done"
+
+
 def test_jitter_is_ours_alone(app: Jobd, page: Page) -> None:
     """An application that seeds `random` in its tasks gets its own numbers, and its retries are
     spread all the same (I-18)."""
@@ -170,6 +220,28 @@ def test_a_call_says_which_errors_its_job_is_tried_again_for(app: Jobd, page: Pa
         jobs = [call.enqueue("timeout"), call.enqueue("value"), work.enqueue("timeout")]
         eventually(in_state(app, "dead", 3))
     assert [info_of(job).failed for job in jobs] == [3, 1, 1]
+
+
+def test_what_cannot_travel_is_refused_at_the_call(app: Jobd) -> None:
+    """By name or by task: a function, a type of this program alone. Nothing was added."""
+    queue = app.queue("q")
+
+    class Mine(Exception):
+        pass
+
+    @queue.task()
+    def work() -> None: ...
+
+    with pytest.raises(OptionError, match="task 'work': backoff: the function"):
+        work.using(backoff=lambda failures: failures)
+    with pytest.raises(OptionError, match="task 'work': give_up_on: .*Mine; expected a type"):
+        queue.add("work", give_up_on=Mine)
+    with pytest.raises(OptionError, match="task 'typo': retry_on: 'OSErorr'.* did you mean 'OSErr"):
+
+        @queue.task("typo", retry_on="OSErorr")
+        def typo() -> None: ...
+
+    assert app.producer.views().counts("q")["waiting"] == 0
 
 
 # --- what a task may raise ---
