@@ -312,7 +312,7 @@ class InlineExecutor:
         self._tell.failed(job, cause, str(fields["error"]), delay, note)
 
     def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
-        fields: Fields = {"snoozed": snoozed}
+        fields: Fields = {"snoozed": snoozed, "error": why}
         figures = self._figures_unrun(job)
         self.endings.append(
             Ending("retry", job.id, job.claim, figures, round(delay * 1000), "snoozed", fields)

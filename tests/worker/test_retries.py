@@ -234,9 +234,11 @@ def test_what_cannot_travel_is_refused_at_the_call(app: Jobd) -> None:
 
     with pytest.raises(OptionError, match="task 'work': backoff: the function"):
         work.using(backoff=lambda failures: failures)
-    with pytest.raises(OptionError, match="task 'work': give_up_on: .*Mine; expected a type"):
+    with pytest.raises(OptionError, match=r"task 'work': give_up_on: .*Mine; expected a type"):
         queue.add("work", give_up_on=Mine)
-    with pytest.raises(OptionError, match="task 'typo': retry_on: 'OSErorr'.* did you mean 'OSErr"):
+    with pytest.raises(
+        OptionError, match=r"task 'typo': retry_on: 'OSErorr'.* did you mean 'OSErr"
+    ):
 
         @queue.task("typo", retry_on="OSErorr")
         def typo() -> None: ...
@@ -319,7 +321,7 @@ def test_snooze_runs_the_job_later_and_costs_nothing(app: Jobd, page: Page) -> N
         if len(seen) == 2:
             raise ValueError("no")
         if job.snoozed < 2:
-            raise Snooze(0)
+            raise Snooze(0, why="closed")
         return "at last"
 
     with working(app, queue, page) as running:
@@ -327,6 +329,7 @@ def test_snooze_runs_the_job_later_and_costs_nothing(app: Jobd, page: Page) -> N
         eventually(lambda: handle.state() == "delayed")
         info = info_of(handle)
         assert (info.snoozed, info.failed, info.history) == (1, 0, [])
+        assert info.error == "Snooze: closed"
         assert handle.result("10s") == "at last"
         assert running.said == ["job.snoozed", "job.failed", "job.snoozed"]
     assert seen == [(1, 0), (1, 1), (2, 1), (2, 2)]
