@@ -24,6 +24,7 @@ _COUNTERS = {
     "crashes": "crashed",
     "lost": "lost",
     "interrupted": "interrupted",
+    "snoozed": "snoozed",
 }
 
 

@@ -7,7 +7,7 @@ else records it, so nothing can disagree with it.
                  │                   ▲  ▲ ▲              │ │ │
                  └──(delay)─► delayed┘  │ └──hand_back───┘ │ └──dead──────► dead
                               ▲         └──release, reap───┤
-                              └───────retry, park──────────┘
+                              └───retry, snooze, park──────┘
 
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
@@ -40,10 +40,11 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
 
 # Why a job is dead. Always recorded beside it, with the history of its attempts.
 DEAD_CAUSES = {
-    "failed": "its attempts are used up",
+    "failed": "its attempts are used up, or its error is not to be tried again",
     "timeout": "its attempts are used up, the last by its timeout",
     "poison": "it crashed its process max_crashes times",
     "lost": "the host it ran on went away too often",
+    "discarded": "its task asked for that, with Discard",
     "undecodable": "its arguments do not fit the task's parameters",
     "unencodable": "its result cannot be written as JSON, or is too large",
     "corrupt": "its record in Redis cannot be read",

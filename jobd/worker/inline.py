@@ -18,10 +18,9 @@ from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.client.signature import encode_payload
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
-from jobd.core.job_events import JobDied, JobFailed, TaskUnknown
 from jobd.core.names import check_name
 from jobd.core.options import Policy
-from jobd.core.verdict import Bury, Counters, RetryLater, after_failure, before_start
+from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, Run, after_error, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.host import Copies
 from jobd.seams.scoreboard import Page
@@ -34,20 +33,20 @@ from jobd.worker.record import (
     UNREADABLE,
     Past,
     describe,
+    noted,
     read_past,
     writable,
     write_history,
 )
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.tell import Teller, text
+
+Fields = dict[str, str | bytes | int]
 
 _UNTOUCHED = Counters()
 _NO_HISTORY: list[dict[str, Any]] = []
 # The figures of what was no run of a known task.
 _NO_RUN = "?|0|0|0"
-
-# Of an error's text in a log line, and of names that are told once each.
-MAX_LOGGED = 200
-MAX_UNKNOWN = 1000
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
@@ -83,9 +82,10 @@ class InlineExecutor:
         self._page = page
         self._worker = worker
         self._queue_policy = queue_policy
-        self._emit = emit
-        self._unknown: set[str] = set()
+        self._tell = Teller(emit)
         self._copies = Copies()
+        # Our own: an application that seeds `random` would draw the same jitter for all its jobs.
+        self._random = random.Random().random
 
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
@@ -127,13 +127,30 @@ class InlineExecutor:
             self._bury_corrupt(job, error)
             return
         counters, history = past.counters, past.history
-        match before_start(counters, policy, random.random, timed_out=past.timed_out):
+        match self._judge(job, runnable, policy, past):
             case Bury(cause):
                 self._bury(job, cause, _last_error(history), history, {})
-            case RetryLater(delay):
-                self._retry(job, delay, "timeout", history, {"error": _last_error(history)})
+            case RetryLater(delay, note):
+                fields: Fields = {"error": _last_error(history)}
+                self._retry(job, delay, "timeout", noted(history, note), fields, note)
             case _:
                 self._run(job, runnable, policy, counters, history)
+
+    def _judge(
+        self, job: Claimed, runnable: Runnable, policy: Policy, past: Past
+    ) -> Run | RetryLater | Bury:
+        if not past.timed_out:
+            return before_start(past.counters, policy, self._random, timed_out=False)
+        # The application's back-off function may be asked: the job answers for what that does to
+        # this process, as it does while it runs.
+        self.started = started = monotonic()
+        deadline = started + policy.timeout if policy.timeout else 0.0
+        self._page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
+        verdict = before_start(past.counters, policy, self._random, timed_out=True)
+        if self._copies.here:
+            end_copy(None)
+        self._page.finish(0)
+        return verdict
 
     def _run(
         self,
@@ -166,8 +183,7 @@ class InlineExecutor:
         try:
             value = runnable.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
-            ended = monotonic()
-            self._failed(job, error, policy, counters, history, started, ended)
+            self._failed(job, error, policy, counters, history, started, monotonic())
             page.finish(0)
             return
         if self._copies.here:
@@ -200,7 +216,7 @@ class InlineExecutor:
         own_ms = 0
         if policy.completed_ms != self._queue_policy.completed_ms:
             own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
-        fields: dict[str, str | bytes | int] = {"result": result} if result else {}
+        fields: Fields = {"result": result} if result else {}
         if history:
             fields["history"] = write_history(history)
         self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
@@ -217,27 +233,30 @@ class InlineExecutor:
     ) -> None:
         if self._copies.here:
             end_copy(error)
+        self.costs.note(job.task, ended - started)
+        verdict, after = after_error(error, counters, policy, self._random)
         line, trace = describe(error)
-        after = Counters(
-            failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,
-            lost=counters.lost, interrupted=counters.interrupted,
-        )  # fmt: skip
-        history = [*history, {
-            "kind": "failed",
+        if self._copies.here:  # of the back-off function, or of what makes the error's text
+            end_copy(error)
+        if isinstance(verdict, Postpone):
+            self._postpone(job, verdict.delay, after.snoozed, line)
+            return
+        discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
+        entry = {
+            "kind": "discarded" if discarded else "failed",
             "at": round(ended * 1000 + self._store_offset_ms),
             "worker": self._worker,
             "token": job.claim,
             "ran_ms": round((ended - started) * 1000),
             "error": line,
             "traceback": trace,
-        }]  # fmt: skip
-        self.costs.note(job.task, ended - started)
-        fields: dict[str, str | bytes | int] = {"failed": after.failed, "error": line}
-        match after_failure(after, policy, random.random, cause="failed"):
-            case Bury(cause):
-                self._bury(job, cause, line, history, fields, policy)
-            case RetryLater(delay):
-                self._retry(job, delay, "failed", history, fields)
+        }
+        history = noted([*history, entry], verdict.note)
+        fields: Fields = {"failed": after.failed, "error": line}
+        if isinstance(verdict, Bury):
+            self._bury(job, verdict.cause, line, history, fields, policy)
+        else:
+            self._retry(job, verdict.delay, "failed", history, fields, verdict.note)
 
     def _bury(
         self,
@@ -245,7 +264,7 @@ class InlineExecutor:
         cause: str,
         error: str,
         history: list[dict[str, Any]],
-        fields: dict[str, str | bytes | int],
+        fields: Fields,
         policy: Policy | None = None,
     ) -> None:
         fields = {**fields, "error": error, "history": write_history(history)}
@@ -254,12 +273,8 @@ class InlineExecutor:
             own_ms = max(1, policy.dead_ms)
         figures = self._figures_unrun(job)
         ending = Ending("dead", job.id, job.claim, figures, own_ms, cause, fields)
-        self._end_dead(ending, _text(job.task), error)
-
-    def _end_dead(self, ending: Ending, task: str, error: str) -> None:
         self.endings.append(ending)
-        line = error[:MAX_LOGGED]
-        self._emit(JobDied(job=_text(ending.id), task=task, cause=ending.cause, error=line))
+        self._tell.dead(job, cause, error)
 
     def _bury_undecoded(
         self, job: Claimed, error: BaseException, history: list[dict[str, Any]]
@@ -277,7 +292,8 @@ class InlineExecutor:
         """Bury what makes no sense, with nothing that was read from it."""
         error = f"its record cannot be read: {why}"[:MAX_ERROR]
         ending = Ending("dead", job.id, job.claim, _NO_RUN, 0, "corrupt", {"error": error})
-        self._end_dead(ending, _text(job.task), error)
+        self.endings.append(ending)
+        self._tell.dead(job, "corrupt", error)
 
     def _retry(
         self,
@@ -285,18 +301,23 @@ class InlineExecutor:
         delay: float,
         cause: str,
         history: list[dict[str, Any]],
-        fields: dict[str, str | bytes | int],
+        fields: Fields,
+        note: str,
     ) -> None:
         fields = {**fields, "history": write_history(history)}
         figures = self._figures_unrun(job)
         self.endings.append(
             Ending("retry", job.id, job.claim, figures, round(delay * 1000), cause, fields)
         )
-        line = str(fields.get("error", ""))[:MAX_LOGGED]
-        told = JobFailed(
-            job=_text(job.id), task=_text(job.task), cause=cause, error=line, retry_in=delay
+        self._tell.failed(job, cause, str(fields["error"]), delay, note)
+
+    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
+        fields: Fields = {"snoozed": snoozed, "error": why}
+        figures = self._figures_unrun(job)
+        self.endings.append(
+            Ending("retry", job.id, job.claim, figures, round(delay * 1000), "snoozed", fields)
         )
-        self._emit(told)
+        self._tell.snoozed(job, why, delay)
 
     def _park(self, job: Claimed, past: Past) -> None:
         """No worker with this code knows the name: set it aside, another deployment may.
@@ -310,10 +331,8 @@ class InlineExecutor:
         if now - since >= PARK_LIMIT_MS:
             self._bury(job, "unknown_task", line, [], {})
             return
-        if name not in self._unknown and len(self._unknown) < MAX_UNKNOWN:
-            self._unknown.add(name)
-            self._emit(TaskUnknown(task=name))
-        fields: dict[str, str | bytes | int] = {"parked": since, "error": line}
+        self._tell.unknown(name)
+        fields: Fields = {"parked": since, "error": line}
         self.endings.append(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
 
     def _figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
@@ -341,19 +360,16 @@ class InlineExecutor:
     ) -> Any:
         at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
-            job_id=_text(job.id),
+            job_id=text(job.id),
             queue=self._queue,
             task=runnable.name,
             token=job.claim,
             attempt=counters.attempts_used + 1,
+            snoozed=counters.snoozed,
             policy=policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
         )
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
 
 
 def _last_error(history: list[dict[str, Any]]) -> str:

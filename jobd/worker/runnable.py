@@ -35,6 +35,7 @@ def context(
     task: str,
     token: int,
     attempt: int,
+    snoozed: int,
     policy: Policy,
     enqueued_at: datetime,
     deadline: datetime | None,
@@ -47,6 +48,7 @@ def context(
         token=token,
         attempt=attempt,
         max_attempts=policy.attempts,
+        snoozed=snoozed,
         enqueued_at=enqueued_at,
         deadline=deadline,
     )

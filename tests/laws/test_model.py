@@ -29,6 +29,14 @@ from jobd.core.errors import Fenced
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
 KEYS = QueueKeys("t", "q")
+# How a run may end otherwise: the script's word, delay and cause, and where the job is then.
+FAILURES = {
+    "retry": ("retry", 700, "failed", "delayed"),
+    "again": ("retry", 0, "failed", "waiting"),
+    "snooze": ("retry", 1000, "snoozed", "delayed"),
+    "dead": ("dead", 0, "failed", "dead"),
+    "discard": ("dead", 0, "discarded", "dead"),
+}
 CONTAINERS = ("waiting", "delayed", "completed", "dead", "cancelled")
 
 
@@ -48,7 +56,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.owner: dict[str, tuple[str, int]] = {}
             self.leases: dict[str, int] = {}
             self.past: list[tuple[str, str, int]] = []
-            self.completed_count = 0
+            self.counted: dict[str, int] = {}
             self.last_claim = 0
             self.seq = 0
             self.workers = 0
@@ -136,22 +144,26 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert self.store.settle(name, LEASE, completed=done, keep=1000) == []
             self.renewed(name)
             self.leave(job_id, "completed")
-            self.completed_count += 1
+            self.counted["completed"] = self.counted.get("completed", 0) + 1
             before = self.dump()
             assert [job_id.encode()] == self.store.settle(name, LEASE, completed=done, keep=1000)
             assert before == self.dump()
 
         @precondition(lambda self: self.owner)
-        @rule(data=st.data(), verb=st.sampled_from(["retry", "again", "dead"]))
+        @rule(data=st.data(), verb=st.sampled_from(sorted(FAILURES)))
         def fail(self, data: st.DataObject, verb: str) -> None:
             job_id, name, number = self.draw_active(data)
-            delay = {"retry": 700, "again": 0, "dead": 0}[verb]
-            word = "dead" if verb == "dead" else "retry"
-            ends = [Ending(word, job_id.encode(), number, FIGURES, delay, "failed", {"failed": 1})]
+            word, delay, cause, state = FAILURES[verb]
+            fields: dict[str, str | bytes | int] = {"snoozed" if verb == "snooze" else "failed": 1}
+            ends = [Ending(word, job_id.encode(), number, FIGURES, delay, cause, fields)]
             assert self.store.settle(name, LEASE, endings=ends) == []
             self.renewed(name)
-            self.leave(job_id, {"retry": "delayed", "again": "waiting", "dead": "dead"}[verb])
-            if verb == "retry":
+            self.leave(job_id, state)
+            outcome = "dead" if state == "dead" else cause
+            self.counted[outcome] = self.counted.get(outcome, 0) + 1
+            if state == "dead":
+                assert client.hget(KEYS.job(job_id), "cause") == cause.encode()
+            if state == "delayed":
                 self.due[job_id] = self.now + delay
             if verb == "again":
                 self.seq += 1
@@ -239,8 +251,9 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @invariant()
         def the_tallies_add_up(self) -> None:
-            counted = client.hget(KEYS.tally, "completed|noop")
-            assert self.completed_count == int(counted or 0)
+            for outcome in ("completed", "failed", "snoozed", "dead"):
+                counted = client.hget(KEYS.tally, f"{outcome}|noop")
+                assert self.counted.get(outcome, 0) == int(counted or 0)
 
     return Model
 
