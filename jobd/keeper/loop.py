@@ -128,7 +128,7 @@ class Keeper:
         self._release()
         self._revoke(now)
         if now >= self._reap_at:
-            self._reap(now)
+            self._reap()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             self._tidy()
@@ -153,7 +153,7 @@ class Keeper:
             if jobs := self._revokers[name].look(now):
                 self._emit(JobsRevoked(incarnation=name, queue=worker.queue, jobs=jobs))
 
-    def _reap(self, now: float) -> None:
+    def _reap(self) -> None:
         ours = {worker.incarnation for worker in self._fleet.alive}
         ours |= {dead.incarnation for dead in self._fleet.dead}
         store_now = store_ms(self._client)
@@ -162,11 +162,11 @@ class Keeper:
             reaper = self._reapers.setdefault(
                 queue, Reaper(self._store(queue), lease=self._lease, period=self._lease / 6)
             )
-            reaped, soon = reaper.look(ours=ours, store_now=store_now, now=now)
+            reaped, soon = reaper.look(ours=ours, store_now=store_now, clock=mono)
             again = min(again, soon)
             for name in reaped:
                 self._emit(LeaseReaped(incarnation=name, queue=queue))
-        self._reap_at = now + again
+        self._reap_at = mono() + again
 
     def _tidy(self) -> None:
         for queue in sorted(self._queues):

@@ -8,6 +8,7 @@ must: one lease, and one renew period.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobd.broker.store import Store
@@ -34,12 +35,17 @@ class Reaper:
         """Begin anew, after the connection broke: what was seen before it proves nothing."""
         self._suspects.clear()
 
-    def look(self, *, ours: set[str], store_now: int, now: float) -> tuple[list[str], float]:
+    def look(
+        self, *, ours: set[str], store_now: int, clock: Callable[[], float]
+    ) -> tuple[list[str], float]:
         """Look once; give who was reaped, and in how many seconds to look again.
 
-        `ours` are the incarnations of this host: the supervisor answers for those.
+        `ours` are the incarnations of this host: the supervisor answers for those. `clock` is ours.
         """
         leases = {n: s for n, s in self._store.open_leases().items() if n not in ours}
+        # Read when the answer is here, not when it was asked for: a server that was frozen in between
+        # answers late, and its first answer must not look as if it were an old one.
+        now = clock()
         self._suspects = {
             name: known for name, known in self._suspects.items() if leases.get(name) == known.score
         }

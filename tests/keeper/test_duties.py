@@ -89,7 +89,7 @@ def test_a_lease_is_reaped_at_the_second_look_and_not_sooner(redis: Client) -> N
 
     def look(ours: set[str] = frozenset()) -> tuple[list[str], float]:  # type: ignore[assignment]
         reaper_store.commands.now = at[0]
-        return reaper.look(ours=ours, store_now=at[0], now=at[0] / 1000)
+        return reaper.look(ours=ours, store_now=at[0], clock=lambda: at[0] / 1000)
 
     reaper_store = Store(redis, "jobd", "q", now=NOW)
     reaper = Reaper(reaper_store, lease=6.0, period=1.0)
@@ -108,13 +108,29 @@ def test_our_own_and_the_revived_are_left_alone(redis: Client) -> None:
     store = Store(redis, "jobd", "q", now=NOW + LEASE + 1)
     reaper = Reaper(store, lease=6.0, period=1.0)
     late = NOW + LEASE + 1
-    assert reaper.look(ours={"w.1"}, store_now=late, now=0.0)[0] == []
-    assert reaper.look(ours={"w.1"}, store_now=late, now=50.0)[0] == []
+    assert reaper.look(ours={"w.1"}, store_now=late, clock=lambda: 0.0)[0] == []
+    assert reaper.look(ours={"w.1"}, store_now=late, clock=lambda: 50.0)[0] == []
 
-    assert reaper.look(ours=set(), store_now=late, now=51.0)[0] == []
+    assert reaper.look(ours=set(), store_now=late, clock=lambda: 51.0)[0] == []
     store.renew(LEASE, ["w.1"])
-    assert reaper.look(ours=set(), store_now=late, now=60.0)[0] == []
+    assert reaper.look(ours=set(), store_now=late, clock=lambda: 60.0)[0] == []
     assert "w.1" in store.open_leases()
+
+
+def test_a_look_is_as_old_as_its_answer_not_as_its_question(redis: Client) -> None:
+    """A server that stood still in between answers late: its owners have their period all the same."""
+    claimed(redis, "a")
+    late = NOW + LEASE + 1
+    reaper = Reaper(Store(redis, "jobd", "q", now=late), lease=6.0, period=1.0)
+    redis.config_resetstat()
+    answered: list[int] = []
+
+    def clock() -> float:
+        answered.append(redis.info("commandstats")["cmdstat_zrange"]["calls"])
+        return 0.0
+
+    assert reaper.look(ours=set(), store_now=late, clock=clock)[0] == []
+    assert answered == [1]
 
 
 def test_a_broken_connection_makes_the_reaper_begin_anew(redis: Client) -> None:
@@ -122,11 +138,11 @@ def test_a_broken_connection_makes_the_reaper_begin_anew(redis: Client) -> None:
     claimed(redis, "a")
     late = NOW + LEASE + 1
     reaper = Reaper(Store(redis, "jobd", "q", now=late), lease=6.0, period=1.0)
-    reaper.look(ours=set(), store_now=late, now=0.0)
+    reaper.look(ours=set(), store_now=late, clock=lambda: 0.0)
     reaper.forget()
 
-    assert reaper.look(ours=set(), store_now=late, now=5.0)[0] == []
-    assert reaper.look(ours=set(), store_now=late, now=6.0)[0] == ["w.1"]
+    assert reaper.look(ours=set(), store_now=late, clock=lambda: 5.0)[0] == []
+    assert reaper.look(ours=set(), store_now=late, clock=lambda: 6.0)[0] == ["w.1"]
 
 
 def test_only_joined_workers_are_renewed_and_what_was_closed_since_is_named(
