@@ -128,6 +128,10 @@ class Queue:
             handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
         return handles
 
+    def job(self, job_id: str) -> JobHandle[Any]:
+        """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
+        return JobHandle(self._producer, self.name, check_name(job_id, what="job id"), "known")
+
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = _PLAIN
         if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:

@@ -165,6 +165,15 @@ def read_due(given: Mapping[str, object], *, what: str) -> str:
     return str(max(0, int(run_after.timestamp() * 1000)))
 
 
+def read_new_due(delay: object, run_after: object, *, what: str) -> str:
+    """Read the new due time of a job that is moved: exactly one of the two, and 0 is now."""
+    if delay is None and run_after is None:
+        raise OptionError(
+            f"{what}: neither delay nor run_after; expected one of the two, as in delay='1h'"
+        )
+    return read_due({"delay": delay, "run_after": run_after}, what=what)
+
+
 def read_job_id(value: object, *, what: str) -> str:
     """Read a job id given by the caller."""
     return check_name(value, what=f"{what}: job_id")
@@ -215,6 +224,6 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 __all__ = [
     "ADD_OPTIONS", "BUILT_IN", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
-    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_priority",
+    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "resolve",
 ]  # fmt: skip

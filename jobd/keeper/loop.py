@@ -27,6 +27,8 @@ from jobd.core.store_events import (
     WorkerReleased,
 )
 from jobd.keeper.fleet import Fleet
+from jobd.keeper.heed import EVERY as HEED_EVERY
+from jobd.keeper.heed import heed
 from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
@@ -74,6 +76,7 @@ class Keeper:
         self._revokers: dict[str, Revoker] = {}
         self._released: set[str] = set()
         self._reap_at = 0.0
+        self._heed_at = 0.0
         self._tidy_at = 0.0
         self._failures = 0
         self._try_at = 0.0
@@ -127,6 +130,9 @@ class Keeper:
             self._emit(event(why=unfit.why))
         self._release()
         self._revoke(now)
+        if now >= self._heed_at:
+            self._heed_at = now + HEED_EVERY
+            heed(self._fleet.alive, board=self._board, store=self._store)
         if now >= self._reap_at:
             self._reap(now)
         if now >= self._tidy_at:

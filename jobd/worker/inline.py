@@ -39,6 +39,7 @@ from jobd.worker.record import (
     write_history,
 )
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.watch import Watch
 
 _UNTOUCHED = Counters()
 _NO_HISTORY: list[dict[str, Any]] = []
@@ -161,21 +162,24 @@ class InlineExecutor:
             self._bury_undecoded(job, error, history)
             page.finish(0)
             return
+        watch = None
         if runnable.wants_job:
-            args = (self._context(job, runnable, policy, counters, deadline), *args)
+            watch = Watch(page, 0, _text(job.id), job.claim)
+            args = (self._context(job, runnable, policy, counters, deadline, watch), *args)
         try:
             value = runnable.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
             ended = monotonic()
-            self._failed(job, error, policy, counters, history, started, ended)
+            self._failed(job, error, policy, counters, history, started, ended, watch)
             page.finish(0)
             return
         if self._copies.here:
             end_copy(None)
         ended = monotonic()
+        told = watch is not None and watch.seen
         self.costs.note(job.task, ended - started)
         result = b""
-        if value is not None:
+        if value is not None and not told:
             try:
                 result = encode_payload(value, what=f"result of task {runnable.name!r}")
             except TaskError as error:
@@ -184,8 +188,10 @@ class InlineExecutor:
                 return
         page.finish(0)
         figures = self._figures(job, runnable.name, started, ended)
-        if not history and policy.completed_ms == self._queue_policy.completed_ms:
+        if not told and not history and policy.completed_ms == self._queue_policy.completed_ms:
             self.done.append(Completed(job.id, job.claim, figures, result))
+        elif told:
+            self._cancelled(job, "", history, started, ended)
         else:
             self._done_at_length(job, policy, history, figures, result)
 
@@ -201,9 +207,30 @@ class InlineExecutor:
         if policy.completed_ms != self._queue_policy.completed_ms:
             own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
         fields: dict[str, str | bytes | int] = {"result": result} if result else {}
-        if history:
-            fields["history"] = write_history(history)
+        fields |= {"history": write_history(history)} if history else {}
         self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
+
+    def _cancelled(
+        self,
+        job: Claimed,
+        error: str,
+        history: list[dict[str, Any]],
+        started: float,
+        ended: float,
+    ) -> None:
+        """Record a run that was told of its cancellation, and then ended, however it did."""
+        note: dict[str, Any] = {
+            "kind": "cancelled",
+            "at": round(ended * 1000 + self._store_offset_ms),
+            "worker": self._worker,
+            "token": job.claim,
+            "ran_ms": round((ended - started) * 1000),
+        }
+        if error:
+            note["error"] = error
+        figures = self._figures(job, _text(job.task), started, ended)
+        fields: dict[str, str | bytes | int] = {"history": write_history([*history, note])}
+        self.endings.append(Ending("cancelled", job.id, job.claim, figures, 0, "cancelled", fields))
 
     def _failed(
         self,
@@ -214,10 +241,14 @@ class InlineExecutor:
         history: list[dict[str, Any]],
         started: float,
         ended: float,
+        watch: Watch | None,
     ) -> None:
         if self._copies.here:
             end_copy(error)
         line, trace = describe(error)
+        if watch is not None and watch.seen:
+            self._cancelled(job, line, history, started, ended)
+            return
         after = Counters(
             failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,
             lost=counters.lost, interrupted=counters.interrupted,
@@ -338,6 +369,7 @@ class InlineExecutor:
         policy: Policy,
         counters: Counters,
         deadline: float,
+        watch: Watch,
     ) -> Any:
         at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
@@ -349,6 +381,7 @@ class InlineExecutor:
             policy=policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
+            asks_cancelled=watch,
         )
 
 

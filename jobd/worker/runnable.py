@@ -38,6 +38,7 @@ def context(
     policy: Policy,
     enqueued_at: datetime,
     deadline: datetime | None,
+    asks_cancelled: Callable[[], bool],
 ) -> Job:
     """Make the context for a task that asked for it."""
     return Job(
@@ -49,4 +50,5 @@ def context(
         max_attempts=policy.attempts,
         enqueued_at=enqueued_at,
         deadline=deadline,
+        asks_cancelled=asks_cancelled,
     )
