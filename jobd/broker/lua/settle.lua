@@ -19,7 +19,7 @@ open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
 local at = clock(now)
-for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { cancelled, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' }, { wake_list, 'list' } }) do
+for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { cancelled, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' } }) do
   local wrong = expect(check[1], check[2])
   if wrong then return wrong end
 end
