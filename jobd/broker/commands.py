@@ -28,7 +28,8 @@ SMALL_BITE = 100
 
 
 class NewJob(NamedTuple):
-    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970.
+    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970; then, if it
+    may not start after some time, 'x' and that time, written in the same way.
 
     `options` are the call's own run options as JSON, or b''.
     """

@@ -42,6 +42,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     worker: str | None = None
     parked_since: int | None = None
     cancel_asked_at: int | None = None
+    expires_at: int | None = None
 
 
 class Views:
@@ -135,6 +136,7 @@ class Views:
             result=_json(record.get("result")),
             parked_since=_int(record.get("parked")),
             cancel_asked_at=_int(record.get("cancel")),
+            expires_at=_int(record.get("expires")),
         )
 
     def _leases(self, keys: QueueKeys) -> list[str]:

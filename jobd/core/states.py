@@ -61,5 +61,6 @@ DEAD_CAUSES = {
     "undecodable": "its arguments do not fit the task's parameters",
     "unencodable": "its result cannot be written as JSON, or is too large",
     "corrupt": "its record in Redis cannot be read",
+    "expired": "it could not start before the time it said (`expires`)",
     "unknown_task": "no worker has known the task's name for an hour",
 }

@@ -121,6 +121,9 @@ class InlineExecutor:
         try:
             past = read_past(job.more)
             policy = runnable.policy_for(past.options) if runnable else self._queue_policy
+            if past.expires is not None and self._store_ms() > past.expires:
+                self._bury(job, "expired", "it could not start in time", past.history, {})
+                return
             if runnable is None:
                 self._park(job, past)
                 return
@@ -335,7 +338,7 @@ class InlineExecutor:
         Raises one of UNREADABLE for what is no name at all.
         """
         name = check_name(job.task.decode(), what="task")
-        now = round(monotonic() * 1000 + self._store_offset_ms)
+        now = self._store_ms()
         since = now if past.parked is None else past.parked
         line = f"no worker knows the task {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
@@ -346,6 +349,10 @@ class InlineExecutor:
             self._emit(TaskUnknown(task=name))
         fields: dict[str, str | bytes | int] = {"parked": since, "error": line}
         self.endings.append(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
+
+    def _store_ms(self) -> int:
+        """Tell Redis' time, by our clock and the last claim."""
+        return round(monotonic() * 1000 + self._store_offset_ms)
 
     def _figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
         """Spell the run's buckets. Times are ours, brought to Redis' clock by the claim's offset."""

@@ -30,6 +30,8 @@ class Past(NamedTuple):
     options: RunOptions
     parked: int | None
     """When it was first set aside because no worker knew its task; ms since 1970."""
+    expires: int | None
+    """When it may not start any more; ms since 1970."""
     timed_out: bool
     """Its last run was killed for its timeout, and nobody has judged that yet."""
 
@@ -45,6 +47,7 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         history=_history(more.get(b"history")),
         options=_options(more.get(b"options")),
         parked=_count(more, "parked") if b"parked" in more else None,
+        expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
 

@@ -28,6 +28,12 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- A time as a producer says it: '' is now, '+N' is N ms from now, N is ms since 1970.
+local function instant(said, at)
+  if said == '' then return at end
+  return string.sub(said, 1, 1) == '+' and at + tonumber(string.sub(said, 2)) or tonumber(said)
+end
+
 -- Redis does not roll a failed script back, so types are checked before the first write.
 local function expect(key, kind)
   local found = redis.call('TYPE', key).ok

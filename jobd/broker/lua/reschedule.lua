@@ -14,10 +14,7 @@ end
 local wrong = expect(meta, 'hash') or expect(wake_list, 'list')
 if wrong then return wrong end
 local at, words, ready = clock(now), {}, {}
-local due_at = at
-if due ~= '' then
-  due_at = string.sub(due, 1, 1) == '+' and at + tonumber(string.sub(due, 2)) or tonumber(due)
-end
+local due_at = instant(due, at)
 for i = ids_at, #ARGV do
   local id = ARGV[i]
   local key = job_prefix .. id
