@@ -34,6 +34,7 @@ from jobd.worker.record import (
     UNREADABLE,
     Past,
     describe,
+    last_error,
     read_past,
     writable,
     write_history,
@@ -133,9 +134,9 @@ class InlineExecutor:
         counters, history = past.counters, past.history
         match before_start(counters, policy, random.random, timed_out=past.timed_out):
             case Bury(cause):
-                self._bury(job, cause, _last_error(history), history, {})
+                self._bury(job, cause, last_error(history), history, {})
             case RetryLater(delay):
-                self._retry(job, delay, "timeout", history, {"error": _last_error(history)})
+                self._retry(job, delay, "timeout", history, {"error": last_error(history)})
             case _:
                 self._run(job, runnable, policy, counters, history)
 
@@ -194,7 +195,7 @@ class InlineExecutor:
         if not told and not history and policy.completed_ms == self._queue_policy.completed_ms:
             self.done.append(Completed(job.id, job.claim, figures, result))
         elif told:
-            self._cancelled(job, "", history, started, ended)
+            self._cancelled(job, "", history, figures, ended - started)
         else:
             self._done_at_length(job, policy, history, figures, result)
 
@@ -214,26 +215,17 @@ class InlineExecutor:
         self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
 
     def _cancelled(
-        self,
-        job: Claimed,
-        error: str,
-        history: list[dict[str, Any]],
-        started: float,
-        ended: float,
+        self, job: Claimed, error: str, history: list[dict[str, Any]], figures: str, span: float
     ) -> None:
         """Record a run that was told of its cancellation, and then ended, however it did."""
-        note: dict[str, Any] = {
-            "kind": "cancelled",
-            "at": round(ended * 1000 + self._store_offset_ms),
-            "worker": self._worker,
-            "token": job.claim,
-            "ran_ms": round((ended - started) * 1000),
-        }
-        if error:
-            note["error"] = error
-        figures = self._figures(job, _text(job.task), started, ended)
-        fields: dict[str, str | bytes | int] = {"history": write_history([*history, note])}
+        history = [*history, self._note("cancelled", job, span, error)]
+        fields: dict[str, str | bytes | int] = {"history": write_history(history)}
         self.endings.append(Ending("cancelled", job.id, job.claim, figures, 0, "cancelled", fields))
+
+    def _note(self, kind: str, job: Claimed, span: float, error: str) -> dict[str, Any]:
+        """Write the line of a run that has just ended, after `span` seconds, into a history."""
+        note = {"kind": kind, "at": self._store_ms(), "worker": self._worker, "token": job.claim}
+        return note | {"ran_ms": round(span * 1000)} | ({"error": error} if error else {})
 
     def _failed(
         self,
@@ -250,21 +242,15 @@ class InlineExecutor:
             end_copy(error)
         line, trace = describe(error)
         if watch is not None and watch.seen:
-            self._cancelled(job, line, history, started, ended)
+            figures = self._figures(job, _text(job.task), started, ended)
+            self._cancelled(job, line, history, figures, ended - started)
             return
         after = Counters(
             failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,
             lost=counters.lost, interrupted=counters.interrupted,
         )  # fmt: skip
-        history = [*history, {
-            "kind": "failed",
-            "at": round(ended * 1000 + self._store_offset_ms),
-            "worker": self._worker,
-            "token": job.claim,
-            "ran_ms": round((ended - started) * 1000),
-            "error": line,
-            "traceback": trace,
-        }]  # fmt: skip
+        note = self._note("failed", job, ended - started, line)
+        history = [*history, note | {"traceback": trace}]
         self.costs.note(job.task, ended - started)
         fields: dict[str, str | bytes | int] = {"failed": after.failed, "error": line}
         match after_failure(after, policy, random.random, cause="failed"):
@@ -394,14 +380,3 @@ class InlineExecutor:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
-
-
-def _last_error(history: list[dict[str, Any]]) -> str:
-    """Say how the last run ended: its exception, or how its process did."""
-    if not history:
-        return ""
-    last = history[-1]
-    if "error" in last:
-        return str(last["error"])
-    kind, how = str(last.get("kind", "")), last.get("how")
-    return f"{kind}: its process ended with {how}" if how else kind

@@ -91,3 +91,14 @@ def describe(error: BaseException) -> tuple[str, str]:
 def writable(text: str) -> str:
     """Make text that UTF-8 can hold: the name of a file may bring lone surrogates into an error."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def last_error(history: list[dict[str, Any]]) -> str:
+    """Say how the last run ended: its exception, or how its process did."""
+    if not history:
+        return ""
+    last = history[-1]
+    if "error" in last:
+        return str(last["error"])
+    kind, how = str(last.get("kind", "")), last.get("how")
+    return f"{kind}: its process ended with {how}" if how else kind
