@@ -179,3 +179,11 @@ def test_the_same_from_a_program(q: Queue) -> None:
     assert q.delete(found[2]) == {found[2].id: "deleted"}
     assert q.cancel(found[0].id) == {found[0].id: "cancelled"}
     assert q.run_now(["nobody"]) == {"nobody": "gone"}
+
+
+def test_what_dies_while_the_dead_are_walked_is_left_for_the_next_time(ask: Ask, q: Queue) -> None:
+    """Or jobs that fail at once would be retried without end. Here it dies a minute from now."""
+    now, later = die(q, 2)
+    q._producer.client.zincrby("jobd:{q}:dead", 60_000, later)
+
+    assert ask("retry", "--queue", "q")["jobs"] == [{"id": now, "queue": "q", "word": "retried"}]
