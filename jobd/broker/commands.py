@@ -24,7 +24,8 @@ MAX_BATCH_BYTES = 1024 * 1024
 MAX_BATCH = 256
 BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
-SMALL_BITE = 100
+SMALL_BITE = 50
+MAX_ORDERS = 500
 
 
 class NewJob(NamedTuple):
@@ -216,7 +217,7 @@ class QueueCommands:
         return self._call("cancel", None, "kill" if force else "cancel", *ids)
 
     def heed(self) -> Command:
-        return self._call("heed", None)
+        return self._call("heed", None, MAX_ORDERS)
 
     def reschedule(self, ids: Sequence[str], due: str) -> Command:
         """Move jobs to another time; `due` is as in NewJob."""

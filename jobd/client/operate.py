@@ -1,4 +1,4 @@
-"""What people do to many jobs by hand: one script call for each hundred, a true word for each job.
+"""What people do to many jobs by hand: one script call for each fifty, a true word for each job.
 
 Called by `Queue` and by the commands `jobd jobs retry|cancel|delete|run-now`.
 """

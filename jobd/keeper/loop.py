@@ -130,14 +130,14 @@ class Keeper:
             self._emit(event(why=unfit.why))
         self._release()
         self._revoke(now)
-        if now >= self._heed_at:
-            self._heed_at = now + HEED_EVERY
-            heed(self._fleet.alive, board=self._board, store=self._store)
         if now >= self._reap_at:
             self._reap(now)
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             self._tidy()
+        if now >= self._heed_at:
+            self._heed_at = now + HEED_EVERY
+            heed(self._fleet.alive, board=self._board, store=self._store)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:

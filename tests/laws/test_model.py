@@ -62,12 +62,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             return Store(client, "t", "q", now=self.now)
 
         def dump(self) -> dict[bytes, object]:
-            """Read everything. Hashes by their fields: the order of those has no meaning."""
-            hashes = {key for key in client.keys("*") if client.type(key) == b"hash"}
-            return {
-                key: client.hgetall(key) if key in hashes else client.dump(key)
-                for key in sorted(client.keys("*"))
-            }
+            """Read everything. The order of a hash's fields, or of a set's members, has no meaning."""
+            read = {b"hash": client.hgetall, b"set": client.smembers}
+            keys = sorted(client.keys("*"))
+            return {key: read.get(client.type(key), client.dump)(key) for key in keys}
 
         @rule(
             target=ids,

@@ -34,10 +34,15 @@ for i = ids_at, #ARGV do
   words[#words + 1] = state
 end
 if #active > 0 then
+  local found = 0
   for _, incarnation in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    if found == #active then break end
     local claims = redis.pcall('HMGET', held_prefix .. incarnation, unpack(active))
     for i, claim in ipairs(claims) do
-      if claim then redis.call('HSET', orders, active[i], word .. ' ' .. claim .. ' ' .. incarnation) end
+      if claim then
+        redis.call('HSET', orders, active[i], word .. ' ' .. claim .. ' ' .. incarnation)
+        found = found + 1
+      end
     end
   end
 end
