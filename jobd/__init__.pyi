@@ -17,6 +17,9 @@ from jobd.core.errors import ResultGone as ResultGone
 from jobd.core.errors import ResultTimeout as ResultTimeout
 from jobd.core.errors import StoreFull as StoreFull
 from jobd.core.errors import UnknownTask as UnknownTask
+from jobd.core.raised import Discard as Discard
+from jobd.core.raised import Retry as Retry
+from jobd.core.raised import Snooze as Snooze
 from jobd.core.retry import Exponential as Exponential
 from jobd.core.retry import Fixed as Fixed
 from jobd.core.retry import Linear as Linear

@@ -35,6 +35,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     crashes: int = 0
     lost: int = 0
     interrupted: int = 0
+    snoozed: int = 0
     cause: str | None = None
     error: str | None = None
     history: list[dict[str, Any]] = msgspec.field(default_factory=list)
@@ -130,6 +131,7 @@ class Views:
             crashes=_int(record.get("crashes")) or 0,
             lost=_int(record.get("lost")) or 0,
             interrupted=_int(record.get("interrupted")) or 0,
+            snoozed=_int(record.get("snoozed")) or 0,
             cause=_text(record.get("cause")),
             error=_text(record.get("error")),
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],

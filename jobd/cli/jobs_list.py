@@ -27,6 +27,7 @@ _COUNTERS = {
     "crashes": "crashed",
     "lost": "lost",
     "interrupted": "interrupted",
+    "snoozed": "snoozed",
 }
 
 

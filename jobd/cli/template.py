@@ -41,7 +41,8 @@ app = "@APP@"
 # attempts = 1                         # runs in all; above 1, tasks must be safe to repeat
 # backoff = { kind = "exponential", base = "5s", factor = 2, cap = "10m", jitter = 1 }
 #                                      # or { kind = "linear", base = "10s", cap = "10m" }
-#                                      # or { kind = "fixed", base = "10s" }
+#                                      # or { kind = "fixed", base = "10s" }; a function, and
+#                                      # retry_on and give_up_on, are set in code
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }

@@ -25,11 +25,14 @@ class Job:
     task: str
     token: int
     attempt: int
-    """1 for the first run. Runs that ended in a crash, a loss or a shutdown do not count."""
+    """1 for the first run. Runs that ended in a crash, a loss or a shutdown do not count, nor do
+    those that snoozed."""
     max_attempts: int
     enqueued_at: datetime
     deadline: datetime | None
     """When the hard timeout ends the process; None without one."""
+    snoozed: int = 0
+    """How often the job has asked to run later, with Snooze."""
     asks_cancelled: Callable[[], bool] = field(default=_never, repr=False, compare=False)
 
     @property

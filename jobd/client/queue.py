@@ -55,8 +55,8 @@ class TaskDecorator(Protocol):
 class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
-    Options given here hold for every task of the queue: attempts, backoff, timeout, max_crashes,
-    retain, priority.
+    Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
+    timeout, max_crashes, retain, priority.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:

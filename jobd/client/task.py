@@ -15,6 +15,7 @@ from jobd.client.signature import Signature
 from jobd.core.errors import DeclarationError
 from jobd.core.options import (
     ADD_OPTIONS,
+    CODE_OPTIONS,
     RUN_OPTIONS,
     RunOptions,
     check_known,
@@ -28,7 +29,7 @@ from jobd.core.options import (
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS)
+CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS, *CODE_OPTIONS)
 
 
 class CallOptions:
@@ -46,7 +47,7 @@ class CallOptions:
             None if given.get("priority") is None else read_priority(given["priority"], what=what)
         )
         run = read_run_options(given, what=what, counts_allowed=False)
-        said = write_run_options(run)
+        said = write_run_options(run, what=what)
         self.encoded = msgspec.json.encode(said) if said else b""
 
 

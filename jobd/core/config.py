@@ -73,11 +73,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 _LATER = "coming in a later release; leave it out for now"
 _IN_CODE = "fixed when a job is added, by programs that do not read this file; set it in code"
+_TYPES = (
+    "exception types are named in code, where a wrong one is an error; set it on the queue or task"
+)
 _LATER_OF_FILE = dict.fromkeys(("schedules", "alerts"), _LATER)
 _LATER_OF_QUEUE = dict.fromkeys(
     ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
     _LATER,
-) | {"priority": _IN_CODE, "delay": _IN_CODE}
+) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
 
 
 def load(text: str, file: str) -> Config:

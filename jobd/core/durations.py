@@ -74,7 +74,10 @@ def _read(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # a whole number may be larger than any float
+            return math.inf if value > 0 else -math.inf
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, str):

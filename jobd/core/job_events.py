@@ -33,6 +33,36 @@ class JobDied(Event, frozen=True, kw_only=True):
     error: str
 
 
+class JobDiscarded(Event, frozen=True, kw_only=True):
+    """A task has discarded its job: it is dead, and on purpose."""
+
+    event: ClassVar[str] = "job.discarded"
+    job: str
+    task: str
+    why: str
+
+
+class JobSnoozed(Event, frozen=True, kw_only=True):
+    """A task has put its job off."""
+
+    event: ClassVar[str] = "job.snoozed"
+    level: ClassVar[Level] = "debug"
+    job: str
+    task: str
+    why: str
+    retry_in: float
+
+
+class BackoffUnusable(Event, frozen=True, kw_only=True):
+    """A task's back-off function raised or gave no duration. Told once for each task."""
+
+    event: ClassVar[str] = "backoff.unusable"
+    level: ClassVar[Level] = "warning"
+    job: str
+    task: str
+    why: str
+
+
 class TaskUnknown(Event, frozen=True, kw_only=True):
     """Jobs of a task this worker does not know are parked. Told once for each name."""
 

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from jobd.core.durations import Duration, milliseconds, seconds
+from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name
-from jobd.core.retry import Backoff, Exponential, read_backoff, write_backoff
+from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
 from jobd.core.suggest import nearest, one_of
 
 PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
@@ -25,17 +26,17 @@ MAX_LOST = 10
 
 ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+# Run options that are types of the application: jobd.toml does not name them.
+CODE_OPTIONS = ("retry_on", "give_up_on")
 COMING = (
     "on_duplicate",
     "unique",
     "group",
     "meta",
     "soft_timeout",
-    "retry_on",
-    "give_up_on",
 )
 
-QUEUE_OPTIONS = (*RUN_OPTIONS, "priority")
+QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
 
 
 class Retain(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +55,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     max_crashes: int | None = None
     retain: Retain | None = None
+    retry_on: ErrorTypes | None = None
+    give_up_on: ErrorTypes | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Run options with every question answered. `timeout` 0 means none."""
+    """Run options with every question answered. `timeout` 0 means none, `retry_on` None all."""
 
     attempts: int
     backoff: Backoff
@@ -66,11 +69,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int
     completed_count: int
     dead_ms: int
+    retry_on: ErrorTypes | None = None
+    give_up_on: ErrorTypes | None = None
 
 
 BUILT_IN = RunOptions(
     attempts=1,
-    backoff=Exponential("5s", cap="10m"),
+    backoff=DEFAULT_BACKOFF,
     timeout=1800.0,
     max_crashes=3,
     retain=Retain(completed_ms=86_400_000, completed_count=10_000, dead_ms=604_800_000),
@@ -87,7 +92,7 @@ def resolve(*levels: RunOptions | None) -> Policy:
     for level in (BUILT_IN, *levels):
         if level is None:
             continue
-        for name in ("attempts", "backoff", "timeout", "max_crashes"):
+        for name in ("attempts", "backoff", "timeout", "max_crashes", *CODE_OPTIONS):
             if (value := getattr(level, name)) is not None:
                 merged[name] = value
         for name in _RETAIN_FIELDS if level.retain else ():
@@ -97,9 +102,12 @@ def resolve(*levels: RunOptions | None) -> Policy:
 
 
 def read_run_options(
-    given: Mapping[str, object], *, what: str, counts_allowed: bool = True
+    given: Mapping[str, object], *, what: str, counts_allowed: bool = True, by_name: bool = False
 ) -> RunOptions:
-    """Read run options from keywords or TOML. Raises OptionError; unknown names are the caller's."""
+    """Read run options from keywords or TOML. Raises OptionError; unknown names are the caller's.
+
+    `by_name`: exception types are their names, as `write_run_options` writes them.
+    """
     read: dict[str, Any] = {}
     if "attempts" in given:
         read["attempts"] = _whole(given["attempts"], 1, 1_000_000, f"{what}: attempts")
@@ -111,18 +119,27 @@ def read_run_options(
         read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
     if "retain" in given:
         read["retain"] = _retain(given["retain"], f"{what}: retain", counts_allowed=counts_allowed)
+    for name in CODE_OPTIONS:
+        if name in given:
+            read[name] = read_error_types(given[name], what=f"{what}: {name}", by_name=by_name)
     return RunOptions(**read)
 
 
-def write_run_options(options: RunOptions) -> dict[str, object]:
-    """Write what was said, as `read_run_options` reads it: how a call's options travel."""
+def write_run_options(options: RunOptions, *, what: str = "call") -> dict[str, object]:
+    """Write what was said, as `read_run_options` reads it: how a call's options travel.
+
+    Raises OptionError for what cannot: a function, a type that has no name elsewhere.
+    """
     said: dict[str, object] = {
         name: value
         for name in ("attempts", "timeout", "max_crashes")
         if (value := getattr(options, name)) is not None
     }
     if options.backoff is not None:
-        said["backoff"] = write_backoff(options.backoff)
+        said["backoff"] = write_backoff(options.backoff, what=f"{what}: backoff")
+    for name in CODE_OPTIONS:
+        if (chosen := getattr(options, name)) is not None:
+            said[name] = write_error_types(chosen, what=f"{what}: {name}")
     if options.retain is not None:
         ages = {"completed": options.retain.completed_ms, "dead": options.retain.dead_ms}
         said["retain"] = {k: {"age": ms / 1000} for k, ms in ages.items() if ms is not None}
@@ -248,7 +265,7 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

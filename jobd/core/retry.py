@@ -1,7 +1,7 @@
 """When a failed job runs again.
 
 A strategy gives the delay in seconds before the next run, from the number of runs that failed so
-far (1 after the first). Jitter spreads the retries of jobs that failed together, so that they do
+far (1 after the first); a function of the application may do the same. Jitter spreads the retries of jobs that failed together, so that they do
 not all come back at once ("full jitter", Brooker, Exponential Backoff and Jitter, 2015).
 """
 
@@ -13,12 +13,20 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import asdict, force_setattr
 
-from jobd.core.durations import Duration, seconds
+from jobd.core.durations import Duration, seconds, words
 from jobd.core.errors import OptionError
+from jobd.core.retry_function import BackoffUnusable, ByFunction, read_function
 from jobd.core.suggest import nearest, one_of
 
 Random = Callable[[], float]
 """Gives a number in [0, 1)."""
+
+
+def _read_spans(strategy: msgspec.Struct, *names: str) -> None:
+    """Turn durations into seconds once, where they were written."""
+    for name in names:
+        span = seconds(getattr(strategy, name), what=f"backoff {name}")
+        force_setattr(strategy, name, span)
 
 
 class Fixed(msgspec.Struct, frozen=True):
@@ -79,7 +87,9 @@ class Exponential(msgspec.Struct, frozen=True):
         return min(seconds(self.cap), whole) * (1 - self.jitter * random())
 
 
-Backoff = Fixed | Linear | Exponential
+Backoff = Fixed | Linear | Exponential | ByFunction
+
+DEFAULT_BACKOFF = Exponential("5s", cap="10m")
 
 _KINDS: dict[str, type[Fixed] | type[Linear] | type[Exponential]] = {
     "fixed": Fixed,
@@ -88,10 +98,30 @@ _KINDS: dict[str, type[Fixed] | type[Linear] | type[Exponential]] = {
 }
 
 
+def wait_after(
+    backoff: Backoff, failures: int, error: BaseException | None, random: Random
+) -> tuple[float, str]:
+    """Give the seconds to wait after `failures` failed runs, and a note for the job's history.
+
+    The note is '' unless the application's function was of no use: then it says why, and the wait
+    is the default's, because a job must not be lost for it, nor come back without a pause.
+    """
+    if not isinstance(backoff, ByFunction):
+        return backoff.delay(failures, random), ""
+    try:
+        return backoff.delay(failures, error), ""
+    except BackoffUnusable as why:
+        default = f"{DEFAULT_BACKOFF.kind} from {words(seconds(DEFAULT_BACKOFF.base))}"
+        note = f"backoff function {backoff.name}: {why}; waited by the default, {default}"
+        return DEFAULT_BACKOFF.delay(failures, random), note
+
+
 def read_backoff(value: object, *, what: str = "backoff") -> Backoff:
     """Read a strategy from code or from TOML/JSON. Raises OptionError."""
-    if isinstance(value, Fixed | Linear | Exponential):
+    if isinstance(value, Fixed | Linear | Exponential | ByFunction):
         return value
+    if callable(value) and not isinstance(value, type):
+        return read_function(value, what=what)
     if isinstance(value, dict):
         settings: dict[str, Any] = dict(value)
         kind = settings.pop("kind", None)
@@ -111,18 +141,16 @@ def read_backoff(value: object, *, what: str = "backoff") -> Backoff:
         except TypeError as error:
             raise OptionError(f"{what}: {value!r}; expected kind and base") from error
     raise OptionError(
-        f"{what}: {value!r}; expected Fixed(...), Linear(...), Exponential(...) "
+        f"{what}: {value!r}; expected Fixed(...), Linear(...), Exponential(...), a function "
         "or { kind = 'exponential', base = '2s', cap = '10m' }"
     )
 
 
-def write_backoff(backoff: Backoff) -> dict[str, object]:
-    """Write a strategy as `read_backoff` reads it."""
+def write_backoff(backoff: Backoff, *, what: str = "backoff") -> dict[str, object]:
+    """Write a strategy as `read_backoff` reads it. Raises OptionError for a function."""
+    if isinstance(backoff, ByFunction):
+        raise OptionError(
+            f"{what}: the function {backoff.name}; expected Fixed(...), Linear(...) or "
+            "Exponential(...), since a call's options travel as JSON; give the task the function"
+        )
     return {"kind": backoff.kind, **asdict(backoff)}
-
-
-def _read_spans(strategy: msgspec.Struct, *names: str) -> None:
-    """Turn durations into seconds once, where they were written."""
-    for name in names:
-        span = seconds(getattr(strategy, name), what=f"backoff {name}")
-        force_setattr(strategy, name, span)

@@ -7,7 +7,7 @@ else records it, so nothing can disagree with it.
                  │                   ▲  ▲ ▲              │ │ │
                  └──(delay)─► delayed┘  │ └──hand_back───┘ │ └──dead──────► dead
                               ▲         └──release, reap───┤
-                              └───────settle (again)───────┘
+                              └───retry, snooze, park──────┘
 
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
     that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
@@ -54,10 +54,11 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
 
 # Why a job is dead. Always recorded beside it, with the history of its attempts.
 DEAD_CAUSES = {
-    "failed": "its attempts are used up",
+    "failed": "its attempts are used up, or its error is not to be tried again",
     "timeout": "its attempts are used up, the last by its timeout",
     "poison": "it crashed its process max_crashes times",
     "lost": "the host it ran on went away too often",
+    "discarded": "its task asked for that, with Discard",
     "undecodable": "its arguments do not fit the task's parameters",
     "unencodable": "its result cannot be written as JSON, or is too large",
     "corrupt": "its record in Redis cannot be read",

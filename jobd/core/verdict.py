@@ -7,10 +7,12 @@ random number go in, a verdict comes out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jobd.core.error_types import refusal
 from jobd.core.options import MAX_LOST, Policy
-from jobd.core.retry import Random
+from jobd.core.raised import Discard, Retry, Snooze, asked
+from jobd.core.retry import Random, wait_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Counters:
     crashes: int = 0
     lost: int = 0
     interrupted: int = 0
+    snoozed: int = 0
 
     @property
     def attempts_used(self) -> int:
@@ -36,25 +39,47 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Run it again after `delay` seconds."""
+    """Run it again after `delay` seconds. `note` is what its history should say about that."""
+
+    delay: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Run it again after `delay` seconds, and count no attempt."""
 
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """It is dead. `cause` is a word of `states.DEAD_CAUSES`."""
+    """It is dead. `cause` is a word of `states.DEAD_CAUSES`, `note` for its history."""
 
     cause: str
+    note: str = ""
 
 
-def after_failure(
-    counters: Counters, policy: Policy, random: Random, *, cause: str
-) -> RetryLater | Bury:
-    """Judge a failed attempt; `counters` include it. `cause` is failed or timeout."""
-    if counters.attempts_used >= policy.attempts:
-        return Bury(cause)
-    return RetryLater(max(0.0, policy.backoff.delay(counters.attempts_used, random)))
+def after_error(
+    error: BaseException, counters: Counters, policy: Policy, random: Random
+) -> tuple[RetryLater | Postpone | Bury, Counters]:
+    """Judge a run that raised, and count it: `counters` go in without it and come out with it."""
+    wish = asked(error)
+    match wish:
+        case Snooze():
+            return Postpone(wish.delay), replace(counters, snoozed=counters.snoozed + 1)
+        case Discard():
+            return Bury("discarded"), counters
+    after = replace(counters, failed=counters.failed + 1)
+    if isinstance(wish, Retry):
+        if after.attempts_used >= policy.attempts:
+            note = f"asked to run again; no attempt is left of {policy.attempts}, see `attempts`"
+            return Bury("failed", note), after
+        if wish.after is not None:
+            return RetryLater(wish.after), after
+    elif note := refusal(error, retry_on=policy.retry_on, give_up_on=policy.give_up_on):
+        return Bury("failed", note), after
+    return _again(after, policy, random, "failed", error), after
 
 
 def before_start(
@@ -66,5 +91,14 @@ def before_start(
     if counters.lost >= MAX_LOST:
         return Bury("lost")
     if timed_out:
-        return after_failure(counters, policy, random, cause="timeout")
+        return _again(counters, policy, random, "timeout", None)
     return Run()
+
+
+def _again(
+    counters: Counters, policy: Policy, random: Random, cause: str, error: BaseException | None
+) -> RetryLater | Bury:
+    """Judge a failed attempt by their number alone; `counters` include it."""
+    if counters.attempts_used >= policy.attempts:
+        return Bury(cause)
+    return RetryLater(*wait_after(policy.backoff, counters.attempts_used, error, random))

@@ -18,10 +18,9 @@ from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.client.signature import encode_payload
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
-from jobd.core.job_events import JobDied, JobFailed, TaskUnknown
 from jobd.core.names import check_name
 from jobd.core.options import Policy
-from jobd.core.verdict import Bury, Counters, RetryLater, after_failure, before_start
+from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, Run, after_error, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.host import Copies
 from jobd.seams.scoreboard import Page
@@ -35,21 +34,21 @@ from jobd.worker.record import (
     Past,
     describe,
     last_error,
+    noted,
     read_past,
     writable,
     write_history,
 )
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.tell import Teller, text
 from jobd.worker.watch import Watch
+
+Fields = dict[str, str | bytes | int]
 
 _UNTOUCHED = Counters()
 _NO_HISTORY: list[dict[str, Any]] = []
 # The figures of what was no run of a known task.
 _NO_RUN = "?|0|0|0"
-
-# Of an error's text in a log line, and of names that are told once each.
-MAX_LOGGED = 200
-MAX_UNKNOWN = 1000
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
@@ -85,9 +84,10 @@ class InlineExecutor:
         self._page = page
         self._worker = worker
         self._queue_policy = queue_policy
-        self._emit = emit
-        self._unknown: set[str] = set()
+        self._tell = Teller(emit)
         self._copies = Copies()
+        # Our own: an application that seeds `random` would draw the same jitter for all its jobs.
+        self._random = random.Random().random
 
     def load(self, claim: Claim, now: float) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came."""
@@ -132,13 +132,30 @@ class InlineExecutor:
             self._bury_corrupt(job, error)
             return
         counters, history = past.counters, past.history
-        match before_start(counters, policy, random.random, timed_out=past.timed_out):
+        match self._judge(job, runnable, policy, past):
             case Bury(cause):
                 self._bury(job, cause, last_error(history), history, {})
-            case RetryLater(delay):
-                self._retry(job, delay, "timeout", history, {"error": last_error(history)})
+            case RetryLater(delay, note):
+                fields: Fields = {"error": last_error(history)}
+                self._retry(job, delay, "timeout", noted(history, note), fields, note)
             case _:
                 self._run(job, runnable, policy, counters, history)
+
+    def _judge(
+        self, job: Claimed, runnable: Runnable, policy: Policy, past: Past
+    ) -> Run | RetryLater | Bury:
+        if not past.timed_out:
+            return before_start(past.counters, policy, self._random, timed_out=False)
+        # The application's back-off function may be asked: the job answers for what that does to
+        # this process, as it does while it runs.
+        self.started = started = monotonic()
+        deadline = started + policy.timeout if policy.timeout else 0.0
+        self._page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
+        verdict = before_start(past.counters, policy, self._random, timed_out=True)
+        if self._copies.here:
+            end_copy(None)
+        self._page.finish(0)
+        return verdict
 
     def _run(
         self,
@@ -168,13 +185,12 @@ class InlineExecutor:
             return
         watch = None
         if runnable.wants_job:
-            watch = Watch(page, 0, _text(job.id), job.claim)
+            watch = Watch(page, 0, text(job.id), job.claim)
             args = (self._context(job, runnable, policy, counters, deadline, watch), *args)
         try:
             value = runnable.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
-            ended = monotonic()
-            self._failed(job, error, policy, counters, history, started, ended, watch)
+            self._failed(job, error, policy, counters, history, started, monotonic(), watch)
             page.finish(0)
             return
         if self._copies.here:
@@ -210,7 +226,7 @@ class InlineExecutor:
         own_ms = 0
         if policy.completed_ms != self._queue_policy.completed_ms:
             own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
-        fields: dict[str, str | bytes | int] = {"result": result} if result else {}
+        fields: Fields = {"result": result} if result else {}
         fields |= {"history": write_history(history)} if history else {}
         self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
 
@@ -219,7 +235,7 @@ class InlineExecutor:
     ) -> None:
         """Record a run that was told of its cancellation, and then ended, however it did."""
         history = [*history, self._note("cancelled", job, span, error)]
-        fields: dict[str, str | bytes | int] = {"history": write_history(history)}
+        fields: Fields = {"history": write_history(history)}
         self.endings.append(Ending("cancelled", job.id, job.claim, figures, 0, "cancelled", fields))
 
     def _note(self, kind: str, job: Claimed, span: float, error: str) -> dict[str, Any]:
@@ -240,24 +256,26 @@ class InlineExecutor:
     ) -> None:
         if self._copies.here:
             end_copy(error)
+        self.costs.note(job.task, ended - started)
+        verdict, after = after_error(error, counters, policy, self._random)
         line, trace = describe(error)
+        if self._copies.here:  # of the back-off function, or of what makes the error's text
+            end_copy(error)
         if watch is not None and watch.seen:
-            figures = self._figures(job, _text(job.task), started, ended)
+            figures = self._figures(job, text(job.task), started, ended)
             self._cancelled(job, line, history, figures, ended - started)
             return
-        after = Counters(
-            failed=counters.failed + 1, timeouts=counters.timeouts, crashes=counters.crashes,
-            lost=counters.lost, interrupted=counters.interrupted,
-        )  # fmt: skip
-        note = self._note("failed", job, ended - started, line)
-        history = [*history, note | {"traceback": trace}]
-        self.costs.note(job.task, ended - started)
-        fields: dict[str, str | bytes | int] = {"failed": after.failed, "error": line}
-        match after_failure(after, policy, random.random, cause="failed"):
-            case Bury(cause):
-                self._bury(job, cause, line, history, fields, policy)
-            case RetryLater(delay):
-                self._retry(job, delay, "failed", history, fields)
+        if isinstance(verdict, Postpone):
+            self._postpone(job, verdict.delay, after.snoozed, line)
+            return
+        discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
+        entry = self._note("discarded" if discarded else "failed", job, ended - started, line)
+        history = noted([*history, entry | {"traceback": trace}], verdict.note)
+        fields: Fields = {"failed": after.failed, "error": line}
+        if isinstance(verdict, Bury):
+            self._bury(job, verdict.cause, line, history, fields, policy)
+        else:
+            self._retry(job, verdict.delay, "failed", history, fields, verdict.note)
 
     def _bury(
         self,
@@ -265,7 +283,7 @@ class InlineExecutor:
         cause: str,
         error: str,
         history: list[dict[str, Any]],
-        fields: dict[str, str | bytes | int],
+        fields: Fields,
         policy: Policy | None = None,
     ) -> None:
         fields = {**fields, "error": error, "history": write_history(history)}
@@ -274,12 +292,8 @@ class InlineExecutor:
             own_ms = max(1, policy.dead_ms)
         figures = self._figures_unrun(job)
         ending = Ending("dead", job.id, job.claim, figures, own_ms, cause, fields)
-        self._end_dead(ending, _text(job.task), error)
-
-    def _end_dead(self, ending: Ending, task: str, error: str) -> None:
         self.endings.append(ending)
-        line = error[:MAX_LOGGED]
-        self._emit(JobDied(job=_text(ending.id), task=task, cause=ending.cause, error=line))
+        self._tell.dead(job, cause, error)
 
     def _bury_undecoded(
         self, job: Claimed, error: BaseException, history: list[dict[str, Any]]
@@ -297,7 +311,8 @@ class InlineExecutor:
         """Bury what makes no sense, with nothing that was read from it."""
         error = f"its record cannot be read: {why}"[:MAX_ERROR]
         ending = Ending("dead", job.id, job.claim, _NO_RUN, 0, "corrupt", {"error": error})
-        self._end_dead(ending, _text(job.task), error)
+        self.endings.append(ending)
+        self._tell.dead(job, "corrupt", error)
 
     def _retry(
         self,
@@ -305,18 +320,23 @@ class InlineExecutor:
         delay: float,
         cause: str,
         history: list[dict[str, Any]],
-        fields: dict[str, str | bytes | int],
+        fields: Fields,
+        note: str,
     ) -> None:
         fields = {**fields, "history": write_history(history)}
         figures = self._figures_unrun(job)
         self.endings.append(
             Ending("retry", job.id, job.claim, figures, round(delay * 1000), cause, fields)
         )
-        line = str(fields.get("error", ""))[:MAX_LOGGED]
-        told = JobFailed(
-            job=_text(job.id), task=_text(job.task), cause=cause, error=line, retry_in=delay
+        self._tell.failed(job, cause, str(fields["error"]), delay, note)
+
+    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
+        fields: Fields = {"snoozed": snoozed, "error": why}
+        figures = self._figures_unrun(job)
+        self.endings.append(
+            Ending("retry", job.id, job.claim, figures, round(delay * 1000), "snoozed", fields)
         )
-        self._emit(told)
+        self._tell.snoozed(job, why, delay)
 
     def _park(self, job: Claimed, past: Past) -> None:
         """No worker with this code knows the name: set it aside, another deployment may.
@@ -330,10 +350,8 @@ class InlineExecutor:
         if now - since >= PARK_LIMIT_MS:
             self._bury(job, "unknown_task", line, [], {})
             return
-        if name not in self._unknown and len(self._unknown) < MAX_UNKNOWN:
-            self._unknown.add(name)
-            self._emit(TaskUnknown(task=name))
-        fields: dict[str, str | bytes | int] = {"parked": since, "error": line}
+        self._tell.unknown(name)
+        fields: Fields = {"parked": since, "error": line}
         self.endings.append(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
 
     def _store_ms(self) -> int:
@@ -366,17 +384,14 @@ class InlineExecutor:
     ) -> Any:
         at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
-            job_id=_text(job.id),
+            job_id=text(job.id),
             queue=self._queue,
             task=runnable.name,
             token=job.claim,
             attempt=counters.attempts_used + 1,
+            snoozed=counters.snoozed,
             policy=policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
             asks_cancelled=watch,
         )
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")

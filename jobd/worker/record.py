@@ -12,13 +12,15 @@ from jobd.core.options import RunOptions, read_run_options
 from jobd.core.verdict import Counters
 
 MAX_HISTORY = 20
+# A keeper appends its notes up to 64 KiB (release.lua): there is always room for some.
+MAX_HISTORY_BYTES = 32 * 1024
 MAX_ERROR = 1000
 MAX_TRACEBACK = 4000
 
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted")
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
 _NOTHING_SAID = RunOptions()
 
 
@@ -62,7 +64,8 @@ def _count(more: dict[bytes, bytes], name: str) -> int:
 def _options(raw: bytes | None) -> RunOptions:
     if raw is None:
         return _NOTHING_SAID
-    return read_run_options(msgspec.json.decode(raw, type=dict[str, Any]), what="the job's options")
+    said = msgspec.json.decode(raw, type=dict[str, Any])
+    return read_run_options(said, what="the job's options", by_name=True)
 
 
 def _history(raw: bytes | None) -> list[dict[str, Any]]:
@@ -70,8 +73,29 @@ def _history(raw: bytes | None) -> list[dict[str, Any]]:
 
 
 def write_history(history: list[dict[str, Any]]) -> bytes:
-    """Write the last lines of a history; it never grows without bound."""
-    return msgspec.json.encode(history[-MAX_HISTORY:])
+    """Write a history, bounded: its first line, which often tells most, and the last ones.
+
+    What is too large loses the tracebacks between these two first, the older ones sooner.
+    """
+    kept = list(history)
+    if len(kept) > MAX_HISTORY:
+        kept = [kept[0], *kept[1 - MAX_HISTORY :]]
+    raw = msgspec.json.encode(kept)
+    for i in range(1, len(kept) - 1):
+        if len(raw) <= MAX_HISTORY_BYTES:
+            return raw
+        if "traceback" in kept[i]:
+            kept[i] = {name: value for name, value in kept[i].items() if name != "traceback"}
+            raw = msgspec.json.encode(kept)
+    while len(raw) > MAX_HISTORY_BYTES and len(kept) > 2:
+        del kept[1]
+        raw = msgspec.json.encode(kept)
+    return raw
+
+
+def noted(history: list[dict[str, Any]], note: str) -> list[dict[str, Any]]:
+    """Add a note to the last line, when there is one to add."""
+    return [*history[:-1], {**history[-1], "note": note}] if note and history else history
 
 
 def describe(error: BaseException) -> tuple[str, str]:
@@ -85,7 +109,15 @@ def describe(error: BaseException) -> tuple[str, str]:
     except BaseException as second:  # noqa: BLE001  user code: an exception whose __str__ raises
         line = f"{type(error).__name__} (its text raised {type(second).__name__})"
         trace = "".join(traceback.format_tb(frames, limit=-30))
-    return writable(line[:MAX_ERROR]), writable(trace[-MAX_TRACEBACK:])
+    return writable(line[:MAX_ERROR]), writable(_without_its_middle(trace))
+
+
+def _without_its_middle(trace: str) -> str:
+    """Bound a traceback: how it began and how it ended are worth more than what is between."""
+    if len(trace) <= MAX_TRACEBACK:
+        return trace
+    head, tail = trace[: MAX_TRACEBACK // 4], trace[-(MAX_TRACEBACK * 3 // 4) :]
+    return f"{head}\n... {len(trace) - len(head) - len(tail)} characters left out ...\n{tail}"
 
 
 def writable(text: str) -> str:

@@ -37,7 +37,7 @@ def test_a_duration_is_read(written: object, meant: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "5", "soon", "5 parsecs", -1, True, None, float("nan"), "200y"]
+    "wrong", ["", "5", "soon", "5 parsecs", -1, True, None, float("nan"), "200y", -(10**400)]
 )
 def test_a_wrong_duration_is_refused_with_its_value(wrong: object) -> None:
     """The message shows what was written and what would do."""
@@ -46,6 +46,13 @@ def test_a_wrong_duration_is_refused_with_its_value(wrong: object) -> None:
 
     assert repr(wrong) in str(refused.value)
     assert "'30s'" in str(refused.value)
+
+
+@pytest.mark.parametrize("endless", ["9999w", 10**400, float("inf")])
+def test_a_duration_beyond_all_plans_is_refused(endless: object) -> None:
+    """A whole number that is larger than any float too."""
+    with pytest.raises(OptionError, match="at most 100 years"):
+        seconds(endless)
 
 
 @given(st.floats(min_value=1, max_value=1e8))

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.inline import new_page, working
 from support.servers import eventually
+
+from jobd.seams.scoreboard import Page
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()
@@ -21,6 +25,11 @@ FILES = re.findall(r"```python\n# (\S+)\n(.*?)```", TOUR, re.DOTALL)
 APART = ("python3 -m venv", "pip ", "jobd dev", "jobd run", "jobd status")
 
 
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return new_page(tmp_path)
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_of_the_readme_runs(
     block: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
@@ -29,6 +38,36 @@ def test_a_block_of_the_readme_runs(
     monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
 
     exec(compile(block, str(README), "exec"), {"__name__": "readme"})
+
+
+def test_what_the_readme_says_of_failures_is_so(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, page: Page
+) -> None:
+    """Each answer of its bank ends where it is said to, by a worker."""
+    monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
+    [block] = [each for each in BLOCKS if "give_up_on" in each]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, str(README), "exec"), names)
+    app, bank = names["app"], names["bank"]
+    views = app.producer.views()
+    answers = ("yes", "no", "busy", "closed", "cancelled", "gone")
+    with working(app, bank, page):
+        eventually(lambda: views.counts("bank")["waiting"] == views.counts("bank")["active"] == 0)
+    found = {}
+    for answer in answers:
+        info = views.info("bank", answer)
+        assert info is not None
+        now = info.history[-1]["at"] if info.history else info.enqueued_at
+        waits = None if info.due_at is None else round((info.due_at - now) / 60_000)
+        found[answer] = (info.state, info.cause, info.failed, info.snoozed, waits)
+    assert found == {
+        "yes": ("completed", None, 0, 0, None),
+        "no": ("dead", "failed", 1, 0, None),
+        "busy": ("delayed", None, 1, 0, 5),
+        "closed": ("delayed", None, 0, 1, 480),
+        "cancelled": ("dead", "discarded", 0, 0, None),
+        "gone": ("delayed", None, 1, 0, 1),
+    }
 
 
 def test_there_is_something_to_run() -> None:

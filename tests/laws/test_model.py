@@ -30,6 +30,15 @@ LEASE = 10_000
 FIGURES = "noop|0|0|0"
 WINDOW = 30_000
 KEYS = QueueKeys("t", "q")
+# How a run may end otherwise: the script's word, delay and cause, and where the job is then.
+FAILURES = {
+    "retry": ("retry", 700, "failed", "delayed"),
+    "again": ("retry", 0, "failed", "waiting"),
+    "snooze": ("retry", 1000, "snoozed", "delayed"),
+    "dead": ("dead", 0, "failed", "dead"),
+    "discard": ("dead", 0, "discarded", "dead"),
+    "cancelled": ("cancelled", 0, "cancelled", "cancelled"),
+}
 CONTAINERS = ("waiting", "delayed", "completed", "dead", "cancelled")
 
 
@@ -49,7 +58,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.owner: dict[str, tuple[str, int]] = {}
             self.leases: dict[str, int] = {}
             self.past: list[tuple[str, str, int]] = []
-            self.completed_count = 0
+            self.counted: dict[str, int] = {}
             self.last_claim = 0
             self.seq = 0
             self.workers = 0
@@ -134,10 +143,11 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             job_id = data.draw(st.sampled_from(sorted(self.owner)))
             return (job_id, *self.owner[job_id])
 
-        def back(self, job_id: str, state: str = "waiting") -> bool:
-            """Leave for another run, unless somebody cancelled the job while it ran."""
-            self.leave(job_id, "cancelled" if job_id in self.asked else state)
-            return job_id not in self.asked
+        def back(self, job_id: str) -> None:
+            """Go back in line, or end, where somebody cancelled the job while it ran."""
+            if job_id in self.asked:
+                self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
+            self.leave(job_id, "cancelled" if job_id in self.asked else "waiting")
 
         def leave(self, job_id: str, state: str) -> None:
             self.past.append((job_id, *self.owner.pop(job_id)))
@@ -151,28 +161,30 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert self.store.settle(name, LEASE, completed=done, keep=1000) == []
             self.renewed(name)
             self.leave(job_id, "completed")
-            self.completed_count += 1
+            self.counted["completed"] = self.counted.get("completed", 0) + 1
             before = self.dump()
             assert [job_id.encode()] == self.store.settle(name, LEASE, completed=done, keep=1000)
             assert before == self.dump()
 
         @precondition(lambda self: self.owner)
-        @rule(data=st.data(), verb=st.sampled_from(["retry", "again", "dead", "cancelled"]))
+        @rule(data=st.data(), verb=st.sampled_from(sorted(FAILURES)))
         def fail(self, data: st.DataObject, verb: str) -> None:
             job_id, name, number = self.draw_active(data)
-            delay = 700 if verb == "retry" else 0
-            word = "retry" if verb == "again" else verb
-            ends = [Ending(word, job_id.encode(), number, FIGURES, delay, "failed", {"failed": 1})]
+            word, delay, cause, state = FAILURES[verb]
+            fields: dict[str, str | bytes | int] = {"snoozed" if verb == "snooze" else "failed": 1}
+            ends = [Ending(word, job_id.encode(), number, FIGURES, delay, cause, fields)]
             assert self.store.settle(name, LEASE, endings=ends) == []
             self.renewed(name)
-            runs_again = False
-            if verb in ("dead", "cancelled"):
-                self.leave(job_id, verb)
-            else:
-                runs_again = self.back(job_id, {"retry": "delayed", "again": "waiting"}[verb])
-            if runs_again and verb == "retry":
+            if state in ("waiting", "delayed") and job_id in self.asked:
+                state = verb = "cancelled"
+            self.leave(job_id, state)
+            outcome = state if state in ("dead", "cancelled") else cause
+            self.counted[outcome] = self.counted.get(outcome, 0) + 1
+            if state == "dead":
+                assert client.hget(KEYS.job(job_id), "cause") == cause.encode()
+            if state == "delayed":
                 self.due[job_id] = self.now + delay
-            if runs_again and verb == "again":
+            if verb == "again":
                 self.seq += 1
                 self.place[job_id] = (self.place[job_id][0], self.seq)
             before = self.dump()
@@ -226,6 +238,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert self.store.cancel([job_id], force=force) == [word.get(state, state)]
             if state in ("waiting", "delayed"):
                 self.state[job_id] = "cancelled"
+                self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
                 self.due.pop(job_id, None)
             if state == "active":
                 self.asked.add(job_id)
@@ -332,8 +345,9 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @invariant()
         def the_tallies_add_up(self) -> None:
-            counted = client.hget(KEYS.tally, "completed|noop")
-            assert self.completed_count == int(counted or 0)
+            for outcome in ("completed", "failed", "snoozed", "dead", "cancelled"):
+                counted = client.hget(KEYS.tally, f"{outcome}|noop")
+                assert self.counted.get(outcome, 0) == int(counted or 0)
 
     return Model
 

@@ -2,7 +2,7 @@
 
 from typing import assert_type
 
-from jobd import Exponential, Job, Jobd, JobHandle
+from jobd import Discard, Exponential, Job, Jobd, JobHandle, Retry, Snooze
 
 app = Jobd("redis://127.0.0.1:1/0")
 email = app.queue("email", attempts=5, backoff=Exponential("2s"))
@@ -16,6 +16,15 @@ def welcome(user_id: int, address: str = "x") -> bool:
 @email.task()
 def with_context(job: Job, text: str) -> str:
     return job.id + text
+
+
+@email.task(give_up_on=LookupError, backoff=lambda failures: failures)
+def wishes(job: Job, n: int) -> None:
+    if job.snoozed:
+        raise Retry(after="5m", why="busy")
+    if n:
+        raise Discard("of no use")
+    raise Snooze("1h")
 
 
 def typed() -> None:
@@ -36,5 +45,7 @@ def refused() -> None:
     """Wrong calls are errors: each ignore below would itself be one, were its error missing."""
     welcome.enqueue("7")  # type: ignore[arg-type]
     welcome.enqueue()  # type: ignore[call-arg]
+    Snooze()  # type: ignore[call-arg]
+    Retry(after=object())  # type: ignore[arg-type]
     welcome.enqueue(user=7)  # type: ignore[call-arg]
     with_context.enqueue(1)  # type: ignore[arg-type]

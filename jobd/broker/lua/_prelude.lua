@@ -87,6 +87,13 @@ local function end_cancelled(cancelled, awaited, key, id, now)
   announce(awaited, id)
 end
 
+-- Count it by its task, as settle counts; a record may say anything.
+local function count_cancelled(tally, key)
+  local task = redis.pcall('HGET', key, 'task')
+  local is_name = type(task) == 'string' and #task <= 128 and string.find(task, '^[%w_.:%-]+$')
+  add_up(tally, 'cancelled|' .. (is_name and task or '?'), 1)
+end
+
 -- Write a line more into a job's history. Appending to a JSON array is text; a history that grew too
 -- long keeps its beginning.
 local function chronicle(key, note)
@@ -106,7 +113,7 @@ local function put_back(waiting, held, cancelled, awaited, tally, job_prefix, id
     local place, asked = place_of(job_prefix .. id)
     if asked then
       end_cancelled(cancelled, awaited, job_prefix .. id, id, clock(now))
-      add_up(tally, 'cancelled', 1)
+      count_cancelled(tally, job_prefix .. id)
     else
       places[#places + 1] = place
       places[#places + 1] = id

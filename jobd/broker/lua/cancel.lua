@@ -23,7 +23,7 @@ for i = ids_at, #ARGV do
   if state == 'waiting' or state == 'delayed' then
     redis.call('ZREM', state == 'waiting' and waiting or delayed, id)
     end_cancelled(cancelled, awaited, key, id, at)
-    add_up(tally, 'cancelled', 1)
+    count_cancelled(tally, key)
     state = 'cancelled'
   elseif state == 'active' then
     active[#active + 1] = id

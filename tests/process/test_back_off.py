@@ -1,0 +1,64 @@
+"""A back-off function is the application's code: what it does to its process is its job's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.commands import Place
+from support.servers import eventually
+
+from jobd import Jobd
+
+pytestmark = pytest.mark.process
+
+APP = """
+import os, time
+from jobd import Jobd
+app = Jobd()
+q = app.queue("q")
+
+def ends_its_process(failures: int) -> float:
+    os._exit(3)
+
+def hangs(failures: int) -> float:
+    time.sleep(600)
+
+@q.task(attempts=9, max_crashes=2, backoff=ends_its_process)
+def exits() -> None:
+    raise ValueError("no")
+
+@q.task(attempts=2, timeout="500ms", backoff=hangs)
+def stands_still() -> None:
+    raise ValueError("no")
+
+@q.task()
+def double(n: int) -> int:
+    return 2 * n
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, redis_url: str) -> Iterator[Place]:
+    made = Place(tmp_path, redis_url, app=APP)
+    made.start("run")
+    yield made
+    made.end()
+
+
+def test_a_function_that_ends_or_hangs_its_process_is_blamed_on_its_job(
+    place: Place, redis_url: str
+) -> None:
+    """Crashes have their limit and hanging is a timeout, also while a timeout is judged: nothing
+    goes round for ever, nothing is lost, and the queue goes on."""
+    queue = Jobd(redis_url).queue("q")
+    exits, stands_still = queue.add("exits"), queue.add("stands_still")
+    eventually(lambda: exits.state() == stands_still.state() == "dead", within=30)
+    crashed, hung = exits.info(), stands_still.info()
+
+    assert crashed is not None
+    assert (crashed.cause, crashed.crashes, crashed.failed) == ("poison", 2, 0)
+    assert hung is not None
+    assert (hung.cause, hung.timeouts, hung.crashes) == ("timeout", 2, 0)
+    assert queue.add("double", {"n": 4}).result("10s") == 8
