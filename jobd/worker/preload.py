@@ -137,6 +137,7 @@ class Preloader:
 
     def _middle(self, order: Order, writer: int) -> None:
         """Fork the worker and end; or go on, as the worker."""
+        middle = os.getpid()
         try:
             worker = host.fork_anyway()
         except OSError as refused:
@@ -146,12 +147,12 @@ class Preloader:
             os.write(writer, str(worker).encode())
             os._exit(0)
         os.close(writer)
-        self._become_worker(order)
+        self._become_worker(order, middle)
 
-    def _become_worker(self, order: Order) -> None:
+    def _become_worker(self, order: Order, middle: int) -> None:
         code = 70
         try:
-            code = self._work(order)
+            code = self._work(order, middle)
         except SystemExit as asked:
             code = asked.code if isinstance(asked.code, int) else 1
         except (ConfigError, HostError) as failure:
@@ -163,13 +164,13 @@ class Preloader:
             _flush()
             os._exit(code)
 
-    def _work(self, order: Order) -> int:
+    def _work(self, order: Order, middle: int) -> int:
         # A session of its own: a terminal's ^C is for the supervisor, and what a job leaves running
         # can be told by it. Only the channel is closed: what else is open, the application opened,
         # and its objects would later close those numbers under somebody else.
         os.setsid()
         self._channel.close()
-        if not _adopted(self._supervisor):
+        if not adopted(self._supervisor, middle):
             return _NOT_ADOPTED
         nonce = order.incarnation.partition(".")[0]
         page = Scoreboard.open(self._runtime_dir / f"scoreboard.{nonce}").pages[order.page]
@@ -182,11 +183,14 @@ class Preloader:
         return run(order, page)
 
 
-def _adopted(supervisor: int) -> bool:
-    """Wait until the supervisor is the parent, then tie this process' life to it."""
+def adopted(supervisor: int, middle: int) -> bool:
+    """Wait until the supervisor is the parent, then tie this process' life to it.
+
+    False when anybody but the supervisor follows the middle process: then it is not there any more.
+    """
     give_up_at = clock.mono() + _ADOPTED_WITHIN
-    while os.getppid() != supervisor:
-        if clock.mono() > give_up_at:
+    while (parent := os.getppid()) != supervisor:
+        if parent != middle or clock.mono() > give_up_at:
             return False
         clock.pause(0.0002)
     return host.die_with_parent(supervisor)
