@@ -23,10 +23,14 @@ Command = list[str | bytes | int]
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_BATCH = 256
 BITE = 256
+# Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
+SMALL_BITE = 50
+MAX_ORDERS = 500
 
 
 class NewJob(NamedTuple):
-    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970.
+    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970; then, if it
+    may not start after some time, 'x' and that time, written in the same way.
 
     `options` are the call's own run options as JSON, or b''.
     """
@@ -75,8 +79,8 @@ class Completed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any other end. `verb` is done, retry or dead; `delay_ms` is the retry's delay, or the job's
-    own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+    """Any other end. `verb` is done, retry, dead or cancelled; `delay_ms` is the retry's delay, or
+    the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
 
     verb: str
     id: bytes
@@ -85,6 +89,16 @@ class Ending:
     delay_ms: int
     cause: str
     fields: dict[str, str | bytes | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done about a running job. `word` is cancel (tell it) or kill (its process)."""
+
+    job_id: str
+    word: str
+    claim: int
+    incarnation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +211,23 @@ class QueueCommands:
 
     def await_end(self, job_id: str, until_ms: int) -> Command:
         return self._call("await", None, job_id, until_ms)
+
+    def cancel(self, ids: Sequence[str], *, force: bool = False) -> Command:
+        """Cancel up to SMALL_BITE jobs; `force` ends the process of one that runs."""
+        return self._call("cancel", None, "kill" if force else "cancel", *ids)
+
+    def heed(self) -> Command:
+        return self._call("heed", None, MAX_ORDERS)
+
+    def reschedule(self, ids: Sequence[str], due: str) -> Command:
+        """Move jobs to another time; `due` is as in NewJob."""
+        return self._call("reschedule", None, due, *ids)
+
+    def retry(self, ids: Sequence[str]) -> Command:
+        return self._call("retry", None, *ids)
+
+    def delete(self, ids: Sequence[str]) -> Command:
+        return self._call("delete", None, *ids)
 
     def wake(self) -> Command:
         return self._call("wake", None)

@@ -10,13 +10,14 @@ class QueueKeys:
     """The keys of one queue. Attribute names are the names in the headers of the scripts."""
 
     __slots__ = (
-        "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "job_prefix", "leases",
-        "meta", "minute_prefix", "outbox", "recent_prefix", "root", "tally", "terms", "waiting",
-        "wake_list",
+        "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
+        "leases", "meta", "minute_prefix", "orders", "outbox", "recent_prefix", "root", "tally",
+        "terms", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
         self.root = root = f"{namespace}:{{{queue}}}:"
+        self.held_prefix = root + "held:"  # HASH a worker: job id -> claim number of what it holds
         self.job_prefix = root + "job:"  # HASH a job: task args at seq, and what is not the default
         self.waiting = root + "waiting"  # ZSET id -> priority * 2^40 + sequence
         self.delayed = root + "delayed"  # ZSET id -> due, ms
@@ -27,6 +28,7 @@ class QueueKeys:
         self.cancelled = root + "cancelled"  # ZSET id -> cancelled at, ms
         self.recent_prefix = root + "recent:"  # SET ids of one window: removed, but remembered
         self.expiring = root + "expiring"  # ZSET id -> ms: jobs with a retention of their own
+        self.orders = root + "orders"  # HASH job id -> "word claim incarnation", of running jobs
         self.awaited = root + "awaited"  # ZSET id -> until, ms: somebody waits for its end
         self.wake_list = root + "wake"  # LIST of hints for idle workers
         self.meta = root + "meta"  # HASH claim and seq numbers
@@ -36,7 +38,7 @@ class QueueKeys:
 
     def held(self, incarnation: str) -> str:
         """HASH job id -> claim number, of what an incarnation holds."""
-        return f"{self.root}held:{incarnation}"
+        return self.held_prefix + incarnation
 
     def job(self, job_id: str) -> str:
         """HASH the record of one job."""

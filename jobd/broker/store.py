@@ -15,6 +15,7 @@ from jobd.broker.commands import (
     Completed,
     Ending,
     NewJob,
+    Order,
     QueueCommands,
     read_claim,
     read_held,
@@ -138,6 +139,30 @@ class Store:
         """Ask to be told of a job's end, for this long."""
         run(self._client, self.commands.await_end(job_id, until_ms))
 
+    def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        return _words(run(self._client, self.commands.cancel(ids, force=force)))
+
+    def heed(self) -> list[Order]:
+        """Read what was ordered about jobs that still run; drop what was about others."""
+        reply = run(self._client, self.commands.heed())[1:]
+        return [
+            Order(job.decode("utf-8", "replace"), word.decode(), read_number(claim), name.decode())
+            for job, word, claim, name in zip(*(reply[i::4] for i in range(4)), strict=True)
+        ]
+
+    def reschedule(self, ids: Sequence[str], due: str) -> list[str]:
+        """Move jobs to another time; the state of each after it."""
+        return _words(run(self._client, self.commands.reschedule(ids, due)))
+
+    def retry(self, ids: Sequence[str]) -> list[str]:
+        """Put ended jobs back in line; a word for each: retried, or the state that forbids it."""
+        return _words(run(self._client, self.commands.retry(ids)))
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Remove ended jobs; a word for each: deleted, or the state that forbids it."""
+        return _words(run(self._client, self.commands.delete(ids)))
+
     def wake(self) -> None:
         """Make one idle worker look at the queue."""
         run(self._client, self.commands.wake())
@@ -206,6 +231,10 @@ def store_ms(client: Client) -> int:
     with translated(place_of(client)):
         seconds, micros = client.execute_command("TIME")  # type: ignore[no-untyped-call]
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _words(reply: list[bytes]) -> list[str]:
+    return [word.decode() for word in reply]
 
 
 def _place(record: object) -> tuple[int, int]:

@@ -42,6 +42,8 @@ class JobInfo(msgspec.Struct, kw_only=True):
     result: Any = None
     worker: str | None = None
     parked_since: int | None = None
+    cancel_asked_at: int | None = None
+    expires_at: int | None = None
 
 
 class Views:
@@ -135,6 +137,8 @@ class Views:
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],
             result=_json(record.get("result")),
             parked_since=_int(record.get("parked")),
+            cancel_asked_at=_int(record.get("cancel")),
+            expires_at=_int(record.get("expires")),
         )
 
     def _leases(self, keys: QueueKeys) -> list[str]:

@@ -25,6 +25,7 @@ from jobd.client.app import Jobd
 )
 @click.option("--json-args", metavar="OBJECT", help="All arguments, as one JSON object.")
 @click.option("--delay", metavar="DURATION", help="Run no sooner than that, as in 30s or 1h.")
+@click.option("--expires", metavar="DURATION", help="Do not start later than that.")
 @click.option("--priority", type=int, help="Lower runs sooner. Default: 5.")
 @click.option("--job-id", metavar="ID", help="An id of your own; adding it twice adds one job.")
 @config_option
@@ -36,6 +37,7 @@ def command(
     pairs: tuple[str, ...],
     json_args: str | None,
     delay: str | None,
+    expires: str | None,
     priority: int | None,
     job_id: str | None,
     config_file: str | None,
@@ -48,7 +50,10 @@ def command(
     """
     args = _arguments(pairs, json_args)
     config = settings.read(settings.find_file(config_file), url=redis_url)
-    given = {"delay": _duration(delay), "priority": priority, "job_id": job_id}
+    given = {
+        "delay": _duration(delay), "expires": _duration(expires), "priority": priority,
+        "job_id": job_id,
+    }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     app = Jobd(config.redis.url, namespace=config.redis.namespace)
     handle = app.queue(queue).add(task, args, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 import msgspec
 
@@ -9,8 +11,9 @@ from jobd.broker.views import JobInfo, Views
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
-from jobd.cli.redis import views_of
+from jobd.cli.redis import finder_of, views_of
 from jobd.cli.table import print_table
+from jobd.cli.wanted import read_wanted, wanted_options
 from jobd.core.durations import words
 from jobd.core.names import check_name
 from jobd.core.states import DEAD, DELAYED, STATES
@@ -31,6 +34,7 @@ _COUNTERS = {
 @click.command("list")
 @click.option("--queue", help="Only this queue.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@wanted_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @config_option
 @url_option
@@ -38,31 +42,49 @@ _COUNTERS = {
 def command(
     queue: str | None,
     state: str | None,
+    task: str | None,
+    error: str | None,
+    older_than: str | None,
     limit: int,
     config_file: str | None,
     redis_url: str | None,
     as_json: bool,
 ) -> None:
     """List jobs: what runs next first, what ended last first."""
+    wanted = read_wanted(task, error, older_than)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     if queue is not None:
         check_name(queue, what="--queue")
     views = views_of(config)
-    jobs = _jobs(views, queue, state, limit)
+
+    def ids(name: str, each: str, most: int) -> list[str]:
+        if not wanted:
+            return views.jobs(name, each, most)
+        return finder_of(config, name).first(each, wanted, most)
+
+    jobs = _jobs(views, queue, state, limit, ids)
     if as_json:
         print_json([_public(job) for job in jobs])
     elif jobs:
         heads = ("ID", "QUEUE", "STATE", "AGE", "TASK")
         print_table(heads, map(_row, jobs), elastic=("TASK", "QUEUE"), remark="NOTE")
+    elif wanted:
+        click.echo("no such job", err=True)
     else:
         click.echo(_nothing(views.queues(), queue, state), err=True)
 
 
-def _jobs(views: Views, queue: str | None, state: str | None, limit: int) -> list[JobInfo]:
+def _jobs(
+    views: Views,
+    queue: str | None,
+    state: str | None,
+    limit: int,
+    ids: Callable[[str, str, int], list[str]],
+) -> list[JobInfo]:
     found: list[JobInfo] = []
     for name in [queue] if queue else views.queues():
         for each in [state] if state else STATES:
-            for job_id in views.jobs(name, each, limit - len(found)):
+            for job_id in ids(name, each, limit - len(found)):
                 # One that has moved on since it was listed is shown as it is now, or not at all.
                 info = views.info(name, job_id)
                 found += [] if info is None else [info]

@@ -17,7 +17,7 @@ from jobd.core.errors import EX_NOINPUT, JobdError
 from jobd.core.names import check_name
 from jobd.core.states import DEAD_CAUSES
 
-_TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since")
+_TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since", "cancel_asked_at", "expires_at")
 
 
 class NoSuchJob(JobdError):

@@ -34,10 +34,14 @@ _TABLE: dict[str, Entry | Verbs] = {
         {"list": Entry("jobd.cli.queues_list", "List queues with their counts.")},
     ),
     "jobs": Verbs(
-        "Look at jobs.",
+        "Look at jobs, retry, cancel and delete them.",
         {
             "list": Entry("jobd.cli.jobs_list", "List jobs, by queue and state."),
             "show": Entry("jobd.cli.jobs_show", "Show everything recorded about a job."),
+            "retry": Entry("jobd.cli.jobs_retry", "Put dead jobs back in line."),
+            "cancel": Entry("jobd.cli.jobs_cancel", "Cancel jobs, also running ones."),
+            "delete": Entry("jobd.cli.jobs_delete", "Delete jobs that have ended."),
+            "run-now": Entry("jobd.cli.jobs_run_now", "Let delayed jobs run now."),
         },
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -12,6 +13,7 @@ from jobd.broker.views import JobInfo
 from jobd.client.producer import Producer
 from jobd.core.durations import Duration, seconds
 from jobd.core.errors import JobCancelled, JobFailed, ResultGone, ResultTimeout
+from jobd.core.options import read_new_due
 from jobd.core.states import CANCELLED, COMPLETED, DEAD
 from jobd.seams.clock import mono
 
@@ -24,7 +26,8 @@ class JobHandle(Generic[R]):
     """A job that was added.
 
     `outcome` is `enqueued`, or `duplicate` when a job of this id is recorded or ended within the
-    last minute: then nothing was added and the handle is that job's.
+    last minute: then nothing was added and the handle is that job's. It is `known` for a handle that
+    `Queue.job` gave: nobody asked whether there is such a job.
     """
 
     __slots__ = ("_producer", "id", "outcome", "queue")
@@ -45,6 +48,44 @@ class JobHandle(Generic[R]):
     def info(self) -> JobInfo | None:
         """Read everything recorded about the job, or None."""
         return self._producer.views().info(self.queue, self.id)
+
+    def cancel(self, *, force: bool = False) -> str:
+        """Cancel the job; say what became of it.
+
+        `cancelled`: it will not run. `asked`: it runs, and `job.cancelled` tells it so within a
+        second; it never runs again. With `force` its process is ended, whatever it does.
+        `completed`, `dead`, `gone`: too late, nothing was changed.
+        """
+        return self._producer.store(self.queue).cancel([self.id], force=force)[0]
+
+    def reschedule(
+        self, delay: Duration | None = None, *, run_after: datetime | None = None
+    ) -> str:
+        """Give a job that waits another due time; say in which state it is now.
+
+        `delayed`, or `waiting` when it is due at once. Any other state says that nothing was
+        changed: `active` runs already. Raises OptionError.
+        """
+        due = read_new_due(delay, run_after, what=f"job {self.id}")
+        return self._producer.store(self.queue).reschedule([self.id], due)[0]
+
+    def run_now(self) -> str:
+        """Let a delayed job run as soon as a worker is free. Answers as `reschedule` does."""
+        return self.reschedule(0)
+
+    def retry(self) -> str:
+        """Put a dead or cancelled job back in line; its attempts start anew.
+
+        `retried`; any other word is the state that it is in, and nothing was changed.
+        """
+        return self._producer.store(self.queue).retry([self.id])[0]
+
+    def delete(self) -> str:
+        """Remove the record of a job that has ended.
+
+        `deleted`; any other word is the state that it is in, and nothing was changed.
+        """
+        return self._producer.store(self.queue).delete([self.id])[0]
 
     def result(self, timeout: Duration = "30s") -> R:
         """Wait for the job's end and give its result (plain JSON values).

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +33,13 @@ class Job:
     """When the hard timeout ends the process; None without one."""
     snoozed: int = 0
     """How often the job has asked to run later, with Snooze."""
+    asks_cancelled: Callable[[], bool] = field(default=_never, repr=False, compare=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled this job while it runs. True within a second, and from then on.
+
+        Look now and then, it costs a microsecond; clean up and return or raise. A run that has seen
+        it ends as cancelled; one that never looks ends as it would have.
+        """
+        return self.asks_cancelled()

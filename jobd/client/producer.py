@@ -18,6 +18,7 @@ from jobd.broker.connection import (
     run_async,
     translated,
 )
+from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
@@ -69,6 +70,10 @@ class Producer:
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
         return Store(self.client, self.namespace, queue)
+
+    def finder(self, queue: str) -> Finder:
+        """The walks through one queue."""
+        return Finder(self.client, self.namespace, queue)
 
     def views(self) -> Views:
         """The reads."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from jobd.broker.commands import NewJob
+from jobd.broker.finding import Wanted
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
+from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
 from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
-from jobd.core.errors import BrokerUnavailable, DeclarationError, NotSerializable
+from jobd.core.durations import Duration, milliseconds
+from jobd.core.errors import (
+    BrokerUnavailable,
+    DeclarationError,
+    NotSerializable,
+    OptionError,
+)
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
@@ -20,9 +28,14 @@ from jobd.core.options import (
     read_priority,
     read_run_options,
 )
+from jobd.core.states import DEAD, STATES
+from jobd.core.suggest import nearest, one_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# One job or many, by handle or by id.
+Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
 CHUNK = 1000
 _PLAIN = CallOptions({}, what="call")
@@ -127,6 +140,52 @@ class Queue:
                 raise
             handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
         return handles
+
+    def job(self, job_id: str) -> JobHandle[Any]:
+        """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
+        return JobHandle(self._producer, self.name, check_name(job_id, what="job id"), "known")
+
+    def find(
+        self,
+        state: str = DEAD,
+        *,
+        task: str | None = None,
+        error: str | None = None,
+        older_than: Duration | None = None,
+    ) -> Iterator[JobHandle[Any]]:
+        """Give the jobs in one state, by task, by a part of their error, and by age.
+
+        The age of an ended job counts from its end, of others from their adding. Jobs may be changed
+        while they are found. Raises OptionError, BrokerError.
+        """
+        if state not in STATES:
+            raise OptionError(f"state {state!r}; expected {one_of(STATES)}{nearest(state, STATES)}")
+        age = None if older_than is None else milliseconds(older_than, what="older_than")
+        wanted = Wanted(task=task, error=error, older_than_ms=age)
+        for _, page in self._producer.finder(self.name).pages((state,), wanted):
+            for found in page:
+                yield JobHandle(self._producer, self.name, found.id, "known")
+
+    def cancel(self, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
+        """Cancel one job or many, by handle or id; a word for each, as `JobHandle.cancel` gives."""
+        return self._each("cancel", jobs, force=force)
+
+    def retry(self, jobs: Jobs) -> dict[str, str]:
+        """Put dead or cancelled jobs back in line; a word for each."""
+        return self._each("retry", jobs)
+
+    def delete(self, jobs: Jobs) -> dict[str, str]:
+        """Remove the records of jobs that have ended; a word for each."""
+        return self._each("delete", jobs)
+
+    def run_now(self, jobs: Jobs) -> dict[str, str]:
+        """Let delayed jobs run as soon as workers are free; a word for each."""
+        return self._each("run-now", jobs)
+
+    def _each(self, verb: str, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
+        given = (jobs,) if isinstance(jobs, str | JobHandle) else jobs
+        ids = (job if isinstance(job, str) else job.id for job in given)
+        return dict(carry_out(verb, self._producer.store(self.name), ids, force=force))
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = _PLAIN

@@ -19,10 +19,10 @@ from jobd.core.options import (
     RUN_OPTIONS,
     RunOptions,
     check_known,
-    read_due,
     read_job_id,
     read_priority,
     read_run_options,
+    read_times,
     write_run_options,
 )
 
@@ -42,7 +42,7 @@ class CallOptions:
         self.job_id = (
             None if given.get("job_id") is None else read_job_id(given["job_id"], what=what)
         )
-        self.due = read_due(given, what=what)
+        self.due = read_times(given, what=what)
         self.priority = (
             None if given.get("priority") is None else read_priority(given["priority"], what=what)
         )

@@ -24,12 +24,11 @@ PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
 
-ADD_OPTIONS = ("priority", "delay", "run_after", "job_id")
+ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
 COMING = (
-    "expires",
     "on_duplicate",
     "unique",
     "group",
@@ -174,12 +173,47 @@ def read_due(given: Mapping[str, object], *, what: str) -> str:
         return f"+{span}" if span else ""
     if run_after is None:
         return ""
-    if not isinstance(run_after, datetime) or run_after.tzinfo is None:
+    return _instant(run_after, f"{what}: run_after")
+
+
+def _instant(value: object, what: str) -> str:
+    if not isinstance(value, datetime) or value.tzinfo is None:
         raise OptionError(
-            f"{what}: run_after {run_after!r}; expected a datetime with a time zone, "
+            f"{what} {value!r}; expected a datetime with a time zone, "
             "as in datetime.now(UTC) + timedelta(hours=1)"
         )
-    return str(max(0, int(run_after.timestamp() * 1000)))
+    return str(max(0, int(value.timestamp() * 1000)))
+
+
+def read_times(given: Mapping[str, object], *, what: str) -> str:
+    """Read when a job may start, and until when, as the add script wants it: due, or due 'x' until.
+
+    Either is '' (now, never), '+ms' (from the adding) or 'ms since 1970'.
+    """
+    due, expires = read_due(given, what=what), given.get("expires")
+    if expires is None:
+        return due
+    if isinstance(expires, datetime):
+        until = _instant(expires, f"{what}: expires")
+    elif span := milliseconds(expires, what=f"{what}: expires"):
+        until = f"+{span}"
+    else:
+        raise OptionError(f"{what}: expires {expires!r}; expected a time in which it may start")
+    if due and due.startswith("+") == until.startswith("+") and int(until) <= int(due):
+        raise OptionError(
+            f"{what}: expires {expires!r} is not after its delay; expected time to start in; "
+            "raise expires"
+        )
+    return f"{due}x{until}"
+
+
+def read_new_due(delay: object, run_after: object, *, what: str) -> str:
+    """Read the new due time of a job that is moved: exactly one of the two, and 0 is now."""
+    if delay is None and run_after is None:
+        raise OptionError(
+            f"{what}: neither delay nor run_after; expected one of the two, as in delay='1h'"
+        )
+    return read_due({"delay": delay, "run_after": run_after}, what=what)
 
 
 def read_job_id(value: object, *, what: str) -> str:
@@ -232,6 +266,6 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 __all__ = [
     "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
-    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_priority",
-    "read_run_options", "resolve",
+    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
+    "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

@@ -9,6 +9,10 @@ else records it, so nothing can disagree with it.
                               ▲         └──release, reap───┤
                               └───retry, snooze, park──────┘
 
+    cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
+    that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
+    dead and the cancelled back in line; delete and trim remove what has ended.
+
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
 """
@@ -30,11 +34,21 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
     "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
     "promote": ((DELAYED, WAITING),),
-    "settle": ((ACTIVE, COMPLETED), (ACTIVE, DELAYED), (ACTIVE, WAITING), (ACTIVE, DEAD)),
-    "hand_back": ((ACTIVE, WAITING),),
-    "reconcile": ((ACTIVE, WAITING),),
-    "release": ((ACTIVE, WAITING),),
-    "reap": ((ACTIVE, WAITING),),
+    "settle": (
+        (ACTIVE, COMPLETED),
+        (ACTIVE, DELAYED),
+        (ACTIVE, WAITING),
+        (ACTIVE, DEAD),
+        (ACTIVE, CANCELLED),
+    ),
+    "hand_back": ((ACTIVE, WAITING), (ACTIVE, CANCELLED)),
+    "reconcile": ((ACTIVE, WAITING), (ACTIVE, CANCELLED)),
+    "release": ((ACTIVE, WAITING), (ACTIVE, CANCELLED)),
+    "reap": ((ACTIVE, WAITING), (ACTIVE, CANCELLED)),
+    "cancel": ((WAITING, CANCELLED), (DELAYED, CANCELLED)),
+    "reschedule": ((WAITING, DELAYED), (DELAYED, WAITING)),
+    "retry": ((DEAD, WAITING), (CANCELLED, WAITING)),
+    "delete": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
     "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
 }
 
@@ -48,5 +62,6 @@ DEAD_CAUSES = {
     "undecodable": "its arguments do not fit the task's parameters",
     "unencodable": "its result cannot be written as JSON, or is too large",
     "corrupt": "its record in Redis cannot be read",
+    "expired": "it could not start before the time it said (`expires`)",
     "unknown_task": "no worker has known the task's name for an hour",
 }

@@ -4,6 +4,7 @@
     release   what a dead worker of this host held goes back at once, and the crash is charged
     reap      what a vanished host held goes back when its leases have ended
     revoke    jobs behind a task that holds the GIL run elsewhere
+    heed      a running job that was cancelled is told, or condemned
     inspect   a server that may lose jobs is named
 
 Renewing here is why a task that holds the GIL never looks dead. A duty may be carried out twice, by

@@ -16,8 +16,8 @@ class Alive(msgspec.Struct, frozen=True):
 class Dead(msgspec.Struct, frozen=True):
     """A worker that is gone and not yet released.
 
-    `cause` is crash, timeout, stopped, fenced or lost; `charged` names the running jobs a timeout
-    is charged to (for every other cause all running jobs share it). `how` is its exit in words.
+    `cause` is crash, timeout, cancelled, stopped, fenced or lost; `charged` names the running jobs a
+    timeout is charged to, or that were cancelled by force (for every other cause all running jobs share it). `how` is its exit in words.
     """
 
     incarnation: str

@@ -27,6 +27,8 @@ from jobd.core.store_events import (
     WorkerReleased,
 )
 from jobd.keeper.fleet import Fleet
+from jobd.keeper.heed import EVERY as HEED_EVERY
+from jobd.keeper.heed import heed
 from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
@@ -74,6 +76,7 @@ class Keeper:
         self._revokers: dict[str, Revoker] = {}
         self._released: set[str] = set()
         self._reap_at = 0.0
+        self._heed_at = 0.0
         self._tidy_at = 0.0
         self._failures = 0
         self._try_at = 0.0
@@ -132,6 +135,9 @@ class Keeper:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             self._tidy()
+        if now >= self._heed_at:
+            self._heed_at = now + HEED_EVERY
+            heed(self._fleet.alive, board=self._board, store=self._store)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:

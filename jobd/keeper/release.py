@@ -18,16 +18,18 @@ _COUNTER = {
     "crash": "crashes",
     "timeout": "timeouts",
     "stopped": "interrupted",
+    "cancelled": "interrupted",
     "fenced": "lost",
     "lost": "lost",
 }
 
 
 def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
-    """Say what each running job is charged with. Neighbours of a timeout are charged nothing."""
+    """Say what each running job is charged with. Neighbours of a timeout or of a
+    cancelled job are charged nothing."""
     charged = []
     for cell in cells:
-        if dead.cause == "timeout" and cell.job_id not in dead.charged:
+        if dead.cause in ("timeout", "cancelled") and cell.job_id not in dead.charged:
             continue
         note: dict[str, str | int] = {"kind": dead.cause, "at": now_ms}
         if dead.how:

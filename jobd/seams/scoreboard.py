@@ -8,7 +8,8 @@ writer per field:
 
     supervisor   the identity (incarnation, queue, slot), when the page is handed out
     worker       pid, phase, beat, claimed, settled, and a cell per running job
-    keeper       revoked: "jobs of this claim number or an earlier one are not yours to start"
+    keeper       revoked: "jobs of this claim number or an earlier one are not yours to start";
+                 in a cell, the mark of the one run that was cancelled, or is to be killed
 
 A cell's valid byte is cleared first and set last, so a reader never takes half a cell for a whole
 one. A *living* worker may still change it between two reads: readers act only on two equal looks,
@@ -21,11 +22,15 @@ Layout, little endian; a page is 4096 bytes, the header page first:
              20 settled u64 (at 24) · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
              112 queue 128s · 240 slot 160s · 512 cells, 320 bytes each
     cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
-             32 job id 128s · 160 task 128s
+             32 job id 128s · 160 task 128s · 288 cancelled u64 · 296 condemned u64, both marks
+
+A mark stands for (job id, claim): the keeper writes it for the run it means, whatever runs there by
+then, and only that very run finds it to be its own. So nobody needs to clear one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import struct
@@ -43,6 +48,7 @@ _MAGIC = b"jobd-sb1"
 _HEADER = struct.Struct("<8sII16si4xQ36s")
 _IDENTITY = struct.Struct("<64s128s160s")
 _CELL = struct.Struct("<Qdd128s128s")
+_CANCELLED, _CONDEMNED = 288, 296
 _ACK = struct.Struct("<Q")
 _PID = struct.Struct("<i")
 _BEAT = struct.Struct("<d")
@@ -67,6 +73,15 @@ class CellView(msgspec.Struct, frozen=True):
     task: str
     started: float
     deadline: float
+    index: int = 0
+    condemned: bool = False
+    """Somebody wants its process to end, whatever it does."""
+
+
+def mark_of(job_id: str, claim: int) -> int:
+    """Give the number that stands for one run."""
+    digest = hashlib.blake2b(job_id.encode(), digest_size=8, salt=claim.to_bytes(16))
+    return int.from_bytes(digest.digest())
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -164,7 +179,18 @@ class Page:
         number: int = _ACK.unpack_from(self._memory, self._at + 32)[0]
         return number
 
+    def is_cancelled(self, cell: int, mark: int) -> bool:
+        """Say whether the run with this mark, in this cell, was cancelled."""
+        return self._mark(cell, _CANCELLED) == mark
+
     # --- the keeper's side ---
+
+    def cancel(self, cell: int, mark: int, *, condemn: bool) -> None:
+        """Tell the run with this mark that it was cancelled; `condemn` it to end at once."""
+        at = self._at + _CELLS_AT + cell * CELL
+        _ACK.pack_into(self._memory, at + _CANCELLED, mark)
+        if condemn:
+            _ACK.pack_into(self._memory, at + _CONDEMNED, mark)
 
     def revoke(self, claim: int) -> None:
         """Take away every unstarted job of this claim number or an earlier one."""
@@ -201,7 +227,14 @@ class Page:
         claim, started, deadline, job_id, task = _CELL.unpack_from(self._memory, at + 8)
         if not self._memory[at]:
             return None
-        return CellView(_text(job_id), claim, _text(task), started, deadline)
+        told, name = self._mark(index, _CONDEMNED), _text(job_id)
+        condemned = bool(told) and told == mark_of(name, claim)
+        return CellView(name, claim, _text(task), started, deadline, index, condemned)
+
+    def _mark(self, cell: int, which: int) -> int:
+        at = self._at + _CELLS_AT + cell * CELL + which
+        mark: int = _ACK.unpack_from(self._memory, at)[0]
+        return mark
 
 
 class Scoreboard:

@@ -105,8 +105,8 @@ def _cause(slot: Slot, seen: WorkerExited) -> str:
 
 
 def _failures(fleet: Fleet, slot: Slot, seen: WorkerExited, cause: str, now: float) -> int:
-    if cause in ("stopped", "timeout"):
-        return 0  # our doing, at a pace the deadlines limit: the replacement is not to blame
+    if cause in ("stopped", "timeout", "cancelled"):
+        return 0  # our doing, at a pace that deadlines and people limit: the replacement is not to blame
     return backoff.failures_after(
         slot.failures,
         uptime=now - slot.since,
@@ -165,7 +165,9 @@ def _judge(
     if look.fenced:
         kill(fleet, slot, "fenced", (), out)
     elif seen_twice and apart:
-        kill(fleet, slot, "timeout", tuple(sorted(job for job, _ in seen_twice)), out)
+        late = seen_twice - look.condemned
+        jobs = tuple(sorted(job for job, _ in late or seen_twice))
+        kill(fleet, slot, "timeout" if late else "cancelled", jobs, out)
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         kill(fleet, slot, "stopped", (), out)
 

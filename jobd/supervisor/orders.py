@@ -70,7 +70,8 @@ class WorkerExited(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One worker's page at one look; `over` are its running (job, claim) past their deadline.
+    """One worker's page at one look; `over` are its running (job, claim) that must end:
+    past their deadline, or `condemned` by somebody who cancelled them.
 
     `frozen` tells whether the process is in state T, None when nobody looked.
     """
@@ -80,6 +81,7 @@ class Look(msgspec.Struct, frozen=True):
     joined: bool
     fenced: bool
     over: frozenset[tuple[str, int]] = frozenset()
+    condemned: frozenset[tuple[str, int]] = frozenset()
     frozen: bool | None = None
 
 

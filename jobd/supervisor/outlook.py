@@ -66,6 +66,9 @@ def _look(view: PageView, now: float, states: bool) -> Look:
         pid=view.pid,
         joined=view.phase > Phase.BOOTING,
         fenced=view.fenced,
-        over=frozenset((c.job_id, c.claim) for c in view.cells if 0 < c.deadline <= now),
+        over=frozenset(
+            (c.job_id, c.claim) for c in view.cells if c.condemned or 0 < c.deadline <= now
+        ),
+        condemned=frozenset((c.job_id, c.claim) for c in view.cells if c.condemned),
         frozen=None if found is None else found.state in ("T", "t"),
     )

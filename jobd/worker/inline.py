@@ -33,6 +33,7 @@ from jobd.worker.record import (
     UNREADABLE,
     Past,
     describe,
+    last_error,
     noted,
     read_past,
     writable,
@@ -40,6 +41,7 @@ from jobd.worker.record import (
 )
 from jobd.worker.runnable import Runnable, context
 from jobd.worker.tell import Teller, text
+from jobd.worker.watch import Watch
 
 Fields = dict[str, str | bytes | int]
 
@@ -120,6 +122,9 @@ class InlineExecutor:
         try:
             past = read_past(job.more)
             policy = runnable.policy_for(past.options) if runnable else self._queue_policy
+            if past.expires is not None and self._store_ms() > past.expires:
+                self._bury(job, "expired", "it could not start in time", past.history, {})
+                return
             if runnable is None:
                 self._park(job, past)
                 return
@@ -129,9 +134,9 @@ class InlineExecutor:
         counters, history = past.counters, past.history
         match self._judge(job, runnable, policy, past):
             case Bury(cause):
-                self._bury(job, cause, _last_error(history), history, {})
+                self._bury(job, cause, last_error(history), history, {})
             case RetryLater(delay, note):
-                fields: Fields = {"error": _last_error(history)}
+                fields: Fields = {"error": last_error(history)}
                 self._retry(job, delay, "timeout", noted(history, note), fields, note)
             case _:
                 self._run(job, runnable, policy, counters, history)
@@ -178,20 +183,23 @@ class InlineExecutor:
             self._bury_undecoded(job, error, history)
             page.finish(0)
             return
+        watch = None
         if runnable.wants_job:
-            args = (self._context(job, runnable, policy, counters, deadline), *args)
+            watch = Watch(page, 0, text(job.id), job.claim)
+            args = (self._context(job, runnable, policy, counters, deadline, watch), *args)
         try:
             value = runnable.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
-            self._failed(job, error, policy, counters, history, started, monotonic())
+            self._failed(job, error, policy, counters, history, started, monotonic(), watch)
             page.finish(0)
             return
         if self._copies.here:
             end_copy(None)
         ended = monotonic()
+        told = watch is not None and watch.seen
         self.costs.note(job.task, ended - started)
         result = b""
-        if value is not None:
+        if value is not None and not told:
             try:
                 result = encode_payload(value, what=f"result of task {runnable.name!r}")
             except TaskError as error:
@@ -200,8 +208,10 @@ class InlineExecutor:
                 return
         page.finish(0)
         figures = self._figures(job, runnable.name, started, ended)
-        if not history and policy.completed_ms == self._queue_policy.completed_ms:
+        if not told and not history and policy.completed_ms == self._queue_policy.completed_ms:
             self.done.append(Completed(job.id, job.claim, figures, result))
+        elif told:
+            self._cancelled(job, "", history, figures, ended - started)
         else:
             self._done_at_length(job, policy, history, figures, result)
 
@@ -217,9 +227,21 @@ class InlineExecutor:
         if policy.completed_ms != self._queue_policy.completed_ms:
             own_ms = max(1, policy.completed_ms)  # 0 would mean the queue's
         fields: Fields = {"result": result} if result else {}
-        if history:
-            fields["history"] = write_history(history)
+        fields |= {"history": write_history(history)} if history else {}
         self.endings.append(Ending("done", job.id, job.claim, figures, own_ms, "", fields))
+
+    def _cancelled(
+        self, job: Claimed, error: str, history: list[dict[str, Any]], figures: str, span: float
+    ) -> None:
+        """Record a run that was told of its cancellation, and then ended, however it did."""
+        history = [*history, self._note("cancelled", job, span, error)]
+        fields: Fields = {"history": write_history(history)}
+        self.endings.append(Ending("cancelled", job.id, job.claim, figures, 0, "cancelled", fields))
+
+    def _note(self, kind: str, job: Claimed, span: float, error: str) -> dict[str, Any]:
+        """Write the line of a run that has just ended, after `span` seconds, into a history."""
+        note = {"kind": kind, "at": self._store_ms(), "worker": self._worker, "token": job.claim}
+        return note | {"ran_ms": round(span * 1000)} | ({"error": error} if error else {})
 
     def _failed(
         self,
@@ -230,6 +252,7 @@ class InlineExecutor:
         history: list[dict[str, Any]],
         started: float,
         ended: float,
+        watch: Watch | None,
     ) -> None:
         if self._copies.here:
             end_copy(error)
@@ -238,20 +261,16 @@ class InlineExecutor:
         line, trace = describe(error)
         if self._copies.here:  # of the back-off function, or of what makes the error's text
             end_copy(error)
+        if watch is not None and watch.seen:
+            figures = self._figures(job, text(job.task), started, ended)
+            self._cancelled(job, line, history, figures, ended - started)
+            return
         if isinstance(verdict, Postpone):
             self._postpone(job, verdict.delay, after.snoozed, line)
             return
         discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
-        entry = {
-            "kind": "discarded" if discarded else "failed",
-            "at": round(ended * 1000 + self._store_offset_ms),
-            "worker": self._worker,
-            "token": job.claim,
-            "ran_ms": round((ended - started) * 1000),
-            "error": line,
-            "traceback": trace,
-        }
-        history = noted([*history, entry], verdict.note)
+        entry = self._note("discarded" if discarded else "failed", job, ended - started, line)
+        history = noted([*history, entry | {"traceback": trace}], verdict.note)
         fields: Fields = {"failed": after.failed, "error": line}
         if isinstance(verdict, Bury):
             self._bury(job, verdict.cause, line, history, fields, policy)
@@ -325,7 +344,7 @@ class InlineExecutor:
         Raises one of UNREADABLE for what is no name at all.
         """
         name = check_name(job.task.decode(), what="task")
-        now = round(monotonic() * 1000 + self._store_offset_ms)
+        now = self._store_ms()
         since = now if past.parked is None else past.parked
         line = f"no worker knows the task {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
@@ -334,6 +353,10 @@ class InlineExecutor:
         self._tell.unknown(name)
         fields: Fields = {"parked": since, "error": line}
         self.endings.append(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
+
+    def _store_ms(self) -> int:
+        """Tell Redis' time, by our clock and the last claim."""
+        return round(monotonic() * 1000 + self._store_offset_ms)
 
     def _figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
         """Spell the run's buckets. Times are ours, brought to Redis' clock by the claim's offset."""
@@ -357,6 +380,7 @@ class InlineExecutor:
         policy: Policy,
         counters: Counters,
         deadline: float,
+        watch: Watch,
     ) -> Any:
         at = (deadline * 1000 + self._store_offset_ms) / 1000
         return context(
@@ -369,15 +393,5 @@ class InlineExecutor:
             policy=policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
+            asks_cancelled=watch,
         )
-
-
-def _last_error(history: list[dict[str, Any]]) -> str:
-    """Say how the last run ended: its exception, or how its process did."""
-    if not history:
-        return ""
-    last = history[-1]
-    if "error" in last:
-        return str(last["error"])
-    kind, how = str(last.get("kind", "")), last.get("how")
-    return f"{kind}: its process ended with {how}" if how else kind

@@ -32,6 +32,8 @@ class Past(NamedTuple):
     options: RunOptions
     parked: int | None
     """When it was first set aside because no worker knew its task; ms since 1970."""
+    expires: int | None
+    """When it may not start any more; ms since 1970."""
     timed_out: bool
     """Its last run was killed for its timeout, and nobody has judged that yet."""
 
@@ -47,6 +49,7 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         history=_history(more.get(b"history")),
         options=_options(more.get(b"options")),
         parked=_count(more, "parked") if b"parked" in more else None,
+        expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
 
@@ -120,3 +123,14 @@ def _without_its_middle(trace: str) -> str:
 def writable(text: str) -> str:
     """Make text that UTF-8 can hold: the name of a file may bring lone surrogates into an error."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def last_error(history: list[dict[str, Any]]) -> str:
+    """Say how the last run ended: its exception, or how its process did."""
+    if not history:
+        return ""
+    last = history[-1]
+    if "error" in last:
+        return str(last["error"])
+    kind, how = str(last.get("kind", "")), last.get("how")
+    return f"{kind}: its process ended with {how}" if how else kind

@@ -39,6 +39,7 @@ def context(
     policy: Policy,
     enqueued_at: datetime,
     deadline: datetime | None,
+    asks_cancelled: Callable[[], bool],
 ) -> Job:
     """Make the context for a task that asked for it."""
     return Job(
@@ -51,4 +52,5 @@ def context(
         snoozed=snoozed,
         enqueued_at=enqueued_at,
         deadline=deadline,
+        asks_cancelled=asks_cancelled,
     )

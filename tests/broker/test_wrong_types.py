@@ -15,7 +15,7 @@ LEASE = 30_000
 NOW = 1_800_000_000_000
 KEYS = (
     "waiting", "delayed", "held", "meta", "completed", "dead", "expiring", "awaited",
-    "tally", "outbox", "wake_list", "terms", "cancelled",
+    "tally", "outbox", "wake_list", "terms", "cancelled", "orders",
 )  # fmt: skip
 
 CALLS: dict[str, Callable[[Store, int], object]] = {
@@ -33,6 +33,12 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "reconcile": lambda s, n: s.reconcile("w.1", [(b"a", n)]),
     "release": lambda s, n: s.release("w.1", [Blame("a", "crashes", b'{"kind":"crash"}')]),
     "reap": lambda s, n: s.reap("w.1", f"{NOW + LEASE}"),
+    "cancel": lambda s, n: s.cancel(["b", "a", "later"]),
+    "heed": lambda s, n: s.heed(),
+    "reschedule": lambda s, n: s.reschedule(["b", "a"], "+5"),
+    "reschedule_now": lambda s, n: s.reschedule(["later", "a"], ""),
+    "retry_again": lambda s, n: s.retry(["off", "a"]),
+    "delete": lambda s, n: s.delete(["off", "done", "a"]),
     "promote": lambda s, n: s.promote(),
     "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
 }
@@ -45,7 +51,8 @@ def test_a_script_fails_before_its_first_write_or_not_at_all(client: Client, cal
         client.flushall()
         store = Store(client, "t", "q", now=NOW)
         store.add([NewJob("done", "t", b"{}"), NewJob("a", "t", b"{}"), NewJob("b", "t", b"{}")])
-        store.add([NewJob("later", "t", b"{}", due="+1")])
+        store.add([NewJob("later", "t", b"{}", due="+1"), NewJob("off", "t", b"{}", due="+9")])
+        store.cancel(["off"])
         store.join("w.1", LEASE)
         done = store.claim("w.1", LEASE).number
         store.settle("w.1", LEASE, completed=[Completed(b"done", done, "t|0|0|0", b"")])

@@ -86,6 +86,11 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
         "reap": lambda: lose_a_host(world),
         "await": lambda: ask_for_a_result(world),
         "hand_back": lambda: overstay(world),
+        "heed": lambda: overstay(world),
+        "cancel": lambda: operate(world, "cancel"),
+        "reschedule": lambda: operate(world, "run_now"),
+        "retry": lambda: operate(world, "retry"),
+        "delete": lambda: operate(world, "delete"),
     }
     with (
         census.watching(world.store.url, every=0.5) as watch,
@@ -144,6 +149,16 @@ def overstay(world: World) -> None:
     jobs = [("holds", {"uid": world.uid("holds"), "seconds": 0.0}) for _ in range(60)]
     jobs[5][1]["seconds"] = 0.7
     world.add_many(jobs)
+
+
+def operate(world: World, verb: str) -> None:
+    """Do something to a job of its own, until somebody says that it was done."""
+    handle = world.queue.job(f"operated-{verb}")
+    for attempt in (getattr(handle, verb),) * 10:
+        with contextlib.suppress(BrokerError):
+            assert attempt() == "gone"
+            return
+    raise AssertionError(verb)
 
 
 def ask_for_a_result(world: World) -> None:

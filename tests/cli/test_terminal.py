@@ -136,3 +136,12 @@ def test_an_empty_list_says_where_it_looked(redis_url: str, ids: list[str], tmp_
     )
     assert said("--queue", "reports", "--state", "active") == "no active job in queue 'reports'"
     assert said("--state", "active") == "no active job in any queue"
+
+
+def test_long_work_shows_a_bar_on_a_terminal(show: Show, ids: list[str]) -> None:
+    """And at its end what was done."""
+    said = show("jobs", "retry", "--queue", "reports")
+
+    assert "retry  [####" in said
+    assert "100%" in said
+    assert lines(said)[-1] == "retry: 1 retried"

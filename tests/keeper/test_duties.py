@@ -12,11 +12,12 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.keeper.fleet import Alive, Dead
+from jobd.keeper.heed import heed
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
-from jobd.seams.scoreboard import Owner, Phase, Scoreboard
+from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
 
 LEASE = 6_000
 NOW = 1_800_000_000_000
@@ -44,7 +45,7 @@ def claimed(redis: Client, *ids: str, worker: str = "w.1") -> int:
     ("cause", "charged", "running", "neighbour"),
     [
         ("crash", [], "crashes", 0), ("stopped", [], "interrupted", 0), ("lost", [], "lost", 0),
-        ("timeout", ["a"], "timeouts", 0), ("fenced", [], "lost", 0),
+        ("timeout", ["a"], "timeouts", 0), ("cancelled", ["a"], "interrupted", 0), ("fenced", [], "lost", 0),
     ],
 )  # fmt: skip
 def test_a_death_charges_what_ran_by_its_cause(
@@ -186,3 +187,33 @@ def test_jobs_behind_a_running_one_are_taken_back_once(redis: Client, board: Sco
     assert [revoker.look(now) for now in (100.8, 100.9, 101.0)] == [0, 3, 0]
     assert later == page.revoked()
     assert Views(redis, "jobd").jobs("q", "waiting") == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_order_marks_the_very_run_on_the_page_of_its_worker(
+    redis: Client, board: Scoreboard, force: bool
+) -> None:
+    """Not its neighbour, and nothing on another host's board; only by force is it condemned."""
+    number = claimed(redis, "a", "b")
+    page = board.pages[2]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.start(0, b"b", number, b"t", 1.0, 0.0)
+    store = Store(redis, "jobd", "q")
+    assert store.cancel(["a"], force=force) == ["asked"]
+    assert heed([Alive("w.1", "q", 2)], board=board, store=lambda _: store) == 0
+    assert not page.is_cancelled(0, mark_of("b", number))
+
+    assert store.cancel(["b"], force=force) == ["asked"]
+    assert heed([Alive("w.9", "q", 2)], board=board, store=lambda _: store) == 0
+    assert heed([Alive("w.1", "q", 2)], board=board, store=lambda _: store) == 1
+
+    view = page.view()
+    assert view is not None
+    assert (page.is_cancelled(0, mark_of("b", number)), view.cells[0].condemned) == (True, force)
+    page.start(0, b"b", number + 1, b"t", 1.0, 0.0)  # the same job's next run
+    view = page.view()
+    assert view is not None
+    assert (page.is_cancelled(0, mark_of("b", number + 1)), view.cells[0].condemned) == (
+        False,
+        False,
+    )

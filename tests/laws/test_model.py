@@ -28,6 +28,7 @@ from jobd.core.errors import Fenced
 
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
+WINDOW = 30_000
 KEYS = QueueKeys("t", "q")
 # How a run may end otherwise: the script's word, delay and cause, and where the job is then.
 FAILURES = {
@@ -36,6 +37,7 @@ FAILURES = {
     "snooze": ("retry", 1000, "snoozed", "delayed"),
     "dead": ("dead", 0, "failed", "dead"),
     "discard": ("dead", 0, "discarded", "dead"),
+    "cancelled": ("cancelled", 0, "cancelled", "cancelled"),
 }
 CONTAINERS = ("waiting", "delayed", "completed", "dead", "cancelled")
 
@@ -60,13 +62,19 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.last_claim = 0
             self.seq = 0
             self.workers = 0
+            self.asked: set[str] = set()
+            self.orders: dict[str, tuple[str, int, str]] = {}
+            self.deleted: dict[str, int] = {}
 
         @property
         def store(self) -> Store:
             return Store(client, "t", "q", now=self.now)
 
         def dump(self) -> dict[bytes, object]:
-            return {key: client.dump(key) for key in sorted(client.keys("*"))}
+            """Read everything. The order of a hash's fields, or of a set's members, has no meaning."""
+            read = {b"hash": client.hgetall, b"set": client.smembers}
+            keys = sorted(client.keys("*"))
+            return {key: read.get(client.type(key), client.dump)(key) for key in keys}
 
         @rule(
             target=ids,
@@ -78,7 +86,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             job_id = f"j{number}"
             job = NewJob(job_id, "noop", b"{}", priority, f"+{delay}" if delay else "")
             [added] = self.store.add([job])
-            assert added == (job_id not in self.state)
+            assert added == (job_id not in self.state and not self.is_remembered(job_id))
             if added and delay:
                 self.state[job_id], self.due[job_id] = "delayed", self.now + delay
                 self.place[job_id] = (priority, 0)
@@ -89,6 +97,9 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert self.store.add([job]) == [False]
             assert before == self.dump()
             return job_id
+
+        def is_remembered(self, job_id: str) -> bool:
+            return self.now // WINDOW - self.deleted.get(job_id, -3 * WINDOW) // WINDOW <= 2
 
         @rule()
         def join(self) -> None:
@@ -132,6 +143,12 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             job_id = data.draw(st.sampled_from(sorted(self.owner)))
             return (job_id, *self.owner[job_id])
 
+        def back(self, job_id: str) -> None:
+            """Go back in line, or end, where somebody cancelled the job while it ran."""
+            if job_id in self.asked:
+                self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
+            self.leave(job_id, "cancelled" if job_id in self.asked else "waiting")
+
         def leave(self, job_id: str, state: str) -> None:
             self.past.append((job_id, *self.owner.pop(job_id)))
             self.state[job_id] = state
@@ -158,8 +175,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             ends = [Ending(word, job_id.encode(), number, FIGURES, delay, cause, fields)]
             assert self.store.settle(name, LEASE, endings=ends) == []
             self.renewed(name)
+            if state in ("waiting", "delayed") and job_id in self.asked:
+                state = verb = "cancelled"
             self.leave(job_id, state)
-            outcome = "dead" if state == "dead" else cause
+            outcome = state if state in ("dead", "cancelled") else cause
             self.counted[outcome] = self.counted.get(outcome, 0) + 1
             if state == "dead":
                 assert client.hget(KEYS.job(job_id), "cause") == cause.encode()
@@ -181,7 +200,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         def hand_back(self, data: st.DataObject) -> None:
             job_id, name, number = self.draw_active(data)
             assert [job_id.encode()] == self.store.hand_back(name, [(job_id.encode(), number)])
-            self.leave(job_id, "waiting")
+            self.back(job_id)
 
         @precondition(lambda self: self.leases)
         @rule(data=st.data())
@@ -191,7 +210,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             blamed = [Blame(i, "crashes") for i in held[:1]]
             self.store.release(name, blamed)
             for job_id in held:
-                self.leave(job_id, "waiting")
+                self.back(job_id)
             del self.leases[name]
             before = self.dump()
             self.store.release(name, blamed)
@@ -209,8 +228,83 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert reaped == (self.leases[name] <= self.now)
             if reaped:
                 for job_id in [i for i, (owner, _) in self.owner.items() if owner == name]:
-                    self.leave(job_id, "waiting")
+                    self.back(job_id)
                 del self.leases[name]
+
+        @rule(job_id=ids, force=st.booleans())
+        def cancel(self, job_id: str, force: bool) -> None:
+            state = self.state.get(job_id, "gone")
+            word = {"active": "asked", "waiting": "cancelled", "delayed": "cancelled"}
+            assert self.store.cancel([job_id], force=force) == [word.get(state, state)]
+            if state in ("waiting", "delayed"):
+                self.state[job_id] = "cancelled"
+                self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
+                self.due.pop(job_id, None)
+            if state == "active":
+                self.asked.add(job_id)
+                name, number = self.owner[job_id]
+                self.orders[job_id] = ("kill" if force else "cancel", number, name)
+            before = self.dump()
+            assert self.store.cancel([job_id], force=force) == [word.get(state, state)]
+            assert before == self.dump()
+
+        @rule()
+        def heed(self) -> None:
+            self.orders = {
+                i: order
+                for i, order in self.orders.items()
+                if self.owner.get(i) == (order[2], order[1])
+            }
+            for _ in range(2):
+                found = self.store.heed()
+                assert self.orders == {o.job_id: (o.word, o.claim, o.incarnation) for o in found}
+                assert client.hlen(KEYS.orders) == len(found)
+
+        @rule(job_id=ids, delay=st.sampled_from([0, 500, 5000]))
+        def reschedule(self, job_id: str, delay: int) -> None:
+            state = self.state.get(job_id, "gone")
+            if state in ("waiting", "delayed") and delay:
+                state, self.due[job_id] = "delayed", self.now + delay
+            elif state == "delayed":
+                self.seq += 1
+                state = "waiting"
+                self.place[job_id] = (self.place[job_id][0], self.seq)
+                del self.due[job_id]
+            assert self.store.reschedule([job_id], f"+{delay}" if delay else "") == [state]
+            if state != "gone":
+                self.state[job_id] = state
+            before = self.dump()
+            assert self.store.reschedule([job_id], f"+{delay}" if delay else "") == [state]
+            assert {k: v for k, v in before.items() if k != KEYS.wake_list.encode()} == {
+                k: v for k, v in self.dump().items() if k != KEYS.wake_list.encode()
+            }
+
+        @rule(job_id=ids)
+        def retry(self, job_id: str) -> None:
+            state = self.state.get(job_id, "gone")
+            ended = state in ("dead", "cancelled")
+            assert self.store.retry([job_id]) == ["retried" if ended else state]
+            if ended:
+                self.seq += 1
+                self.state[job_id] = "waiting"
+                self.place[job_id] = (self.place[job_id][0], self.seq)
+                self.asked.discard(job_id)
+            before = self.dump()
+            assert self.store.retry([job_id]) == [self.state.get(job_id, "gone")]
+            assert before == self.dump()
+
+        @rule(job_id=ids)
+        def delete(self, job_id: str) -> None:
+            state = self.state.get(job_id, "gone")
+            ended = state in ("completed", "dead", "cancelled")
+            assert self.store.delete([job_id]) == ["deleted" if ended else state]
+            if ended:
+                del self.state[job_id], self.place[job_id]
+                self.deleted[job_id] = self.now
+                self.asked.discard(job_id)
+            before = self.dump()
+            assert self.store.delete([job_id]) == [self.state.get(job_id, "gone")]
+            assert before == self.dump()
 
         @precondition(lambda self: self.past)
         @rule(data=st.data(), verb=st.sampled_from(["done", "retry", "dead", "back", "look"]))
@@ -251,7 +345,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @invariant()
         def the_tallies_add_up(self) -> None:
-            for outcome in ("completed", "failed", "snoozed", "dead"):
+            for outcome in ("completed", "failed", "snoozed", "dead", "cancelled"):
                 counted = client.hget(KEYS.tally, f"{outcome}|noop")
                 assert self.counted.get(outcome, 0) == int(counted or 0)
 

@@ -102,6 +102,23 @@ def test_a_job_over_its_deadline_is_killed_at_the_second_look_not_the_first() ->
     assert (dead.cause, dead.charged) == ("timeout", ("a",))
 
 
+@pytest.mark.parametrize(("late", "cause"), [(False, "cancelled"), (True, "timeout")])
+def test_a_condemned_job_ends_its_process_and_a_late_one_is_told_from_it(
+    late: bool, cause: str
+) -> None:
+    world = World(random.Random(1))
+    name = _running(world)
+    condemned = frozenset({("a", 7)})
+    over = condemned | {("late", 8)} if late else condemned
+    for _ in range(2):
+        world.now += POLICY.look_every
+        world.see(Looked((Look(name, 1, True, False, over, condemned),)))
+    assert world.killed == {name}
+    world._end(name, Exit(signal=9))
+    dead = world.fleet.dead[name]
+    assert (dead.cause, dead.charged) == (cause, ("late",) if late else ("a",))
+
+
 def test_another_job_over_its_deadline_is_another_first_look() -> None:
     world = World(random.Random(1))
     name = _running(world)

@@ -50,5 +50,6 @@ CORRUPTIONS: dict[str, Corruption] = {
     "history of garbage bytes": _fields(history=b"\xff\xff"),
     "history that is no list": _fields(history=b'{"kind": "failed"}'),
     "due time that is a word": _fields(due="soon"),
+    "deadline that is a word": _fields(expires="soon"),
     "parking time that is a word": _fields(task="unknown", parked="long ago"),
 }

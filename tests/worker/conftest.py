@@ -8,7 +8,7 @@ import pytest
 from support.inline import new_page
 
 from jobd import Jobd
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard import Page, Scoreboard
 
 
 @pytest.fixture
@@ -19,3 +19,9 @@ def app(redis_url: str) -> Jobd:
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     return new_page(tmp_path)
+
+
+@pytest.fixture
+def board(tmp_path: Path, page: Page) -> Scoreboard:
+    """The scoreboard that holds `page`, as the keeper sees it."""
+    return Scoreboard.open(tmp_path / "board")

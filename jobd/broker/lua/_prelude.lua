@@ -28,6 +28,12 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- A time as a producer says it: '' is now, '+N' is N ms from now, N is ms since 1970.
+local function instant(said, at)
+  if said == '' then return at end
+  return string.sub(said, 1, 1) == '+' and at + tonumber(string.sub(said, 2)) or tonumber(said)
+end
+
 -- Redis does not roll a failed script back, so types are checked before the first write.
 local function expect(key, kind)
   local found = redis.call('TYPE', key).ok
@@ -53,20 +59,67 @@ local function announce(awaited, id)
   if redis.pcall('ZREM', awaited, id) == 1 then redis.call('PUBLISH', awaited .. ':' .. id, '1') end
 end
 
--- A job's place in line, by its record. One that cannot be read goes to where it is found out.
+-- A job's place in line, by its record, and whether its end was asked for while it ran. One that
+-- cannot be read goes to where it is found out.
 local function place_of(key)
-  local record = redis.pcall('HMGET', key, 'priority', 'seq')
+  local record = redis.pcall('HMGET', key, 'priority', 'seq', 'cancel')
   if record.err then return int(5 * PRIORITY_SPAN) end
-  return int(whole(record[1], 5) * PRIORITY_SPAN + whole(record[2], 0))
+  return int(whole(record[1], 5) * PRIORITY_SPAN + whole(record[2], 0)), record[3]
 end
 
--- Put claimed jobs back to the places where they stood.
-local function put_back(waiting, held, job_prefix, ids)
-  local places = {}
-  for i, id in ipairs(ids) do
-    places[2 * i - 1], places[2 * i] = place_of(job_prefix .. id), id
+-- Where a job is. One that is recorded and listed nowhere is in a worker's hands.
+local function state_of(id, key, waiting, delayed, completed, dead, cancelled)
+  if redis.call('ZSCORE', waiting, id) then return 'waiting' end
+  if redis.call('ZSCORE', delayed, id) then return 'delayed' end
+  if redis.call('ZSCORE', completed, id) then return 'completed' end
+  if redis.call('ZSCORE', dead, id) then return 'dead' end
+  if redis.call('ZSCORE', cancelled, id) then return 'cancelled' end
+  if redis.call('EXISTS', key) == 1 then return 'active' end
+  return 'gone'
+end
+
+-- The one place where a job becomes cancelled. `cancel` is when that was asked for.
+local function end_cancelled(cancelled, awaited, key, id, now)
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
+  redis.call('HSETNX', key, 'cancel', int(now))
+  redis.call('ZADD', cancelled, int(now), id)
+  announce(awaited, id)
+end
+
+-- Count it by its task, as settle counts; a record may say anything.
+local function count_cancelled(tally, key)
+  local task = redis.pcall('HGET', key, 'task')
+  local is_name = type(task) == 'string' and #task <= 128 and string.find(task, '^[%w_.:%-]+$')
+  add_up(tally, 'cancelled|' .. (is_name and task or '?'), 1)
+end
+
+-- Write a line more into a job's history. Appending to a JSON array is text; a history that grew too
+-- long keeps its beginning.
+local function chronicle(key, note)
+  local history = redis.call('HGET', key, 'history')
+  if not history or history == '[]' then
+    redis.call('HSET', key, 'history', '[' .. note .. ']', 'more', '1')
+  elseif #history < 65536 then
+    redis.call('HSET', key, 'history', string.sub(history, 1, -2) .. ',' .. note .. ']')
   end
-  redis.call('ZADD', waiting, unpack(places))
+end
+
+-- Put claimed jobs back to the places where they stood. One that somebody cancelled while it ran
+-- ends instead: it never runs again. `now` is as it was given; it is seldom needed.
+local function put_back(waiting, held, cancelled, awaited, tally, job_prefix, ids, now)
+  local places = {}
+  for _, id in ipairs(ids) do
+    local place, asked = place_of(job_prefix .. id)
+    if asked then
+      end_cancelled(cancelled, awaited, job_prefix .. id, id, clock(now))
+      count_cancelled(tally, job_prefix .. id)
+    else
+      places[#places + 1] = place
+      places[#places + 1] = id
+    end
+  end
+  if #places > 0 then redis.call('ZADD', waiting, unpack(places)) end
   redis.call('HDEL', held, unpack(ids))
 end
 

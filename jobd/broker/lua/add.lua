@@ -8,7 +8,7 @@
 --         before, and only the answer to the write tells that a record was there after all.
 --         It is the one script that Redis may refuse at maxmemory: its first write needs memory.
 --         jobs... is, for each: id task args priority due options; due is '' (now), '+N' (ms from
---         now) or N (ms since 1970). Only what no container says is written.
+--         now) or N (ms since 1970), then perhaps 'x' and when it expires. Only what no container says is written.
 --         Numbers go to Redis as they are (it writes 17 digits of them); only text needs `int`.
 -- These reads are needed, or cost less than asking for types: each refuses a key of a wrong type
 -- before the first write. Only when one did are the types asked for, to name the key.
@@ -33,13 +33,14 @@ local next_due = tonumber(head[2] or 'inf')
 
 for k = jobs_at, #ARGV, 6 do
   local id, priority, due, options = ARGV[k], ARGV[k + 3], ARGV[k + 4], ARGV[k + 5]
-  local key, due_at, new = job_prefix .. id, at, true
+  local key, due_at, new, expires = job_prefix .. id, at, true, nil
   if due ~= '' then
-    due_at = string.sub(due, 1, 1) == '+' and at + tonumber(string.sub(due, 2)) or tonumber(due)
+    local from, to = string.match(due, '^([^x]*)x?(.*)$')
+    due_at, expires = instant(from, at), to ~= '' and instant(to, at)
   end
   if fresh == '' and (redis.call('EXISTS', key) == 1 or is_remembered(recent_prefix, at, id)) then
     new = false
-  elseif priority == '5' and options == '' and due_at <= at then
+  elseif priority == '5' and options == '' and due_at <= at and not expires then
     new = redis.call('HSET', key, 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at, 'seq', seq + 1) == 4
   else
     local fields = { 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at }
@@ -53,7 +54,11 @@ for k = jobs_at, #ARGV, 6 do
     end
     fields[#fields + 1] = due_at > at and 'due' or 'seq'
     fields[#fields + 1] = due_at > at and due_at or seq + 1
-    if options ~= '' or due_at > at then
+    if expires then
+      fields[#fields + 1] = 'expires'
+      fields[#fields + 1] = int(expires)
+    end
+    if options ~= '' or due_at > at or expires then
       fields[#fields + 1] = 'more'
       fields[#fields + 1] = '1'
     end

@@ -1,5 +1,5 @@
--- hand_back: active -> waiting
--- KEYS    leases held waiting wake_list job:*
+-- hand_back: active -> waiting (cancelled, where that was asked for)
+-- KEYS    leases held waiting wake_list cancelled awaited tally job:*
 -- ARGV    now incarnation items...
 -- REPLY   ok <ids handed back>...
 -- REPLAY  what was handed back is no longer held: a repeat does nothing
@@ -7,14 +7,14 @@
 --         The living worker calls it, and the keeper for a worker whose GIL is held. items... is
 --         (id claim) for each.
 open_the_door(leases)
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(tally, 'hash')
 if wrong then return wrong end
 local back = {}
 for i = items_at, #ARGV, 2 do
   if redis.call('HGET', held, ARGV[i]) == ARGV[i + 1] then back[#back + 1] = ARGV[i] end
 end
 if #back > 0 then
-  put_back(waiting, held, job_prefix, back)
+  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(back) }

@@ -1,5 +1,5 @@
--- reconcile: active -> waiting, for what a worker holds and does not know of
--- KEYS    leases held waiting wake_list job:*
+-- reconcile: active -> waiting (cancelled, where that was asked for), for what a worker holds and does not know of
+-- KEYS    leases held waiting wake_list cancelled awaited tally job:*
 -- ARGV    now incarnation suspects...
 -- REPLY   ok (<id> <claim>)... of what is held now | fenced
 -- REPLAY  suspects that went back are no longer held: a repeat does nothing
@@ -9,7 +9,7 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(tally, 'hash')
 if wrong then return wrong end
 local back = {}
 for i = suspects_at, #ARGV, 2 do
@@ -19,7 +19,7 @@ for i = suspects_at, #ARGV, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, job_prefix, back)
+  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(redis.call('HGETALL', held)) }

@@ -1,5 +1,5 @@
--- release: active -> waiting, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally job:*
+-- release: active -> waiting | cancelled, for everything a dead worker of this host held
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited job:*
 -- ARGV    now incarnation limit blamed...
 -- REPLY   released | more
 -- REPLAY  what went back is no longer held, so nothing is charged twice
@@ -11,7 +11,7 @@
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
 --         policy and passes the verdict. Everything else goes back free of charge.
 open_the_door(leases)
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset')
 if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
@@ -26,13 +26,7 @@ for i = blamed_at, #ARGV, 3 do
       redis.pcall('HINCRBY', key, counter, 1)
       redis.call('HSET', key, 'more', '1')
       if note ~= '' then
-        -- Appending to a JSON array is text; a history that grew too long keeps its beginning.
-        local history = redis.call('HGET', key, 'history')
-        if not history or history == '[]' then
-          redis.call('HSET', key, 'history', '[' .. note .. ']')
-        elseif #history < 65536 then
-          redis.call('HSET', key, 'history', string.sub(history, 1, -2) .. ',' .. note .. ']')
-        end
+        chronicle(key, note)
         redis.call('HSET', key, 'ended', counter)
       end
     end
@@ -46,7 +40,7 @@ for _, id in ipairs(redis.call('HKEYS', held)) do
   if not taken[id] then back[#back + 1] = id end
 end
 if #back > 0 then
-  put_back(waiting, held, job_prefix, back)
+  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
 end
 -- Also when it held nothing: it may have taken a hint and died before it claimed.
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

@@ -1,5 +1,5 @@
--- settle: active -> completed | delayed | waiting | dead
--- KEYS    leases held completed dead delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* job:*
+-- settle: active -> completed | delayed | waiting | dead | cancelled
+-- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* job:*
 -- ARGV    now incarnation lease_ms keep sums items...
 -- REPLY   ok <now> <ids that were not this worker's any more>... | fenced
 -- REPLAY  a settled job is no longer held, so a repeat finds it gone and writes nothing, counts nothing
@@ -9,7 +9,9 @@
 --         plain (completed, null result): claim figures n, then n ids;
 --         value (completed with a result): claim figures n, then n pairs (id result);
 --         any other word is one job: id claim figures delay_ms cause n, then n pairs (field value):
---         done (completed, with fields), retry (runs again after delay_ms), dead (with cause).
+--         done (completed, with fields), retry (runs again after delay_ms), dead (with cause),
+--         cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
+--         retry ends as cancelled.
 --         figures is "task|wait bucket|run bucket|total bucket".
 --         Trimming rides along, at most two removed for each settled: Redis never holds more than
 --         `keep` completed jobs for long, and no settle takes long.
@@ -17,7 +19,7 @@ open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
 local at = clock(now)
-for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' }, { wake_list, 'list' } }) do
+for _, check in ipairs({ { held, 'hash' }, { completed, 'zset' }, { dead, 'zset' }, { cancelled, 'zset' }, { delayed, 'zset' }, { waiting, 'zset' }, { meta, 'hash' }, { window(recent_prefix, at, 0), 'set' }, { expiring, 'zset' }, { awaited, 'zset' }, { tally, 'hash' }, { outbox, 'stream' } }) do
   local wrong = expect(check[1], check[2])
   if wrong then return wrong end
 end
@@ -85,6 +87,9 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
     bury(dead, outbox, awaited, key, id, cause, at)
     count('dead', figures, 1)
     if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
+  elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
+    end_cancelled(cancelled, awaited, key, id, at)
+    count('cancelled', figures, 1)
   else
     count(cause, figures, 1)
     if delay > 0 then

@@ -1,0 +1,49 @@
+-- retry: dead | cancelled -> waiting
+-- KEYS    leases waiting delayed completed dead cancelled expiring meta wake_list job:*
+-- ARGV    now ids...
+-- REPLY   retried | waiting | delayed | active | completed | gone, a word an id
+-- REPLAY  what is back in line is answered with where it is, and stays there
+-- WHY     Somebody has looked and says that it may run again: its attempts, crashes and losses start
+--         anew, the deadline for its start falls away, and it goes to the end of its line. What it
+--         went through stays in its history, with one line more that says what was counted.
+--         Retention finds it no longer: a container is the state.
+open_the_door(leases)
+for _, key in ipairs({ waiting, delayed, completed, dead, cancelled, expiring }) do
+  local wrong = expect(key, 'zset')
+  if wrong then return wrong end
+end
+local wrong = expect(meta, 'hash') or expect(wake_list, 'list')
+if wrong then return wrong end
+local at, words, back = clock(now), {}, {}
+local COUNTERS = { 'failed', 'timeouts', 'crashes', 'lost', 'interrupted', 'snoozed' }
+
+local function renew(key, state)
+  local note = '{"kind":"retried","at":' .. int(at) .. ',"was":"' .. state .. '"'
+  local cause = redis.call('HGET', key, 'cause')
+  if cause and string.find(cause, '^[%a_]+$') then note = note .. ',"cause":"' .. cause .. '"' end
+  for _, counter in ipairs(COUNTERS) do
+    local n = whole(redis.call('HGET', key, counter), 0)
+    if n > 0 then note = note .. ',"' .. counter .. '":' .. int(n) end
+  end
+  chronicle(key, note .. '}')
+  redis.call('HDEL', key, 'cause', 'error', 'ended', 'cancel', 'parked', 'due', 'expires', 'result', unpack(COUNTERS))
+end
+
+for i = ids_at, #ARGV do
+  local id = ARGV[i]
+  local key = job_prefix .. id
+  local state = state_of(id, key, waiting, delayed, completed, dead, cancelled)
+  if state == 'dead' or state == 'cancelled' then
+    redis.call('ZREM', state == 'dead' and dead or cancelled, id)
+    redis.call('ZREM', expiring, id)
+    if redis.call('TYPE', key).ok == 'hash' then renew(key, state) end
+    back[#back + 1] = id
+    state = 'retried'
+  end
+  words[#words + 1] = state
+end
+if #back > 0 then
+  line_up(waiting, meta, job_prefix, back)
+  wake(wake_list)
+end
+return words
