@@ -23,6 +23,9 @@ from jobd.core.suggest import nearest, one_of
 PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
+# Jobs that one process runs at once. Each has a cell of 320 bytes on the page that its supervisor
+# and keeper read several times a second.
+MOST_CONCURRENCY = 1000
 
 ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
