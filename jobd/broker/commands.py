@@ -103,8 +103,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A job that was running when its worker ended. `counter` is crashes, timeouts, lost or
-    interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+    """A job that was running when its worker ended. `counter` is crashes, suspected,
+    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
 
     id: str
     counter: str

@@ -18,9 +18,7 @@ from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
-from jobd.worker.desk import Desk
-from jobd.worker.inline import InlineExecutor
-from jobd.worker.lane import make_lanes
+from jobd.worker.assemble import assemble
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
@@ -75,25 +73,16 @@ class Workshop:
             role="worker",
             bound={"slot": order.slot},
         )
-        desk = Desk(lease=config.daemon.lease)
-        [lane] = make_lanes(
-            1,
-            desk=desk,
-            queue=order.queue,
-            tasks=bench.tasks,
-            page=page,
-            worker=order.slot,
-            queue_policy=bench.policy,
-            emit=log,
-        )
-        return WorkerLoop(
+        return assemble(
             client=self._client,
             namespace=config.redis.namespace,
             queue=order.queue,
-            incarnation=order.incarnation,
-            lease=config.daemon.lease,
+            tasks=bench.tasks,
             policy=bench.policy,
-            executor=InlineExecutor(desk, lane),
+            concurrency=page.cells,
+            incarnation=order.incarnation,
+            slot=order.slot,
+            lease=config.daemon.lease,
             page=page,
             stop=stop,
             emit=log,

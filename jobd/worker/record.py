@@ -20,7 +20,7 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "suspected", "snoozed")
 _NOTHING_SAID = RunOptions()
 
 
@@ -52,6 +52,30 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
+
+
+def company(more: dict[bytes, bytes]) -> int | None:
+    """Say how many jobs may run in a process together with this one, itself included; None: any.
+
+    A job that ran among others when their process crashed is suspected with them. It runs among half
+    as many from then on, at last alone: so the one that did it is found in as many crashes as the
+    number of its neighbours can be halved, and only a crash while it ran alone is charged to it. One
+    that has ended by itself since is free of suspicion. A job that was lost with its host runs alone.
+    """
+    if b"lost" in more:
+        return 1
+    if b"suspected" not in more:
+        return None
+    try:
+        for line in reversed(_history(more.get(b"history"))):
+            match line.get("kind"):
+                case "crash":
+                    return max(1, int(line.get("among", 1)) // 2)
+                case "failed" | "timeout":
+                    return None
+    except UNREADABLE:
+        return 1  # it is buried at its start
+    return 1
 
 
 def _count(more: dict[bytes, bytes], name: str) -> int:

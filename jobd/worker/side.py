@@ -16,9 +16,9 @@ from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
-from jobd.worker.desk import Desk
+from jobd.worker.desk import Desk, take_all
 from jobd.worker.lane import Lane
-from jobd.worker.talk import Talk, take_all
+from jobd.worker.talk import Talk
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05
@@ -104,7 +104,7 @@ class SideThread:
             self._talk.land()
             # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
             unstarted = take_all(self._desk.unstarted)
-            done, endings = take_all(self._desk.done), take_all(self._desk.endings)
+            done, endings = self._desk.take_ended()
             if not (unstarted or done or endings):
                 return
             try:

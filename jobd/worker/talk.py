@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from jobd.broker.commands import (
     Claim,
@@ -32,22 +30,9 @@ from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
-from jobd.worker.desk import Desk
+from jobd.worker.desk import Desk, take_all
 
 _LOADED = [SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile")]
-
-
-T = TypeVar("T")
-
-
-def take_all(line: deque[T]) -> list[T]:
-    """Empty a deque that two threads take from: what one of them gets, the other does not."""
-    taken = []
-    while True:
-        try:
-            taken.append(line.popleft())
-        except IndexError:
-            return taken
 
 
 @dataclass(slots=True)
@@ -134,33 +119,29 @@ class Talk:
             self._desk.endings.extendleft(reversed(exchange.endings))
             self._desk.figures.put_back(exchange.sums)
 
-    def put(self, *, slots: int, wait: Command | None = None) -> None:
+    def put(self, *, slots: int, wait: Command | None = None, batches: bool = True) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
 
-        `wait` is a blocking command to be carried out between the two.
+        `wait` is a blocking command to be carried out between the two. Without `batches` no more
+        jobs come than there are slots, however fast they are.
         """
-        exchange = self._settlement()
-        if wait is not None:
-            exchange.calls.append(wait)
-        exchange.claims = len(exchange.calls)
-        exchange.calls.append(
-            self._commands.claim(
-                self._incarnation,
-                self._lease_ms,
-                slots=slots,
-                budget_us=BUDGET_US,
-                costs=self._desk.costs.flat(),
-            )
-        )
-        self._send(exchange)
+        self._claim(self._settlement(), slots, wait, BUDGET_US if batches else 0)
 
-    def leave(self) -> None:
-        """Settle what has ended and hand back what has not begun. Raises BrokerError."""
-        self._desk.revoked.extend(take_all(self._desk.unstarted))
+    def put_waiting(self, *, slots: int, wait: Command, batches: bool) -> None:
+        """Send: claim once `wait` has ended. Settles nothing: that is another link's business."""
+        self._claim(Exchange([]), slots, wait, BUDGET_US if batches else 0)
+
+    def settle(self) -> None:
+        """Settle what has ended and hand back what shall not run. Raises BrokerError, Fenced."""
         exchange = self._settlement()
         if exchange.calls:
             self._send(exchange)
             self.land()
+
+    def leave(self) -> None:
+        """Settle what has ended and hand back what has not begun. Raises BrokerError, Fenced."""
+        self._desk.give_up_unstarted()
+        self.settle()
 
     def ask(self, call: Command) -> list[bytes]:
         """Carry out one call when nothing is under way. Raises BrokerError, Fenced."""
@@ -209,6 +190,21 @@ class Talk:
         self._desk.load(claim, monotonic())
         return claim
 
+    def _claim(self, exchange: Exchange, slots: int, wait: Command | None, budget_us: int) -> None:
+        if wait is not None:
+            exchange.calls.append(wait)
+        exchange.claims = len(exchange.calls)
+        exchange.calls.append(
+            self._commands.claim(
+                self._incarnation,
+                self._lease_ms,
+                slots=slots,
+                budget_us=budget_us,
+                costs=self._desk.costs.flat(self._desk.pace),
+            )
+        )
+        self._send(exchange)
+
     def _send(self, exchange: Exchange) -> None:
         assert self._link is not None
         with self._lock:
@@ -219,8 +215,7 @@ class Talk:
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
         exchange = Exchange([])
-        exchange.done = take_all(self._desk.done)
-        exchange.endings = take_all(self._desk.endings)
+        exchange.done, exchange.endings = self._desk.take_ended()
         if exchange.done or exchange.endings:
             exchange.sums = self._desk.figures.take_sums()
             exchange.calls.append(
