@@ -67,12 +67,7 @@ class Task(Generic[P, R]):
         priority: int,
         options: RunOptions,
     ) -> None:
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise DeclarationError(
-                f"task {name!r}: an async function; expected a plain one; "
-                "async tasks are coming in a later release"
-            )
-        if inspect.isgeneratorfunction(function):
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise DeclarationError(
                 f"task {name!r}: a generator function; expected a plain one, for nobody would run "
                 "what it yields; return a list"
@@ -80,6 +75,8 @@ class Task(Generic[P, R]):
         self.queue = queue
         self.name = name
         self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        """Whether it is an `async def`: then workers run it on an event loop."""
         self.options = options
         self.priority = priority
         self.signature = Signature(function, name=name)

@@ -14,6 +14,7 @@ from jobd.core.events import Event
 from jobd.core.options import Policy
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
+from jobd.worker.aio import AsyncExecutor
 from jobd.worker.crew import CrewLoop
 from jobd.worker.desk import Desk
 from jobd.worker.inline import InlineExecutor
@@ -40,7 +41,8 @@ def assemble(
     emit: Callable[[Event], None],
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
-    crew = concurrency > 1
+    on_loop = any(task.is_async for task in tasks.values())
+    crew = on_loop or concurrency > 1
     desk = Desk(lease=lease, shared=crew)
     lanes = make_lanes(
         concurrency,
@@ -65,4 +67,5 @@ def assemble(
     }
     if not crew:
         return SoloLoop(InlineExecutor(desk, lanes[0]), **settings)
-    return CrewLoop(ThreadExecutor(desk, lanes), **settings)
+    executor = AsyncExecutor(desk, lanes) if on_loop else ThreadExecutor(desk, lanes)
+    return CrewLoop(executor, **settings)

@@ -78,7 +78,7 @@ class CrewLoop(WorkerLoop):
 
     def _connect(self) -> None:
         super()._connect()
-        self._waiter.open()
+        self._waiter.open_beside()
 
     # --- a turn ---
 

@@ -79,6 +79,24 @@ class Lane(Run):
         else:
             self.succeeded(value)
 
+    def is_async(self, job: Claimed) -> bool:
+        """Say whether a job is for an event loop to run. An unknown one is for nobody."""
+        runnable = self._tasks.get(job.task)
+        return runnable is None or runnable.is_async
+
+    async def run_async(self, job: Claimed) -> None:
+        """Run one job on the event loop, from its judgement to its ending."""
+        call = self.begin(job)
+        if call is None:
+            return
+        args, kwargs = call
+        try:
+            value = await self.runnable.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
+            self.failed(error)
+        else:
+            self.succeeded(value)
+
     def begin(self, job: Claimed) -> Call | None:
         """Make all ready, and give what to call the task with; None: the job ended without."""
         self.job = job

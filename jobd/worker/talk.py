@@ -107,6 +107,16 @@ class Talk:
         self._link = link
         return epoch
 
+    def open_beside(self) -> None:
+        """Connect for a second talk of one worker: the first has the lease. Raises BrokerError."""
+        link = Link(self._client, blocking_for=self._patience)
+        try:
+            link.load(_LOADED)
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+
     def close(self) -> None:
         """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
         with self._lock:
