@@ -228,7 +228,7 @@ def test_a_stop_waits_for_what_runs_and_hands_back_the_rest(
     with serving(app, kind, page) as running:
         eventually(lambda: cells(page) == kind.lanes)
         running.stop.ask()
-        eventually(lambda: started.is_set())
+        eventually(started.is_set)
         go.set()
         running.thread.join(20)
         assert not running.thread.is_alive()
