@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
@@ -13,7 +14,7 @@ from jobd.client.job import Job
 from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
 from jobd.client.signature import encode_payload
-from jobd.client.task import CallOptions, Task
+from jobd.client.task import AsyncTask, CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
     BrokerUnavailable,
@@ -46,6 +47,13 @@ Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping
 class TaskDecorator(Protocol):
     """What `Queue.task(...)` gives: it keeps the function's parameters, less the job context."""
 
+    # Tried in turn: a coroutine is a result too, but nobody means that.
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Job, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
     @overload
@@ -77,7 +85,7 @@ class Queue:
         Raises OptionError and DeclarationError for what cannot work.
         """
 
-        def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
+        def declare(function: Callable[..., Any], /) -> Any:
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
             check_known(options, QUEUE_OPTIONS, what=what)
@@ -86,7 +94,8 @@ class Queue:
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
                     "rename one of them"
                 )
-            task: Task[Any, Any] = Task(
+            kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+            task: Task[Any, Any] = kind(
                 self._producer,
                 self.name,
                 chosen,

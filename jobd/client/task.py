@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
@@ -129,6 +129,16 @@ class Task(Generic[P, R]):
         job = self._new(options, args, kwargs)
         [added] = await self._producer.add_async(self.queue, [job], fresh=options.job_id is None)
         return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+
+
+class AsyncTask(Task[P, R]):
+    """A task that is an `async def`: its jobs have the awaited result, calling it gives a coroutine."""
+
+    def __call__(  # type: ignore[override]  # R is what its jobs give; a call here is to be awaited
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function itself, without any job. Await what it gives."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]
 
 
 class Call(Generic[P, R]):

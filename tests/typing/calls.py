@@ -27,6 +27,16 @@ def wishes(job: Job, n: int) -> None:
     raise Snooze("1h")
 
 
+@email.task()
+async def looks_up(job: Job, n: int) -> dict[str, int]:
+    return {job.id: n}
+
+
+@email.task()
+async def plain_async(n: int) -> int:
+    return n
+
+
 def typed() -> None:
     """A handle knows its result; the job context is nobody's argument to give."""
     assert_type(welcome.enqueue(7, address="a@b.example"), JobHandle[bool])
@@ -39,6 +49,10 @@ async def typed_async() -> None:
     """The same for the asynchronous calls."""
     assert_type(await welcome.aenqueue(7), JobHandle[bool])
     assert_type(await welcome.enqueue(7).aresult(), bool)
+    assert_type(looks_up.enqueue(1), JobHandle[dict[str, int]])
+    assert_type(await looks_up.enqueue(n=1).aresult(), dict[str, int])
+    assert_type(await plain_async(1), int)
+    assert_type(plain_async.using(delay="5m").enqueue(n=1).result(), int)
 
 
 def refused() -> None:
@@ -49,3 +63,4 @@ def refused() -> None:
     Retry(after=object())  # type: ignore[arg-type]
     welcome.enqueue(user=7)  # type: ignore[call-arg]
     with_context.enqueue(1)  # type: ignore[arg-type]
+    looks_up.enqueue("1")  # type: ignore[arg-type]
