@@ -39,6 +39,7 @@ from jobd.core.errors import (
     BrokerUnavailable,
     ConfigError,
     NotPermitted,
+    SoftTimeout,
     StoreFull,
     StoreUnusable,
 )
@@ -142,6 +143,8 @@ def translated(where: str) -> Iterator[None]:
 def ours(error: Exception, where: str) -> BrokerError:
     """Say what an error of redis-py means. The hot paths call this in their own `except`."""
     match error:
+        case SoftTimeout():
+            raise error  # a task's own, that came while it spoke to Redis
         case redis.exceptions.TimeoutError() | TimeoutError():
             return BrokerUnavailable(
                 f"redis: no answer from {where} in time; expected one within the time-out; "

@@ -26,8 +26,10 @@ from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
     check_known,
+    check_timeouts,
     read_priority,
     read_run_options,
+    resolve,
 )
 from jobd.core.states import DEAD, STATES
 from jobd.core.suggest import nearest, one_of
@@ -64,7 +66,7 @@ class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
     Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
-    timeout, max_crashes, retain, priority.
+    timeout, soft_timeout, max_crashes, retain, priority.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
@@ -72,6 +74,8 @@ class Queue:
         check_known(options, QUEUE_OPTIONS, what=what)
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
+        own = resolve(self.options)
+        check_timeouts(own.soft_timeout, own.timeout, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self.tasks: dict[str, Task[Any, Any]] = {}
         self._producer = producer
@@ -94,6 +98,9 @@ class Queue:
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
                     "rename one of them"
                 )
+            run_options = read_run_options(options, what=what, counts_allowed=False)
+            both = resolve(self.options, run_options)
+            check_timeouts(both.soft_timeout, both.timeout, what=what)
             kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
             task: Task[Any, Any] = kind(
                 self._producer,
@@ -101,7 +108,8 @@ class Queue:
                 chosen,
                 function,
                 priority=read_priority(options.get("priority", self.priority), what=what),
-                options=read_run_options(options, what=what, counts_allowed=False),
+                options=run_options,
+                policy=both,
             )
             self.tasks[chosen] = task
             return task

@@ -17,8 +17,10 @@ from jobd.core.options import (
     ADD_OPTIONS,
     CODE_OPTIONS,
     RUN_OPTIONS,
+    Policy,
     RunOptions,
     check_known,
+    check_timeouts,
     read_job_id,
     read_priority,
     read_run_options,
@@ -66,7 +68,9 @@ class Task(Generic[P, R]):
         *,
         priority: int,
         options: RunOptions,
+        policy: Policy,
     ) -> None:
+        """`policy` is what these and the queue's options in code make together."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise DeclarationError(
                 f"task {name!r}: a generator function; expected a plain one, for nobody would run "
@@ -78,6 +82,7 @@ class Task(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(function)
         """Whether it is an `async def`: then workers run it on an event loop."""
         self.options = options
+        self.policy = policy
         self.priority = priority
         self.signature = Signature(function, name=name)
         self._producer = producer
@@ -104,7 +109,17 @@ class Task(Generic[P, R]):
 
         Raises OptionError for an unknown option or a value that makes no sense.
         """
-        return Call(self, CallOptions(options, what=f"task {self.name!r}"))
+        what = f"task {self.name!r}"
+        call = CallOptions(options, what=what)
+        if "timeout" in options or "soft_timeout" in options:
+            said = read_run_options(options, what=what, counts_allowed=False)
+            soft, hard = said.soft_timeout, said.timeout
+            check_timeouts(
+                self.policy.soft_timeout if soft is None else soft,
+                self.policy.timeout if hard is None else hard,
+                what=what,
+            )
+        return Call(self, call)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         return NewJob(

@@ -17,7 +17,7 @@ from jobd.core import config_values as values
 from jobd.core.config_problems import Findings, said
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.names import check_name
-from jobd.core.options import RUN_OPTIONS
+from jobd.core.options import RUN_OPTIONS, read_run_options
 
 
 class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ _TYPES = (
 )
 _LATER_OF_FILE = dict.fromkeys(("schedules", "alerts"), _LATER)
 _LATER_OF_QUEUE = dict.fromkeys(
-    ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
+    ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
     _LATER,
 ) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
 
@@ -195,6 +195,16 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         found.problem("queues", str(error))
     known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS)
     found.known(table, path, known, _LATER_OF_QUEUE)
+    options = said(
+        **{
+            option: found.read(table, path, option, values.run_option(option))
+            for option in RUN_OPTIONS
+        }
+    )
+    try:
+        read_run_options(options, what=path)
+    except OptionError as error:  # each is right, and they do not go together
+        found.problem(path, str(error).removeprefix(f"{path}: "))
     return QueueConfig(
         **said(
             processes=found.read(table, path, "processes", values.processes),
@@ -202,12 +212,7 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
             preload=found.read(table, path, "preload", values.flag),
             app=found.read(table, path, "app", values.target),
         ),
-        options=said(
-            **{
-                option: found.read(table, path, option, values.run_option(option))
-                for option in RUN_OPTIONS
-            }
-        ),
+        options=options,
     )
 
 

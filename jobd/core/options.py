@@ -28,7 +28,7 @@ MAX_LOST = 10
 MOST_CONCURRENCY = 1000
 
 ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
-RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+RUN_OPTIONS = ("attempts", "backoff", "timeout", "soft_timeout", "max_crashes", "retain")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
 COMING = (
@@ -36,7 +36,6 @@ COMING = (
     "unique",
     "group",
     "meta",
-    "soft_timeout",
 )
 
 QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
@@ -56,6 +55,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int | None = None
     backoff: Backoff | None = None
     timeout: float | None = None
+    soft_timeout: float | None = None
     max_crashes: int | None = None
     retain: Retain | None = None
     retry_on: ErrorTypes | None = None
@@ -63,7 +63,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Run options with every question answered. `timeout` 0 means none, `retry_on` None all."""
+    """Run options with every question answered. A timeout of 0 means none, `retry_on` None all."""
 
     attempts: int
     backoff: Backoff
@@ -72,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int
     completed_count: int
     dead_ms: int
+    soft_timeout: float = 0.0
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
 
@@ -85,6 +86,7 @@ BUILT_IN = RunOptions(
 )
 
 
+_SIMPLE = ("attempts", "timeout", "soft_timeout", "max_crashes")
 _RETAIN_FIELDS = Retain.__struct_fields__
 
 
@@ -95,7 +97,7 @@ def resolve(*levels: RunOptions | None) -> Policy:
     for level in (BUILT_IN, *levels):
         if level is None:
             continue
-        for name in ("attempts", "backoff", "timeout", "max_crashes", *CODE_OPTIONS):
+        for name in (*_SIMPLE, "backoff", *CODE_OPTIONS):
             if (value := getattr(level, name)) is not None:
                 merged[name] = value
         for name in _RETAIN_FIELDS if level.retain else ():
@@ -116,8 +118,10 @@ def read_run_options(
         read["attempts"] = _whole(given["attempts"], 1, 1_000_000, f"{what}: attempts")
     if "max_crashes" in given:
         read["max_crashes"] = _whole(given["max_crashes"], 1, 1000, f"{what}: max_crashes")
-    if "timeout" in given:
-        read["timeout"] = seconds(given["timeout"], what=f"{what}: timeout")
+    for name in ("timeout", "soft_timeout"):
+        if name in given:
+            read[name] = seconds(given[name], what=f"{what}: {name}")
+    check_timeouts(read.get("soft_timeout"), read.get("timeout"), what=what)
     if "backoff" in given:
         read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
     if "retain" in given:
@@ -128,15 +132,22 @@ def read_run_options(
     return RunOptions(**read)
 
 
+def check_timeouts(soft: float | None, hard: float | None, *, what: str) -> None:
+    """Refuse a soft timeout that the hard one never lets come about. Raises OptionError."""
+    if soft and hard and soft >= hard:
+        raise OptionError(
+            f"{what}: soft_timeout {soft:g}s; expected less than the timeout, which is {hard:g}s; "
+            "lower it, or raise `timeout`"
+        )
+
+
 def write_run_options(options: RunOptions, *, what: str = "call") -> dict[str, object]:
     """Write what was said, as `read_run_options` reads it: how a call's options travel.
 
     Raises OptionError for what cannot: a function, a type that has no name elsewhere.
     """
     said: dict[str, object] = {
-        name: value
-        for name in ("attempts", "timeout", "max_crashes")
-        if (value := getattr(options, name)) is not None
+        name: value for name in _SIMPLE if (value := getattr(options, name)) is not None
     }
     if options.backoff is not None:
         said["backoff"] = write_backoff(options.backoff, what=f"{what}: backoff")
@@ -269,6 +280,6 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 __all__ = [
     "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
-    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
+    "Policy", "Retain", "RunOptions", "check_known", "check_timeouts", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

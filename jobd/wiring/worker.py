@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
 from jobd.core.config import Config
-from jobd.core.errors import Fenced
-from jobd.core.options import Policy, read_run_options, resolve
+from jobd.core.errors import ConfigError, Fenced, OptionError
+from jobd.core.options import Policy, check_timeouts, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
@@ -30,6 +30,17 @@ class _Bench:
 
     tasks: dict[bytes, Runnable]
     policy: Policy
+
+
+def _check(queue: str, task: Runnable) -> None:
+    """Refuse what code and file say together, and neither alone. Raises ConfigError."""
+    policy = task.policy
+    try:
+        check_timeouts(policy.soft_timeout, policy.timeout, what=f"task {task.name!r}")
+    except OptionError as error:
+        raise ConfigError(
+            f"queues.{queue}: {error}; the code sets one of the two, this file the other"
+        ) from error
 
 
 class Workshop:
@@ -50,6 +61,8 @@ class Workshop:
             read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
+        for task in tasks.values():
+            _check(queue, task)
         return _Bench(tasks, resolve(*levels))
 
     def run(self, order: Order, page: Page) -> int:

@@ -27,6 +27,7 @@ from jobd.worker.desk import Desk
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
 from jobd.worker.record import UNREADABLE, Past, last_error, noted, read_past, writable
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.soft import Deadline, ThreadWatch, call_async, make_deadline
 from jobd.worker.tell import text
 from jobd.worker.watch import Watch
 
@@ -38,7 +39,7 @@ class Lane(Run):
     """Runs one job after another. One thread at a time may use it."""
 
     __slots__ = (
-        "_cell", "_completed_ms", "_copies", "_costs", "_desk", "_done", "_outcomes", "_page", "_queue", "_tasks", "running",
+        "_cell", "_completed_ms", "_copies", "_costs", "_deadline", "_deadlines", "_desk", "_done", "_outcomes", "_page", "_queue", "_tasks", "running",
     )  # fmt: skip
 
     def __init__(
@@ -50,11 +51,14 @@ class Lane(Run):
         page: Page,
         desk: Desk,
         outcomes: Outcomes,
+        deadlines: ThreadWatch,
     ) -> None:
         self.running: Claimed | None = None
         """The job in this lane, from when it was taken from the desk until it is out of it."""
         self.started = 0.0
         self._cell = cell
+        self._deadlines = deadlines
+        self._deadline: Deadline | None = None  # made when it is first needed
         self._queue = queue
         self._tasks = tasks
         self._page = page
@@ -73,7 +77,10 @@ class Lane(Run):
             return
         args, kwargs = call
         try:
-            value = self.runnable.function(*args, **kwargs)
+            if self.policy.soft_timeout:
+                value = self._call_softly(args, kwargs)
+            else:
+                value = self.runnable.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
             self.failed(error)
         else:
@@ -91,7 +98,10 @@ class Lane(Run):
             return
         args, kwargs = call
         try:
-            value = await self.runnable.function(*args, **kwargs)
+            coroutine = self.runnable.function(*args, **kwargs)
+            if self.policy.soft_timeout:
+                coroutine = call_async(self.started + self.policy.soft_timeout, coroutine)
+            value = await coroutine
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
             self.failed(error)
         else:
@@ -162,6 +172,12 @@ class Lane(Run):
         """Take in what the task raised."""
         self._outcomes.failed(self, error, monotonic())
         self._page.finish(self._cell)
+
+    def _call_softly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if self._deadline is None:
+            self._deadline = make_deadline(self._deadlines)
+        at = self.started + self.policy.soft_timeout
+        return self._deadline.call(at, self.runnable.function, args, kwargs)
 
     def _judge(self, job: Claimed, runnable: Runnable | None) -> Runnable | None:
         """Judge before the start: unknown, accused, timed out, or simply with options.
@@ -240,7 +256,16 @@ def make_lanes(
 ) -> list[Lane]:
     """Make the lanes of one worker, each with its cell of the page."""
     outcomes = Outcomes(desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit)
+    deadlines = ThreadWatch()
     return [
-        Lane(cell, queue=queue, tasks=tasks, page=page, desk=desk, outcomes=outcomes)
+        Lane(
+            cell,
+            queue=queue,
+            tasks=tasks,
+            page=page,
+            desk=desk,
+            outcomes=outcomes,
+            deadlines=deadlines,
+        )
         for cell in range(count)
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
+_OURS = str(Path(__file__).parent)  # frames of the worker itself tell nobody anything
 _COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "suspected", "snoozed")
 _NOTHING_SAID = RunOptions()
 
@@ -71,7 +74,7 @@ def company(more: dict[bytes, bytes]) -> int | None:
             match line.get("kind"):
                 case "crash":
                     return max(1, int(line.get("among", 1)) // 2)
-                case "failed" | "timeout":
+                case "failed" | "soft_timeout" | "timeout":
                     return None
     except UNREADABLE:
         return 1  # it is buried at its start
@@ -125,8 +128,8 @@ def noted(history: list[dict[str, Any]], note: str) -> list[dict[str, Any]]:
 def describe(error: BaseException) -> tuple[str, str]:
     """Put an exception in a line, and its traceback in a bounded text. Never fails itself."""
     frames = error.__traceback__
-    if frames is not None and frames.tb_next is not None:
-        frames = frames.tb_next  # the first one is the executor's
+    while frames is not None and frames.tb_next is not None and _is_ours(frames):
+        frames = frames.tb_next
     try:
         line = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(type(error), error, frames, limit=-30))
@@ -134,6 +137,10 @@ def describe(error: BaseException) -> tuple[str, str]:
         line = f"{type(error).__name__} (its text raised {type(second).__name__})"
         trace = "".join(traceback.format_tb(frames, limit=-30))
     return writable(line[:MAX_ERROR]), writable(_without_its_middle(trace))
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    return frames.tb_frame.f_code.co_filename.startswith(_OURS)
 
 
 def _without_its_middle(trace: str) -> str:

@@ -138,6 +138,10 @@ def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
         ("[queues.a]\nprocesses = -1", "queues.a.processes: -1; expected a whole number"),
         ("[queues.a]\nprocesses = true", "queues.a.processes: True; expected a whole number"),
         ("[queues.a]\nconcurrency = true", "queues.a.concurrency: True; expected a whole number from 1 to 1000"),
+        (
+            "[queues.a]\ntimeout = '5s'\nsoft_timeout = '5s'",
+            "queues.a: soft_timeout 5s; expected less than the timeout, which is 5s",
+        ),
         ("[queues.a]\nconcurrency = 0", "serve the queue elsewhere only, write processes = 0"),
         ("[queues.a]\nconcurrency = 1001", "from 1 to 1000; for more, raise `processes`"),
         ("[queues.a]\npreload = 'no'", "queues.a.preload: 'no'; expected true or false"),

@@ -138,7 +138,13 @@ def test_the_stronger_level_wins_field_by_field() -> None:
 def test_what_a_call_says_survives_being_written() -> None:
     """The worker reads what the producer meant."""
     said = read_run_options(
-        {"attempts": 2, "backoff": Fixed(1), "timeout": 3, "retain": {"dead": {"age": "1d"}}},
+        {
+            "attempts": 2,
+            "backoff": Fixed(1),
+            "timeout": 3,
+            "soft_timeout": 2,
+            "retain": {"dead": {"age": "1d"}},
+        },
         what="call",
     )
 

@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest
 from support.inline import in_state, working
 from support.servers import eventually
 
-from jobd import Fixed, Job, JobCancelled, Jobd, JobFailed
+from jobd import Fixed, Job, JobCancelled, Jobd, JobFailed, SoftTimeout
 from jobd.broker.commands import Blame
 from jobd.core.errors import Fenced
 from jobd.keeper.fleet import Alive
@@ -405,6 +406,11 @@ def test_a_suspect_that_shall_never_run_again_is_buried(app: Jobd, page: Page, m
             assert failed.value.cause == "poison"
 
 
+def ended(app: Jobd) -> int:
+    counts = app.producer.views().counts("q")
+    return counts["completed"] + counts["dead"]
+
+
 def crash(app: Jobd, ids: list[str]) -> None:
     """Let a worker that runs these die."""
     note = b'{"kind":"crash","among":%d}' % len(ids)
@@ -412,3 +418,78 @@ def crash(app: Jobd, ids: list[str]) -> None:
     store.join("dead.1", 30_000)
     assert len(store.claim("dead.1", 30_000, slots=len(ids)).jobs) == len(ids)
     store.release("dead.1", [Blame(job_id, "suspected", note) for job_id in ids])
+
+
+def test_a_soft_timeout_fails_the_run(app: Jobd, page: Page, kind: Kind) -> None:
+    """An ordinary failure: it counts as one, and the history says what it was."""
+
+    def spins() -> None:
+        eventually(lambda: False, within=20)
+
+    async def naps() -> None:
+        await asyncio.sleep(20)
+
+    queue = app.queue("q", attempts=2, backoff=Fixed(0))
+    task = queue.task("long", soft_timeout="50ms")(naps if kind.is_async else spins)
+    quick = queue.task("quick")(kind(lambda: 1))
+    with serving(app, kind, page):
+        handle = task.enqueue()
+        with pytest.raises(JobFailed, match="SoftTimeout"):
+            handle.result("10s")
+        assert [quick.enqueue().result("10s") for _ in range(20)] == [1] * 20
+
+    info = handle.info()
+    assert info is not None
+    assert (info.failed, info.timeouts) == (2, 0)
+    assert [run["kind"] for run in info.history] == ["soft_timeout", "soft_timeout"]
+    place = "naps" if kind.is_async else "spins"
+    assert place in info.history[0]["traceback"]
+
+
+def test_a_task_may_clean_up_after_its_soft_timeout(app: Jobd, page: Page, kind: Kind) -> None:
+    """What it returns then is its result."""
+
+    def spins() -> str:
+        try:
+            eventually(lambda: False, within=20)
+        except SoftTimeout as error:
+            return str(error)
+        return "never"
+
+    async def naps() -> str:
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            return "the run is longer than its soft_timeout"
+        return "never"
+
+    task = app.queue("q").task("long", soft_timeout="50ms")(naps if kind.is_async else spins)
+    with serving(app, kind, page):
+        assert task.enqueue().result("10s") == "the run is longer than its soft_timeout"
+
+
+def test_a_soft_timeout_hits_nobody_else(app: Jobd, page: Page, kind: Kind) -> None:
+    """Runs that end at about their deadline: each ends as it ended, and none takes another's."""
+
+    def races(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+
+    async def races_async(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    queue = app.queue("q")
+    queue.task("races", soft_timeout="5ms")(races_async if kind.is_async else races)
+    queue.task("quick")(kind(lambda: None))
+    with serving(app, kind, page) as running:
+        added = queue.add_many(
+            job
+            for n in range(150)
+            for job in (("races", {"seconds": 0.004 + n % 20 / 10_000}), ("quick", {}))
+        )
+        eventually(lambda: ended(app) == len(added), within=30)
+    assert ended(app) == len(added)
+    assert running.error is None
+    quick = [added[n].state() for n in range(1, 300, 2)]
+    assert quick == ["completed"] * 150
