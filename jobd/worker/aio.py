@@ -17,6 +17,8 @@ from queue import SimpleQueue
 
 from jobd.broker.commands import Claimed
 from jobd.seams.bell import Bell
+from jobd.seams.host import Copies
+from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
 
@@ -37,7 +39,7 @@ class AsyncExecutor:
         self._sync: SimpleQueue[tuple[Lane, Claimed] | None] = SimpleQueue()
         self._threads = 0
         self._busy_threads = 0
-        self._loop = asyncio.SelectorEventLoop(_PunctualSelector())
+        self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
         self._raised: BaseException | None = None
 
     def run(self, talk: Callable[[], None]) -> None:
@@ -98,6 +100,11 @@ class AsyncExecutor:
             self._free.append(lane)
         self.bell.ring()
 
+    def _in_copy(self) -> None:
+        """Have a child that a task forks run none of its neighbours: they run here."""
+        for handle in tuple(getattr(self._loop, "_ready", ())):
+            handle.cancel()
+
     # --- sync tasks ---
 
     def _to_thread(self, lane: Lane, job: Claimed) -> None:
@@ -125,11 +132,15 @@ class _PunctualSelector(selectors.EpollSelector):
     epoll itself counts in whole milliseconds, and up: a pause of 10 ms would take 10.5 on average.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, copies: Copies) -> None:
         super().__init__()
+        self._copies = copies
         self._selectable = self.fileno() < _SELECTABLE
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._copies.here:
+            # A wait here would take what comes for the worker.
+            end_copy(RuntimeError("a child that an async task forked waits; it may only return"))
         if timeout is not None and timeout > 0 and self._selectable:
             select.select((self.fileno(),), (), (), timeout)
             timeout = 0

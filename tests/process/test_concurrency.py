@@ -74,6 +74,28 @@ for name, is_async in (("threads", False), ("asyncio", True)):
             return "waited"
 
 single = app.queue("single")
+plain = app.queue("plain")
+
+@plain.task(soft_timeout="200ms")
+def sleeps() -> None:
+    time.sleep(60)
+
+@plain.task(soft_timeout="100ms", timeout="900ms")
+def swallows() -> None:
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:
+            continue
+
+@plain.task(soft_timeout="5ms")
+def races(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+@plain.task()
+def works() -> None: ...
 
 @single.task()
 async def alone() -> int:
@@ -98,6 +120,49 @@ def daemon(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
 @pytest.fixture(params=["threads", "asyncio"])
 def queue(request: pytest.FixtureRequest, redis_url: str) -> Queue:
     return Jobd(redis_url).queue(request.param)
+
+
+@pytest.fixture
+def plain(tmp_path: Path, redis_url: str) -> Iterator[Queue]:
+    """A queue of a daemon that runs one job at a time, in its worker's main thread."""
+    made = Daemon(tmp_path, redis_url, APP, queues={"plain": QueueConfig()})
+    made.running(1)
+    yield Jobd(redis_url).queue("plain")
+    made.end()
+
+
+def test_a_soft_timeout_ends_a_wait_of_the_main_thread(plain: Queue) -> None:
+    """It does not come when the wait is over, but when it is due."""
+    handle = plain.add("sleeps")
+    with pytest.raises(JobFailed, match="SoftTimeout"):
+        handle.result("20s")
+    info = handle.info()
+    assert info is not None
+    [run] = info.history
+    assert (run["kind"], info.timeouts) == ("soft_timeout", 0)
+    assert 200 <= run["ran_ms"] < 30_000
+    assert "in sleeps" in run["traceback"]
+
+
+def test_a_swallowed_soft_timeout_is_followed_by_the_hard_one(plain: Queue) -> None:
+    """Nothing that a task does keeps its process alive."""
+    handle = plain.add("swallows")
+    with pytest.raises(JobFailed) as failed:
+        handle.result("20s")
+    assert failed.value.cause == "timeout"
+
+
+def test_an_alarm_hits_nobody_else(plain: Queue) -> None:
+    """Runs that end at about their deadline, with others between them."""
+    added = plain.add_many(
+        job
+        for n in range(300)
+        for job in (("races", {"seconds": 0.004 + n % 20 / 10_000}), ("works", {}))
+    )
+    eventually("all have ended", lambda: all(h.state() in ("completed", "dead") for h in added))
+    assert [handle.state() for handle in added[1::2]] == ["completed"] * 300
+    dead = [info for h in added[::2] if (info := h.info()) is not None and info.state == "dead"]
+    assert {info.history[-1]["kind"] for info in dead} == {"soft_timeout"}
 
 
 def waiting(queue: Queue, top: Path, count: int) -> list[tuple[JobHandle[Any], Path]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -328,6 +329,33 @@ def test_a_copy_that_a_task_forks_ends_with_it(app: Jobd, page: Page, kind: Kind
         assert task.enqueue().result("10s") is True
         assert task.enqueue().result("10s") is True
     assert app.producer.views().counts("q")["completed"] == 2
+
+
+def test_a_copy_of_the_event_loop_runs_no_neighbour(
+    app: Jobd, page: Page, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A child that awaits has no loop to await on: it ends there, and says so."""
+    effects = tmp_path / "effects"
+    queue = app.queue("q")
+
+    @queue.task()
+    async def neighbour() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+            with effects.open("a") as file:
+                file.write("x")
+
+    @queue.task()
+    async def forks() -> int:
+        pid = os.fork()
+        await asyncio.sleep(0)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    with working(app, queue, page, concurrency=8):
+        handles = [neighbour.enqueue(), forks.enqueue(), neighbour.enqueue(), forks.enqueue()]
+        assert [handle.result("10s") for handle in handles] == [None, 1, None, 1]
+    assert effects.read_text() == "x" * 40
+    assert "it may only return" in capfd.readouterr().err
 
 
 STAIN: ContextVar[str] = ContextVar("STAIN", default="clean")
