@@ -12,10 +12,12 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import Fenced
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 
 Command = list[str | bytes | int]
@@ -26,6 +28,9 @@ BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
 SMALL_BITE = 50
 MAX_ORDERS = 500
+
+# What holds a queue back, in the words of the claim script.
+PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
 
 
 class NewJob(NamedTuple):
@@ -60,12 +65,19 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim call brought: its number, Redis' clock, the next due time (ms), the jobs."""
+    """What one claim call brought: its number, Redis' clock (ms), the jobs.
+
+    `again_at` is when there may be more (Redis' clock, ms): the next delayed job is due, or a limit
+    lets one begin. `word` says what holds the queue back: paused, throttled, capped, limited, or ''.
+    Where there is a rate limit, the jobs have to start in `within_ms` or go back; else it is None.
+    """
 
     number: int
     now: int
-    next_due: int | None
+    again_at: int | None
     jobs: list[Claimed]
+    word: str = ""
+    within_ms: int | None = None
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -79,8 +91,8 @@ class Completed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any other end. `verb` is done, retry, dead or cancelled; `delay_ms` is the retry's delay, or
-    the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+    """Any other end. `verb` is done, retry, throttle, dead or cancelled; `delay_ms` is the delay of the
+    job or (throttle) of the whole queue, or the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
 
     verb: str
     id: bytes
@@ -128,12 +140,25 @@ class QueueCommands:
             command += job
         return command
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
-        """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = (
-            () if policy is None else (policy.completed_ms, policy.completed_count, policy.dead_ms)
-        )
-        return self._call("join", None, incarnation, lease_ms, *said)
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+    ) -> Command:
+        """Take a lease; say how long the queue keeps its finished jobs, and what bounds it."""
+        settings: dict[str, int] = {}
+        if policy is not None:
+            settings |= {
+                "completed_ms": policy.completed_ms,
+                "completed_keep": policy.completed_count,
+                "dead_ms": policy.dead_ms,
+            }
+        flat: list[str | int] = [part for pair in settings.items() for part in pair]
+        if limits is not None:
+            flat += [part for name, n in asdict(limits).items() for part in (name, n or "")]
+        return self._call("join", None, incarnation, lease_ms, *flat)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
         return self._call("renew", None, lease_ms, *incarnations)
@@ -229,6 +254,13 @@ class QueueCommands:
     def delete(self, ids: Sequence[str]) -> Command:
         return self._call("delete", None, *ids)
 
+    def pause(self, task: str = "", why: str = "") -> Command:
+        """Let nothing more begin, of the queue or of one of its tasks."""
+        return self._call("pause", None, task, why)
+
+    def resume(self, task: str = "") -> Command:
+        return self._call("resume", None, task, BITE)
+
     def wake(self) -> Command:
         return self._call("wake", None)
 
@@ -255,19 +287,26 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
 def read_claim(reply: Any) -> Claim:
     """Read a claim's reply. Raises Fenced."""
     refuse_fenced(reply)
-    number, due = int(reply[1]), reply[3]
+    number, within = int(reply[1]), reply[5]
     jobs = list(
         map(
             Claimed,
-            reply[4::5],
-            reply[5::5],
             reply[6::5],
-            map(int, reply[7::5]),
-            map(_pairs, reply[8::5]),
+            reply[7::5],
+            reply[8::5],
+            map(int, reply[9::5]),
+            map(_pairs, reply[10::5]),
             repeat(number),
         )
     )
-    return Claim(number, int(reply[2]), _instant(due), jobs)
+    return Claim(
+        number,
+        int(reply[2]),
+        _instant(reply[3]),
+        jobs,
+        reply[4].decode(),
+        int(within) if within else None,
+    )
 
 
 def read_held(reply: Any) -> dict[bytes, int]:

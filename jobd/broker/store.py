@@ -26,6 +26,7 @@ from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
+from jobd.core.limits import Limits
 from jobd.core.names import is_name
 from jobd.core.options import Policy
 
@@ -48,9 +49,15 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy)))
+        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy, limits)))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
         """Extend leases; give the incarnations that have no open one."""
@@ -162,6 +169,16 @@ class Store:
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove ended jobs; a word for each: deleted, or the state that forbids it."""
         return _words(run(self._client, self.commands.delete(ids)))
+
+    def pause(self, task: str = "", why: str = "") -> str:
+        """Let nothing more begin; say paused, already, or too_many (tasks)."""
+        return str(run(self._client, self.commands.pause(task, why))[0].decode())
+
+    def resume(self, task: str = "") -> str:
+        """Let it go on, when every job of the task is back in line; say resumed or running."""
+        while (word := run(self._client, self.commands.resume(task))[0]) == b"more":
+            pass
+        return str(word.decode())
 
     def wake(self) -> None:
         """Make one idle worker look at the queue."""

@@ -30,8 +30,12 @@ _TABLE: dict[str, Entry | Verbs] = {
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "queues": Verbs(
-        "Look at queues.",
-        {"list": Entry("jobd.cli.queues_list", "List queues with their counts.")},
+        "Look at queues, pause and resume them.",
+        {
+            "list": Entry("jobd.cli.queues_list", "List queues with their counts."),
+            "pause": Entry("jobd.cli.queues_pause", "Let nothing more of a queue begin."),
+            "resume": Entry("jobd.cli.queues_resume", "Let a queue, or a task of it, go on."),
+        },
     ),
     "jobs": Verbs(
         "Look at jobs, retry, cancel and delete them.",

@@ -113,6 +113,18 @@ class Producer:
             raise _about(error, jobs) from error
         return [word == b"added" for word in reply]
 
+    async def pause_async(self, queue: str, task: str, why: str) -> str:
+        """Pause without blocking the event loop; the word of `Store.pause`."""
+        reply = await run_async(self.async_client, self._of(queue).pause(task, why))
+        return str(reply[0].decode())
+
+    async def resume_async(self, queue: str, task: str) -> str:
+        """Resume without blocking the event loop; the word of `Store.resume`."""
+        word = b"more"
+        while word == b"more":
+            [word] = await run_async(self.async_client, self._of(queue).resume(task))
+        return word.decode()
+
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
             commands = self._commands[queue] = QueueCommands(self.namespace, queue)

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, ov
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
+from jobd.broker.flow import Flow
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
 from jobd.client.operate import carry_out
@@ -21,9 +22,11 @@ from jobd.core.errors import (
     NotSerializable,
     OptionError,
 )
+from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
+    TASK_OPTIONS,
     check_known,
     read_priority,
     read_run_options,
@@ -38,6 +41,7 @@ R = TypeVar("R")
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
 CHUNK = 1000
+MAX_WHY = 200
 _PLAIN = CallOptions({}, what="call")
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -56,7 +60,8 @@ class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
     Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
-    timeout, max_crashes, retain, priority.
+    timeout, max_crashes, retain, priority. `rate_limit` (`{"max": 100, "per": "1m"}`: so many starts in
+    any minute) and `max_active` (so many jobs at once) bound the whole queue, over all hosts.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
@@ -64,6 +69,7 @@ class Queue:
         check_known(options, QUEUE_OPTIONS, what=what)
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
+        self.limits = read_limits(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self.tasks: dict[str, Task[Any, Any]] = {}
         self._producer = producer
@@ -80,7 +86,7 @@ class Queue:
         def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
-            check_known(options, QUEUE_OPTIONS, what=what)
+            check_known(options, TASK_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
@@ -182,6 +188,39 @@ class Queue:
         """Let delayed jobs run as soon as workers are free; a word for each."""
         return self._each("run-now", jobs)
 
+    def pause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Let nothing more of the queue begin, or of one of its tasks; False when it was so already.
+
+        Once this has returned nothing is claimed; what was claimed before has started within 100 ms
+        or is back in line. It holds for all hosts until `resume`, also over restarts. Any name is a
+        task, whether somebody declares it or not. Raises OptionError, BrokerError.
+        """
+        word = self._producer.store(self.name).pause(*_hold(self.name, task, why))
+        return _paused(word, self.name)
+
+    async def apause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Pause without blocking the event loop."""
+        word = await self._producer.pause_async(self.name, *_hold(self.name, task, why))
+        return _paused(word, self.name)
+
+    def resume(self, *, task: str | None = None) -> bool:
+        """Let it go on: the queue (also when a task has asked it to wait by Throttle), or a task,
+        whose jobs are all back at their places in line then. False when nothing held it back.
+
+        Raises OptionError, BrokerError.
+        """
+        name, _ = _hold(self.name, task, "")
+        return self._producer.store(self.name).resume(name) == "resumed"
+
+    async def aresume(self, *, task: str | None = None) -> bool:
+        """Resume without blocking the event loop."""
+        name, _ = _hold(self.name, task, "")
+        return await self._producer.resume_async(self.name, name) == "resumed"
+
+    def flow(self) -> Flow:
+        """Read what holds the queue back: pauses, a wait, its limits. Raises BrokerError."""
+        return self._producer.views().flow(self.name)
+
     def _each(self, verb: str, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
         given = (jobs,) if isinstance(jobs, str | JobHandle) else jobs
         ids = (job if isinstance(job, str) else job.id for job in given)
@@ -221,6 +260,25 @@ class Queue:
 
     def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
         return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
+
+
+def _hold(queue: str, task: str | None, why: str) -> tuple[str, str]:
+    if task is not None:
+        check_name(task, what=f"queue {queue!r}: task")
+    if not isinstance(why, str) or len(why) > MAX_WHY:
+        raise OptionError(
+            f"queue {queue!r}: why {why!r:.60}; expected a text of at most {MAX_WHY} characters"
+        )
+    return task or "", why
+
+
+def _paused(word: str, queue: str) -> bool:
+    if word == "too_many":
+        raise OptionError(
+            f"queue {queue!r}: 100 of its tasks are paused; expected no more, since each claim looks "
+            "at them; pause the whole queue, or resume one"
+        )
+    return word == "paused"
 
 
 def _chunks(jobs: list[tuple[NewJob, bool]]) -> Iterator[list[tuple[NewJob, bool]]]:

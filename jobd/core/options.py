@@ -16,6 +16,7 @@ import msgspec
 from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
 from jobd.core.suggest import nearest, one_of
@@ -36,7 +37,8 @@ COMING = (
     "soft_timeout",
 )
 
-QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
+TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
+QUEUE_OPTIONS = (*TASK_OPTIONS, *LIMIT_OPTIONS)
 
 
 class Retain(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +153,10 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
     for name in given:
         if name in known:
             continue
+        if name in LIMIT_OPTIONS:
+            raise OptionError(
+                f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
+            )
         if name in COMING:
             raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
         raise OptionError(
@@ -265,7 +271,7 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

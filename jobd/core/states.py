@@ -9,6 +9,8 @@ else records it, so nothing can disagree with it.
                               ▲         └──release, reap───┤
                               └───retry, snooze, park──────┘
 
+    A claimed job whose task is paused becomes delayed without an end; resume brings it back.
+
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
     that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
     dead and the cancelled back in line; delete and trim remove what has ended.
@@ -32,8 +34,9 @@ TERMINAL = (COMPLETED, DEAD, CANCELLED)
 # verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
 EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
-    "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
+    "claim": ((WAITING, ACTIVE), (WAITING, DEAD), (WAITING, DELAYED)),
     "promote": ((DELAYED, WAITING),),
+    "resume": ((DELAYED, WAITING),),
     "settle": (
         (ACTIVE, COMPLETED),
         (ACTIVE, DELAYED),

@@ -13,6 +13,7 @@ from jobd.broker.connection import connect
 from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
+from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
@@ -30,6 +31,7 @@ class _Bench:
 
     tasks: dict[bytes, Runnable]
     policy: Policy
+    limits: Limits
 
 
 class Workshop:
@@ -50,7 +52,8 @@ class Workshop:
             read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
-        return _Bench(tasks, resolve(*levels))
+        said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
+        return _Bench(tasks, resolve(*levels), resolve_limits(declared.limits, said))
 
     def run(self, order: Order, page: Page) -> int:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
@@ -89,6 +92,7 @@ class Workshop:
             incarnation=order.incarnation,
             lease=config.daemon.lease,
             policy=bench.policy,
+            limits=bench.limits,
             executor=executor,
             page=page,
             stop=stop,

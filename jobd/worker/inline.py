@@ -28,6 +28,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.copy import end_copy
 from jobd.worker.costs import Costs
 from jobd.worker.figures import Figures
+from jobd.worker.put_off import put_off
 from jobd.worker.record import (
     MAX_ERROR,
     UNREADABLE,
@@ -40,6 +41,7 @@ from jobd.worker.record import (
     write_history,
 )
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.take import take_all
 from jobd.worker.tell import Teller, text
 from jobd.worker.watch import Watch
 
@@ -89,10 +91,11 @@ class InlineExecutor:
         # Our own: an application that seeds `random` would draw the same jitter for all its jobs.
         self._random = random.Random().random
 
-    def load(self, claim: Claim, now: float) -> None:
-        """Take in a batch. `now` is our monotonic clock when its reply came."""
+    def load(self, claim: Claim, now: float, start_by: float | None = None) -> None:
+        """Take in a batch. `now` is our monotonic clock when its reply came, and `start_by` the last
+        instant for a start, where there is a rate limit."""
         self._store_offset_ms = claim.now - now * 1000
-        self._ours_until = now + self._lease
+        self._ours_until = now + self._lease if start_by is None else start_by
         self.unstarted.extend(claim.jobs)
 
     def forget(self) -> None:
@@ -173,7 +176,8 @@ class InlineExecutor:
         page.start(0, job.id, job.claim, runnable.raw_name, started, deadline)
         if page.revoked() >= job.claim or started > self._ours_until:
             # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
-            # still for a lease and another host may have them. If nobody has, we hand them back.
+            # still for a lease and another host may have them, or for longer than a rate limit lets
+            # a start be late. If nobody has them, we hand them back.
             page.finish(0)
             self.revoked.append(job)
             return
@@ -266,7 +270,10 @@ class InlineExecutor:
             self._cancelled(job, line, history, figures, ended - started)
             return
         if isinstance(verdict, Postpone):
-            self._postpone(job, verdict.delay, after.snoozed, line)
+            self.endings.append(put_off(job, verdict, after, line, self._figures_unrun(job)))
+            if verdict.whole_queue:  # what stands behind it would be refused as well
+                self.revoked.extend(take_all(self.unstarted))
+            self._tell.put_off(job, line, verdict)
             return
         discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
         entry = self._note("discarded" if discarded else "failed", job, ended - started, line)
@@ -329,14 +336,6 @@ class InlineExecutor:
             Ending("retry", job.id, job.claim, figures, round(delay * 1000), cause, fields)
         )
         self._tell.failed(job, cause, str(fields["error"]), delay, note)
-
-    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
-        fields: Fields = {"snoozed": snoozed, "error": why}
-        figures = self._figures_unrun(job)
-        self.endings.append(
-            Ending("retry", job.id, job.claim, figures, round(delay * 1000), "snoozed", fields)
-        )
-        self._tell.snoozed(job, why, delay)
 
     def _park(self, job: Claimed, past: Past) -> None:
         """No worker with this code knows the name: set it aside, another deployment may.

@@ -17,7 +17,8 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 from jobd.worker.inline import InlineExecutor
-from jobd.worker.talk import Talk, take_all
+from jobd.worker.take import take_all
+from jobd.worker.talk import Talk
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05

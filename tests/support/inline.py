@@ -11,6 +11,7 @@ from pathlib import Path
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
 from jobd.core.errors import Fenced
+from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
@@ -50,6 +51,7 @@ class Running:
             incarnation=incarnation,
             lease=30.0,
             policy=policy,
+            limits=resolve_limits(queue.limits),
             executor=self.executor,
             page=page,
             stop=self.stop,
