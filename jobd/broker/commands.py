@@ -19,6 +19,7 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import Fenced
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
+from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
 
@@ -28,6 +29,9 @@ BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
 SMALL_BITE = 50
 MAX_ORDERS = 500
+# Jobs in one call of the keeper's own.
+PROMOTE_BITE = 256
+TRIM_BITE = 256
 
 # What holds a queue back, in the words of the claim script.
 PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
@@ -148,17 +152,10 @@ class QueueCommands:
         limits: Limits | None = None,
     ) -> Command:
         """Take a lease; say how long the queue keeps its finished jobs, and what bounds it."""
-        settings: dict[str, int] = {}
-        if policy is not None:
-            settings |= {
-                "completed_ms": policy.completed_ms,
-                "completed_keep": policy.completed_count,
-                "dead_ms": policy.dead_ms,
-            }
-        flat: list[str | int] = [part for pair in settings.items() for part in pair]
+        said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
         if limits is not None:
-            flat += [part for name, n in asdict(limits).items() for part in (name, n or "")]
-        return self._call("join", None, incarnation, lease_ms, *flat)
+            said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
+        return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
         return self._call("renew", None, lease_ms, *incarnations)
@@ -226,13 +223,12 @@ class QueueCommands:
     def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)
 
-    def promote(self, limit: int = 1000) -> Command:
+    def promote(self, limit: int = PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> Command:
-        return self._call("trim", None, limit, completed_ms, completed_keep, dead_ms)
+    def trim(self, policy: Policy, *, keeper: str, limit: int = TRIM_BITE) -> Command:
+        """Remove finished jobs past their retention; `keeper` names who does it."""
+        return self._call("trim", None, limit, keeper, *_retention(policy))
 
     def await_end(self, job_id: str, until_ms: int) -> Command:
         return self._call("await", None, job_id, until_ms)
@@ -282,6 +278,11 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
         else:
             groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)
     return groups
+
+
+def _retention(policy: Policy) -> list[str | int]:
+    """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
+    return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
 
 
 def read_claim(reply: Any) -> Claim:

@@ -46,8 +46,11 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return self.paused_at is not None
 
 
-def read_flow(client: Client, namespace: str, queue: str) -> Flow:
-    """Read what holds a queue back, at one instant. Raises BrokerError."""
+def read_flow(client: Client, namespace: str, queue: str, *, now: int | None = None) -> Flow:
+    """Read what holds a queue back, at one instant. Raises BrokerError.
+
+    `now` injects a store time in ms for tests.
+    """
     keys = QueueKeys(namespace, queue)
     with translated(place_of(client)):
         pipe = client.pipeline(transaction=True)
@@ -56,7 +59,8 @@ def read_flow(client: Client, namespace: str, queue: str) -> Flow:
         pipe.hgetall(keys.rate)
         pipe.time()
         said, off, rate, (seconds, micros) = pipe.execute(raise_on_error=False)
-    now = int(seconds) * 1000 + int(micros) // 1000
+    if now is None:
+        now = int(seconds) * 1000 + int(micros) // 1000
     meta = dict(zip(_META, said, strict=True)) if isinstance(said, list) else {}
     until = _whole(meta.get("not_before"))
     rate_max, rate_ms = _whole(meta.get("rate_max")), _whole(meta.get("rate_ms"))

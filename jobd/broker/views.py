@@ -52,10 +52,11 @@ class JobInfo(msgspec.Struct, kw_only=True):
 
 
 class Views:
-    """Everything that is read about a namespace."""
+    """Everything that is read about a namespace. `now` injects a store time in ms for tests."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, *, now: int | None = None) -> None:
         self._client = client
+        self._now = now
         self._place = place_of(client)
         self._namespace = namespace
 
@@ -98,7 +99,7 @@ class Views:
 
     def flow(self, queue: str) -> Flow:
         """Read what holds a queue back."""
-        return read_flow(self._client, self._namespace, queue)
+        return read_flow(self._client, self._namespace, queue, now=self._now)
 
     def tasks_seen(self, queue: str) -> set[str]:
         """Name the tasks of which a job has ended in this queue."""

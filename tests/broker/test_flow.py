@@ -100,7 +100,7 @@ def test_jobs_of_a_paused_task_are_set_aside_and_come_back_to_their_places(clien
     assert info is not None
     assert (info.state, info.due_at, info.task_paused) == ("delayed", None, True)
     assert (views.counts("q")["delayed"], claim(client).again_at) == (3, None)
-    assert store(client).promote() == (0, None)
+    assert store(client).promote().next_due is None
     add(client, "b2")
     assert store(client).resume("mail") == "resumed"
     assert store(client).resume("mail") == "running"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
@@ -48,7 +49,7 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "throttle": lambda s, n: s.settle(
         "w.1", LEASE, endings=[Ending("throttle", b"a", n, "t|0|0|0", 9, "throttled", {"x": 1})]
     ),
-    "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
+    "trim": lambda s, n: s.trim(NOTHING),
 }
 
 
