@@ -73,7 +73,8 @@ class Claim:
 
     `again_at` is when there may be more (Redis' clock, ms): the next delayed job is due, or a limit
     lets one begin. `word` says what holds the queue back: paused, throttled, capped, limited, or ''.
-    Where there is a rate limit, the jobs have to start in `within_ms` or go back; else it is None.
+    Where there is a rate limit the jobs may start in `wait_ms`, and have to in `within_ms` from there
+    on or go back; else `within_ms` is None.
     """
 
     number: int
@@ -82,6 +83,7 @@ class Claim:
     jobs: list[Claimed]
     word: str = ""
     within_ms: int | None = None
+    wait_ms: int = 0
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -168,12 +170,16 @@ class QueueCommands:
         slots: int,
         limit: int = MAX_BATCH,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Command:
-        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ..."""
+        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ...
+
+        `ahead_ms`: where there is a rate limit, a job that may start within that time will do.
+        """
         return self._call(
             "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
-            *costs,
+            ahead_ms, *costs,
         )  # fmt: skip
 
     def settle(
@@ -288,25 +294,26 @@ def _retention(policy: Policy) -> list[str | int]:
 def read_claim(reply: Any) -> Claim:
     """Read a claim's reply. Raises Fenced."""
     refuse_fenced(reply)
-    number, within = int(reply[1]), reply[5]
+    number, now, within = int(reply[1]), int(reply[2]), reply[5]
     jobs = list(
         map(
             Claimed,
-            reply[6::5],
             reply[7::5],
             reply[8::5],
-            map(int, reply[9::5]),
-            map(_pairs, reply[10::5]),
+            reply[9::5],
+            map(int, reply[10::5]),
+            map(_pairs, reply[11::5]),
             repeat(number),
         )
     )
     return Claim(
         number,
-        int(reply[2]),
+        now,
         _instant(reply[3]),
         jobs,
         reply[4].decode(),
         int(within) if within else None,
+        int(reply[6]) - now if reply[6] else 0,
     )
 
 

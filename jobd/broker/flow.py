@@ -87,7 +87,7 @@ def _log(rate: dict[bytes, bytes], most: int, rate_ms: int, now: int) -> tuple[i
     if not most or not rate_ms or not width:
         return 0, None
     # As in _rate.lua: a bucket counts from its end, and a window has a guard.
-    span = rate_ms + max(1, min(20, rate_ms // 100))
+    span = rate_ms + max(1, min(20, rate_ms // 200))
     ends = sorted(
         ((int(bucket) + 1) * width + span, _whole(n))
         for bucket, n in rate.items()

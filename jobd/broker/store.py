@@ -89,12 +89,14 @@ class Store:
         slots: int = 1,
         limit: int = 256,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Claim:
         """Claim a batch. Raises Fenced."""
         command = self.commands.claim(
-            incarnation, lease_ms, slots=slots, limit=limit, budget_us=budget_us, costs=costs
-        )
+            incarnation, lease_ms,
+            slots=slots, limit=limit, budget_us=budget_us, ahead_ms=ahead_ms, costs=costs,
+        )  # fmt: skip
         return read_claim(run(self._client, command))
 
     def settle(

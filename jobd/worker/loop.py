@@ -151,8 +151,11 @@ class WorkerLoop:
         if not line:
             talk.put(slots=1)
             claim = talk.land()
-            if not line and claim is not None:
+            if claim is not None and not line:
                 self._idle(claim)
+            elif claim is not None and claim.wait_ms > 0:
+                # Given ahead of its time, which counts from the claim; its answer came after that.
+                self._stop.wait(claim.wait_ms / 1000)
         self._page.beat(monotonic())
         if line:
             self._run_batch(len(line))

@@ -24,9 +24,10 @@ class Promptness:
         """Take in how long an answer took."""
         self._quickest = min(self._quickest * _FORGETS, seconds)
 
-    def start_by(self, sent_at: float, within_ms: int | None) -> float | None:
-        """Give the last instant for a start of what was claimed by a call sent then; None: any."""
+    def start_by(self, sent_at: float, within_ms: int | None, wait_ms: int = 0) -> float | None:
+        """Give the last instant for a start of what was claimed by a call sent then, to start
+        `wait_ms` after that claim; None: any."""
         if within_ms is None:
             return None
         way = self._quickest if math.isfinite(self._quickest) else 0.0
-        return sent_at + way + within_ms / 1000
+        return sent_at + way + (wait_ms + within_ms) / 1000

@@ -35,6 +35,9 @@ from jobd.worker.inline import InlineExecutor
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
+# A worker with nothing to do may be given a job this long before it may start (rate limits).
+AHEAD_MS = 40
+
 _LOADED = [
     SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "wake")
 ]
@@ -114,7 +117,9 @@ class Talk:
             join = self._commands.join(
                 self._incarnation, self._lease_ms, self._policy, self._limits
             )
+            asked_at = monotonic()
             [joined] = link.roundtrip([join])
+            self._promptness.note(monotonic() - asked_at)
             refuse_fenced(joined)
         except BaseException:
             link.close()
@@ -150,6 +155,7 @@ class Talk:
                 self._lease_ms,
                 slots=slots,
                 budget_us=BUDGET_US,
+                ahead_ms=AHEAD_MS if exchange.is_prompt else 0,
                 costs=self._executor.costs.flat(),
             )
         )
@@ -221,9 +227,9 @@ class Talk:
         if exchange.claims is None:
             return None
         claim, now = read_claim(replies[exchange.claims]), monotonic()
-        if exchange.is_prompt:
+        start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
+        if exchange.is_prompt:  # for the next: its own slowness excuses none
             self._promptness.note(now - exchange.sent_at)
-        start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms)
         self._executor.load(claim, now, start_by)
         return claim
 

@@ -218,16 +218,37 @@ def test_no_window_holds_more_than_the_limit_and_a_place_is_free_when_one_has_le
     line(client)
     assert [take(client, ms) for ms in (0, 400, 800)] == [["j0"], ["j1"], ["j2"]]
     found = claim(client, 900)
-    assert (found.word, found.again_at, found.within_ms) == ("limited", NOW + 1011, 10)
-    assert take(client, 1010) == []
-    assert take(client, 1011) == ["j3"]
-    assert [take(client, ms) for ms in (1012, 1410, 1411, 1810, 1811)] == [
+    assert (found.word, found.again_at, found.within_ms) == ("limited", NOW + 1006, 5)
+    assert take(client, 1005) == []
+    assert take(client, 1006) == ["j3"]
+    assert [take(client, ms) for ms in (1007, 1405, 1406, 1805, 1806)] == [
         [],
         [],
         ["j4"],
         [],
         ["j5"],
     ]
+
+
+def test_who_asks_a_little_ahead_gets_a_job_and_the_instant_of_its_start(client: Client) -> None:
+    """It is that instant which counts; what goes back then is free again at once."""
+    join(client, rate_max=2, rate_ms=1000)
+    line(client)
+    assert [take(client, ms) for ms in (0, 30)] == [["j0"], ["j1"]]
+    early = claim(client, 965, ahead_ms=40)
+    assert (early.word, early.again_at) == ("limited", NOW + 1006 - 20)
+    first, second = claim(client, 970, ahead_ms=40), claim(client, 996, ahead_ms=40)
+    assert [(c.jobs[0].id, c.now + c.wait_ms - NOW) for c in (first, second)] == [
+        (b"j2", 1006),
+        (b"j3", 1036),
+    ]
+    assert first.number < second.number
+    assert claim(client, 1040, ahead_ms=40, slots=0).jobs == []
+    assert claim(client, 1040, ahead_ms=40).again_at == NOW + 2012 - 20
+    store(client, 1040).hand_back("w.1", [(b"j3", second.number)])
+    assert (take(client, 1041), take(client, 1042)) == (["j3"], [])
+    assert take(client, 2011) == []
+    assert take(client, 2012) == ["j4"]
 
 
 def test_each_that_asks_is_told_of_another_place(client: Client) -> None:
@@ -237,19 +258,21 @@ def test_each_that_asks_is_told_of_another_place(client: Client) -> None:
     for ms in (0, 10, 20, 30):
         assert take(client, ms)
     told = [claim(client, 50).again_at for _ in range(6)]
-    assert [at - NOW for at in told if at] == [1011, 1021, 1031, 1041, 1011, 1021]
+    assert [at - NOW for at in told if at] == [1006, 1016, 1026, 1036, 1006, 1016]
 
 
-def test_a_batch_takes_what_is_free_and_no_more(client: Client) -> None:
-    """Fast tasks are still claimed many at once, of a limited queue too; not for long, though."""
-    join(client, rate_max=100, rate_ms=1000)
+def test_a_batch_takes_what_is_free_and_what_the_rate_gives_in_ten_ms(client: Client) -> None:
+    """Fast tasks are still claimed many at once where the rate is high; not for long, though."""
+    join(client, rate_max=5000, rate_ms=1000)
     line(client, 200)
     fast = {"budget_us": 25_000, "costs": ["noop", 20]}
-    got = [len(store(client, ms).claim("w.1", LEASE, **fast).jobs) for ms in (0, 1, 2)]
-    assert got == [100, 0, 0]
-    join(client, rate_max=1000, rate_ms=1000, later=9)
     slower = {"budget_us": 25_000, "costs": ["noop", 500]}
-    assert len(store(client, 9).claim("w.1", LEASE, **slower).jobs) == 5
+    assert len(store(client).claim("w.1", LEASE, **fast).jobs) == 50
+    assert len(store(client).claim("w.1", LEASE, **slower).jobs) == 5
+    join(client, rate_max=59, rate_ms=1000)
+    assert len(store(client).claim("w.1", LEASE, **fast).jobs) == 1
+    assert len(store(client).claim("w.1", LEASE, slots=3, **fast).jobs) == 3
+    assert store(client).claim("w.1", LEASE, slots=3, **fast).jobs == []
 
 
 def test_a_limited_worker_pushes_no_hints(client: Client) -> None:
@@ -281,8 +304,8 @@ def test_the_store_may_set_its_clock_back(client: Client) -> None:
     line(client)
     assert take(client) == ["j0"]
     assert take(client, -3_600_000) == []
-    assert take(client, -3_600_000 + 1010) == []
-    assert take(client, -3_600_000 + 1011) == ["j1"]
+    assert take(client, -3_600_000 + 1005) == []
+    assert take(client, -3_600_000 + 1006) == ["j1"]
 
 
 def test_whoever_joins_last_sets_the_limits_and_wakes_somebody(client: Client) -> None:

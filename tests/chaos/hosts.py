@@ -31,13 +31,14 @@ class Host:
         lease: float,
         drain: float = 10.0,
         options: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
     ) -> None:
         top = directory / name
         top.mkdir()
         self.name = name
         self.lease = lease
         self.workers = workers
-        queue = QueueConfig(processes=workers, options=options or {})
+        queue = QueueConfig(processes=workers, options=options or {}, limits=limits or {})
         self.daemon = Daemon(top, url, app, lease=lease, drain=drain, queues={"q": queue})
 
     def up(self) -> Host:

@@ -72,13 +72,21 @@ class World:
     # --- hosts ---
 
     def host(
-        self, name: str, *, workers: int, lease: float, drain: float = 10.0, url: str | None = None
+        self,
+        name: str,
+        *,
+        workers: int,
+        lease: float,
+        drain: float = 10.0,
+        url: str | None = None,
+        limits: dict[str, Any] | None = None,
     ) -> Host:
         """Start a daemon; `up()` waits for it."""
         source = self.effects.prelude(name) + SOURCE
         host = Host(
             self.directory, url or self.url, source,
             name=name, workers=workers, lease=lease, drain=drain, options=KEEP_ALL,
+            limits=limits,
         )  # fmt: skip
         self.hosts.append(host)
         return host

@@ -1,7 +1,7 @@
 -- claim: waiting -> active (waiting -> dead where the record cannot be read, -> delayed where its task is paused)
 -- KEYS    waiting delayed leases held meta off rate wake_list dead outbox awaited held:* job:*
--- ARGV    now incarnation lease_ms slots limit budget_us max_bytes known...
--- REPLY   ok <claim> <now> <come again at, or ''> <word> <within> (<id> <task> <args> <at> <more>)... | fenced
+-- ARGV    now incarnation lease_ms slots limit budget_us max_bytes ahead_ms known...
+-- REPLY   ok <claim> <now> <come again at, or ''> <word> <within> <start at> (<id> <task> <args> <at> <more>)... | fenced
 -- WITH    rate paused_tasks
 -- REPLAY  not repeated: after a lost reply the worker reconciles, which finds what was claimed
 -- WHY     One number for the call, strictly growing even after data loss: it fences every later
@@ -13,8 +13,8 @@
 --         What holds the queue back is decided here and nowhere else, in the script that takes: so
 --         it holds for every worker of every host from the instant it is written. word says that it
 --         is why there is nothing: paused | throttled | capped | limited, else ''. A queue with a
---         rate limit says `within`, the ms in which its jobs have to start or go back: the log
---         counts claims, and what people count is starts.
+--         rate limit says when its jobs may start, up to ahead_ms from now, and `within` how many ms
+--         they have to or go back: the log counts claims, and what people count is starts.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
@@ -39,7 +39,7 @@ budget_us, max_bytes = tonumber(budget_us), tonumber(max_bytes)
 local within = is_limited and int(rate_guard(rate_ms)) or ''
 
 local function nothing(word, again)
-  return { 'ok', '0', int(at), again or '', word, within }
+  return { 'ok', '0', int(at), again or '', word, within, '' }
 end
 
 if paused then return nothing('paused') end
@@ -61,16 +61,24 @@ if max_active > 0 then
 end
 promote(delayed, waiting, meta, job_prefix, at, 256)
 
-local free, log = math.huge, nil
+local free, log, start_at = math.huge, nil, at
 if is_limited then
   log = rate_open(rate, rate_ms, at)
   free = rate_max - log.used
   if free <= 0 and redis.call('EXISTS', waiting) == 1 then
-    return nothing('limited', int(rate_ticket(rate, log, rate_max, at)))
+    if slots < 1 then return nothing('limited') end
+    start_at = rate_leaves(rate, log, 1 - free)
+    if start_at > at + tonumber(ahead_ms) then
+      local opens = rate_ticket(rate, log, rate_max, at)
+      return nothing('limited', int(math.max(at + 1, opens - math.floor(ahead_ms / 2))))
+    end
+    free = 1
   end
-  slots, limit = math.min(slots, free), math.min(limit, free)
-  -- A batch starts as quickly as its claims were counted.
-  budget_us = math.min(budget_us, rate_guard(rate_ms) * 250)
+  -- A batch is what the rate gives in ten ms: should its worker die, no more places are lost; and it
+  -- is run as quickly as its claims were counted.
+  slots = math.min(slots, free)
+  limit = math.min(limit, free, math.max(slots, math.floor(rate_max * 10 / rate_ms)))
+  budget_us = math.min(budget_us, rate_guard(rate_ms) * 500)
 end
 
 local costs = {}
@@ -150,14 +158,13 @@ if taken == 0 then
   return nothing('', head)
 end
 
-local claim = math.max(whole(said[1], 0) + 1, at * 1024)
-claim = int(claim)
+local claim = int(math.max(whole(said[1], 0) + 1, start_at * 1024))
 redis.call('HSET', meta, 'claim', claim)
 local entries = {}
 for i = 1, taken do
   entries[2 * i - 1], entries[2 * i] = ids[i], claim
 end
 redis.call('HSET', held, unpack(entries))
-if is_limited then rate_count(rate, log, taken) end
+if is_limited then rate_count(rate, log, start_at, claim, taken) end
 if taken < room and taken < free and redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
-return { 'ok', claim, int(at), head, '', within, unpack(jobs) }
+return { 'ok', claim, int(at), head, '', within, int(start_at), unpack(jobs) }
