@@ -91,7 +91,7 @@ class Producer:
         """Add up to 1,000 jobs in one round trip; True for each that is new."""
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
-            self._register(queue)
+            self.register(queue)
             if (calls := self._calls) is None:
                 calls = self._calls = Calls(self.client)
             reply = calls.run(command)
@@ -118,7 +118,8 @@ class Producer:
             commands = self._commands[queue] = QueueCommands(self.namespace, queue)
         return commands
 
-    def _register(self, queue: str) -> None:
+    def register(self, queue: str) -> None:
+        """Make a queue known to every host, once a process."""
         if queue not in self._registered:
             register_queues(self.client, self.namespace, [queue])
             self._registered.add(queue)

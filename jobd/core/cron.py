@@ -128,9 +128,7 @@ def _wrong(line: str, parts: list[str], place: int) -> str:
     )
 
 
-def _nearest_line(
-    parts: list[str], place: int, low: int, high: int, words: tuple[str, ...]
-) -> str:
+def _nearest_line(parts: list[str], place: int, low: int, high: int, words: tuple[str, ...]) -> str:
     """Give the line as it was probably meant: minute and hour the other way round, or nearer by."""
     part = parts[place]
     if not part.isdecimal():

@@ -24,9 +24,11 @@ MOST_COUNTED = 1000  # of the slots missed: it is told, nothing hangs on it
 
 
 class Firing(NamedTuple):
-    """What a due schedule comes to. `slots` become jobs; `missed` were late, run or not."""
+    """What a due schedule comes to. `slots` become jobs, the first `late` of them late; `missed`
+    were late, run or not. All that lies before `next` is decided on."""
 
     slots: list[int]
+    late: int
     missed: int
     next: int | None
 
@@ -44,4 +46,4 @@ def decide(slots: Slots, *, due: int, now: int, missed: str, floor: int = 0) -> 
             late = latest(slots, start, late_until, MOST_LATE)
         elif missed == "latest" and not on_time:
             late = latest(slots, start, late_until, 1)
-    return Firing(late + on_time, count, next(slots.after(max(now, floor)), None))
+    return Firing(late + on_time, len(late), count, next(slots.after(max(now, floor)), None))

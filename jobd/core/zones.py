@@ -5,7 +5,7 @@ zoneinfo is imported with the first schedule: who only adds jobs does not pay fo
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from jobd.core.errors import ConfigError, OptionError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LOCAL = ("localtime", "posixrules", "Factory")
 
 
-@lru_cache(maxsize=None)
+@cache
 def zone(name: str) -> ZoneInfo:
     """Give a zone by its name, as in 'Europe/Berlin'.
 

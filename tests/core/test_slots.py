@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -112,7 +112,11 @@ def test_slots_are_what_a_look_at_every_minute_finds(
 
 
 @settings(max_examples=100, deadline=None)
-@given(fields=LINES, at=st.integers(ms("2020-01-01"), ms("2035-01-01")), change=st.sampled_from(CHANGES))
+@given(
+    fields=LINES,
+    at=st.integers(ms("2020-01-01"), ms("2035-01-01")),
+    change=st.sampled_from(CHANGES),
+)
 def test_from_wherever_one_asks_the_slots_are_the_same(
     fields: tuple[tuple[str, frozenset[int]], ...], at: int, change: tuple[str, str]
 ) -> None:
@@ -172,7 +176,9 @@ def test_odd_days(line: str, tz: str, start: str, expected: list[str]) -> None:
     """What the clocks skip is met after the gap, once; what comes twice is met the first time."""
     slots = CronSlots(line, tz).after(ms(start))
 
-    found = [f"{datetime.fromtimestamp(s / 1000, UTC):%d %H:%M}" for s in islice(slots, len(expected))]
+    found = [
+        f"{datetime.fromtimestamp(s / 1000, UTC):%d %H:%M}" for s in islice(slots, len(expected))
+    ]
     assert found == expected
 
 
@@ -184,7 +190,7 @@ def test_intervals_count_from_1970(period: int) -> None:
 
     assert [slot % period for slot in line] == [0] * 4
     assert line[0] > at >= line[0] - period
-    assert [b - a for a, b in zip(line, line[1:], strict=False)] == [period] * 3
+    assert [b - a for a, b in pairwise(line)] == [period] * 3
     assert next(Every(period).after(line[0] - 1)) == line[0]
     assert latest(Every(period), 0, at, 2) == [line[0] - 2 * period, line[0] - period]
 
