@@ -7,7 +7,7 @@ the script's affair. Called by the keeper's duty, by `Queue.schedules` and by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jobd.broker.commands import Command, NewJob
@@ -54,8 +54,7 @@ class Due(NamedTuple):
 class Fired(NamedTuple):
     """What became of a schedule that was due: the script's word, or `unusable` and why.
 
-    `slots` became jobs, the first `late` of them late; `missed` were late, run or not. All up to
-    `decided` (ms) are decided on.
+    `slots` became jobs, the first `late` of them late; `missed` were late, run or not.
     """
 
     name: str
@@ -63,16 +62,29 @@ class Fired(NamedTuple):
     slots: tuple[int, ...] = ()
     late: int = 0
     missed: int = 0
-    decided: int = 0
     why: str = ""
 
 
+class Round(NamedTuple):
+    """What became of all that was due: at Redis' time `now` (ms), with the next one due in `wait`
+    ms. `is_whole` unless there was more than one round may do."""
+
+    fired: list[Fired]
+    now: int
+    wait: int | None
+    is_whole: bool
+
+
 class Mention(NamedTuple):
-    """When a schedule was declared last (as recorded), and up to where its slots are decided on."""
+    """When a schedule was declared last, as recorded; by hosts' code or files, or by a program."""
 
     declared_at: str
     is_declared: bool
-    decided: int
+
+
+def _no_floor(name: str) -> int:
+    del name
+    return 0
 
 
 class ScheduleStore:
@@ -168,9 +180,7 @@ class ScheduleStore:
             "schedule_fire", due.name, due.slot, due.version, upcoming, firing.missed, *jobs
         )
         word = run(self._client, command)[0].decode()
-        # Where another host was first, the slot is decided on, and perhaps more.
-        decided = now if word == "fired" else due.slot if word == "moved" else 0
-        return Fired(due.name, word, tuple(firing.slots), firing.late, firing.missed, decided)
+        return Fired(due.name, word, tuple(firing.slots), firing.late, firing.missed)
 
     @staticmethod
     def _decided(due: Due, now: int, floor: int) -> Firing:
@@ -178,24 +188,20 @@ class ScheduleStore:
         slots = recorded_slots(due.cron, due.tz, due.every_ms)
         return decide(slots, due=due.slot, now=now, missed=due.missed, floor=floor)
 
-    def fire_due(self, floors: Mapping[str, int] = {}) -> tuple[list[Fired], int | None]:
-        """Fire all that is due; give what became of it, and in how many ms the next one is due.
-
-        `floors`: name -> the slot up to which this host knows all to be decided on.
-        """
+    def fire_due(self, floor_of: Callable[[str], int] = _no_floor) -> Round:
+        """Fire all that is due. `floor_of` gives up to where a schedule is known to be decided on."""
         done: list[Fired] = []
-        offset = 0
-        wait: int | None = None
+        stuck = 0
         for _ in range(_MOST_LOOKS):
-            now, upcoming, due = self.look(offset)
-            wait = None if upcoming is None else upcoming - now
+            now, upcoming, due = self.look(stuck)
             for each in due:
-                fired = self.fire(each, now, floor=floors.get(each.name, 0))
+                fired = self.fire(each, now, floor=floor_of(each.name))
                 done.append(fired)
-                offset += fired.word in ("undeclared", "unusable")
+                stuck += fired.word in ("undeclared", "unusable")
             if len(due) < PAGE:
                 break
-        return done, wait
+        wait = None if upcoming is None else upcoming - now
+        return Round(done, now, wait, len(due) < PAGE)
 
     def add_now(self, name: str, new_id: str) -> NewJob | None:
         """Add its job now, beside its slots; None when there is no such schedule."""
@@ -236,13 +242,12 @@ class ScheduleStore:
 
     def mentions(self) -> dict[str, Mention]:
         """Read of each schedule who declared it, and when."""
-        names = ("declared_at", "origin", "decided")
+        names = ("declared_at", "origin")
         rows = self._pipelined(lambda pipe, key: pipe.hmget(key, *names))
         found = {}
         for name, _, raw in rows:
-            values = raw if isinstance(raw, list) else (None, None, None)
-            at, origin, decided = (text(value) for value in values)
-            found[name] = Mention(at, origin == DECLARED, whole(decided))
+            at, origin = map(text, raw if isinstance(raw, list) else (None, None))
+            found[name] = Mention(at, origin == DECLARED)
         return found
 
     def _pipelined(self, ask: Any) -> list[tuple[str, float, Any]]:

@@ -5,8 +5,8 @@ clock is fired by whoever comes first, since firing is a compare-and-set. Each d
 code and file say, again and again: a word that was lost, or a store that was flushed, heals itself.
 
 - **Nothing fires twice after Redis went back.** A store restored from an older copy, or flushed,
-  knows less than its hosts. So a keeper remembers up to where each schedule was decided on, and
-  nothing fires at or below that.
+  knows less than its hosts. So a keeper remembers Redis' time of its last look: all slots up to that
+  are decided on, by whatever host, and none of them fires.
 - **A schedule goes when no host declares it.** A keeper removes one that it has seen undeclared for
   ten minutes of its own monotonic time, over one connection: then a clock that was set, or a night
   in which all hosts were down, removes nothing. One that was put by a program stays.
@@ -33,6 +33,23 @@ DECLARE_EVERY = 60.0
 GONE_AFTER = 600.0
 
 
+class Floor:
+    """Up to where the schedules of a queue are decided on: all together, and those that lag behind."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._behind: dict[str, int] = {}
+
+    def of(self, name: str) -> int:
+        """Give one schedule's, in ms of Redis' clock."""
+        return self._behind.get(name, self._all)
+
+    def rise(self, to: int, undecided: Iterable[str]) -> None:
+        """Note that at this time all was decided on, but these."""
+        self._behind = {name: self.of(name) for name in undecided}
+        self._all = max(self._all, to)
+
+
 class Scheduler:
     """The schedules of a namespace, as one host sees them. Times are monotonic seconds."""
 
@@ -49,7 +66,7 @@ class Scheduler:
         self._register = register
         self._declarations = declarations
         self._emit = emit
-        self._floors: dict[str, dict[str, int]] = {}
+        self._floors: dict[str, Floor] = {}
         self._silent: dict[tuple[str, str], tuple[str, float]] = {}
         self._told: set[tuple[str, str]] = set()
         self._stamp: object = None
@@ -89,29 +106,30 @@ class Scheduler:
                 schedule,
                 origin=DECLARED,
                 age_ms=round(max(0.0, now - loaded_at) * 1000),
-                floor=self._floors.get(queue, {}).get(schedule.name, 0),
+                floor=self._floor(queue).of(schedule.name),
             )
             if how in ("created", "changed"):
                 self._emit(ScheduleDeclared(schedule=schedule.name, queue=queue, how=how))
 
     def fire(self, queue: str) -> int | None:
         """Fire what is due on a queue; give in how many ms the next one is due, None for none."""
-        floors = self._floors.setdefault(queue, {})
-        fired, wait = self._store(queue).fire_due(floors)
-        for each in fired:
-            floors[each.name] = max(floors.get(each.name, 0), each.decided)
+        floor = self._floor(queue)
+        looked = self._store(queue).fire_due(floor.of)
+        for each in looked.fired:
             if each.word == "unusable":
                 self._say_unusable(queue, each)
             elif each.word == "fired":
                 self._say_fired(queue, each)
-        return wait
+        if looked.is_whole:
+            undecided = [f.name for f in looked.fired if f.word not in ("fired", "moved")]
+            floor.rise(looked.now, undecided)
+        return looked.wait
 
     def sweep(self, queue: str, now: float) -> None:
-        """Take away what nobody has declared for long; learn what others have decided on."""
-        store, floors = self._store(queue), self._floors.setdefault(queue, {})
+        """Take away what nobody has declared for long."""
+        store = self._store(queue)
         mentions = store.mentions()
         for name, mention in mentions.items():
-            floors[name] = max(floors.get(name, 0), mention.decided)
             known = (queue, name)
             seen = self._silent.get(known)
             if not mention.is_declared or seen is None or seen[0] != mention.declared_at:
@@ -121,6 +139,9 @@ class Scheduler:
         gone = [known for known in self._silent if known[0] == queue and known[1] not in mentions]
         for known in gone:
             del self._silent[known]
+
+    def _floor(self, queue: str) -> Floor:
+        return self._floors.setdefault(queue, Floor())
 
     def _say_fired(self, queue: str, fired: Fired) -> None:
         if fired.slots:

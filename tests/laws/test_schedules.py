@@ -112,9 +112,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule()
         def a_host_fires(self) -> None:
-            for fired in self.store.fire_due(self.floors)[0]:
+            looked = self.store.fire_due(lambda name: self.floors.get(name, 0))
+            for fired in looked.fired:
                 if fired.word == "fired":
-                    self.note(fired.name, fired.slots, fired.decided)
+                    self.note(fired.name, fired.slots, looked.now)
             self.all_come()
 
         @rule()
@@ -128,7 +129,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             seen_at, due = data.draw(st.sampled_from(self.stale))
             fired = self.store.fire(due, seen_at, floor=self.floors.get(due.name, 0))
             if fired.word == "fired":
-                self.note(fired.name, fired.slots, fired.decided)
+                self.note(fired.name, fired.slots, seen_at)
                 self.come(self.kept[due.name], seen_at)
             else:
                 assert fired.word in ("moved", "changed", "early")
