@@ -24,7 +24,7 @@ from jobd.broker.schedule_records import (
     whole,
 )
 from jobd.broker.scripts import SCRIPTS
-from jobd.broker.store import Store, store_ms
+from jobd.broker.store import Store, register_queues, store_ms
 from jobd.core.errors import JobdError
 from jobd.core.missed import Firing, decide
 from jobd.core.names import check_name, is_name
@@ -98,6 +98,10 @@ class ScheduleStore:
         self._queue = queue
         self._now = now
         self.keys = QueueKeys(namespace, queue)
+
+    def register(self) -> None:
+        """Make the queue known to every host. Raises StoreFull where it is not and cannot be."""
+        register_queues(self._client, self._namespace, [self._queue])
 
     def put(self, schedule: Schedule, *, origin: str = API, age_ms: int = 0, floor: int = 0) -> str:
         """Make it so; answer created, changed, same, or older (newer code says otherwise).

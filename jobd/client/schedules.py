@@ -28,7 +28,7 @@ class Schedules:
 
     @property
     def _store(self) -> ScheduleStore:
-        return ScheduleStore(self._producer.client, self._producer.namespace, self._queue)
+        return self._producer.schedules(self._queue)
 
     def put(
         self,
@@ -57,8 +57,9 @@ class Schedules:
             cron=cron, every=every, tz=tz, missed=missed,
             priority=self._priority_of(chosen), options=options,
         )  # fmt: skip
-        self._producer.register(self._queue)
-        return self._store.put(schedule)
+        store = self._store
+        store.register()
+        return store.put(schedule)
 
     def get(self, name: str) -> ScheduleInfo | None:
         """Read one; None when there is none of that name. Raises BrokerError."""
