@@ -49,7 +49,7 @@ class Plan:
     idle_seconds: float = 2.0
     trim_records: int = 1_000_000
     trim_backlog: int = 1_500_000
-    trim_pairs: int = 7
+    trim_pairs: int = 10
     nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
 
     @property

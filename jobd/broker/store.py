@@ -163,7 +163,8 @@ class Store:
         run(self._client, self.commands.await_end(job_id, until_ms))
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
-        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or
+        `later`, where nothing was done and it is to be asked for again. The first never is."""
         return _words(run(self._client, self.commands.cancel(ids, force=force)))
 
     def heed(self) -> list[Order]:
