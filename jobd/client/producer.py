@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
@@ -20,8 +21,10 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
+from jobd.broker.notices import Notices, async_notices
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.client.instead import Instead, Waiting
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -39,6 +42,15 @@ class Producer:
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
+        self._instead: Instead | None = None
+
+    def divert(self, instead: Instead | None) -> Instead | None:
+        """Let another take this one's place from now on, in all threads; give who was there before.
+
+        None ends that. For tests: see jobd.testing.
+        """
+        before, self._instead = self._instead, instead
+        return before
 
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's.
@@ -55,6 +67,8 @@ class Producer:
     @property
     def client(self) -> Client:
         """The synchronous client. Raises ConfigError for a URL that cannot be read."""
+        if self._instead is not None:
+            return self._instead.client()
         if self._client is None:
             self._client = connect(self.url, timeout=self._timeout)
         return self._client
@@ -69,15 +83,35 @@ class Producer:
 
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
+        if self._instead is not None:
+            return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
 
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
+        if self._instead is not None:
+            return self._instead.finder(queue)
         return Finder(self.client, self.namespace, queue)
 
     def views(self) -> Views:
         """The reads."""
+        if self._instead is not None:
+            return self._instead.views()
         return Views(self.client, self.namespace)
+
+    def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
+        """What waits for a job's end: enter it, ask to be told, look, then wait."""
+        if self._instead is not None:
+            return self._instead.notices(queue, job_id)
+        return Notices(self.client, self._of(queue).keys, job_id)
+
+    def async_notices(
+        self, queue: str, job_id: str
+    ) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
+        """The same on the running event loop."""
+        if self._instead is not None:
+            return self._instead.async_notices(queue, job_id)
+        return async_notices(self.async_client, self._of(queue).keys, job_id)
 
     def new_id(self) -> str:
         """Make a job id.
@@ -89,6 +123,8 @@ class Producer:
 
     def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
         """Add up to 1,000 jobs in one round trip; True for each that is new."""
+        if self._instead is not None:
+            return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
@@ -101,6 +137,8 @@ class Producer:
 
     async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
         """Add jobs without blocking the event loop."""
+        if self._instead is not None:
+            return await self._instead.add_async(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         client = self.async_client
         try:
