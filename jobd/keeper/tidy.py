@@ -18,7 +18,7 @@ from jobd.broker.store import Store
 from jobd.core.options import Policy
 
 # Of the server's time, this share may go into bites: the rest is for everybody else.
-SHARE = 1 / 20
+SHARE = 1 / 30
 BITE_SECONDS = 0.0015
 SMALLEST, LARGEST = 16, 1000
 LONGEST_PAUSE = 0.25
