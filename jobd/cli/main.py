@@ -28,6 +28,7 @@ _TABLE: dict[str, Entry | Verbs] = {
     "init": Entry("jobd.cli.init", "Write a commented jobd.toml."),
     "check": Entry("jobd.cli.check", "Check the config and import the app."),
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
+    "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "queues": Verbs(
         "Look at queues.",
