@@ -39,7 +39,6 @@ from jobd.testing.memory import NoWait
 T = TypeVar("T")
 
 _LEASE_MS = 30_000
-_TRIMMED = 200
 MOST = 10_000
 
 
@@ -173,14 +172,7 @@ class World:
         """Do what the keeper does for a queue: retention."""
         for queue in self._app.queues.values():
             policy = policy_of(queue)
-            while (
-                self.store(queue.name).trim(
-                    completed_ms=policy.completed_ms,
-                    completed_keep=policy.completed_count,
-                    dead_ms=policy.dead_ms,
-                )
-                >= _TRIMMED
-            ):
+            while self.store(queue.name).trim(policy).more:
                 pass
 
     # --- the producer's place (client/instead.py) ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
@@ -40,7 +41,7 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "retry_again": lambda s, n: s.retry(["off", "a"]),
     "delete": lambda s, n: s.delete(["off", "done", "a"]),
     "promote": lambda s, n: s.promote(),
-    "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
+    "trim": lambda s, n: s.trim(NOTHING),
 }
 
 
