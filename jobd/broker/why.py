@@ -13,7 +13,7 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.store import store_ms
 from jobd.broker.views import JobInfo, Views
 from jobd.core.states import DELAYED
-from jobd.core.why import Busy, JobFacts, QueueFacts
+from jobd.core.why_facts import Busy, JobFacts, QueueFacts
 
 _LOOKS = 5  # a job may move between two reads
 _SHOWN = 3
@@ -54,6 +54,10 @@ class WhyFacts:
             if is_there or look == _LOOKS - 1:
                 return Asking(msgspec.convert(info, JobFacts, from_attributes=True), facts)
         return None
+
+    def read_queue(self) -> QueueFacts:
+        """Read what concerns the queue alone."""
+        return self._read_queue(JobInfo(id="", queue=self._queue, task="", state=""))[0]
 
     def is_remembered(self, job_id: str) -> bool:
         """Tell whether a job of this id has ended and was removed within the last minute or so."""

@@ -31,8 +31,12 @@ _TABLE: dict[str, Entry | Verbs] = {
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "queues": Verbs(
-        "Look at queues.",
-        {"list": Entry("jobd.cli.queues_list", "List queues with their counts.")},
+        "Look at queues, wait for them, empty them.",
+        {
+            "list": Entry("jobd.cli.queues_list", "List queues with their counts."),
+            "drain": Entry("jobd.cli.queues_drain", "Wait until all that waits has run."),
+            "purge": Entry("jobd.cli.queues_purge", "Remove all that waits."),
+        },
     ),
     "jobs": Verbs(
         "Look at jobs, retry, cancel and delete them.",

@@ -38,9 +38,15 @@ def carry_out(
     verb: str, store: Store, ids: Iterable[str], *, force: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Do it to each job; give (id, word) as it is done. Raises BrokerError."""
+    for bite in bites(ids):
+        yield from zip(bite, _one_call(verb, store, bite, force=force), strict=True)
+
+
+def bites(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Cut ids into what one call may carry."""
     rest = iter(ids)
     while bite := list(islice(rest, SMALL_BITE)):
-        yield from zip(bite, _one_call(verb, store, bite, force=force), strict=True)
+        yield bite
 
 
 def _one_call(verb: str, store: Store, ids: list[str], *, force: bool) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from jobd.core.states import DEAD_CAUSES
-from jobd.core.why import Busy, Explanation, JobFacts, QueueFacts, explain
+from jobd.core.why import Explanation, explain
+from jobd.core.why_facts import Busy, JobFacts, QueueFacts
 
 NOW = 1_900_000_000_000
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
