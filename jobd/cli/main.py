@@ -49,6 +49,7 @@ _TABLE: dict[str, Entry | Verbs] = {
             "run-now": Entry("jobd.cli.jobs_run_now", "Let delayed jobs run now."),
         },
     ),
+    "completion": Entry("jobd.cli.completion", "Print what completes this command in a shell."),
 }
 
 cli = LazyGroup(
