@@ -22,6 +22,7 @@ from jobd.broker.connection import (
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.notices import Notices, async_notices
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -87,6 +88,12 @@ class Producer:
         if self._instead is not None:
             return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """The schedules of one queue."""
+        if self._instead is not None:
+            return self._instead.schedules(queue)
+        return ScheduleStore(self.client, self.namespace, queue)
 
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
