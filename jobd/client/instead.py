@@ -16,6 +16,7 @@ from jobd.broker.finding import Finder
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 
 
 class Waiting(Protocol):
@@ -48,6 +49,9 @@ class Instead(Protocol):
 
     def views(self) -> Views:
         """Give the reads."""
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Give what reads why a job has not run."""
 
     def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
         """Give what waits for a job's end."""

@@ -17,6 +17,7 @@ from jobd.broker.finding import Finder
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.client.instead import Waiting
 from jobd.core.errors import JobdError, ResultTimeout
@@ -92,6 +93,11 @@ class Memory:
 
     def finder(self, queue: str) -> Finder:
         """Say that nothing can be walked."""
+        del queue
+        self.client()
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Say that there is no line to stand in."""
         del queue
         self.client()
 

@@ -26,6 +26,7 @@ from jobd.broker.private import private_server
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.client.instead import Waiting
 from jobd.client.queue import Queue
@@ -39,7 +40,7 @@ from jobd.testing.memory import NoWait
 
 T = TypeVar("T")
 
-_LEASE_MS = 30_000
+_LEASE_MS = 10 * 365 * 86_400_000  # no time that a test lets pass shall end it
 MOST = 10_000
 
 
@@ -209,6 +210,10 @@ class World:
     def views(self) -> Views:
         """Give the reads."""
         return Views(self._client, self._namespace)
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Give what reads why a job has not run, by the world's clock."""
+        return WhyFacts(self._client, self._namespace, queue, now=self._now)
 
     @contextmanager
     def notices(self, queue: str, job_id: str) -> Iterator[Waiting]:

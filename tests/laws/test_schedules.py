@@ -82,7 +82,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @property
         def store(self) -> ScheduleStore:
-            return ScheduleStore(client, "t", "q", now=self.now)
+            return ScheduleStore(client, "t", "q", floor_of=self.floor_of, now=self.now)
+
+        def floor_of(self, name: str) -> int:
+            return self.floors.get(name, 0)
 
         def come(self, kept: Kept, until: int) -> None:
             """Expect what has come, unless the store's clock was set back since."""
@@ -112,7 +115,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule()
         def a_host_fires(self) -> None:
-            looked = self.store.fire_due(lambda name: self.floors.get(name, 0))
+            looked = self.store.fire_due()
             for fired in looked.fired:
                 if fired.word == "fired":
                     self.note(fired.name, fired.slots, looked.now)
@@ -127,7 +130,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         @rule(data=st.data())
         def a_host_fires_what_it_saw_before(self, data: st.DataObject) -> None:
             seen_at, due = data.draw(st.sampled_from(self.stale))
-            fired = self.store.fire(due, seen_at, floor=self.floors.get(due.name, 0))
+            fired = self.store.fire(due, seen_at)
             if fired.word == "fired":
                 self.note(fired.name, fired.slots, seen_at)
                 self.come(self.kept[due.name], seen_at)
@@ -145,9 +148,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             origin = DECLARED if host else "api"
             kept = self.kept.get(name)
             before = self.fired_by_now()
-            word = self.store.put(
-                schedule, origin=origin, age_ms=age, floor=self.floors.get(name, 0)
-            )
+            word = self.store.put(schedule, origin=origin, age_ms=age)
             self.note_new(before)
             loaded_at = self.now - age
             if kept is None:
@@ -271,7 +272,7 @@ def test_each_slot_fires_once_in_random_worlds(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(connect(redis_url)),
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None,
+            max_examples=200, stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
