@@ -368,7 +368,7 @@ def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
     listener = client.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("t:{q}:awaited:a")
     s.add([a_job("a"), a_job("b")])
-    s.await_end("a", 60_000)
+    assert s.await_end("a", 60_000).state == "waits"
     s.join("w.1", LEASE)
     claim = s.claim("w.1", LEASE, budget_us=50_000, costs=FAST)
     s.settle(

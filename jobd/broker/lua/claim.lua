@@ -49,6 +49,8 @@ local function take(id)
       if more[i] == 'lost' then
         if taken > 0 then return false end
         alone = true
+      elseif string.byte(more[i]) == 126 then -- '~': a note; it may be long, and its name says enough
+        more[i + 1] = ''
       end
     end
   end
