@@ -123,8 +123,11 @@ class Jot(NamedTuple):
     lines: list[bytes]
 
 
+WAITS = "waits"
+
+
 class End(NamedTuple):
-    """How a job ended: `state` is completed, dead, cancelled or gone, or `waits` for one that has
+    """How a job ended: `state` is completed, dead, cancelled or gone, or WAITS for one that has
     not. `value` is the result, or the cause of a death, `error` what it died of."""
 
     state: str

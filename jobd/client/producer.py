@@ -22,6 +22,7 @@ from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.client.waiting import Waiting
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -37,6 +38,7 @@ class Producer:
         self._client: Client | None = None
         self._calls: Calls | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, Waiting] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
 
@@ -49,6 +51,7 @@ class Producer:
         self._client = connect(url, timeout=self._timeout)
         self._calls = None
         self._loops.clear()
+        self._waiting.clear()
         self._commands.clear()
         self._registered.clear()
 
@@ -66,6 +69,14 @@ class Producer:
         if (client := self._loops.get(loop)) is None:
             client = self._loops[loop] = connect_async(self.url, timeout=self._timeout)
         return client
+
+    @property
+    def waiting(self) -> Waiting:
+        """Who waits on the running event loop for ends of jobs."""
+        loop = asyncio.get_running_loop()
+        if (waiting := self._waiting.get(loop)) is None:
+            waiting = self._waiting[loop] = Waiting(self.async_client, self._of)
+        return waiting
 
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
