@@ -17,6 +17,7 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import Fenced
 from jobd.core.options import Policy
+from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
 
@@ -26,6 +27,9 @@ BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
 SMALL_BITE = 50
 MAX_ORDERS = 500
+# Jobs in one call of the keeper's own.
+PROMOTE_BITE = 256
+TRIM_BITE = 256
 
 
 class NewJob(NamedTuple):
@@ -154,9 +158,7 @@ class QueueCommands:
 
     def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = (
-            () if policy is None else (policy.completed_ms, policy.completed_count, policy.dead_ms)
-        )
+        said = () if policy is None else _retention(policy)
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -225,13 +227,12 @@ class QueueCommands:
     def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)
 
-    def promote(self, limit: int = 1000) -> Command:
+    def promote(self, limit: int = PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> Command:
-        return self._call("trim", None, limit, completed_ms, completed_keep, dead_ms)
+    def trim(self, policy: Policy, *, keeper: str, limit: int = TRIM_BITE) -> Command:
+        """Remove finished jobs past their retention; `keeper` names who does it."""
+        return self._call("trim", None, limit, keeper, *_retention(policy))
 
     def await_ends(self, ids: Sequence[str], until_ms: int) -> Command:
         """Ask for up to SMALL_BITE ends, and to be told of those to come within `until_ms`."""
@@ -288,6 +289,11 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
         else:
             groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)
     return groups
+
+
+def _retention(policy: Policy) -> list[str | int]:
+    """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
+    return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
 
 
 def read_claim(reply: Any) -> Claim:

@@ -6,9 +6,11 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobd.broker.commands import (
+    PROMOTE_BITE,
+    TRIM_BITE,
     Blame,
     Claim,
     Command,
@@ -31,6 +33,21 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
 from jobd.core.names import is_name
 from jobd.core.options import Policy
+
+
+class Promoted(NamedTuple):
+    """How many jobs a bite moved, when the next one is due (ms), and whether more may be due."""
+
+    moved: int
+    next_due: int | None
+    more: bool
+
+
+class Trimmed(NamedTuple):
+    """How many records a bite removed, and whether there is more to look at."""
+
+    removed: int
+    more: bool
 
 
 class Store:
@@ -121,22 +138,22 @@ class Store:
                 return True
             seen = "0"  # closed by the first bite
 
-    def promote(self, limit: int = 1000) -> tuple[int, int | None]:
-        """Move what is due; give how many went and when the next is due (ms)."""
+    def promote(self, limit: int = PROMOTE_BITE) -> Promoted:
+        """Move what is due, at most a bite."""
         reply = run(self._client, self.commands.promote(limit))
-        return int(reply[1]), int(float(reply[2])) if reply[2] else None
+        moved = int(reply[1])
+        return Promoted(moved, int(float(reply[2])) if reply[2] else None, more=moved == limit)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> int:
-        """Remove finished jobs past their retention, at most a bite; give how many."""
-        command = self.commands.trim(
-            completed_ms=completed_ms,
-            completed_keep=completed_keep,
-            dead_ms=dead_ms,
-            limit=limit,
-        )
-        return int(run(self._client, command)[1])
+    def trim(self, policy: Policy, *, keeper: str = "", limit: int = TRIM_BITE) -> Trimmed:
+        """Remove finished jobs past their retention, at most a bite.
+
+        What the queue's workers said goes before `policy`. `keeper` names the caller: while one has
+        more to do, another's call is answered with nothing for a second.
+        """
+        reply = run(self._client, self.commands.trim(policy, keeper=keeper, limit=limit))
+        if reply == [b"busy"]:
+            return Trimmed(0, more=False)
+        return Trimmed(int(reply[1]), more=reply[2] == b"more")
 
     def await_end(self, job_id: str, until_ms: int) -> End:
         """Look whether a job has ended, and ask to be told of its end, for this long."""

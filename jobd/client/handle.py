@@ -10,15 +10,12 @@ import msgspec
 
 from jobd.broker.commands import WAITS, End
 from jobd.broker.notes import JobProgress
-from jobd.broker.notices import Notices
 from jobd.broker.views import JobInfo
 from jobd.client.producer import Producer
-from jobd.client.waiting import RECHECK
 from jobd.core.durations import Duration, seconds
 from jobd.core.errors import JobCancelled, JobFailed, ResultGone, ResultTimeout
 from jobd.core.options import read_new_due
 from jobd.core.states import CANCELLED, COMPLETED, DEAD
-from jobd.seams.clock import mono
 
 R = TypeVar("R")
 
@@ -104,21 +101,7 @@ class JobHandle(Generic[R]):
                 "write `await handle.aresult()` here"
             )
         span = seconds(timeout, what="timeout")
-        return self._value(self._wait(span), span)
-
-    def _wait(self, span: float) -> End:
-        until, store = mono() + span, self._producer.store(self.queue)
-        end = store.await_end(self.id, _ms(span))
-        if end.state != WAITS:
-            return end
-        with Notices(self._producer.client, store.commands.keys, self.id) as notices:
-            while True:
-                # Also now that the subscription stands: what ended before was told to nobody.
-                left = until - mono()
-                end = store.await_end(self.id, _ms(left))
-                if end.state != WAITS or left <= 0:
-                    return end
-                notices.wait(min(left, RECHECK))
+        return self._value(self._producer.end_of(self.queue, self.id, span), span)
 
     async def aresult(self, timeout: Duration = "30s") -> R:
         """Wait for the job's end without blocking the event loop. Raises as `result` does.
@@ -126,7 +109,7 @@ class JobHandle(Generic[R]):
         All that wait on one event loop share one subscription.
         """
         span = seconds(timeout, what="timeout")
-        end = await self._producer.waiting.end_of(self.queue, self.id, span)
+        end = await self._producer.end_of_async(self.queue, self.id, span)
         return self._value(end, span)
 
     async def astate(self) -> str | None:
@@ -188,11 +171,6 @@ class JobHandle(Generic[R]):
             "raise `retain` for its queue or task",
             job_id=self.id,
         )
-
-
-def _ms(span: float) -> int:
-    """Write how long to be told of an end: a little longer than somebody waits."""
-    return int(max(span, 0) * 1000) + 1000
 
 
 def _text(raw: bytes | None) -> str | None:

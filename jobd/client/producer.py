@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.commands import End, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -22,7 +22,8 @@ from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
-from jobd.client.waiting import Waiting
+from jobd.client.instead import Instead
+from jobd.client.waiting import Waiting, wait_here
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -41,6 +42,15 @@ class Producer:
         self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, Waiting] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
+        self._instead: Instead | None = None
+
+    def divert(self, instead: Instead | None) -> Instead | None:
+        """Let another take this one's place from now on, in all threads; give who was there before.
+
+        None ends that. For tests: see jobd.testing.
+        """
+        before, self._instead = self._instead, instead
+        return before
 
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's.
@@ -58,6 +68,8 @@ class Producer:
     @property
     def client(self) -> Client:
         """The synchronous client. Raises ConfigError for a URL that cannot be read."""
+        if self._instead is not None:
+            return self._instead.client()
         if self._client is None:
             self._client = connect(self.url, timeout=self._timeout)
         return self._client
@@ -70,25 +82,41 @@ class Producer:
             client = self._loops[loop] = connect_async(self.url, timeout=self._timeout)
         return client
 
-    @property
-    def waiting(self) -> Waiting:
-        """Who waits on the running event loop for ends of jobs."""
-        loop = asyncio.get_running_loop()
-        if (waiting := self._waiting.get(loop)) is None:
-            waiting = self._waiting[loop] = Waiting(self.async_client, self._of)
-        return waiting
-
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
+        if self._instead is not None:
+            return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
 
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
+        if self._instead is not None:
+            return self._instead.finder(queue)
         return Finder(self.client, self.namespace, queue)
 
     def views(self) -> Views:
         """The reads."""
+        if self._instead is not None:
+            return self._instead.views()
         return Views(self.client, self.namespace)
+
+    def end_of(self, queue: str, job_id: str, span: float) -> End:
+        """Wait for a job's end, `span` seconds at most; its state is WAITS when that was not enough.
+
+        Raises BrokerError.
+        """
+        if self._instead is not None:
+            return self._instead.end_of(queue, job_id)
+        return wait_here(self.client, self.store(queue), job_id, span)
+
+    async def end_of_async(self, queue: str, job_id: str, span: float) -> End:
+        """The same on the running event loop, whose waiters share two connections."""
+        if self._instead is not None:
+            return self._instead.end_of(queue, job_id)
+        loop = asyncio.get_running_loop()
+        if (waiting := self._waiting.get(loop)) is None:
+            waiting = self._waiting[loop] = Waiting(self.async_client, self._of)
+        return await waiting.end_of(queue, job_id, span)
 
     def new_id(self) -> str:
         """Make a job id.
@@ -100,6 +128,8 @@ class Producer:
 
     def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
         """Add up to 1,000 jobs in one round trip; True for each that is new."""
+        if self._instead is not None:
+            return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
@@ -112,6 +142,8 @@ class Producer:
 
     async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
         """Add jobs without blocking the event loop."""
+        if self._instead is not None:
+            return await self._instead.add_async(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         client = self.async_client
         try:

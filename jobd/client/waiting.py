@@ -1,7 +1,7 @@
-"""Who waits on an event loop for the ends of jobs: one subscription and one look for all of them.
+"""Waiting for the ends of jobs: in a thread, or on an event loop, where all that wait share it.
 
-A web process may wait for a hundred jobs at once, and each would need a connection of its own. Here
-they share two: one for notices, one for looking. A look asks for many jobs in one call. It is made for
+A web process may wait for a hundred jobs at once, and each would need a connection of its own. So
+on an event loop they share two: one for notices, one for looking. A look asks for many jobs in one call. It is made for
 whoever comes, for what was told of, now and then for all (a notice may get lost with a connection),
 and for whoever has waited long enough. When nobody waits, nothing is open.
 """
@@ -16,8 +16,9 @@ from itertools import groupby, islice
 from typing import Any
 
 from jobd.broker.commands import SMALL_BITE, WAITS, End, QueueCommands, read_ends
-from jobd.broker.connection import AsyncClient, run_async
-from jobd.broker.notices import AsyncNotices, channel_of
+from jobd.broker.connection import AsyncClient, Client, run_async
+from jobd.broker.notices import AsyncNotices, Notices, channel_of
+from jobd.broker.store import Store
 from jobd.seams.clock import mono
 
 RECHECK = 5.0
@@ -46,6 +47,27 @@ class _Service:
         self.changed.set()
         self._task.cancel()
         await asyncio.wait([self._task])
+
+
+def wait_here(client: Client, store: Store, job_id: str, span: float) -> End:
+    """Wait for a job's end in this thread, `span` seconds at most; then its state is WAITS."""
+    until = mono() + span
+    end = store.await_end(job_id, _ms(span))
+    if end.state != WAITS:
+        return end
+    with Notices(client, store.commands.keys, job_id) as notices:
+        while True:
+            # Also now that the subscription stands: what ended before was told to nobody.
+            left = until - mono()
+            end = store.await_end(job_id, _ms(left))
+            if end.state != WAITS or left <= 0:
+                return end
+            notices.wait(min(left, RECHECK))
+
+
+def _ms(left: float) -> int:
+    """Write how long to be told of an end: a little longer than somebody waits."""
+    return int(max(left, 0.0) * 1000) + 1000
 
 
 class Waiting:
@@ -131,8 +153,7 @@ class Waiting:
                 begun = mono()
                 lines = [self._waiters.get((queue, job_id), []) for job_id in ids]
                 until = max((w.until for line in lines for w in line), default=begun)
-                span = int(max(until - begun, 0.0) * 1000) + 1000
-                reply = await run_async(self._client, commands.await_ends(ids, span))
+                reply = await run_async(self._client, commands.await_ends(ids, _ms(until - begun)))
                 for job_id, end in zip(ids, read_ends(reply), strict=True):
                     self._tell((queue, job_id), end, begun)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
@@ -113,7 +114,7 @@ def test_a_retried_job_starts_anew_and_forgets_nothing(client: Client) -> None:
     assert found.history[1] == {
         "kind": "retried", "at": NOW + 5, "was": "dead", "cause": "failed", "failed": 2, "crashes": 1,
     }  # fmt: skip
-    trimmed = store(client, NOW + 10**9).trim(completed_ms=0, completed_keep=0, dead_ms=0)
+    trimmed = store(client, NOW + 10**9).trim(NOTHING).removed
     assert (trimmed, info(client).state) == (0, "waiting")
     assert store(client).claim("w.1", LEASE).jobs[0].more[b"history"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, Jot, NewJob
 from jobd.broker.connection import Client
@@ -43,7 +44,7 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "await": lambda s, n: s.await_end("a", 1000),
     "jot": lambda s, n: s.jot("w.1", [Jot(b"a", n, 1, b"1", 0, [b"1\n"])]),
     "step": lambda s, n: s.step("w.1", "a", n, "charge", b"1"),
-    "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
+    "trim": lambda s, n: s.trim(NOTHING),
 }
 
 

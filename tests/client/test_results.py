@@ -17,7 +17,6 @@ from jobd import BrokerUnavailable, JobCancelled, Jobd, JobFailed, JobHandle, Qu
 from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, translated
 from jobd.broker.store import Store
-from jobd.client import handle as handles
 from jobd.client import waiting
 from jobd.core.errors import ResultTimeout
 from jobd.seams.scoreboard import Page
@@ -113,7 +112,6 @@ def test_an_end_that_comes_is_told_and_not_asked_for(
     q: Queue, wait: Wait, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where nothing is kept of the job: then that is told at once."""
-    monkeypatch.setattr(handles, "RECHECK", 1000.0)
     monkeypatch.setattr(waiting, "RECHECK", 1000.0)
     handle = q.add("t", job_id="a")
     store = q._producer.store("q")
@@ -144,7 +142,6 @@ def test_who_waits_while_the_store_is_lost_is_told_so(
     q: Queue, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No notice comes of that: the next look finds it."""
-    monkeypatch.setattr(handles, "RECHECK", 0.05)
     monkeypatch.setattr(waiting, "RECHECK", 0.05)
     handle = q.add("t", job_id="a")
     client = q._producer.client

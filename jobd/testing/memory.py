@@ -1,0 +1,232 @@
+"""Jobs in memory, for blocks that need no Redis: what a handle may ask of a job, and no more.
+
+It is no imitation of Redis: nothing is claimed here, no time passes, and no order is kept. Whatever
+else is asked raises NoRedisHere, so that a test never speaks to a server by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from jobd.broker.commands import End, NewJob, QueueCommands
+from jobd.broker.connection import Client
+from jobd.broker.finding import Finder
+from jobd.broker.store import Store
+from jobd.broker.views import Views
+from jobd.client.app import Jobd
+from jobd.core.errors import JobdError, ResultTimeout
+from jobd.core.states import (
+    CANCELLED,
+    COMPLETED,
+    DEAD,
+    DELAYED,
+    TERMINAL,
+    WAITING,
+)
+from jobd.seams.clock import wall_ms
+from jobd.testing.added import Added, read_added
+
+
+class NoRedisHere(JobdError):
+    """Something that only a server can answer was asked where there is none."""
+
+    code = "jobd.no_redis_here"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One job. `score` is when it is due, or when it ended; ms since 1970."""
+
+    job: NewJob
+    record: dict[str, bytes]
+    state: str
+    score: int
+
+
+class Memory:
+    """Takes the jobs of one app, writes them down, and answers its handles (client/instead.py)."""
+
+    def __init__(self, app: Jobd) -> None:
+        self.app = app
+        self.added = Added(app)
+        self.entries: dict[tuple[str, str], Entry] = {}
+
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+        """Take jobs; a known id is a duplicate."""
+        del fresh
+        return [self._take(queue, job) for job in jobs]
+
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+        """Take jobs: memory blocks no event loop."""
+        return self.add(queue, jobs, fresh=fresh)
+
+    def _take(self, queue: str, job: NewJob) -> bool:
+        new = (queue, job.id) not in self.entries
+        self.added.note(read_added(queue, job, new=new))
+        if new:
+            self.entries[queue, job.id] = new_entry(job, wall_ms())
+        return new
+
+    def line_up(self, queue: str, job_id: str) -> None:
+        """Hear of a job that was put back in line: here it stays there."""
+
+    def client(self) -> NoReturn:
+        """Say that there is none."""
+        raise NoRedisHere(
+            "jobd.testing: this asks Redis, and inline() and recorded() have none; expected what a "
+            "handle can answer; test it in a jobd.testing.world(app)"
+        )
+
+    def store(self, queue: str) -> Store:
+        """Give what handles do to jobs."""
+        return _MemoryStore(self, queue)
+
+    def finder(self, queue: str) -> Finder:
+        """Say that nothing can be walked."""
+        del queue
+        self.client()
+
+    def views(self) -> Views:
+        """Give what handles read."""
+        return _MemoryViews(self)
+
+    def end_of(self, queue: str, job_id: str) -> End:
+        """Give a job's end, if it has one: whatever runs here ran when it was added."""
+        entry = self.entries.get((queue, job_id))
+        if entry is None:
+            return End("gone")
+        match entry.state:
+            case "completed":
+                return End(COMPLETED, entry.record.get("result"))
+            case "dead":
+                return End(DEAD, entry.record.get("cause"), entry.record.get("error"))
+            case "cancelled":
+                return End(CANCELLED)
+        raise in_vain(
+            job_id,
+            entry.state,
+            "let it run in jobd.testing.inline(app) or jobd.testing.world(app)",
+        )
+
+
+def in_vain(job_id: str, state: str | None, hint: str) -> ResultTimeout:
+    """Say that who waits in a test for what the test itself has to do waits in vain."""
+    return ResultTimeout(
+        f"job {job_id}: {state}; expected to have ended, for nothing here runs while you wait; {hint}",
+        job_id=job_id,
+    )
+
+
+def new_entry(job: NewJob, now: int) -> Entry:
+    """Write a job down as the add script does."""
+    due, _, until = job.due.partition("x")
+    record = {"task": job.task.encode(), "args": job.args, "at": b"%d" % now}
+    if job.priority != 5:
+        record["priority"] = b"%d" % job.priority
+    if job.options:
+        record["options"] = job.options
+    if until:
+        record["expires"] = b"%d" % _instant(until, now)
+    due_at = _instant(due, now)
+    if due_at > now:
+        record["due"] = b"%d" % due_at
+    return Entry(job, record, DELAYED if due_at > now else WAITING, due_at)
+
+
+def _instant(said: str, now: int) -> int:
+    if not said:
+        return now
+    return now + int(said) if said.startswith("+") else int(said)
+
+
+class _MemoryStore(Store):
+    """What handles do to jobs. Its scripts' calls have nobody to go to."""
+
+    def __init__(self, memory: Memory, queue: str) -> None:
+        self.commands = QueueCommands("testing", queue)
+        self._memory = memory
+        self._queue = queue
+
+    @property
+    def _client(self) -> Client:  # type: ignore[override]
+        self._memory.client()
+
+    def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
+        """Cancel what has not run."""
+        del force
+        return [self._cancel(job_id) for job_id in ids]
+
+    def reschedule(self, ids: Sequence[str], due: str) -> list[str]:
+        """Move what has not run."""
+        now = wall_ms()
+        for job_id in ids:
+            entry = self._entry(job_id)
+            if entry and entry.state in (WAITING, DELAYED):
+                entry.score = _instant(due, now)
+                entry.state = DELAYED if entry.score > now else WAITING
+                if entry.state == WAITING:
+                    self._memory.line_up(self._queue, job_id)
+        return self._states(ids)
+
+    def retry(self, ids: Sequence[str]) -> list[str]:
+        """Put back what is dead or cancelled."""
+        return [self._retry(job_id) for job_id in ids]
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Forget what has ended."""
+        words = []
+        for job_id, state in zip(ids, self._states(ids), strict=True):
+            if state in TERMINAL:
+                del self._memory.entries[self._queue, job_id]
+            words.append("deleted" if state in TERMINAL else state)
+        return words
+
+    def _entry(self, job_id: str) -> Entry | None:
+        return self._memory.entries.get((self._queue, job_id))
+
+    def _states(self, ids: Sequence[str]) -> list[str]:
+        return [entry.state if (entry := self._entry(each)) else "gone" for each in ids]
+
+    def _cancel(self, job_id: str) -> str:
+        entry = self._entry(job_id)
+        if entry is None:
+            return "gone"
+        if entry.state in (WAITING, DELAYED):
+            entry.state, entry.score = CANCELLED, wall_ms()
+        return entry.state
+
+    def _retry(self, job_id: str) -> str:
+        entry = self._entry(job_id)
+        if entry is None or entry.state not in (DEAD, CANCELLED):
+            return entry.state if entry else "gone"
+        again = new_entry(entry.job._replace(due=""), wall_ms())
+        self._memory.entries[self._queue, job_id] = again
+        self._memory.line_up(self._queue, job_id)
+        return "retried"
+
+
+class _MemoryViews(Views):
+    """What handles read."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    @property
+    def _client(self) -> Client:  # type: ignore[override]
+        self._memory.client()
+
+    @property
+    def _place(self) -> str:  # type: ignore[override]
+        self._memory.client()
+
+    def _locate(
+        self, queue: str, job_id: str
+    ) -> tuple[str | None, int | None, str | None, dict[str, bytes]]:
+        entry = self._memory.entries.get((queue, job_id))
+        return (
+            (None, None, None, {})
+            if entry is None
+            else (entry.state, entry.score, None, entry.record)
+        )
