@@ -40,8 +40,10 @@ _HOMES = {
     "PayloadTooLarge": "jobd.core.errors",
     "ResultGone": "jobd.core.errors",
     "ResultTimeout": "jobd.core.errors",
+    "StaleRun": "jobd.core.errors",
     "StoreFull": "jobd.core.errors",
     "UnknownTask": "jobd.core.errors",
+    "ValueNotKept": "jobd.core.errors",
 }
 
 __version__ = "0.1.0"
