@@ -246,7 +246,7 @@ class QueueCommands:
         return self._call("jot", incarnation, incarnation, *flat)
 
     def step(
-        self, incarnation: str, job_id: str, claim: int, name: str, value: bytes = b""
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
     ) -> Command:
         """Record a step's value, or with b'' ask for it."""
         return self._call("step", incarnation, incarnation, job_id, claim, name, value)

@@ -11,6 +11,7 @@ import msgspec
 from jobd.broker.commands import WAITS, End
 from jobd.broker.notes import JobProgress
 from jobd.broker.views import JobInfo
+from jobd.client.loops import refuse_in_a_loop
 from jobd.client.producer import Producer
 from jobd.core.durations import Duration, seconds
 from jobd.core.errors import JobCancelled, JobFailed, ResultGone, ResultTimeout
@@ -95,11 +96,7 @@ class JobHandle(Generic[R]):
         Raises JobFailed, JobCancelled, ResultGone, ResultTimeout; RuntimeError inside an event
         loop, which it would block.
         """
-        if _inside_a_loop():
-            raise RuntimeError(
-                "result() blocks the event loop it is called in; expected code outside of one; "
-                "write `await handle.aresult()` here"
-            )
+        refuse_in_a_loop("result()", "handle.aresult()")
         span = seconds(timeout, what="timeout")
         return self._value(self._producer.end_of(self.queue, self.id, span), span)
 
@@ -175,11 +172,3 @@ class JobHandle(Generic[R]):
 
 def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode("utf-8", "replace")
-
-
-def _inside_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from jobd.client.once import Steps
 from jobd.core.errors import OptionError
@@ -102,9 +102,7 @@ class Job:
         """
         self.notes.log(str(text))
 
-    def once(
-        self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    def once(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a step of the job unless it succeeded before, in any run; give its value.
 
         The value is recorded with the job, as JSON, and is what all later runs get instead of

@@ -22,7 +22,8 @@ from typing import Any
 import msgspec
 
 from jobd.broker.notes import NO_VALUE
-from jobd.client.signature import encode_payload
+from jobd.client.loops import refuse_in_a_loop
+from jobd.client.payload import encode_payload
 from jobd.core.errors import BrokerUnavailable, OptionError, StaleRun, TaskError, ValueNotKept
 from jobd.core.names import check_name
 
@@ -57,6 +58,7 @@ class Steps:
     ) -> Any:
         """Run a step, or give its recorded value."""
         check_name(name, what="step")
+        refuse_in_a_loop("once()", "job.aonce(...)")
         if inspect.iscoroutinefunction(function):
             raise OptionError(
                 f"step {name!r}: {function!r} is async; expected a plain function; "
@@ -78,19 +80,23 @@ class Steps:
         """The same without blocking the event loop; a plain function runs in a thread."""
         check_name(name, what="step")
         while (turn := self._enter(name, asyncio.current_task())) is not None:
-            await asyncio.wrap_future(turn.future)
+            await asyncio.shield(asyncio.wrap_future(turn.future))
         try:
             raw = await asyncio.to_thread(self._recorded, name)
             if raw is None:
-                if inspect.iscoroutinefunction(function):
-                    value = await function(*args, **kwargs)
-                else:
-                    value = await asyncio.to_thread(function, *args, **kwargs)
-                    value = await value if inspect.isawaitable(value) else value
-                raw = await asyncio.shield(asyncio.to_thread(self._keep, name, value))
+                raw = await self._surely_keep(name, await _called(function, args, kwargs))
             return self._read(name, raw)
         finally:
             self._leave(name)
+
+    async def _surely_keep(self, name: str, value: object) -> bytes:
+        """Record what a step gave, and be told only then that we were cancelled."""
+        keeping = asyncio.create_task(asyncio.to_thread(self._keep, name, value))
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait([keeping])
+            raise
 
     def _enter(self, name: str, owner: object) -> _Turn | None:
         """Take the turn at a step, or give the one that is taken."""
@@ -175,3 +181,11 @@ class Steps:
             f"step {name!r} of job {self._job_id}: {what}, for this run does not hold the job any more; "
             "expected to stop here; let this exception end the task"
         )
+
+
+async def _called(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a function from an event loop: one that may block does so in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    value = await asyncio.to_thread(function, *args, **kwargs)
+    return await value if inspect.isawaitable(value) else value

@@ -11,8 +11,8 @@ from jobd.broker.finding import Wanted
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
 from jobd.client.operate import carry_out
+from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
-from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (

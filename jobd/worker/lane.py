@@ -14,7 +14,7 @@ from typing import Any
 
 from jobd.broker.commands import Claimed, Completed
 from jobd.client.job import Job
-from jobd.client.signature import encode_payload
+from jobd.client.payload import encode_payload
 from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
@@ -206,6 +206,7 @@ class Lane(Run):
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
             asks_cancelled=self.watch,
+            notes=self._desk.notes.pad(job),
         )
 
 

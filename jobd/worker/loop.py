@@ -25,6 +25,7 @@ from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
+from jobd.worker.flush import Flusher
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.side import SideThread
 from jobd.worker.talk import Talk
@@ -79,6 +80,9 @@ class WorkerLoop:
             page=page,
             patience=LINK_TIMEOUT,
         )
+        self._flusher = Flusher(
+            desk.notes, client=client, commands=self._commands, incarnation=incarnation
+        )
         self._side = SideThread(
             desk=desk,
             lane=executor.lane,
@@ -99,6 +103,7 @@ class WorkerLoop:
                 pass
         finally:
             self._side.stop()
+            self._flusher.stop()
             self._talk.close()
 
     def _goes_on(self) -> bool:
