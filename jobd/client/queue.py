@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
+from jobd.client.many import (
+    Added,
+    Handles,
+    Progress,
+    add_chunks,
+    add_chunks_async,
+    check_all,
+    one_by_one,
+    read_chunks,
+    read_chunks_async,
+)
 from jobd.client.operate import carry_out
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.task import CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
-    BrokerUnavailable,
     DeclarationError,
     NotSerializable,
     OptionError,
@@ -37,7 +46,6 @@ R = TypeVar("R")
 # One job or many, by handle or by id.
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
-CHUNK = 1000
 _PLAIN = CallOptions({}, what="call")
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -122,24 +130,51 @@ class Queue:
         [added] = await self._producer.add_async(self.name, [job], fresh=call.job_id is None)
         return self._handle(job, added=added)
 
-    def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
+    @overload
+    def add_many(self, jobs: Sequence[Addition], *, progress: Progress = None) -> Handles: ...
+    @overload
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added: ...
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added:
         """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
 
-        All are checked before the first is added. Raises as `add` does; a BrokerUnavailable says
-        what is in, and the ids with which the rest may safely be added again.
+        Of a list (any sequence) all are checked before the first is added, and a list of handles is
+        given back. Any other iterable may be of any length: its jobs are checked and added as they
+        come, in constant memory, and only their numbers are given back; where it raises, or a job is
+        bad, those before it are in, and a note of the error says how many.
+
+        `progress` is called after each round trip with how many are in by then. Raises as `add` does;
+        a BrokerError says what is in (`added`), and the ids with which what failed may safely be
+        added again (`job_ids`).
         """
-        new = [self._read(job) for job in jobs]
-        handles: list[JobHandle[Any]] = []
-        for chunk in _chunks(new):
-            fresh = not any(given for _, given in chunk)
-            batch = [job for job, _ in chunk]
-            try:
-                added = self._producer.add(self.name, batch, fresh=fresh)
-            except BrokerUnavailable as error:
-                error.added = len(handles)
-                raise
-            handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
-        return handles
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            handles = Handles(producer, name)
+            return add_chunks(producer, name, check_all(jobs, self._read), handles, progress)
+        return add_chunks(producer, name, read_chunks(jobs, self._read), Added(), progress)
+
+    @overload
+    async def aadd_many(
+        self, jobs: Sequence[Addition], *, progress: Progress = None
+    ) -> Handles: ...
+    @overload
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added: ...
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added:
+        """Add many jobs without blocking the event loop for longer than it takes to encode 1,000.
+
+        As `add_many`; they may also come from an asynchronous iterator.
+        """
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            checked = one_by_one(check_all(jobs, self._read))
+            handles = Handles(producer, name)
+            return await add_chunks_async(producer, name, checked, handles, progress)
+        coming = jobs if isinstance(jobs, AsyncIterable) else one_by_one(jobs)
+        chunks = read_chunks_async(coming, self._read)
+        return await add_chunks_async(producer, name, chunks, Added(), progress)
 
     def job(self, job_id: str) -> JobHandle[Any]:
         """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
@@ -221,9 +256,3 @@ class Queue:
 
     def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
         return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
-
-
-def _chunks(jobs: list[tuple[NewJob, bool]]) -> Iterator[list[tuple[NewJob, bool]]]:
-    rest = iter(jobs)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk

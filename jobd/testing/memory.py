@@ -97,13 +97,13 @@ class Memory:
         entry = self.entries.get((queue, job_id))
         if entry is None:
             return End("gone")
-        match entry.state:
-            case "completed":
-                return End(COMPLETED, entry.record.get("result"))
-            case "dead":
-                return End(DEAD, entry.record.get("cause"), entry.record.get("error"))
-            case "cancelled":
-                return End(CANCELLED)
+        record = entry.record
+        if entry.state == COMPLETED:
+            return End(COMPLETED, record.get("result"))
+        if entry.state == DEAD:
+            return End(DEAD, record.get("cause"), record.get("error"))
+        if entry.state == CANCELLED:
+            return End(CANCELLED)
         raise in_vain(
             job_id,
             entry.state,
@@ -230,3 +230,7 @@ class _MemoryViews(Views):
             if entry is None
             else (entry.state, entry.score, None, entry.record)
         )
+
+    def _fields(self, queue: str, job_id: str, *names: str) -> list[bytes | None]:
+        entry = self._memory.entries.get((queue, job_id))
+        return [None if entry is None else entry.record.get(name) for name in names]

@@ -34,6 +34,7 @@ from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
 from jobd.testing.here import WORKER, policy_of, run_here
 from jobd.testing.memory import in_vain
+from jobd.worker.notes import Recorder
 
 T = TypeVar("T")
 
@@ -159,13 +160,20 @@ class World:
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
-            ending = run_here(queue, job, now=self._now, loop=loop).ending
+            outcome = run_here(queue, job, now=self._now, record=self._recorder(queue), loop=loop)
+            ending = outcome.ending
             done, ends = ([ending], []) if isinstance(ending, Completed) else ([], [ending])
+            if outcome.jots:
+                store.jot(WORKER, outcome.jots)
             store.settle(
                 WORKER, _LEASE_MS, keep=policy.completed_count, completed=done, endings=ends
             )
             ran.append(_ran(queue.name, job, self.now, ending))
         return claim.next_due
+
+    def _recorder(self, queue: Queue) -> Recorder:
+        store = self.store(queue.name)
+        return lambda job_id, claim, name, value: store.step(WORKER, job_id, claim, name, value)
 
     def _tidy(self) -> None:
         """Do what the keeper does for a queue: retention."""
