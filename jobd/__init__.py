@@ -24,6 +24,7 @@ _HOMES = {
     "Retry": "jobd.core.raised",
     "Snooze": "jobd.core.raised",
     "Job": "jobd.client.job",
+    "JobEvent": "jobd.client.hooks",
     "JobHandle": "jobd.client.handle",
     "Jobd": "jobd.client.app",
     "Queue": "jobd.client.queue",

@@ -1,5 +1,6 @@
 from jobd.client.app import Jobd as Jobd
 from jobd.client.handle import JobHandle as JobHandle
+from jobd.client.hooks import JobEvent as JobEvent
 from jobd.client.job import Job as Job
 from jobd.client.queue import Queue as Queue
 from jobd.client.task import Task as Task

@@ -165,9 +165,18 @@ class QueueCommands:
             for first in range(0, len(jobs), ADD_BITE)
         ]
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
-        """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = () if policy is None else _retention(policy)
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
+    ) -> Command:
+        """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
+        events (dead, lost) jobs are to tell."""
+        said: list[str | int] = [] if policy is None else [*_retention(policy)]
+        if hooks is not None:
+            said += ["hooks", " ".join(hooks)]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:

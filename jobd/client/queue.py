@@ -88,6 +88,10 @@ class Queue:
         def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
+            if chosen.startswith("jobd."):
+                raise DeclarationError(
+                    f"{what}: names that begin with 'jobd.' are jobd's own; expected another; rename it"
+                )
             check_known(options, QUEUE_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(

@@ -13,7 +13,7 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jobd.broker.commands import QueueCommands, read_held
 from jobd.broker.connection import Client
@@ -48,6 +48,7 @@ class WorkerLoop:
         incarnation: str,
         lease: float,
         policy: Policy,
+        hooks: Sequence[str] = (),
         executor: InlineExecutor,
         page: Page,
         stop: Stop,
@@ -76,6 +77,7 @@ class WorkerLoop:
             incarnation=incarnation,
             lease_ms=self._lease_ms,
             policy=policy,
+            hooks=hooks,
             desk=desk,
             page=page,
             patience=LINK_TIMEOUT,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -80,6 +81,7 @@ class Talk:
         incarnation: str,
         lease_ms: int,
         policy: Policy,
+        hooks: Sequence[str],
         desk: Desk,
         page: Page,
         patience: float,
@@ -91,6 +93,7 @@ class Talk:
         self._incarnation = incarnation
         self._lease_ms = lease_ms
         self._policy = policy
+        self._hooks = hooks
         self._desk = desk
         self._page = page
         self._patience = patience
@@ -120,7 +123,7 @@ class Talk:
             [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
-            join = self._commands.join(self._incarnation, self._lease_ms, self._policy)
+            join = self._commands.join(self._incarnation, self._lease_ms, self._policy, self._hooks)
             [joined] = link.roundtrip([join])
             refuse_fenced(joined)
         except BaseException:
