@@ -23,8 +23,10 @@ from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
@@ -38,7 +40,7 @@ from jobd.worker.notes import Recorder
 
 T = TypeVar("T")
 
-_LEASE_MS = 30_000
+_LEASE_MS = 10 * 365 * 86_400_000  # no time that a test lets pass shall end it
 MOST = 10_000
 
 
@@ -204,6 +206,10 @@ class World:
         """Give a queue's transitions, now by the world's clock."""
         return Store(self._client, self._namespace, queue, now=self._now)
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Give a queue's schedules, now by the world's clock."""
+        return ScheduleStore(self._client, self._namespace, queue, now=self._now)
+
     def finder(self, queue: str) -> Finder:
         """Give the walks through a queue."""
         return Finder(self._client, self._namespace, queue, now=self._now)
@@ -219,6 +225,10 @@ class World:
             state = self.views().state(queue, job_id)
             raise in_vain(job_id, state, "call run() or settle() of the world before")
         return end
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Give what reads why a job has not run, by the world's clock."""
+        return WhyFacts(self._client, self._namespace, queue, now=self._now)
 
     def close(self) -> None:
         """Let go of the server."""

@@ -30,6 +30,7 @@ from jobd.client.hooks import (
     name_of,
 )
 from jobd.client.job import Job
+from jobd.client.signature import Spread
 from jobd.client.task import Task
 from jobd.core.events import Event
 from jobd.core.job_events import HookFailed
@@ -249,10 +250,13 @@ def hook_tasks(app: Jobd, queue: str, policy: Policy) -> dict[bytes, Runnable]:
         deliver = _deliverer(event, queue, app.hooks.of(event))
         task: Task[Any, Any] = Task(app.producer, queue, name, deliver, priority=5, options=options)
         runnable = made[name.encode()] = Runnable(task, ())
-        decode = runnable.decode
-        # The script has put together what the record said, and that may be any bytes.
-        runnable.decode = lambda raw, decode=decode: decode(raw.decode("utf-8", "replace").encode())
+        runnable.decode = _lenient(runnable.decode)
     return made
+
+
+def _lenient(decode: Spread) -> Spread:
+    """Read what the script has put together, too: what a record said may be any bytes."""
+    return lambda raw: decode(raw.decode("utf-8", "replace").encode())
 
 
 def _deliverer(event: str, queue: str, hooks: tuple[Hook, ...]) -> Callable[..., None]:

@@ -40,6 +40,8 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "reschedule_now": lambda s, n: s.reschedule(["later", "a"], ""),
     "retry_again": lambda s, n: s.retry(["off", "a"]),
     "delete": lambda s, n: s.delete(["off", "done", "a"]),
+    "purge": lambda s, n: s.purge("waiting", ["b", "a"]),
+    "purge_ended": lambda s, n: s.purge("completed", ["done", "a"]),
     "promote": lambda s, n: s.promote(),
     "await": lambda s, n: s.await_end("a", 1000),
     "jot": lambda s, n: s.jot("w.1", [Jot(b"a", n, 1, b"1", 0, [b"1\n"])]),
