@@ -227,7 +227,8 @@ class Queue:
         come, in constant memory, and only their numbers are given back; where it raises, or a job is
         bad, those before it are in, and a note of the error says how many.
 
-        `progress` is called after each round trip with how many are in by then. Raises as `add` does;
+        `progress` is called after each round trip with what is given back at the end: its length is
+        how many are in by then. Raises as `add` does;
         a BrokerError says what is in (`added`), and the ids with which what failed may safely be
         added again (`job_ids`).
         """
@@ -260,6 +261,10 @@ class Queue:
         coming = jobs if isinstance(jobs, AsyncIterable) else one_by_one(jobs)
         chunks = read_chunks_async(coming, self._read)
         return await add_chunks_async(producer, name, chunks, Added(), progress)
+
+    def check(self, job: Addition) -> None:
+        """Raise what adding this job would raise before anything is sent, and do nothing else."""
+        self._read(job)
 
     def job(self, job_id: str) -> JobHandle[Any]:
         """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""

@@ -36,6 +36,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 EX_USAGE = 64
+EX_DATAERR = 65
 EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
