@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +28,8 @@ MAX_BATCH = 256
 BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
 SMALL_BITE = 50
+# Jobs in one call that adds many. Delayed ones, or with ids of the caller's, take 10 us each.
+ADD_BITE = 250
 MAX_ORDERS = 500
 # Jobs in one call of the keeper's own.
 PROMOTE_BITE = 256
@@ -129,6 +131,30 @@ class Blame:
     note: bytes = b""
 
 
+class Jot(NamedTuple):
+    """What a run has said since it was last heard: see jot.lua. `lines` are JSON with a newline each,
+    `first` is the number of the first of them among all of the run; `progress` is JSON, or b''."""
+
+    id: bytes
+    claim: int
+    version: int
+    progress: bytes
+    first: int
+    lines: list[bytes]
+
+
+WAITS = "waits"
+
+
+class End(NamedTuple):
+    """How a job ended: `state` is completed, dead, cancelled or gone, or WAITS for one that has
+    not. `value` is the result, or the cause of a death, `error` what it died of."""
+
+    state: str
+    value: bytes | None = None
+    error: bytes | None = None
+
+
 class QueueCommands:
     """Spells the calls for one queue. `now` injects a store time in ms (tests); None asks Redis."""
 
@@ -146,15 +172,26 @@ class QueueCommands:
             command += job
         return command
 
+    def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
+        """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        return [
+            self.add(jobs[first : first + ADD_BITE], fresh=fresh)
+            for first in range(0, len(jobs), ADD_BITE)
+        ]
+
     def join(
         self,
         incarnation: str,
         lease_ms: int,
         policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
         limits: Limits | None = None,
     ) -> Command:
-        """Take a lease; say how long the queue keeps its finished jobs, and what bounds it."""
+        """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
         said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
+        if hooks is not None:
+            said += ["hooks", " ".join(hooks)]
         if limits is not None:
             said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
         return self._call("join", None, incarnation, lease_ms, *said)
@@ -236,8 +273,22 @@ class QueueCommands:
         """Remove finished jobs past their retention; `keeper` names who does it."""
         return self._call("trim", None, limit, keeper, *_retention(policy))
 
-    def await_end(self, job_id: str, until_ms: int) -> Command:
-        return self._call("await", None, job_id, until_ms)
+    def await_ends(self, ids: Sequence[str], until_ms: int) -> Command:
+        """Ask for up to SMALL_BITE ends, and to be told of those to come within `until_ms`."""
+        return self._call("await", None, until_ms, *ids)
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> Command:
+        flat: list[str | bytes | int] = []
+        for jot in jots:
+            flat += [jot.id, jot.claim, jot.version, jot.progress, jot.first, len(jot.lines)]
+            flat += jot.lines
+        return self._call("jot", incarnation, incarnation, *flat)
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> Command:
+        """Record a step's value, or with b'' ask for it."""
+        return self._call("step", incarnation, incarnation, job_id, claim, name, value)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> Command:
         """Cancel up to SMALL_BITE jobs; `force` ends the process of one that runs."""
@@ -262,6 +313,9 @@ class QueueCommands:
 
     def resume(self, task: str = "") -> Command:
         return self._call("resume", None, task, BITE)
+
+    def purge(self, state: str, ids: Sequence[str]) -> Command:
+        return self._call("purge", None, state, *ids)
 
     def wake(self) -> Command:
         return self._call("wake", None)
@@ -291,36 +345,15 @@ def _retention(policy: Policy) -> list[str | int]:
     return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
 
 
-def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
-    refuse_fenced(reply)
-    number, now, within = int(reply[1]), int(reply[2]), reply[5]
-    jobs = list(
-        map(
-            Claimed,
-            reply[7::5],
-            reply[8::5],
-            reply[9::5],
-            map(int, reply[10::5]),
-            map(_pairs, reply[11::5]),
-            repeat(number),
-        )
-    )
-    return Claim(
-        number,
-        now,
-        _instant(reply[3]),
-        jobs,
-        reply[4].decode(),
-        int(within) if within else None,
-        int(reply[6]) - now if reply[6] else 0,
-    )
-
-
 def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
     return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
+
+
+def read_ends(reply: list[list[bytes]]) -> list[End]:
+    """Read the answers of an await."""
+    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
 
 
 def read_number(claim: bytes) -> int:
@@ -334,20 +367,3 @@ def refuse_fenced(reply: Any) -> None:
         raise Fenced(
             "lease: closed or gone; expected an open one; this incarnation must not act again"
         )
-
-
-def _instant(score: bytes) -> int | None:
-    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
-    try:
-        return int(float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-_NOTHING: dict[bytes, bytes] = {}
-
-
-def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
-    if not flat:
-        return _NOTHING
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -12,7 +12,7 @@ class QueueKeys:
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
         "leases", "meta", "minute_prefix", "off", "orders", "outbox", "rate", "recent_prefix", "root",
-        "tally", "terms", "waiting", "wake_list",
+        "schedule_prefix", "schedules", "tally", "terms", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
@@ -36,6 +36,8 @@ class QueueKeys:
         self.off = root + "off"  # HASH paused task -> score of its jobs in `delayed`
         self.tally = root + "tally"  # HASH counters and histogram buckets, forever
         self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
+        self.schedules = root + "schedules"  # ZSET name -> next slot, ms; inf: paused
+        self.schedule_prefix = root + "schedule:"  # HASH a schedule: what it adds, when, its past
         self.outbox = root + "outbox"  # STREAM terminal events to deliver
 
     def held(self, incarnation: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     PROMOTE_BITE,
     TRIM_BITE,
@@ -15,16 +16,18 @@ from jobd.broker.commands import (
     Claim,
     Command,
     Completed,
+    End,
     Ending,
+    Jot,
     NewJob,
     Order,
     QueueCommands,
-    read_claim,
+    read_ends,
     read_held,
     read_number,
     refuse_fenced,
 )
-from jobd.broker.connection import Client, place_of, run, translated
+from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
@@ -34,18 +37,22 @@ from jobd.core.options import Policy
 
 
 class Promoted(NamedTuple):
-    """How many jobs a bite moved, when the next one is due (ms), and whether more may be due."""
+    """How many jobs a bite moved, when the next one is due (ms), whether more may be due, and for
+    how many seconds it held the server."""
 
     moved: int
     next_due: int | None
     more: bool
+    took: float
 
 
 class Trimmed(NamedTuple):
-    """How many records a bite removed, and whether there is more to look at."""
+    """How many records a bite removed, whether there is more to look at, and for how many seconds
+    it held the server, by the server's own clock."""
 
     removed: int
     more: bool
+    took: float
 
 
 class Store:
@@ -71,10 +78,12 @@ class Store:
         incarnation: str,
         lease_ms: int,
         policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy, limits)))
+        command = self.commands.join(incarnation, lease_ms, policy, hooks, limits)
+        refuse_fenced(run(self._client, command))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
         """Extend leases; give the incarnations that have no open one."""
@@ -146,9 +155,9 @@ class Store:
 
     def promote(self, limit: int = PROMOTE_BITE) -> Promoted:
         """Move what is due, at most a bite."""
-        reply = run(self._client, self.commands.promote(limit))
-        moved = int(reply[1])
-        return Promoted(moved, int(float(reply[2])) if reply[2] else None, more=moved == limit)
+        reply, took = run_timed(self._client, self.commands.promote(limit))
+        moved, due = int(reply[1]), int(float(reply[2])) if reply[2] else None
+        return Promoted(moved, due, more=moved == limit, took=took)
 
     def trim(self, policy: Policy, *, keeper: str = "", limit: int = TRIM_BITE) -> Trimmed:
         """Remove finished jobs past their retention, at most a bite.
@@ -156,17 +165,36 @@ class Store:
         What the queue's workers said goes before `policy`. `keeper` names the caller: while one has
         more to do, another's call is answered with nothing for a second.
         """
-        reply = run(self._client, self.commands.trim(policy, keeper=keeper, limit=limit))
+        reply, took = run_timed(
+            self._client, self.commands.trim(policy, keeper=keeper, limit=limit)
+        )
         if reply == [b"busy"]:
-            return Trimmed(0, more=False)
-        return Trimmed(int(reply[1]), more=reply[2] == b"more")
+            return Trimmed(0, more=False, took=took)
+        return Trimmed(int(reply[1]), more=reply[2] == b"more", took=took)
 
-    def await_end(self, job_id: str, until_ms: int) -> None:
-        """Ask to be told of a job's end, for this long."""
-        run(self._client, self.commands.await_end(job_id, until_ms))
+    def await_end(self, job_id: str, until_ms: int) -> End:
+        """Look whether a job has ended, and ask to be told of its end, for this long."""
+        return read_ends(run(self._client, self.commands.await_ends([job_id], until_ms)))[0]
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> list[bytes]:
+        """Write down what runs have said; give the ids that are not this worker's any more.
+
+        Raises Fenced.
+        """
+        reply = run(self._client, self.commands.jot(incarnation, jots))
+        refuse_fenced(reply)
+        return list(reply[1:])
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> list[bytes]:
+        """Record a step's value, or with b'' ask for it; give the script's words."""
+        reply = run(self._client, self.commands.step(incarnation, job_id, claim, name, value))
+        return list(reply)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
-        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or
+        `later`, where nothing was done and it is to be asked for again. The first never is."""
         return _words(run(self._client, self.commands.cancel(ids, force=force)))
 
     def heed(self) -> list[Order]:
@@ -198,6 +226,10 @@ class Store:
         while (word := run(self._client, self.commands.resume(task))[0]) == b"more":
             pass
         return str(word.decode())
+
+    def purge(self, state: str, ids: Sequence[str]) -> list[str]:
+        """Remove jobs that are in one state; a word for each: purged, or the state it is in."""
+        return _words(run(self._client, self.commands.purge(state, ids)))
 
     def wake(self) -> None:
         """Make one idle worker look at the queue."""

@@ -6,22 +6,14 @@ import click
 
 from jobd.cli import settings
 from jobd.cli.output import print_json
+from jobd.cli.queue_name import known_queue
 from jobd.cli.redis import views_of
 from jobd.client.app import Jobd
 from jobd.core.config import Config
-from jobd.core.errors import EX_NOINPUT, JobdError
-from jobd.core.names import check_name
-from jobd.core.suggest import nearest, one_of
+from jobd.core.suggest import nearest
 
 # What each verb answers, by whether it changed something.
 _WORDS = {"pause": ("paused", "paused already"), "resume": ("resumed", "running already")}
-
-
-class NoSuchQueue(JobdError):
-    """Nobody has added to or served a queue of that name."""
-
-    code = "jobd.no_such_queue"
-    exit_code = EX_NOINPUT
 
 
 def carry_out(
@@ -31,14 +23,9 @@ def carry_out(
 
     A name that no queue has is refused before anything is done.
     """
-    for name in names:
-        check_name(name, what="queue")
     views = views_of(config)
-    known = views.queues()
     for name in names:
-        if name not in known:
-            there = f"; there are {one_of(known)}{nearest(name, known)}" if known else ""
-            raise NoSuchQueue(f"queue {name!r}: not known; expected one that is used{there}")
+        known_queue(name, views)
     app = Jobd(config.redis.url, namespace=config.redis.namespace)
     done = {}
     for name in dict.fromkeys(names):

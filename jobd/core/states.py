@@ -13,7 +13,8 @@ else records it, so nothing can disagree with it.
 
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
     that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
-    dead and the cancelled back in line; delete and trim remove what has ended.
+    dead and the cancelled back in line; delete and trim remove what has ended, and purge
+    also what never ran.
 
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
@@ -34,6 +35,7 @@ TERMINAL = (COMPLETED, DEAD, CANCELLED)
 # verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
 EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
+    "schedule_fire": ((None, WAITING),),
     "claim": ((WAITING, ACTIVE), (WAITING, DEAD), (WAITING, DELAYED)),
     "promote": ((DELAYED, WAITING),),
     "resume": ((DELAYED, WAITING),),
@@ -52,6 +54,13 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "reschedule": ((WAITING, DELAYED), (DELAYED, WAITING)),
     "retry": ((DEAD, WAITING), (CANCELLED, WAITING)),
     "delete": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
+    "purge": (
+        (WAITING, None),
+        (DELAYED, None),
+        (COMPLETED, None),
+        (DEAD, None),
+        (CANCELLED, None),
+    ),
     "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
 from jobd.core.limits import Limits, read_limits, resolve_limits
@@ -19,7 +20,10 @@ from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
+from jobd.worker.desk import Desk
+from jobd.worker.hooked import hook_tasks, hooked
 from jobd.worker.inline import InlineExecutor
+from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
@@ -52,8 +56,10 @@ class Workshop:
             read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
+        policy = resolve(*levels)
         said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
-        return _Bench(tasks, resolve(*levels), resolve_limits(declared.limits, said))
+        limits = resolve_limits(declared.limits, said)
+        return _Bench(tasks | hook_tasks(self._app, queue, policy), policy, limits)
 
     def run(self, order: Order, page: Page) -> int:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
@@ -76,14 +82,17 @@ class Workshop:
             role="worker",
             bound={"slot": order.slot},
         )
-        executor = InlineExecutor(
+        desk = Desk(lease=config.daemon.lease)
+        [lane] = make_lanes(
+            1,
+            desk=desk,
             queue=order.queue,
             tasks=bench.tasks,
             page=page,
             worker=order.slot,
             queue_policy=bench.policy,
-            lease=config.daemon.lease,
             emit=log,
+            **hooked(self._app.hooks, queue=order.queue, desk=desk, emit=log),
         )
         return WorkerLoop(
             client=self._client,
@@ -92,8 +101,9 @@ class Workshop:
             incarnation=order.incarnation,
             lease=config.daemon.lease,
             policy=bench.policy,
+            hooks=self._app.hooks.asked(BY_JOBS),
             limits=bench.limits,
-            executor=executor,
+            executor=InlineExecutor(desk, lane),
             page=page,
             stop=stop,
             emit=log,

@@ -13,7 +13,7 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jobd.broker.commands import LIMITED, Claim, Command, QueueCommands, read_held
 from jobd.broker.connection import Client
@@ -26,6 +26,7 @@ from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
+from jobd.worker.flush import Flusher
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.side import SideThread
 from jobd.worker.talk import Talk
@@ -49,6 +50,7 @@ class WorkerLoop:
         incarnation: str,
         lease: float,
         policy: Policy,
+        hooks: Sequence[str] = (),
         limits: Limits,
         executor: InlineExecutor,
         page: Page,
@@ -61,6 +63,7 @@ class WorkerLoop:
         self._incarnation = incarnation
         self._lease_ms = round(lease * 1000)
         self._executor = executor
+        self._desk = desk = executor.desk
         self._page = page
         self._stop = stop
         self._emit = emit
@@ -77,13 +80,18 @@ class WorkerLoop:
             incarnation=incarnation,
             lease_ms=self._lease_ms,
             policy=policy,
+            hooks=hooks,
             limits=limits,
-            executor=executor,
+            desk=desk,
             page=page,
             patience=LINK_TIMEOUT,
         )
+        self._flusher = Flusher(
+            desk.notes, client=client, commands=self._commands, incarnation=incarnation
+        )
         self._side = SideThread(
-            executor=executor,
+            desk=desk,
+            lane=executor.lane,
             talk=self._talk,
             client=client,
             commands=self._commands,
@@ -101,6 +109,7 @@ class WorkerLoop:
                 pass
         finally:
             self._side.stop()
+            self._flusher.stop()
             self._talk.close()
 
     def _goes_on(self) -> bool:
@@ -140,7 +149,7 @@ class WorkerLoop:
         self._reconcile_at = 0.0
 
     def _turn(self) -> None:
-        talk, line = self._talk, self._executor.unstarted
+        talk, line = self._talk, self._desk.unstarted
         talk.land()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
@@ -209,10 +218,10 @@ class WorkerLoop:
 
     def _reconcile(self) -> None:
         """Look at what we hold; hand back what two looks found and we do not know."""
-        executor = self._executor
+        desk = self._desk
         with self._side.hands:
-            known = {job.id for job in executor.done} | {end.id for end in executor.endings}
-            known |= {job.id for job in executor.unstarted}
+            known = {job.id for job in desk.done} | {end.id for end in desk.endings}
+            known |= {job.id for job in desk.unstarted}
             suspects = [(job, claim) for job, claim in self._suspects.items() if job not in known]
             held = read_held(self._talk.ask(self._commands.reconcile(self._incarnation, suspects)))
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
@@ -228,7 +237,7 @@ class WorkerLoop:
         self._fenced = None
         self._emit(StoreReset())
         # Whatever the store is now, it has not given us these: it runs them again or lost them.
-        self._executor.forget()
+        self._desk.forget()
         self._stop.wait(self._lease_ms / 6000)
 
     def _leave(self) -> None:

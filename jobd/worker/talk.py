@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     Claim,
     Command,
     Completed,
     Ending,
+    Jot,
     QueueCommands,
-    read_claim,
     refuse_fenced,
 )
 from jobd.broker.connection import Client, Link
@@ -31,12 +33,17 @@ from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
-from jobd.worker.inline import InlineExecutor
+from jobd.worker.desk import Desk
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
 # A worker with nothing to do may be given a job this long before it may start (rate limits).
 AHEAD_MS = 40
+
+_LOADED = [
+    SCRIPTS[name]
+    for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
+]
 
 _LOADED = [
     SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "wake")
@@ -47,10 +54,12 @@ _LOADED = [
 class Exchange:
     """What was sent together, and the endings it settles. `claims` is the place of the claim.
 
+    `jots` are the notes that go before these, a call each.
     `is_prompt` says that nothing but the way to Redis and back lies between `sent_at` and its answer.
     """
 
     calls: list[Command]
+    jots: list[list[Jot]] = field(default_factory=list)
     done: list[Completed] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
@@ -71,8 +80,9 @@ class Talk:
         incarnation: str,
         lease_ms: int,
         policy: Policy,
+        hooks: Sequence[str],
         limits: Limits,
-        executor: InlineExecutor,
+        desk: Desk,
         page: Page,
         patience: float,
     ) -> None:
@@ -83,9 +93,10 @@ class Talk:
         self._incarnation = incarnation
         self._lease_ms = lease_ms
         self._policy = policy
+        self._hooks = hooks
         self._limits = limits
         self._promptness = Promptness()
-        self._executor = executor
+        self._desk = desk
         self._page = page
         self._patience = patience
         self._link: Link | None = None
@@ -115,7 +126,7 @@ class Talk:
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
             join = self._commands.join(
-                self._incarnation, self._lease_ms, self._policy, self._limits
+                self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits
             )
             asked_at = monotonic()
             [joined] = link.roundtrip([join])
@@ -135,9 +146,9 @@ class Talk:
                 self._link = None
             exchange, self._exchange, self._broken = self._exchange, None, None
         if exchange is not None:
-            self._executor.done.extendleft(reversed(exchange.done))
-            self._executor.endings.extendleft(reversed(exchange.endings))
-            self._executor.figures.put_back(exchange.sums)
+            self._desk.done.extendleft(reversed(exchange.done))
+            self._desk.endings.extendleft(reversed(exchange.endings))
+            self._desk.figures.put_back(exchange.sums)
 
     def put(self, *, slots: int, wait: Command | None = None) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
@@ -156,7 +167,7 @@ class Talk:
                 slots=slots,
                 budget_us=BUDGET_US,
                 ahead_ms=AHEAD_MS if exchange.is_prompt else 0,
-                costs=self._executor.costs.flat(),
+                costs=self._desk.costs.flat(),
             )
         )
         self._send(exchange)
@@ -175,7 +186,7 @@ class Talk:
 
     def leave(self) -> None:
         """Settle what has ended and hand back what has not begun. Raises BrokerError."""
-        self._executor.revoked.extend(take_all(self._executor.unstarted))
+        self._desk.revoked.extend(take_all(self._desk.unstarted))
         exchange = self._settlement()
         if exchange.calls:
             # Where jobs at once are bounded there is a place free now, which nobody else was told of.
@@ -193,7 +204,7 @@ class Talk:
         return answer
 
     def land(self) -> Claim | None:
-        """Take in what is under way: its jobs go to the executor. Raises BrokerError, Fenced."""
+        """Take in what is under way: its jobs go to the desk. Raises BrokerError, Fenced."""
         with self._lock:
             if self._broken is not None:
                 raise self._broken
@@ -221,8 +232,11 @@ class Talk:
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
+        for jots, reply in zip(exchange.jots, replies, strict=False):
+            refuse_fenced(reply)
+            self._desk.notes.heard(jots, reply)
         if exchange.done or exchange.endings:
-            refuse_fenced(replies[0])
+            refuse_fenced(replies[len(exchange.jots)])
             self.count(len(exchange.done) + len(exchange.endings))
         if exchange.claims is None:
             return None
@@ -230,7 +244,7 @@ class Talk:
         start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
         if exchange.is_prompt:  # for the next: its own slowness excuses none
             self._promptness.note(now - exchange.sent_at)
-        self._executor.load(claim, now, start_by)
+        self._desk.load(claim, now, start_by)
         return claim
 
     def _send(self, exchange: Exchange) -> None:
@@ -243,18 +257,21 @@ class Talk:
 
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
-        exchange = Exchange([])
-        exchange.done = take_all(self._executor.done)
-        exchange.endings = take_all(self._executor.endings)
+        # Notes first: once a job is settled nobody listens to its run. What has not been answered is
+        # still in the notebook, so there is nothing to put back.
+        jots = self._desk.notes.spell()
+        exchange = Exchange([self._commands.jot(self._incarnation, each) for each in jots], jots)
+        exchange.done = take_all(self._desk.done)
+        exchange.endings = take_all(self._desk.endings)
         if exchange.done or exchange.endings:
-            exchange.sums = self._executor.figures.take_sums()
+            exchange.sums = self._desk.figures.take_sums()
             exchange.calls.append(
                 self._commands.settle(
                     self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
                     endings=exchange.endings, sums=exchange.sums,
                 )
             )  # fmt: skip
-        if refused := take_all(self._executor.revoked):
+        if refused := take_all(self._desk.revoked):
             # Should this not arrive, reconcile finds what we hold and do not know.
             jobs = [(job.id, job.claim) for job in refused]
             exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))

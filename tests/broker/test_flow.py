@@ -27,7 +27,7 @@ def add(client: Client, *ids: str, task: str = "noop", due: str = "", later: int
 
 def join(client: Client, *workers: str, later: int = 0, **limits: int) -> None:
     for worker in workers or ("w.1",):
-        store(client, later).join(worker, LEASE, None, Limits(**limits))
+        store(client, later).join(worker, LEASE, limits=Limits(**limits))
 
 
 def claim(client: Client, later: int = 0, worker: str = "w.1", **how: int) -> Claim:

@@ -86,7 +86,7 @@ def test_a_task_is_paused_by_name_and_a_name_nobody_has_run_is_warned_of(
     assert "warning: no job of task 'welcome-mail' has ended" in said
     assert "did you mean 'welcome-email'?" in said
     store = q._producer.store("email")
-    store.join("w.1", 30_000, None, Limits(rate_max=5, rate_ms=60_000, max_active=2))
+    store.join("w.1", 30_000, limits=Limits(rate_max=5, rate_ms=60_000, max_active=2))
     assert store.claim("w.1", 30_000).jobs == []
     assert "its task is paused" in say("jobs", "list")
     listed = say("queues", "list")
@@ -101,7 +101,7 @@ def test_a_task_is_paused_by_name_and_a_name_nobody_has_run_is_warned_of(
 def test_a_limit_that_is_used_up_says_for_how_long(say: Say, q: Queue) -> None:
     """As the worker is told it."""
     store = q._producer.store("email")
-    store.join("w.1", 30_000, None, Limits(rate_max=1, rate_ms=60_000))
+    store.join("w.1", 30_000, limits=Limits(rate_max=1, rate_ms=60_000))
     assert len(store.claim("w.1", 30_000).jobs) == 1
     q.add("welcome-email", {})
     flow = q.flow()

@@ -68,7 +68,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         def join(self) -> None:
             self.workers += 1
             self.alive.append(f"w.{self.workers}")
-            self.store.join(self.alive[-1], LEASE, None, self.limits)
+            self.store.join(self.alive[-1], LEASE, limits=self.limits)
 
         @rule(tasks=st.lists(st.sampled_from(TASKS), min_size=1, max_size=8))
         def add(self, tasks: list[str]) -> None:
@@ -92,7 +92,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         @rule()
         def somebody_joins_without_limits(self) -> None:
             """And after him somebody with them again: what was counted counts."""
-            self.store.join("other", LEASE, None, Limits())
+            self.store.join("other", LEASE, limits=Limits())
             self.store.release("other")
             self.join()
 

@@ -10,12 +10,17 @@ from pathlib import Path
 
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
+from jobd.client.hooks import BY_JOBS
 from jobd.core.errors import Fenced
+from jobd.core.events import Event
 from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
+from jobd.worker.desk import Desk
+from jobd.worker.hooked import hook_tasks, hooked
 from jobd.worker.inline import InlineExecutor
+from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.runnable import Runnable
 
@@ -35,15 +40,20 @@ class Running:
         self.stop = Stop()
         self.said: list[str] = []
         self.error: Exception | None = None
-        self.executor = InlineExecutor(
+        self.desk = Desk(lease=30.0)
+        [lane] = make_lanes(
+            1,
+            desk=self.desk,
             queue=queue.name,
-            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()}
+            | hook_tasks(app, queue.name, policy),
             page=page,
             worker="q.1",
             queue_policy=policy,
-            lease=30.0,
-            emit=lambda event: self.said.append(event.event),
+            emit=self._emit,
+            **hooked(app.hooks, queue=queue.name, desk=self.desk, emit=self._emit),
         )
+        self.executor = InlineExecutor(self.desk, lane)
         self.loop = WorkerLoop(
             client=connect(app.producer.url),
             namespace="jobd",
@@ -51,13 +61,17 @@ class Running:
             incarnation=incarnation,
             lease=30.0,
             policy=policy,
+            hooks=app.hooks.asked(BY_JOBS),
             limits=resolve_limits(queue.limits),
             executor=self.executor,
             page=page,
             stop=self.stop,
-            emit=lambda event: self.said.append(event.event),
+            emit=self._emit,
         )
         self.thread = threading.Thread(target=self._run)
+
+    def _emit(self, event: Event) -> None:
+        self.said.append(event.event)
 
     def _run(self) -> None:
         try:

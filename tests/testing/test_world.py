@@ -189,6 +189,9 @@ def test_verbs_and_finding_go_by_the_world_s_clock(app: Jobd, it: World) -> None
     assert list(q.find("dead", older_than="3d")) == []
     assert q.retry(handle) == {handle.id: "retried"}
     assert handle.reschedule("1h") == "delayed"
+    why = handle.why()
+    assert why is not None
+    assert why.starts_at == (it.now + timedelta(hours=1)).timestamp() * 1000
     assert it.run() == []
     it.run_for("1h")
     assert handle.state() == "dead"
@@ -293,3 +296,22 @@ def test_limits_pauses_and_waits_hold_in_a_world_too(app: Jobd, it: World) -> No
     assert slow.flow().throttled_until == round(it.now.timestamp() * 1000) + 3_600_000
     assert [ran.state for ran in it.settle()] == ["completed"]
     assert (it.now - starts[0]).total_seconds() == 3600
+
+
+def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:
+    """By the scripts that a worker calls."""
+    calls: list[int] = []
+
+    @app.queue("q", attempts=2).task()
+    def order(job: Job) -> str:
+        job.log(f"attempt {job.attempt}")
+        receipt = job.once("charge", lambda: calls.append(1) or "receipt")  # type: ignore[func-returns-value]
+        if job.attempt == 1:
+            raise ConnectionError
+        return receipt
+
+    with world(app) as shop:
+        handle = order.enqueue()
+        shop.settle()
+        assert (handle.result(), calls) == ("receipt", [1])
+        assert [line.text for line in handle.info().logs] == ["attempt 1", "attempt 2"]

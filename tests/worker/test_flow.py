@@ -169,7 +169,7 @@ def test_what_stands_behind_a_job_that_throttles_is_not_started(app: Jobd, page:
 
     queue.add_many([("work", {"n": n}) for n in range(4000)])
     with working(app, queue, page) as worker:
-        worker.executor.costs.note(b"work", 0.0)
+        worker.desk.costs.note(b"work", 0.0)
         eventually(lambda: queue.flow().throttled_until)
         eventually(in_state(app, "active", 0))
         # At most what an exchange that was under way then brought.
@@ -265,7 +265,7 @@ def test_the_last_job_of_a_worker_that_leaves_frees_its_place(app: Jobd, tmp_pat
     pages = [new_page(made(tmp_path / n)) for n in "ab"]
     with working(app, queue, pages[1], "w.2") as other, working(app, queue, pages[0], "w.1") as one:
         eventually(in_state(app, "active", 1))
-        busy = one if one.executor.running else other
+        busy = one if one.executor.lane.running else other
         work.enqueue(waits=False)
         eventually(lambda: not app.producer.client.llen("jobd:{q}:wake"))
         busy.stop.ask()

@@ -111,6 +111,8 @@ local function take(id)
       if more[i] == 'lost' then
         if taken > 0 then return false end
         alone = true
+      elseif string.byte(more[i]) == 126 then -- '~': a note; it may be long, and its name says enough
+        more[i + 1] = ''
       end
     end
   end
@@ -150,7 +152,7 @@ end
 if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 if #aside > 0 then redis.call('ZADD', delayed, unpack(aside)) end
 for _, id in ipairs(corrupt) do
-  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at)
+  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
 end
 local head = next_due(delayed)
 if taken == 0 then
