@@ -43,6 +43,20 @@ class NewJob(NamedTuple):
     options: bytes = b""
 
 
+class Terms(NamedTuple):
+    """On which terms a job is added, where it asks for more than to be added.
+
+    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
+    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
+    """
+
+    nonce: str = ""
+    lock: str = ""
+
+
+NO_TERMS = Terms()
+
+
 class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A job as a claim returns it, with the claim's number.
 
@@ -127,6 +141,11 @@ class QueueCommands:
         for job in jobs:
             command += job
         return command
+
+    def add_once(self, jobs: Sequence[NewJob], terms: Sequence[Terms]) -> Command:
+        """Add jobs on terms, one for each; NO_TERMS for those that just come along."""
+        parts = chain.from_iterable(zip(jobs, terms, strict=True))
+        return self._call("add_once", None, *chain.from_iterable(parts))
 
     def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs."""

@@ -17,6 +17,7 @@ from jobd.broker.commands import (
     NewJob,
     Order,
     QueueCommands,
+    Terms,
     read_claim,
     read_held,
     read_number,
@@ -47,6 +48,13 @@ class Store:
         """
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
+
+    def add_once(self, jobs: Sequence[NewJob], terms: Sequence[Terms]) -> list[str]:
+        """Add jobs on terms; a word for each: added, replaced, duplicate, or "held <id>".
+
+        Raises as `add` does; a repeat with the same terms is harmless.
+        """
+        return _words(run(self._client, self.commands.add_once(jobs, terms)))
 
     def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
         """Take a lease before the first claim. Raises Fenced."""

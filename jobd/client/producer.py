@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.commands import NO_TERMS, Command, NewJob, QueueCommands, Terms
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -87,31 +87,46 @@ class Producer:
         """
         return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add up to 1,000 jobs in one round trip; True for each that is new."""
-        command = self._of(queue).add(jobs, fresh=fresh)
+    def add(
+        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
+    ) -> list[bytes]:
+        """Add up to 1,000 jobs in one round trip; a word for each, as the scripts give it.
+
+        `terms` has one for each job, None for one that is just added. `fresh`: their ids were made a
+        moment ago and are sent for the first time.
+        """
+        command = self._adding(queue, jobs, terms, fresh=fresh)
         try:
             self._register(queue)
             if (calls := self._calls) is None:
                 calls = self._calls = Calls(self.client)
-            reply = calls.run(command)
+            words: list[bytes] = calls.run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return words
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(
+        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
+    ) -> list[bytes]:
         """Add jobs without blocking the event loop."""
-        command = self._of(queue).add(jobs, fresh=fresh)
+        command = self._adding(queue, jobs, terms, fresh=fresh)
         client = self.async_client
         try:
             if queue not in self._registered:
                 with translated(place_of(client)):
                     await client.sadd(SharedKeys(self.namespace).queues, queue)
                 self._registered.add(queue)
-            reply = await run_async(client, command)
+            words: list[bytes] = await run_async(client, command)
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return words
+
+    def _adding(
+        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
+    ) -> Command:
+        if any(terms):
+            return self._of(queue).add_once(jobs, [each or NO_TERMS for each in terms])
+        return self._of(queue).add(jobs, fresh=fresh)
 
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:

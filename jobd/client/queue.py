@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
-from jobd.broker.commands import NewJob
+from jobd.broker.commands import NewJob, Terms
 from jobd.broker.finding import Wanted
+from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
 from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
 from jobd.client.signature import encode_payload
-from jobd.client.task import CallOptions, Task
+from jobd.client.task import Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
     BrokerUnavailable,
@@ -24,12 +25,14 @@ from jobd.core.errors import (
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
+    TASK_OPTIONS,
     check_known,
     read_priority,
     read_run_options,
 )
 from jobd.core.states import DEAD, STATES
 from jobd.core.suggest import nearest, one_of
+from jobd.core.unique import check_by, read_unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +41,6 @@ R = TypeVar("R")
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
 CHUNK = 1000
-_PLAIN = CallOptions({}, what="call")
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
@@ -80,7 +82,7 @@ class Queue:
         def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
-            check_known(options, QUEUE_OPTIONS, what=what)
+            check_known(options, TASK_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
@@ -93,6 +95,7 @@ class Queue:
                 function,
                 priority=read_priority(options.get("priority", self.priority), what=what),
                 options=read_run_options(options, what=what, counts_allowed=False),
+                unique=read_unique(options.get("unique"), what=what),
             )
             self.tasks[chosen] = task
             return task
@@ -108,19 +111,20 @@ class Queue:
 
         Raises OptionError, NotSerializable, PayloadTooLarge, BrokerUnavailable, StoreFull.
         """
-        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
-        job = self._new(task, args or {}, call)
-        [added] = self._producer.add(self.name, [job], fresh=call.job_id is None)
-        return self._handle(job, added=added)
+        call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
+        job, terms = self._new(task, args or {}, call)
+        [word] = self._producer.add(self.name, [job], [terms], fresh=call.job_id is None)
+        return handle_of(self._producer, self.name, job, word)
 
     async def aadd(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
     ) -> JobHandle[Any]:
         """Add a job by its task's name without blocking the event loop."""
-        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
-        job = self._new(task, args or {}, call)
-        [added] = await self._producer.add_async(self.name, [job], fresh=call.job_id is None)
-        return self._handle(job, added=added)
+        call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
+        job, terms = self._new(task, args or {}, call)
+        fresh = call.job_id is None
+        [word] = await self._producer.add_async(self.name, [job], [terms], fresh=fresh)
+        return handle_of(self._producer, self.name, job, word)
 
     def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
         """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
@@ -131,14 +135,19 @@ class Queue:
         new = [self._read(job) for job in jobs]
         handles: list[JobHandle[Any]] = []
         for chunk in _chunks(new):
-            fresh = not any(given for _, given in chunk)
-            batch = [job for job, _ in chunk]
+            fresh = not any(given for _, _, given in chunk)
+            batch = [job for job, _, _ in chunk]
+            terms = [terms for _, terms, _ in chunk]
             try:
-                added = self._producer.add(self.name, batch, fresh=fresh)
+                words = self._producer.add(self.name, batch, terms, fresh=fresh)
             except BrokerUnavailable as error:
                 error.added = len(handles)
                 raise
-            handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
+            producer, queue = self._producer, self.name
+            handles += [
+                handle_of(producer, queue, job, word)
+                for job, word in zip(batch, words, strict=True)
+            ]
         return handles
 
     def job(self, job_id: str) -> JobHandle[Any]:
@@ -187,8 +196,8 @@ class Queue:
         ids = (job if isinstance(job, str) else job.id for job in given)
         return dict(carry_out(verb, self._producer.store(self.name), ids, force=force))
 
-    def _read(self, addition: Addition) -> tuple[NewJob, bool]:
-        call = _PLAIN
+    def _read(self, addition: Addition) -> tuple[NewJob, Terms | None, bool]:
+        call = SAYS_NOTHING
         if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
             raise TypeError(
                 f"job {addition!r:.80}; expected (task, args) or (task, args, options), "
@@ -196,9 +205,11 @@ class Queue:
             )
         if len(addition) == 3:
             call = CallOptions(addition[2], what=f"task {addition[0]!r}")
-        return self._new(addition[0], addition[1], call), call.job_id is not None
+        return *self._new(addition[0], addition[1], call), call.job_id is not None
 
-    def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
+    def _new(
+        self, task: str, args: Mapping[str, Any], call: CallOptions
+    ) -> tuple[NewJob, Terms | None]:
         declared = self.tasks.get(task)
         if declared is None:
             check_name(task, what="task name")
@@ -210,7 +221,7 @@ class Queue:
         priority = call.priority
         if priority is None:
             priority = self.priority if declared is None else declared.priority
-        return NewJob(
+        job = NewJob(
             call.job_id or self._producer.new_id(),
             task,
             encode_payload(args, what=f"arguments of task {task!r}"),
@@ -218,12 +229,16 @@ class Queue:
             call.due,
             call.encoded,
         )
+        unique = None if declared is None else declared.unique
+        if call.unique is not None:
+            names = args if declared is None else declared.signature.names
+            check_by(call.unique, names, what=f"task {task!r}")
+        return job, None if call is SAYS_NOTHING and unique is None else call.terms(job, unique)
 
-    def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
-        return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
 
-
-def _chunks(jobs: list[tuple[NewJob, bool]]) -> Iterator[list[tuple[NewJob, bool]]]:
+def _chunks(
+    jobs: list[tuple[NewJob, Terms | None, bool]],
+) -> Iterator[list[tuple[NewJob, Terms | None, bool]]]:
     rest = iter(jobs)
     while chunk := list(islice(rest, CHUNK)):
         yield chunk

@@ -55,9 +55,9 @@ class Signature:
             self._refuse(parameter, hints)
         self._parameters = parameters
         self._positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self._names = frozenset(p.name for p in parameters)
+        self.names = frozenset(p.name for p in parameters)
         self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
-        self._optional = bool(self._names - self._required)
+        self._optional = bool(self.names - self._required)
         self._decoder = self._make_decoder(hints)
         self.decode = self._make_spread()
         """Reads arguments, converted to the annotations: (args, kwargs). Raises msgspec.DecodeError."""
@@ -114,11 +114,11 @@ class Signature:
             if twice := by_position.keys() & kwargs.keys():
                 raise TypeError(f"{self._what}: {sorted(twice)[0]!r} is given twice")
             kwargs = by_position | kwargs
-        if not kwargs.keys() <= self._names:
-            wrong = sorted(kwargs.keys() - self._names)[0]
+        if not kwargs.keys() <= self.names:
+            wrong = sorted(kwargs.keys() - self.names)[0]
             raise TypeError(
-                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self._names)}"
-                + nearest(wrong, self._names)
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
+                + nearest(wrong, self.names)
             )
         if not self._required <= kwargs.keys():
             missing = ", ".join(sorted(self._required - kwargs.keys()))

@@ -24,19 +24,19 @@ PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
 
-ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
+ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id", "unique")
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
 COMING = (
     "on_duplicate",
-    "unique",
     "group",
     "meta",
     "soft_timeout",
 )
 
 QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
+TASK_OPTIONS = (*QUEUE_OPTIONS, "unique")
 
 
 class Retain(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,7 +265,7 @@ def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
 
 
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

@@ -208,7 +208,8 @@ class InlineExecutor:
                 return
         page.finish(0)
         figures = self._figures(job, runnable.name, started, ended)
-        if not told and not history and policy.completed_ms == self._queue_policy.completed_ms:
+        own_time = policy.completed_ms != self._queue_policy.completed_ms
+        if not (told or history or own_time or b"unique" in job.more):
             self.done.append(Completed(job.id, job.claim, figures, result))
         elif told:
             self._cancelled(job, "", history, figures, ended - started)

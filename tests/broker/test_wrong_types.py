@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.commands import NO_TERMS, Blame, Completed, Ending, NewJob, Terms
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
@@ -20,6 +20,14 @@ KEYS = (
 
 CALLS: dict[str, Callable[[Store, int], object]] = {
     "add": lambda s, n: s.add([NewJob("new", "t", b"{}", due="+5")]),
+    "add_once": lambda s, n: s.add_once(
+        [
+            NewJob("done", "t", b"{}"),
+            NewJob("new", "t", b"{}", due="+5"),
+            NewJob("new2", "t", b"{}"),
+        ],
+        [Terms("again"), NO_TERMS, Terms(lock="finished aa")],
+    ),
     "join": lambda s, n: s.join("w.2", LEASE),
     "claim": lambda s, n: s.claim("w.1", LEASE),
     "settle": lambda s, n: s.settle("w.1", LEASE, completed=[Completed(b"a", n, "t|0|0|0", b"1")]),

@@ -1,0 +1,75 @@
+"""How a job is added: what one call says, the terms that follow from it, and what became of it.
+
+The one reader of the options that a call may have, whoever makes it: a task, a queue by name, many
+at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from jobd.broker.commands import NewJob, Terms
+from jobd.client.handle import JobHandle
+from jobd.client.producer import Producer
+from jobd.core.options import (
+    ADD_OPTIONS,
+    CODE_OPTIONS,
+    RUN_OPTIONS,
+    check_known,
+    read_job_id,
+    read_priority,
+    read_run_options,
+    read_times,
+    write_run_options,
+)
+from jobd.core.unique import Unique, read_unique, spell_lock
+
+CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS, *CODE_OPTIONS)
+
+_OUTCOMES = {b"added": "enqueued", b"duplicate": "duplicate", b"replaced": "replaced"}
+
+
+class CallOptions:
+    """What one call says: read once, applied to a job."""
+
+    __slots__ = ("due", "encoded", "job_id", "priority", "says_unique", "unique")
+
+    def __init__(self, given: Mapping[str, object], *, what: str) -> None:
+        check_known(given, CALL_OPTIONS, what=what)
+        self.job_id = (
+            None if given.get("job_id") is None else read_job_id(given["job_id"], what=what)
+        )
+        self.due = read_times(given, what=what)
+        self.priority = (
+            None if given.get("priority") is None else read_priority(given["priority"], what=what)
+        )
+        self.unique = read_unique(given.get("unique"), what=what)
+        self.says_unique = given.get("unique") is not None
+        run = read_run_options(given, what=what, counts_allowed=False)
+        said = write_run_options(run, what=what)
+        self.encoded = msgspec.json.encode(said) if said else b""
+
+    def terms(self, job: NewJob, unique: Unique | None) -> Terms | None:
+        """Say on which terms a job is added; None for one that is just added.
+
+        `unique` is what holds where this call says nothing.
+        """
+        if self.says_unique:
+            unique = self.unique
+        if unique is None:
+            return None
+        return Terms(lock=spell_lock(unique, job.task, job.args))
+
+
+SAYS_NOTHING = CallOptions({}, what="call")
+
+
+def handle_of(producer: Producer, queue: str, job: NewJob, word: bytes) -> JobHandle[Any]:
+    """Give the handle of what an add found or made, by the word it was answered with."""
+    outcome = _OUTCOMES.get(word)
+    if outcome is None:  # held by another job
+        return JobHandle(producer, queue, word.decode().removeprefix("held "), "duplicate")
+    return JobHandle(producer, queue, job.id, outcome)
