@@ -17,6 +17,7 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import Fenced
 from jobd.core.options import Policy
+from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
 
@@ -25,7 +26,12 @@ MAX_BATCH = 256
 BITE = 256
 # Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
 SMALL_BITE = 50
+# Jobs in one call that adds many. Delayed ones, or with ids of the caller's, take 10 us each.
+ADD_BITE = 250
 MAX_ORDERS = 500
+# Jobs in one call of the keeper's own.
+PROMOTE_BITE = 256
+TRIM_BITE = 256
 
 
 class NewJob(NamedTuple):
@@ -55,6 +61,19 @@ class Terms(NamedTuple):
 
 
 NO_TERMS = Terms()
+
+
+class JobOnTerms(NewJob):
+    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
+
+    terms = NO_TERMS
+
+    @classmethod
+    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
+        """Put a job on terms."""
+        made = cls(*job)
+        made.terms = terms
+        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -136,22 +155,32 @@ class QueueCommands:
         self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
-        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
+        and none is on terms."""
+        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+            return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
             command += job
         return command
 
-    def add_once(self, jobs: Sequence[NewJob], terms: Sequence[Terms]) -> Command:
-        """Add jobs on terms, one for each; NO_TERMS for those that just come along."""
-        parts = chain.from_iterable(zip(jobs, terms, strict=True))
-        return self._call("add_once", None, *chain.from_iterable(parts))
+    def _add_once(self, jobs: Sequence[NewJob]) -> Command:
+        command = self._call("add_once", None)
+        for job in jobs:
+            command += job
+            command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
+        return command
+
+    def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
+        """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        return [
+            self.add(jobs[first : first + ADD_BITE], fresh=fresh)
+            for first in range(0, len(jobs), ADD_BITE)
+        ]
 
     def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = (
-            () if policy is None else (policy.completed_ms, policy.completed_count, policy.dead_ms)
-        )
+        said = () if policy is None else _retention(policy)
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -220,13 +249,12 @@ class QueueCommands:
     def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)
 
-    def promote(self, limit: int = 1000) -> Command:
+    def promote(self, limit: int = PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> Command:
-        return self._call("trim", None, limit, completed_ms, completed_keep, dead_ms)
+    def trim(self, policy: Policy, *, keeper: str, limit: int = TRIM_BITE) -> Command:
+        """Remove finished jobs past their retention; `keeper` names who does it."""
+        return self._call("trim", None, limit, keeper, *_retention(policy))
 
     def await_end(self, job_id: str, until_ms: int) -> Command:
         return self._call("await", None, job_id, until_ms)
@@ -269,6 +297,11 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
         else:
             groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)
     return groups
+
+
+def _retention(policy: Policy) -> list[str | int]:
+    """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
+    return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
 
 
 def read_claim(reply: Any) -> Claim:

@@ -49,10 +49,13 @@ class Found(NamedTuple):
 
 
 class Finder:
-    """Walks the containers of one queue."""
+    """Walks the containers of one queue. `now` is a store time in ms (tests); None asks Redis."""
 
-    def __init__(self, client: Client, namespace: str, queue: str) -> None:
+    def __init__(
+        self, client: Client, namespace: str, queue: str, *, now: int | None = None
+    ) -> None:
         self._client = client
+        self._now = now
         self._place = place_of(client)
         self._keys = QueueKeys(namespace, queue)
 
@@ -70,7 +73,7 @@ class Finder:
 
     def pages(self, states: Iterable[str], wanted: Wanted) -> Iterator[tuple[int, list[Found]]]:
         """Give, page by page, how many jobs were looked at and those that are wanted."""
-        began = store_ms(self._client)
+        began = store_ms(self._client) if self._now is None else self._now
         for state in states:
             for page in self._walk(state):
                 ended = state in _ENDED

@@ -6,9 +6,11 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobd.broker.commands import (
+    PROMOTE_BITE,
+    TRIM_BITE,
     Blame,
     Claim,
     Command,
@@ -17,18 +19,36 @@ from jobd.broker.commands import (
     NewJob,
     Order,
     QueueCommands,
-    Terms,
     read_claim,
     read_held,
     read_number,
     refuse_fenced,
 )
-from jobd.broker.connection import Client, place_of, run, translated
+from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
 from jobd.core.names import is_name
 from jobd.core.options import Policy
+
+
+class Promoted(NamedTuple):
+    """How many jobs a bite moved, when the next one is due (ms), whether more may be due, and for
+    how many seconds it held the server."""
+
+    moved: int
+    next_due: int | None
+    more: bool
+    took: float
+
+
+class Trimmed(NamedTuple):
+    """How many records a bite removed, whether there is more to look at, and for how many seconds
+    it held the server, by the server's own clock."""
+
+    removed: int
+    more: bool
+    took: float
 
 
 class Store:
@@ -49,12 +69,13 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
-    def add_once(self, jobs: Sequence[NewJob], terms: Sequence[Terms]) -> list[str]:
-        """Add jobs on terms; a word for each: added, replaced, duplicate, or "held <id>".
+    def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
+        """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
 
         Raises as `add` does; a repeat with the same terms is harmless.
         """
-        return _words(run(self._client, self.commands.add_once(jobs, terms)))
+        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        return words
 
     def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
         """Take a lease before the first claim. Raises Fenced."""
@@ -126,29 +147,32 @@ class Store:
                 return True
             seen = "0"  # closed by the first bite
 
-    def promote(self, limit: int = 1000) -> tuple[int, int | None]:
-        """Move what is due; give how many went and when the next is due (ms)."""
-        reply = run(self._client, self.commands.promote(limit))
-        return int(reply[1]), int(float(reply[2])) if reply[2] else None
+    def promote(self, limit: int = PROMOTE_BITE) -> Promoted:
+        """Move what is due, at most a bite."""
+        reply, took = run_timed(self._client, self.commands.promote(limit))
+        moved, due = int(reply[1]), int(float(reply[2])) if reply[2] else None
+        return Promoted(moved, due, more=moved == limit, took=took)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> int:
-        """Remove finished jobs past their retention, at most a bite; give how many."""
-        command = self.commands.trim(
-            completed_ms=completed_ms,
-            completed_keep=completed_keep,
-            dead_ms=dead_ms,
-            limit=limit,
+    def trim(self, policy: Policy, *, keeper: str = "", limit: int = TRIM_BITE) -> Trimmed:
+        """Remove finished jobs past their retention, at most a bite.
+
+        What the queue's workers said goes before `policy`. `keeper` names the caller: while one has
+        more to do, another's call is answered with nothing for a second.
+        """
+        reply, took = run_timed(
+            self._client, self.commands.trim(policy, keeper=keeper, limit=limit)
         )
-        return int(run(self._client, command)[1])
+        if reply == [b"busy"]:
+            return Trimmed(0, more=False, took=took)
+        return Trimmed(int(reply[1]), more=reply[2] == b"more", took=took)
 
     def await_end(self, job_id: str, until_ms: int) -> None:
         """Ask to be told of a job's end, for this long."""
         run(self._client, self.commands.await_end(job_id, until_ms))
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
-        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or
+        `later`, where nothing was done and it is to be asked for again. The first never is."""
         return _words(run(self._client, self.commands.cancel(ids, force=force)))
 
     def heed(self) -> list[Order]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from jobd.broker.commands import NewJob, Terms
+from jobd.broker.commands import JobOnTerms, NewJob, Terms
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.core.options import (
@@ -52,24 +52,39 @@ class CallOptions:
         said = write_run_options(run, what=what)
         self.encoded = msgspec.json.encode(said) if said else b""
 
-    def terms(self, job: NewJob, unique: Unique | None) -> Terms | None:
-        """Say on which terms a job is added; None for one that is just added.
+    def applied(self, job: NewJob, unique: Unique | None) -> NewJob:
+        """Put a job on the terms of this call, if it has any.
 
         `unique` is what holds where this call says nothing.
         """
         if self.says_unique:
             unique = self.unique
         if unique is None:
-            return None
-        return Terms(lock=spell_lock(unique, job.task, job.args))
+            return job
+        return JobOnTerms.of(job, Terms(lock=spell_lock(unique, job.task, job.args)))
 
 
 SAYS_NOTHING = CallOptions({}, what="call")
 
 
+def is_fresh(job: NewJob, call: CallOptions) -> bool:
+    """Whether nothing has to be looked up to add this job: its id is new, and it has no terms."""
+    return call.job_id is None and not isinstance(job, JobOnTerms)
+
+
+def outcome_of(job: NewJob, word: bytes) -> tuple[str, str]:
+    """Read what an add was answered with: the outcome, and the id of the job it is about."""
+    if (outcome := _OUTCOMES.get(word)) is not None:
+        return outcome, job.id
+    return "duplicate", _holder(word)  # its lock is held by another job
+
+
 def handle_of(producer: Producer, queue: str, job: NewJob, word: bytes) -> JobHandle[Any]:
     """Give the handle of what an add found or made, by the word it was answered with."""
-    outcome = _OUTCOMES.get(word)
-    if outcome is None:  # held by another job
-        return JobHandle(producer, queue, word.decode().removeprefix("held "), "duplicate")
-    return JobHandle(producer, queue, job.id, outcome)
+    if (outcome := _OUTCOMES.get(word)) is not None:
+        return JobHandle(producer, queue, job.id, outcome)
+    return JobHandle(producer, queue, _holder(word), "duplicate")
+
+
+def _holder(word: bytes) -> str:
+    return word.decode().removeprefix("held ")

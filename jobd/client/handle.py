@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from jobd.broker.notices import Notices, async_notices
 from jobd.broker.views import JobInfo
 from jobd.client.producer import Producer
 from jobd.core.durations import Duration, seconds
@@ -102,7 +101,7 @@ class JobHandle(Generic[R]):
             )
         end = mono() + (span := seconds(timeout, what="timeout"))
         store = self._producer.store(self.queue)
-        with Notices(self._producer.client, store.commands.keys, self.id) as notices:
+        with self._producer.notices(self.queue, self.id) as notices:
             store.await_end(self.id, int(span * 1000) + 1000)
             while True:
                 done, value = self._look()
@@ -116,8 +115,7 @@ class JobHandle(Generic[R]):
         """Wait for the job's end without blocking the event loop. Raises as `result` does."""
         end = mono() + (span := seconds(timeout, what="timeout"))
         store = self._producer.store(self.queue)
-        keys = store.commands.keys
-        async with async_notices(self._producer.async_client, keys, self.id) as notice:
+        async with self._producer.async_notices(self.queue, self.id) as notice:
             await asyncio.to_thread(store.await_end, self.id, int(span * 1000) + 1000)
             while True:
                 done, value = await asyncio.to_thread(self._look)

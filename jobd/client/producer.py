@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from itertools import chain
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import NO_TERMS, Command, NewJob, QueueCommands, Terms
+from jobd.broker.commands import ADD_BITE, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -20,8 +22,10 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
+from jobd.broker.notices import Notices, async_notices
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.client.instead import Instead, Waiting
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -39,6 +43,15 @@ class Producer:
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
+        self._instead: Instead | None = None
+
+    def divert(self, instead: Instead | None) -> Instead | None:
+        """Let another take this one's place from now on, in all threads; give who was there before.
+
+        None ends that. For tests: see jobd.testing.
+        """
+        before, self._instead = self._instead, instead
+        return before
 
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's.
@@ -55,6 +68,8 @@ class Producer:
     @property
     def client(self) -> Client:
         """The synchronous client. Raises ConfigError for a URL that cannot be read."""
+        if self._instead is not None:
+            return self._instead.client()
         if self._client is None:
             self._client = connect(self.url, timeout=self._timeout)
         return self._client
@@ -69,15 +84,35 @@ class Producer:
 
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
+        if self._instead is not None:
+            return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
 
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
+        if self._instead is not None:
+            return self._instead.finder(queue)
         return Finder(self.client, self.namespace, queue)
 
     def views(self) -> Views:
         """The reads."""
+        if self._instead is not None:
+            return self._instead.views()
         return Views(self.client, self.namespace)
+
+    def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
+        """What waits for a job's end: enter it, ask to be told, look, then wait."""
+        if self._instead is not None:
+            return self._instead.notices(queue, job_id)
+        return Notices(self.client, self._of(queue).keys, job_id)
+
+    def async_notices(
+        self, queue: str, job_id: str
+    ) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
+        """The same on the running event loop."""
+        if self._instead is not None:
+            return self._instead.async_notices(queue, job_id)
+        return async_notices(self.async_client, self._of(queue).keys, job_id)
 
     def new_id(self) -> str:
         """Make a job id.
@@ -87,46 +122,59 @@ class Producer:
         """
         return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
-    def add(
-        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
-    ) -> list[bytes]:
-        """Add up to 1,000 jobs in one round trip; a word for each, as the scripts give it.
-
-        `terms` has one for each job, None for one that is just added. `fresh`: their ids were made a
-        moment ago and are sent for the first time.
-        """
-        command = self._adding(queue, jobs, terms, fresh=fresh)
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Add one job or a few in one script call; a word for each, as the scripts give it."""
+        if self._instead is not None:
+            return self._instead.add(queue, jobs, fresh=fresh)
+        command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
-            if (calls := self._calls) is None:
-                calls = self._calls = Calls(self.client)
-            words: list[bytes] = calls.run(command)
+            words: list[bytes] = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
         return words
 
-    async def add_async(
-        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
-    ) -> list[bytes]:
-        """Add jobs without blocking the event loop."""
-        command = self._adding(queue, jobs, terms, fresh=fresh)
+    def begin_add(
+        self, queue: str, jobs: Sequence[NewJob], *, fresh: bool
+    ) -> Callable[[], list[bytes]]:
+        """Send up to 1,000 jobs; what is given back waits for the answer: a word for each."""
+        if self._instead is not None:
+            words = self._instead.add(queue, jobs, fresh=fresh)
+            return lambda: words
+        try:
+            self._register(queue)
+            calls = self._calls or self._make_calls()
+            answers = calls.begin(self._of(queue).add_bites(jobs, fresh=fresh))
+        except BrokerError as error:
+            raise _about(error, jobs) from error
+
+        def land() -> list[bytes]:
+            try:
+                return list(chain.from_iterable(answers()))
+            except BrokerError as error:
+                raise _about(error, jobs) from error
+
+        return land
+
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Add up to 1,000 jobs without blocking the event loop."""
+        if self._instead is not None:
+            return await self._instead.add_async(queue, jobs, fresh=fresh)
+        commands = self._of(queue).add_bites(jobs, fresh=fresh)
         client = self.async_client
         try:
             if queue not in self._registered:
                 with translated(place_of(client)):
                     await client.sadd(SharedKeys(self.namespace).queues, queue)
                 self._registered.add(queue)
-            words: list[bytes] = await run_async(client, command)
+            replies = [await run_async(client, command) for command in commands]
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return words
+        return list(chain.from_iterable(replies))
 
-    def _adding(
-        self, queue: str, jobs: Sequence[NewJob], terms: Sequence[Terms | None], *, fresh: bool
-    ) -> Command:
-        if any(terms):
-            return self._of(queue).add_once(jobs, [each or NO_TERMS for each in terms])
-        return self._of(queue).add(jobs, fresh=fresh)
+    def _make_calls(self) -> Calls:
+        self._calls = Calls(self.client)
+        return self._calls
 
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
@@ -140,17 +188,21 @@ class Producer:
 
 
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
-    """Say which job an unanswered add was about."""
+    """Say which jobs an add was about that failed, and how to go on."""
+    if len(jobs) == 1:
+        again = f"adding again with job_id={jobs[0].id!r} is safe"
+    else:
+        again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
     if isinstance(error, BrokerUnavailable):
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
         )
-        again = f"adding again with job_id={jobs[0].id!r} is safe"
-        if len(jobs) > 1:
-            again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
         return BrokerUnavailable(
             f"{error}; {outcome}; {again}",
             job_ids=[job.id for job in jobs],
             outcome_unknown=error.outcome_unknown,
         )
+    error.job_ids = tuple(job.id for job in jobs)
+    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+        error.add_note(f"some of them may be in; {again}")
     return error

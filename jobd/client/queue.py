@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
-from jobd.broker.commands import NewJob, Terms
+from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
-from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of
+from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
+from jobd.client.many import (
+    Added,
+    Handles,
+    Progress,
+    add_chunks,
+    add_chunks_async,
+    check_all,
+    one_by_one,
+    read_chunks,
+    read_chunks_async,
+)
 from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
 from jobd.client.signature import encode_payload
 from jobd.client.task import Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
-    BrokerUnavailable,
     DeclarationError,
     NotSerializable,
     OptionError,
@@ -39,8 +48,6 @@ R = TypeVar("R")
 
 # One job or many, by handle or by id.
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
-
-CHUNK = 1000
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
@@ -112,8 +119,8 @@ class Queue:
         Raises OptionError, NotSerializable, PayloadTooLarge, BrokerUnavailable, StoreFull.
         """
         call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
-        job, terms = self._new(task, args or {}, call)
-        [word] = self._producer.add(self.name, [job], [terms], fresh=call.job_id is None)
+        job = self._new(task, args or {}, call)
+        [word] = self._producer.add(self.name, [job], fresh=is_fresh(job, call))
         return handle_of(self._producer, self.name, job, word)
 
     async def aadd(
@@ -121,34 +128,55 @@ class Queue:
     ) -> JobHandle[Any]:
         """Add a job by its task's name without blocking the event loop."""
         call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
-        job, terms = self._new(task, args or {}, call)
-        fresh = call.job_id is None
-        [word] = await self._producer.add_async(self.name, [job], [terms], fresh=fresh)
+        job = self._new(task, args or {}, call)
+        [word] = await self._producer.add_async(self.name, [job], fresh=is_fresh(job, call))
         return handle_of(self._producer, self.name, job, word)
 
-    def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
+    @overload
+    def add_many(self, jobs: Sequence[Addition], *, progress: Progress = None) -> Handles: ...
+    @overload
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added: ...
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added:
         """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
 
-        All are checked before the first is added. Raises as `add` does; a BrokerUnavailable says
-        what is in, and the ids with which the rest may safely be added again.
+        Of a list (any sequence) all are checked before the first is added, and a list of handles is
+        given back. Any other iterable may be of any length: its jobs are checked and added as they
+        come, in constant memory, and only their numbers are given back; where it raises, or a job is
+        bad, those before it are in, and a note of the error says how many.
+
+        `progress` is called after each round trip with how many are in by then. Raises as `add` does;
+        a BrokerError says what is in (`added`), and the ids with which what failed may safely be
+        added again (`job_ids`).
         """
-        new = [self._read(job) for job in jobs]
-        handles: list[JobHandle[Any]] = []
-        for chunk in _chunks(new):
-            fresh = not any(given for _, _, given in chunk)
-            batch = [job for job, _, _ in chunk]
-            terms = [terms for _, terms, _ in chunk]
-            try:
-                words = self._producer.add(self.name, batch, terms, fresh=fresh)
-            except BrokerUnavailable as error:
-                error.added = len(handles)
-                raise
-            producer, queue = self._producer, self.name
-            handles += [
-                handle_of(producer, queue, job, word)
-                for job, word in zip(batch, words, strict=True)
-            ]
-        return handles
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            handles = Handles(producer, name)
+            return add_chunks(producer, name, check_all(jobs, self._read), handles, progress)
+        return add_chunks(producer, name, read_chunks(jobs, self._read), Added(), progress)
+
+    @overload
+    async def aadd_many(
+        self, jobs: Sequence[Addition], *, progress: Progress = None
+    ) -> Handles: ...
+    @overload
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added: ...
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added:
+        """Add many jobs without blocking the event loop for longer than it takes to encode 1,000.
+
+        As `add_many`; they may also come from an asynchronous iterator.
+        """
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            checked = one_by_one(check_all(jobs, self._read))
+            handles = Handles(producer, name)
+            return await add_chunks_async(producer, name, checked, handles, progress)
+        coming = jobs if isinstance(jobs, AsyncIterable) else one_by_one(jobs)
+        chunks = read_chunks_async(coming, self._read)
+        return await add_chunks_async(producer, name, chunks, Added(), progress)
 
     def job(self, job_id: str) -> JobHandle[Any]:
         """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
@@ -196,7 +224,7 @@ class Queue:
         ids = (job if isinstance(job, str) else job.id for job in given)
         return dict(carry_out(verb, self._producer.store(self.name), ids, force=force))
 
-    def _read(self, addition: Addition) -> tuple[NewJob, Terms | None, bool]:
+    def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = SAYS_NOTHING
         if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
             raise TypeError(
@@ -205,11 +233,10 @@ class Queue:
             )
         if len(addition) == 3:
             call = CallOptions(addition[2], what=f"task {addition[0]!r}")
-        return *self._new(addition[0], addition[1], call), call.job_id is not None
+        job = self._new(addition[0], addition[1], call)
+        return job, is_fresh(job, call)
 
-    def _new(
-        self, task: str, args: Mapping[str, Any], call: CallOptions
-    ) -> tuple[NewJob, Terms | None]:
+    def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
         declared = self.tasks.get(task)
         if declared is None:
             check_name(task, what="task name")
@@ -229,16 +256,7 @@ class Queue:
             call.due,
             call.encoded,
         )
-        unique = None if declared is None else declared.unique
         if call.unique is not None:
             names = args if declared is None else declared.signature.names
             check_by(call.unique, names, what=f"task {task!r}")
-        return job, None if call is SAYS_NOTHING and unique is None else call.terms(job, unique)
-
-
-def _chunks(
-    jobs: list[tuple[NewJob, Terms | None, bool]],
-) -> Iterator[list[tuple[NewJob, Terms | None, bool]]]:
-    rest = iter(jobs)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
+        return call.applied(job, None if declared is None else declared.unique)

@@ -10,7 +10,7 @@ import inspect
 import math
 import operator
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -115,15 +115,23 @@ class Signature:
                 raise TypeError(f"{self._what}: {sorted(twice)[0]!r} is given twice")
             kwargs = by_position | kwargs
         if not kwargs.keys() <= self.names:
-            wrong = sorted(kwargs.keys() - self.names)[0]
-            raise TypeError(
-                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
-                + nearest(wrong, self.names)
-            )
+            self.refuse_unknown(kwargs)
         if not self._required <= kwargs.keys():
             missing = ", ".join(sorted(self._required - kwargs.keys()))
             raise TypeError(f"{self._what}: missing {missing}; expected {one_of(self._required)}")
         return encode_payload(kwargs, what=f"arguments of {self._what}")
+
+    def takes(self, names: Iterable[str]) -> bool:
+        """Say whether all of these are parameters."""
+        return self.names.issuperset(names)
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Raise TypeError for the first name that is no parameter, with the nearest that is."""
+        for wrong in sorted(set(names) - self.names):
+            raise TypeError(
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
+                + nearest(wrong, self.names)
+            )
 
     def _make_spread(self) -> Spread:
         """Choose how a decoded struct becomes a call: most tasks need one attribute getter."""

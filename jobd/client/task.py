@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from jobd.broker.commands import NewJob
-from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of
+from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.client.signature import Signature
@@ -80,7 +80,7 @@ class Task(Generic[P, R]):
         return Call(self, call)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        return NewJob(
+        job = NewJob(
             options.job_id or self._producer.new_id(),
             self.name,
             self.signature.encode(args, kwargs),
@@ -88,23 +88,21 @@ class Task(Generic[P, R]):
             options.due,
             options.encoded,
         )
+        return options.applied(job, self.unique)
 
     def _add(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [word] = self._producer.add(
-            self.queue, [job], [options.terms(job, self.unique)], fresh=options.job_id is None
-        )
+        [word] = self._producer.add(self.queue, [job], fresh=is_fresh(job, options))
         return handle_of(self._producer, self.queue, job, word)
 
     async def _add_async(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [word] = await self._producer.add_async(
-            self.queue, [job], [options.terms(job, self.unique)], fresh=options.job_id is None
-        )
+        fresh = is_fresh(job, options)
+        [word] = await self._producer.add_async(self.queue, [job], fresh=fresh)
         return handle_of(self._producer, self.queue, job, word)
 
 

@@ -17,6 +17,7 @@ from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name
+from jobd.core.retention import BUILT_IN_RETAIN, RETAIN_FIELDS, Retain, read_retain, write_retain
 from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
 from jobd.core.suggest import nearest, one_of
 
@@ -39,14 +40,6 @@ QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
 TASK_OPTIONS = (*QUEUE_OPTIONS, "unique")
 
 
-class Retain(msgspec.Struct, frozen=True, kw_only=True):
-    """How long finished jobs are kept, in ms; `completed_count` how many. None: not said here."""
-
-    completed_ms: int | None = None
-    completed_count: int | None = None
-    dead_ms: int | None = None
-
-
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is decided when a job runs. None: not said at this level. Spans in seconds."""
 
@@ -60,7 +53,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Run options with every question answered. `timeout` 0 means none, `retry_on` None all."""
+    """Run options with every question answered. `timeout` 0 means none, `retry_on` None all,
+    a count below 0 any number."""
 
     attempts: int
     backoff: Backoff
@@ -69,6 +63,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int
     completed_count: int
     dead_ms: int
+    dead_count: int
+    cancelled_ms: int
+    cancelled_count: int
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
 
@@ -78,11 +75,8 @@ BUILT_IN = RunOptions(
     backoff=DEFAULT_BACKOFF,
     timeout=1800.0,
     max_crashes=3,
-    retain=Retain(completed_ms=86_400_000, completed_count=10_000, dead_ms=604_800_000),
+    retain=BUILT_IN_RETAIN,
 )
-
-
-_RETAIN_FIELDS = Retain.__struct_fields__
 
 
 def resolve(*levels: RunOptions | None) -> Policy:
@@ -95,7 +89,7 @@ def resolve(*levels: RunOptions | None) -> Policy:
         for name in ("attempts", "backoff", "timeout", "max_crashes", *CODE_OPTIONS):
             if (value := getattr(level, name)) is not None:
                 merged[name] = value
-        for name in _RETAIN_FIELDS if level.retain else ():
+        for name in RETAIN_FIELDS if level.retain else ():
             if (value := getattr(level.retain, name)) is not None:
                 retain[name] = value
     return Policy(**merged, **retain)
@@ -118,7 +112,9 @@ def read_run_options(
     if "backoff" in given:
         read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
     if "retain" in given:
-        read["retain"] = _retain(given["retain"], f"{what}: retain", counts_allowed=counts_allowed)
+        read["retain"] = read_retain(
+            given["retain"], what=f"{what}: retain", of_queue=counts_allowed
+        )
     for name in CODE_OPTIONS:
         if name in given:
             read[name] = read_error_types(given[name], what=f"{what}: {name}", by_name=by_name)
@@ -141,8 +137,7 @@ def write_run_options(options: RunOptions, *, what: str = "call") -> dict[str, o
         if (chosen := getattr(options, name)) is not None:
             said[name] = write_error_types(chosen, what=f"{what}: {name}")
     if options.retain is not None:
-        ages = {"completed": options.retain.completed_ms, "dead": options.retain.dead_ms}
-        said["retain"] = {k: {"age": ms / 1000} for k, ms in ages.items() if ms is not None}
+        said["retain"] = write_retain(options.retain)
     return said
 
 
@@ -225,43 +220,6 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     raise OptionError(f"{what}: {value!r}; expected a whole number from {low} to {high}")
-
-
-def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
-    if isinstance(value, Retain):
-        return value
-    if not isinstance(value, dict):
-        raise OptionError(
-            f"{what}: {value!r}; expected {{'completed': {{'age': '24h', 'count': 10000}}, "
-            "'dead': {'age': '7d'}}"
-        )
-    read: dict[str, int] = {}
-    for outcome, rule in value.items():
-        known = {"completed": ("age", "count"), "dead": ("age",)}.get(str(outcome))
-        if known is None:
-            words = ("completed", "dead")
-            raise OptionError(
-                f"{what}.{outcome}: unknown; expected {one_of(words)}"
-                + nearest(str(outcome), words)
-            )
-        if not isinstance(rule, dict):
-            raise OptionError(f"{what}.{outcome}: {rule!r}; expected {{'age': '24h'}}")
-        for name, amount in rule.items():
-            if name not in known:
-                raise OptionError(
-                    f"{what}.{outcome}.{name}: unknown; expected {one_of(known)}"
-                    + nearest(str(name), known)
-                )
-            if name == "age":
-                read[f"{outcome}_ms"] = milliseconds(amount, what=f"{what}.{outcome}.age")
-            elif not counts_allowed:
-                raise OptionError(
-                    f"{what}.{outcome}.count: {amount!r}; a count belongs to the whole queue; "
-                    "set it on the queue, and only an age here"
-                )
-            else:
-                read["completed_count"] = _whole(amount, 0, 100_000_000, f"{what}.{outcome}.count")
-    return Retain(**read)
 
 
 __all__ = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo, Views
+from jobd.client.operate import carry_out
 
 LEASE = 30_000
 NOW = 1_800_000_000_000
@@ -113,7 +115,7 @@ def test_a_retried_job_starts_anew_and_forgets_nothing(client: Client) -> None:
     assert found.history[1] == {
         "kind": "retried", "at": NOW + 5, "was": "dead", "cause": "failed", "failed": 2, "crashes": 1,
     }  # fmt: skip
-    trimmed = store(client, NOW + 10**9).trim(completed_ms=0, completed_keep=0, dead_ms=0)
+    trimmed = store(client, NOW + 10**9).trim(NOTHING).removed
     assert (trimmed, info(client).state) == (0, "waiting")
     assert store(client).claim("w.1", LEASE).jobs[0].more[b"history"]
 
@@ -197,3 +199,20 @@ def test_an_order_ends_with_what_its_worker_holds(client: Client) -> None:
 
     assert store(client).heed() == []
     assert not client.exists("t:{q}:orders")
+
+
+def test_many_running_jobs_of_many_workers_are_cancelled_in_bites(client: Client) -> None:
+    """Who holds each is asked of every worker: no call may ask for too long, and none is left out."""
+    workers, ids = 300, [f"j{i}" for i in range(40)]
+    s = store(client)
+    for number in range(workers):
+        s.join(f"v.{number}", LEASE)
+    added(client, *ids)
+    s.join("w.1", LEASE)
+    held = s.claim("w.1", LEASE, slots=40)
+
+    assert s.cancel(ids).count("asked") == 2000 // (workers + 1)
+    assert dict(carry_out("cancel", s, ids)) == dict.fromkeys(ids, "asked")
+    assert {order.job_id for order in s.heed()} == set(ids)
+    assert s.hand_back("w.1", [(job.id, held.number) for job in held.jobs])
+    assert Views(client, "t").counts("q")["cancelled"] == 40

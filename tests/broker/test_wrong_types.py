@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.policies import NOTHING
 
-from jobd.broker.commands import NO_TERMS, Blame, Completed, Ending, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
@@ -22,11 +23,10 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "add": lambda s, n: s.add([NewJob("new", "t", b"{}", due="+5")]),
     "add_once": lambda s, n: s.add_once(
         [
-            NewJob("done", "t", b"{}"),
+            JobOnTerms.of(NewJob("done", "t", b"{}"), Terms(nonce="again")),
             NewJob("new", "t", b"{}", due="+5"),
-            NewJob("new2", "t", b"{}"),
-        ],
-        [Terms("again"), NO_TERMS, Terms(lock="finished aa")],
+            JobOnTerms.of(NewJob("new2", "t", b"{}"), Terms(lock="finished aa")),
+        ]
     ),
     "join": lambda s, n: s.join("w.2", LEASE),
     "claim": lambda s, n: s.claim("w.1", LEASE),
@@ -48,7 +48,7 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "retry_again": lambda s, n: s.retry(["off", "a"]),
     "delete": lambda s, n: s.delete(["off", "done", "a"]),
     "promote": lambda s, n: s.promote(),
-    "trim": lambda s, n: s.trim(completed_ms=0, completed_keep=0, dead_ms=0),
+    "trim": lambda s, n: s.trim(NOTHING),
 }
 
 

@@ -19,8 +19,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
 from jobd.broker.store import Store
@@ -29,6 +30,7 @@ from jobd.core.errors import Fenced
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
 WINDOW = 30_000
+REMEMBERED = 60_000
 TTL = 5_000
 KEYS = QueueKeys("t", "q")
 ENDED = ("completed", "dead", "cancelled")
@@ -62,6 +64,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.owner: dict[str, tuple[str, int]] = {}
             self.past: list[tuple[str, str, int]] = []
             self.gone: dict[str, int] = {}
+            self.ended: dict[str, int] = {}
             self.asked: set[str] = set()
             self.calls: list[Call] = []
             self.leases: list[str] = []
@@ -107,7 +110,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             return "replaced" if state else "added"
 
         def added(self, job: NewJob, terms: Terms) -> None:
-            until, digest, rest = (*terms.lock.split(), "", "", "")[:3]
+            until, digest, _ = (*terms.lock.split(), "", "", "")[:3]
             if (held := self.holds(digest)) is not None:
                 self.end(held, "cancelled")
             self.state[job.id] = "delayed" if job.due else "waiting"
@@ -123,7 +126,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         def end(self, job_id: str, state: str) -> None:
             """End a job; its lock goes with it, save a ttl's of a job that has completed."""
-            self.state[job_id] = state
+            self.state[job_id], self.ended[job_id] = state, self.now
             until, digest = self.lock.get(job_id, ("", ""))
             if self.holder.get(digest, ("", 0))[0] == job_id and (until, state) != (
                 "ttl",
@@ -145,12 +148,13 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         def try_to_add(self, job: NewJob, terms: Terms) -> str:
             word = self.foretold(job, terms)
-            assert [word] == self.store.add_once([job], [terms])
+            asked = [JobOnTerms.of(job, terms)]
+            assert [word.encode()] == self.store.add_once(asked)
             if word in ("added", "replaced"):
                 self.added(job, terms)
             before = self.dump()
             again = word if word.startswith("held") else "duplicate"
-            assert [again] == self.store.add_once([job], [terms])
+            assert [again.encode()] == self.store.add_once(asked)
             assert before == self.dump()
             return word
 
@@ -278,18 +282,19 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                 self.forget(job_id)
                 assert word == "deleted"
 
-        def forget(self, job_id: str) -> None:
+        def forget(self, job_id: str, *, known: bool = True) -> None:
             del self.state[job_id]
             self.lock.pop(job_id, None)
             self.nonce.pop(job_id, None)
             self.asked.discard(job_id)
-            self.gone[job_id] = self.now
+            if known:
+                self.gone[job_id] = self.now
 
         @rule()
         def retention_comes_by(self) -> None:
-            self.store.trim(completed_ms=0, completed_keep=0, dead_ms=0)
+            self.store.trim(NOTHING)
             for job_id in [i for i, state in self.state.items() if state in ENDED]:
-                self.forget(job_id)
+                self.forget(job_id, known=self.now - self.ended[job_id] < REMEMBERED)
 
         @precondition(lambda self: self.past)
         @rule(data=st.data(), verb=st.sampled_from(["done", "dead", "plain"]))
@@ -354,7 +359,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                     NewJob(f"last-{digest}", "noop", b"{}"),
                     Terms(lock=f"finished {digest}"),
                 )
-                assert self.store.add_once([job], [terms]) == ["added"]
+                assert self.store.add_once([JobOnTerms.of(job, terms)]) == [b"added"]
 
     return Model
 

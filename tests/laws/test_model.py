@@ -19,12 +19,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.policies import keeping
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
+from jobd.core.retention import OUTCOMES
 
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
@@ -65,6 +67,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.asked: set[str] = set()
             self.orders: dict[str, tuple[str, int, str]] = {}
             self.deleted: dict[str, int] = {}
+            self.ended: dict[str, int] = {}
 
         @property
         def store(self) -> Store:
@@ -151,7 +154,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         def leave(self, job_id: str, state: str) -> None:
             self.past.append((job_id, *self.owner.pop(job_id)))
-            self.state[job_id] = state
+            self.state[job_id], self.ended[job_id] = state, self.now
 
         @precondition(lambda self: self.owner)
         @rule(data=st.data())
@@ -237,7 +240,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             word = {"active": "asked", "waiting": "cancelled", "delayed": "cancelled"}
             assert self.store.cancel([job_id], force=force) == [word.get(state, state)]
             if state in ("waiting", "delayed"):
-                self.state[job_id] = "cancelled"
+                self.state[job_id], self.ended[job_id] = "cancelled", self.now
                 self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
                 self.due.pop(job_id, None)
             if state == "active":
@@ -305,6 +308,30 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             before = self.dump()
             assert self.store.delete([job_id]) == [self.state.get(job_id, "gone")]
             assert before == self.dump()
+
+        @rule(
+            outcome=st.sampled_from(OUTCOMES),
+            age=st.sampled_from([0, 500, 4000]),
+            limit=st.sampled_from([1, 3, 1000]),
+        )
+        def trim(self, outcome: str, age: int, limit: int) -> None:
+            """Of one outcome by its age; of the others nothing, whatever they were before."""
+            rules = keeping(
+                **{outcome: {"age": age / 1000}},
+                **{other: {"age": "9d"} for other in OUTCOMES if other != outcome},
+            )
+            due = {
+                i for i, s in self.state.items() if s == outcome and self.ended[i] <= self.now - age
+            }
+            removed, more, _ = self.store.trim(rules, limit=limit)
+            gone = {i for i in due if not client.exists(KEYS.job(i))}
+            assert removed == len(gone) == min(limit, len(due))
+            assert more == (len(due) >= limit)
+            for job_id in gone:
+                del self.state[job_id], self.place[job_id]
+                self.asked.discard(job_id)
+                if self.ended[job_id] > self.now - 2 * WINDOW:
+                    self.deleted[job_id] = self.now
 
         @precondition(lambda self: self.past)
         @rule(data=st.data(), verb=st.sampled_from(["done", "retry", "dead", "back", "look"]))

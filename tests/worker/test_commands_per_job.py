@@ -63,7 +63,7 @@ def drain(app: Jobd, queue: Queue, page: Page) -> Asked:
     queue.add_many([(task, {"user_id": i}) for i in range(JOBS)])
     counting = Counting(app.producer.client)
     with working(app, queue, page) as worker:
-        worker.executor.costs.note(task.encode(), 0.0)
+        worker.desk.costs.note(task.encode(), 0.0)
         eventually(settled(page, JOBS), within=30)
         return counting.stop()
 

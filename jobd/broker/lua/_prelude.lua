@@ -2,7 +2,8 @@
 
 local PRIORITY_SPAN = 2 ^ 40 -- a place in line is priority * 2^40 + sequence, exact in a double
 local WAKE_CAP = 16          -- tokens are hints: more than a handful of them tell nothing new
-local WINDOW_MS = 30000      -- finished ids are remembered for two to three windows
+local WINDOW_MS = 30000      -- removed ids are remembered for two to three windows
+local REMEMBERED_MS = 60000  -- and only those of jobs that ended less than this ago
 
 -- Lua's tostring loses digits from 1e14 on; a claim number has sixteen. %d is exact to 2^63.
 local function int(number)
@@ -179,13 +180,17 @@ local function put_back(waiting, held, cancelled, awaited, tally, unique_prefix,
   redis.call('HDEL', held, unpack(ids))
 end
 
--- Give jobs new places at the end of their lines.
+-- Give jobs new places at the end of their lines. pcall: a record that cannot be read or written is
+-- found out by the claim that meets it there.
 local function line_up(waiting, meta, job_prefix, ids)
   local seq = whole(redis.call('HGET', meta, 'seq'), 0)
   local places = {}
   for i, id in ipairs(ids) do
-    redis.pcall('HSET', job_prefix .. id, 'seq', int(seq + i))
-    places[2 * i - 1], places[2 * i] = place_of(job_prefix .. id), id
+    local key = job_prefix .. id
+    local priority = redis.pcall('HGET', key, 'priority')
+    redis.pcall('HSET', key, 'seq', int(seq + i))
+    places[2 * i - 1] = whole(type(priority) == 'string' and priority, 5) * PRIORITY_SPAN + seq + i
+    places[2 * i] = id
   end
   redis.call('HSET', meta, 'seq', int(seq + #ids))
   redis.call('ZADD', waiting, unpack(places))
@@ -196,7 +201,7 @@ local function promote(delayed, waiting, meta, job_prefix, now, limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
   if #due == 0 then return 0 end
   line_up(waiting, meta, job_prefix, due)
-  redis.call('ZREM', delayed, unpack(due))
+  redis.call('ZREMRANGEBYRANK', delayed, 0, #due - 1)
   return #due
 end
 

@@ -13,8 +13,9 @@
 --         cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
 --         retry ends as cancelled.
 --         figures is "task|wait bucket|run bucket|total bucket".
---         Trimming rides along, at most two removed for each settled: Redis never holds more than
---         `keep` completed jobs for long, and no settle takes long.
+--         Trimming rides along, a little more removed than was settled: Redis never holds more than
+--         `keep` completed jobs for long, no settle takes long, and no worker pays for others. What
+--         is more than that, the keepers trim in their time.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
@@ -119,14 +120,14 @@ end
 if #again > 0 then line_up(waiting, meta, job_prefix, again) end
 if #left > 0 then redis.call('HDEL', held, unpack(left)) end
 
--- Remove records of completed jobs; their ids are remembered.
-local function forget(ids)
+-- Remove records of completed jobs. Their ids are remembered when the last of them ended lately.
+local function forget(ids, ended)
   local keys = {}
   for i, id in ipairs(ids) do
     keys[i] = job_prefix .. id
   end
   redis.call('UNLINK', unpack(keys))
-  remember(recent_prefix, at, ids)
+  if ended > at - REMEMBERED_MS then remember(recent_prefix, at, ids) end
 end
 
 if done > 0 then
@@ -136,14 +137,15 @@ if done > 0 then
     end
   end
   if keep == 0 then
-    forget(finished)
+    forget(finished, at)
   else
     redis.call('ZADD', completed, unpack(scored))
-    local excess = math.min(redis.call('ZCARD', completed) - keep, 2 * done)
+    local excess = math.min(redis.call('ZCARD', completed) - keep, done + math.floor(done / 8) + 1)
     if excess > 0 then
       local ids = redis.call('ZRANGE', completed, 0, excess - 1)
+      local ended = redis.call('ZSCORE', completed, ids[excess])
       redis.call('ZREMRANGEBYRANK', completed, 0, excess - 1)
-      forget(ids)
+      forget(ids, tonumber(ended))
     end
   end
 end

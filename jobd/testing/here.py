@@ -1,0 +1,114 @@
+"""Running one claimed job in this process, by the worker's own executor.
+
+Everything that becomes of it is what a worker would make of it: arguments converted, the context
+given, the failure judged, the result encoded. Only its ending goes to the caller and not to Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from inspect import iscoroutine
+from typing import Any
+
+from jobd.broker.commands import Claim, Claimed, Completed, Ending
+from jobd.client.queue import Queue
+from jobd.core.options import Policy, resolve
+from jobd.seams.clock import monotonic
+from jobd.seams.scoreboard import PAGE, Page
+from jobd.seams.stop import Stop
+from jobd.worker.inline import InlineExecutor
+from jobd.worker.runnable import Runnable
+
+WORKER = "testing"
+# Nothing is ours to lose here: no other worker is about.
+_LEASE = 86_400.0
+_NEVER = Stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended, and what its task raised, if it did."""
+
+    ending: Completed | Ending
+    raised: BaseException | None
+
+
+def policy_of(queue: Queue) -> Policy:
+    """Give what holds for a queue by its code; a jobd.toml is not read."""
+    return resolve(queue.options)
+
+
+def run_here(
+    queue: Queue, job: Claimed, *, now: int, loop: asyncio.AbstractEventLoop | None = None
+) -> Outcome:
+    """Run a job to its end. `now` is the store's time in ms; `loop` runs what is async.
+
+    Raises what the task raised to end the whole program, such as KeyboardInterrupt.
+    """
+    calls = []
+    tasks: dict[bytes, Runnable] = {}
+    if (task := queue.tasks.get(job.task.decode())) is not None:
+        runnable = tasks[job.task] = Runnable(task, (queue.options,))
+        call = _Call(runnable.function, loop)
+        calls.append(call)
+        runnable.function = call
+    # One for each job: a task may add another, which runs within it.
+    executor = InlineExecutor(
+        queue=queue.name,
+        tasks=tasks,
+        page=_page(queue.name),
+        worker=WORKER,
+        queue_policy=policy_of(queue),
+        lease=_LEASE,
+        emit=lambda event: None,  # noqa: ARG005  the test looks for itself
+    )
+    executor.load(Claim(job.claim, now, None, [job]), monotonic())
+    executor.run_all(_NEVER)
+    [ending] = executor.done or executor.endings
+    raised = calls[0].raised if calls else None
+    if raised is not None and not isinstance(
+        raised, Exception | SystemExit | asyncio.CancelledError
+    ):
+        raise raised
+    return Outcome(ending, raised)
+
+
+def _page(queue: str) -> Page:
+    page = Page(mmap.mmap(-1, 2 * PAGE), 0, 1)
+    page.hand_out(incarnation=WORKER, queue=queue, slot=WORKER)
+    return page
+
+
+class _Call:
+    """A task's function, with an eye on what it raises, and an event loop for what it awaits."""
+
+    def __init__(
+        self, function: Callable[..., Any], loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self._function = function
+        self._loop = loop
+        self.raised: BaseException | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            value = self._function(*args, **kwargs)
+            return _finish(value, self._loop) if iscoroutine(value) else value
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+def _finish(work: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop | None) -> Any:
+    """Await: on the loop that waits for us, else on one of its own, in a thread where one runs."""
+    if loop is not None:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
