@@ -276,6 +276,9 @@ class QueueCommands:
     def delete(self, ids: Sequence[str]) -> Command:
         return self._call("delete", None, *ids)
 
+    def purge(self, state: str, ids: Sequence[str]) -> Command:
+        return self._call("purge", None, state, *ids)
+
     def wake(self) -> Command:
         return self._call("wake", None)
 

@@ -195,6 +195,10 @@ class Store:
         """Remove ended jobs; a word for each: deleted, or the state that forbids it."""
         return _words(run(self._client, self.commands.delete(ids)))
 
+    def purge(self, state: str, ids: Sequence[str]) -> list[str]:
+        """Remove jobs that are in one state; a word for each: purged, or the state it is in."""
+        return _words(run(self._client, self.commands.purge(state, ids)))
+
     def wake(self) -> None:
         """Make one idle worker look at the queue."""
         run(self._client, self.commands.wake())

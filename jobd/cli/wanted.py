@@ -31,13 +31,13 @@ def wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_wanted(task: str | None, error: str | None, older_than: str | None) -> Wanted:
     """Read those options. Raises OptionError."""
-    age = None if older_than is None else milliseconds(_bare(older_than), what="--older-than")
+    age = None if older_than is None else milliseconds(bare(older_than), what="--older-than")
     if task is not None:
         check_name(task, what="--task")
     return Wanted(task=task, error=error, older_than_ms=age)
 
 
-def _bare(written: str) -> str | float:
+def bare(written: str) -> str | float:
     """Take a bare number as seconds, which is what it means everywhere else."""
     try:
         return float(written)

@@ -14,6 +14,7 @@ from jobd.core.durations import Duration, seconds
 from jobd.core.errors import JobCancelled, JobFailed, ResultGone, ResultTimeout
 from jobd.core.options import read_new_due
 from jobd.core.states import CANCELLED, COMPLETED, DEAD
+from jobd.core.why import Explanation, explain
 from jobd.seams.clock import mono
 
 R = TypeVar("R")
@@ -48,6 +49,14 @@ class JobHandle(Generic[R]):
     def info(self) -> JobInfo | None:
         """Read everything recorded about the job, or None."""
         return self._producer.views().info(self.queue, self.id)
+
+    def why(self) -> Explanation | None:
+        """Say why the job has not run, and when it will, or how it ended; None when it is gone.
+
+        What `jobd why` prints. Printing it does the same; its reasons have words for programs.
+        """
+        asked = self._producer.why_facts(self.queue).read(self.id)
+        return None if asked is None else explain(asked.job, asked.queue)
 
     def cancel(self, *, force: bool = False) -> str:
         """Cancel the job; say what became of it.

@@ -13,8 +13,10 @@ from typing import Protocol
 from jobd.broker.commands import NewJob
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 
 
 class Waiting(Protocol):
@@ -39,11 +41,17 @@ class Instead(Protocol):
     def store(self, queue: str) -> Store:
         """Give the transitions of one queue."""
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Give the schedules of one queue."""
+
     def finder(self, queue: str) -> Finder:
         """Give the walks through one queue."""
 
     def views(self) -> Views:
         """Give the reads."""
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Give what reads why a job has not run."""
 
     def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
         """Give what waits for a job's end."""

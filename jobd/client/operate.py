@@ -47,6 +47,13 @@ def carry_out(
         yield from (pair for pair in words if pair[1] != LATER)
 
 
+def bites(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Cut ids into what one call may carry."""
+    rest = iter(ids)
+    while bite := list(islice(rest, SMALL_BITE)):
+        yield bite
+
+
 def _one_call(verb: str, store: Store, ids: list[str], *, force: bool) -> list[str]:
     match verb:
         case "cancel":

@@ -23,8 +23,10 @@ from jobd.broker.connection import (
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.notices import Notices, async_notices
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.instead import Instead, Waiting
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
@@ -88,6 +90,12 @@ class Producer:
             return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """The schedules of one queue."""
+        if self._instead is not None:
+            return self._instead.schedules(queue)
+        return ScheduleStore(self.client, self.namespace, queue)
+
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
         if self._instead is not None:
@@ -99,6 +107,12 @@ class Producer:
         if self._instead is not None:
             return self._instead.views()
         return Views(self.client, self.namespace)
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """What reads why a job of one queue has not run."""
+        if self._instead is not None:
+            return self._instead.why_facts(queue)
+        return WhyFacts(self.client, self.namespace, queue)
 
     def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
         """What waits for a job's end: enter it, ask to be told, look, then wait."""

@@ -23,6 +23,7 @@ from jobd.client.many import (
 )
 from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
+from jobd.client.schedules import Declaring, Schedules
 from jobd.client.signature import encode_payload
 from jobd.client.task import Task
 from jobd.core.durations import Duration, milliseconds
@@ -39,6 +40,7 @@ from jobd.core.options import (
     read_priority,
     read_run_options,
 )
+from jobd.core.schedule import Schedule
 from jobd.core.states import DEAD, STATES
 from jobd.core.suggest import nearest, one_of
 from jobd.core.unique import check_by, read_unique
@@ -61,6 +63,17 @@ class TaskDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
+class ScheduleDecorator(Protocol):
+    """What `Queue.cron(...)` gives: a task stays what it is, a function becomes one."""
+
+    @overload
+    def __call__(self, task: Task[P, R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
@@ -75,6 +88,7 @@ class Queue:
         self.options = read_run_options(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self.tasks: dict[str, Task[Any, Any]] = {}
+        self._declaring = Declaring(self.name)
         self._producer = producer
 
     def __repr__(self) -> str:
@@ -87,6 +101,11 @@ class Queue:
         """
 
         def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
+            if isinstance(function, Task):
+                raise DeclarationError(
+                    f"task {function.name!r}: @task above @cron or @every; expected it below, next "
+                    "to the function; swap the two lines"
+                )
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
             check_known(options, TASK_OPTIONS, what=what)
@@ -110,6 +129,68 @@ class Queue:
         if callable(name):
             raise DeclarationError("task: @queue.task without parentheses; write @queue.task()")
         return declare
+
+    def cron(
+        self,
+        line: str,
+        /,
+        *,
+        tz: str = "UTC",
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        missed: str = "latest",
+        **options: Any,
+    ) -> ScheduleDecorator:
+        """Declare a schedule, above `@queue.task(...)` or on a function: `@queue.cron("0 9 * * *")`.
+
+        `line` has five fields, read in the zone `tz`. `name` is the task's where none is given;
+        `args` go to the task; `missed` is what becomes of slots that nobody could fire: skip, latest
+        or all. `options` are those of a job: priority, expires, and those of its run.
+
+        Raises OptionError and DeclarationError for what cannot work.
+        """
+        return self._scheduled(name, args, options, cron=line, tz=tz, missed=missed)
+
+    def every(
+        self,
+        span: Duration,
+        /,
+        *,
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        missed: str = "latest",
+        **options: Any,
+    ) -> ScheduleDecorator:
+        """Declare a schedule of fixed intervals, counted from 1970-01-01T00:00Z; else as `cron`."""
+        return self._scheduled(name, args, options, every=span, missed=missed)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this queue, in Redis: put, get, list, remove, pause, resume, run."""
+        return Schedules(self._producer, self.name, self._priority_of)
+
+    @property
+    def declared(self) -> Mapping[str, Schedule]:
+        """The schedules that this program's code declares, by name. Daemons put them in force."""
+        return self._declaring.found
+
+    def _scheduled(
+        self,
+        name: str | None,
+        args: Mapping[str, Any] | None,
+        options: Mapping[str, object],
+        **timing: object,
+    ) -> ScheduleDecorator:
+        def declare(function: Any, /) -> Any:
+            task = function if isinstance(function, Task) else self.task()(function)
+            self._declaring.declare(task, name, args, options, **timing)
+            return task
+
+        return declare
+
+    def _priority_of(self, task: str) -> int:
+        declared = self.tasks.get(task)
+        return self.priority if declared is None else declared.priority
 
     def add(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
@@ -245,9 +326,7 @@ class Queue:
                 f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "
                 "name, as in {'user_id': 7}"
             )
-        priority = call.priority
-        if priority is None:
-            priority = self.priority if declared is None else declared.priority
+        priority = self._priority_of(task) if call.priority is None else call.priority
         job = NewJob(
             call.job_id or self._producer.new_id(),
             task,

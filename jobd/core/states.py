@@ -11,8 +11,9 @@ else records it, so nothing can disagree with it.
 
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
     that way wherever it would go back. add_once adds under conditions: it may cancel who waits under
-    the same lock, and begin an ended job of the same id anew. reschedule moves between waiting and delayed; retry puts the
-    dead and the cancelled back in line; delete and trim remove what has ended.
+    the same lock, and begin an ended job of the same id anew. reschedule moves between waiting and
+    delayed; retry puts the dead and the cancelled back in line; delete and trim remove what has
+    ended, and purge also what never ran.
 
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
@@ -45,6 +46,7 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
         (CANCELLED, WAITING),
         (CANCELLED, DELAYED),
     ),
+    "schedule_fire": ((None, WAITING),),
     "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
     "promote": ((DELAYED, WAITING),),
     "settle": (
@@ -62,6 +64,13 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "reschedule": ((WAITING, DELAYED), (DELAYED, WAITING)),
     "retry": ((DEAD, WAITING), (CANCELLED, WAITING)),
     "delete": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
+    "purge": (
+        (WAITING, None),
+        (DELAYED, None),
+        (COMPLETED, None),
+        (DEAD, None),
+        (CANCELLED, None),
+    ),
     "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
 }
 

@@ -13,8 +13,10 @@ from typing import NoReturn
 from jobd.broker.commands import NewJob, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.client.instead import Waiting
 from jobd.core.errors import JobdError, ResultTimeout
@@ -90,8 +92,18 @@ class Memory:
         """Give what handles do to jobs."""
         return _MemoryStore(self, queue)
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Say that nothing is scheduled here."""
+        del queue
+        self.client()
+
     def finder(self, queue: str) -> Finder:
         """Say that nothing can be walked."""
+        del queue
+        self.client()
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Say that there is no line to stand in."""
         del queue
         self.client()
 

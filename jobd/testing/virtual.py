@@ -23,8 +23,10 @@ from jobd.broker.commands import Claimed, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.client.instead import Waiting
 from jobd.client.queue import Queue
@@ -38,7 +40,7 @@ from jobd.testing.memory import NoWait
 
 T = TypeVar("T")
 
-_LEASE_MS = 30_000
+_LEASE_MS = 10 * 365 * 86_400_000  # no time that a test lets pass shall end it
 MOST = 10_000
 
 
@@ -197,6 +199,10 @@ class World:
         """Give a queue's transitions, now by the world's clock."""
         return Store(self._client, self._namespace, queue, now=self._now)
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Give a queue's schedules, now by the world's clock."""
+        return ScheduleStore(self._client, self._namespace, queue, now=self._now)
+
     def finder(self, queue: str) -> Finder:
         """Give the walks through a queue."""
         return Finder(self._client, self._namespace, queue, now=self._now)
@@ -204,6 +210,10 @@ class World:
     def views(self) -> Views:
         """Give the reads."""
         return Views(self._client, self._namespace)
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """Give what reads why a job has not run, by the world's clock."""
+        return WhyFacts(self._client, self._namespace, queue, now=self._now)
 
     @contextmanager
     def notices(self, queue: str, job_id: str) -> Iterator[Waiting]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from support.policies import NOTHING
+from support.servers import eventually
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
@@ -216,3 +217,42 @@ def test_many_running_jobs_of_many_workers_are_cancelled_in_bites(client: Client
     assert {order.job_id for order in s.heed()} == set(ids)
     assert s.hand_back("w.1", [(job.id, held.number) for job in held.jobs])
     assert Views(client, "t").counts("q")["cancelled"] == 40
+
+
+def test_purge_takes_what_is_in_the_state_that_was_named(client: Client) -> None:
+    """And nothing that has left it since: for a worker's hands, an end, or another line."""
+    number = claimed(client, "done", "runs")
+    store(client).settle("w.1", LEASE, completed=[Completed(b"done", number, FIGURES, b"")])
+    added(client, "waits")
+    added(client, "later", due="+9")
+    every = ["waits", "done", "later", "nobody", "runs"]
+
+    words = store(client).purge("waiting", every)
+
+    assert words == ["purged", "completed", "delayed", "gone", "active"]
+    assert not client.exists("t:{q}:job:waits")
+    assert client.hget("t:{q}:tally", "cancelled|noop") == b"1"
+    assert store(client).purge("delayed", every) == [
+        "gone",
+        "completed",
+        "purged",
+        "gone",
+        "active",
+    ]
+    assert store(client).purge("completed", ["done"]) == ["purged"]
+    assert client.hget("t:{q}:tally", "cancelled|noop") == b"2"
+    counts = Views(client, "t").counts("q")
+    assert (sum(counts.values()), counts["active"]) == (1, 1)
+    assert store(client).add([NewJob("waits", "noop", b"{}")]) == [False]
+
+
+def test_who_waits_for_a_purged_job_is_told(client: Client) -> None:
+    """It will not come to an end any more."""
+    added(client, "a")
+    store(client).await_end("a", 60_000)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    pubsub.subscribe("t:{q}:awaited:a")
+    assert store(client).purge("waiting", ["a"]) == ["purged"]
+    assert client.zscore("t:{q}:awaited", "a") is None
+    eventually(lambda: pubsub.get_message(timeout=0.1))
+    pubsub.close()

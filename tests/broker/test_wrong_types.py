@@ -47,6 +47,8 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "reschedule_now": lambda s, n: s.reschedule(["later", "a"], ""),
     "retry_again": lambda s, n: s.retry(["off", "a"]),
     "delete": lambda s, n: s.delete(["off", "done", "a"]),
+    "purge": lambda s, n: s.purge("waiting", ["b", "a"]),
+    "purge_ended": lambda s, n: s.purge("completed", ["done", "a"]),
     "promote": lambda s, n: s.promote(),
     "trim": lambda s, n: s.trim(NOTHING),
 }

@@ -272,15 +272,20 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                         self.holder[digest] = (job_id, 0)
             assert words == self.store.retry(some)
 
-        @rule(job_id=ids)
-        def delete(self, job_id: str) -> None:
-            [word] = self.store.delete([job_id])
+        @rule(job_id=ids, verb=st.sampled_from(["delete", "purge"]))
+        def delete(self, job_id: str, verb: str) -> None:
+            if verb == "purge":
+                [word] = self.store.purge(self.state.get(job_id, "waiting"), [job_id])
+                if self.state.get(job_id) in ("waiting", "delayed"):
+                    self.end(job_id, "cancelled")
+            else:
+                [word] = self.store.delete([job_id])
             if self.state.get(job_id) in ENDED:
                 digest = self.lock.get(job_id, ("", ""))[1]
                 if self.holder.get(digest, ("", 0))[0] == job_id:
                     del self.holder[digest]
                 self.forget(job_id)
-                assert word == "deleted"
+                assert word == f"{verb}d"
 
         def forget(self, job_id: str, *, known: bool = True) -> None:
             del self.state[job_id]

@@ -27,6 +27,7 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
 from jobd.core.retention import OUTCOMES
+from jobd.core.states import STATES
 
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
@@ -307,6 +308,22 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                 self.asked.discard(job_id)
             before = self.dump()
             assert self.store.delete([job_id]) == [self.state.get(job_id, "gone")]
+            assert before == self.dump()
+
+        @rule(job_id=ids, state=st.sampled_from([s for s in STATES if s != "active"]))
+        def purge(self, job_id: str, state: str) -> None:
+            """Only what is in the state that was named; what never ran counts as cancelled."""
+            is_in = self.state.get(job_id, "gone")
+            assert self.store.purge(state, [job_id]) == ["purged" if is_in == state else is_in]
+            if is_in == state:
+                if state in ("waiting", "delayed"):
+                    self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
+                del self.state[job_id], self.place[job_id]
+                self.due.pop(job_id, None)
+                self.deleted[job_id] = self.now
+                self.asked.discard(job_id)
+            before = self.dump()
+            assert self.store.purge(state, [job_id]) == [self.state.get(job_id, "gone")]
             assert before == self.dump()
 
         @rule(

@@ -190,6 +190,8 @@ def test_what_only_a_server_knows_is_refused_and_no_server_is_asked(app: Jobd) -
             list(app.queue("email").find())
         with pytest.raises(NoRedisHere):
             app.producer.views().queues()
+        with pytest.raises(NoRedisHere):
+            welcome(app).enqueue(1).why()
 
 
 def test_an_event_loop_adds_too(app: Jobd) -> None:

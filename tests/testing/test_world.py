@@ -188,6 +188,9 @@ def test_verbs_and_finding_go_by_the_world_s_clock(app: Jobd, it: World) -> None
     assert list(q.find("dead", older_than="3d")) == []
     assert q.retry(handle) == {handle.id: "retried"}
     assert handle.reschedule("1h") == "delayed"
+    why = handle.why()
+    assert why is not None
+    assert why.starts_at == (it.now + timedelta(hours=1)).timestamp() * 1000
     assert it.run() == []
     it.run_for("1h")
     assert handle.state() == "dead"
