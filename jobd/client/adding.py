@@ -7,6 +7,7 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from jobd.broker.commands import JobOnTerms, NewJob, Terms
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
+from jobd.core.labels import read_labels
 from jobd.core.options import (
     ADD_OPTIONS,
     CODE_OPTIONS,
@@ -21,6 +23,7 @@ from jobd.core.options import (
     check_known,
     read_job_id,
     read_priority,
+    read_reruns,
     read_run_options,
     read_times,
     write_run_options,
@@ -35,7 +38,9 @@ _OUTCOMES = {b"added": "enqueued", b"duplicate": "duplicate", b"replaced": "repl
 class CallOptions:
     """What one call says: read once, applied to a job."""
 
-    __slots__ = ("due", "encoded", "job_id", "priority", "says_unique", "unique")
+    __slots__ = (
+        "due", "encoded", "job_id", "nonce", "priority", "reruns", "says_unique", "unique",
+    )  # fmt: skip
 
     def __init__(self, given: Mapping[str, object], *, what: str) -> None:
         check_known(given, CALL_OPTIONS, what=what)
@@ -46,10 +51,12 @@ class CallOptions:
         self.priority = (
             None if given.get("priority") is None else read_priority(given["priority"], what=what)
         )
+        self.reruns = read_reruns(given, what=what)
+        self.nonce = given.get("nonce")
         self.unique = read_unique(given.get("unique"), what=what)
         self.says_unique = given.get("unique") is not None
         run = read_run_options(given, what=what, counts_allowed=False)
-        said = write_run_options(run, what=what)
+        said = write_run_options(run, what=what) | read_labels(given, what=what)
         self.encoded = msgspec.json.encode(said) if said else b""
 
     def applied(self, job: NewJob, unique: Unique | None) -> NewJob:
@@ -59,9 +66,11 @@ class CallOptions:
         """
         if self.says_unique:
             unique = self.unique
-        if unique is None:
+        if unique is None and not self.reruns:
             return job
-        return JobOnTerms.of(job, Terms(lock=spell_lock(unique, job.task, job.args)))
+        nonce = (self.nonce or token_hex(8)) if self.reruns else ""
+        lock = "" if unique is None else spell_lock(unique, job.task, job.args)
+        return JobOnTerms.of(job, Terms(str(nonce), lock))
 
 
 SAYS_NOTHING = CallOptions({}, what="call")

@@ -10,7 +10,7 @@ from itertools import chain
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import ADD_BITE, NewJob, QueueCommands
+from jobd.broker.commands import ADD_BITE, JobOnTerms, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -203,10 +203,13 @@ class Producer:
 
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
     """Say which jobs an add was about that failed, and how to go on."""
+    nonces = [job.terms.nonce if isinstance(job, JobOnTerms) else "" for job in jobs]
     if len(jobs) == 1:
-        again = f"adding again with job_id={jobs[0].id!r} is safe"
+        same = f" and nonce={nonces[0]!r}" if nonces[0] else ""
+        again = f"adding again with job_id={jobs[0].id!r}{same} is safe"
     else:
-        again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
+        same = " and `nonces`" if any(nonces) else ""
+        again = f"adding these {len(jobs)} again, each with its own of `job_ids`{same}, is safe"
     if isinstance(error, BrokerUnavailable):
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
@@ -214,6 +217,7 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
         return BrokerUnavailable(
             f"{error}; {outcome}; {again}",
             job_ids=[job.id for job in jobs],
+            nonces=nonces,
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)

@@ -269,9 +269,10 @@ class Queue:
         *,
         task: str | None = None,
         error: str | None = None,
+        group: str | None = None,
         older_than: Duration | None = None,
     ) -> Iterator[JobHandle[Any]]:
-        """Give the jobs in one state, by task, by a part of their error, and by age.
+        """Give the jobs in one state, by task, by a part of their error, by group, and by age.
 
         The age of an ended job counts from its end, of others from their adding. Jobs may be changed
         while they are found. Raises OptionError, BrokerError.
@@ -279,7 +280,7 @@ class Queue:
         if state not in STATES:
             raise OptionError(f"state {state!r}; expected {one_of(STATES)}{nearest(state, STATES)}")
         age = None if older_than is None else milliseconds(older_than, what="older_than")
-        wanted = Wanted(task=task, error=error, older_than_ms=age)
+        wanted = Wanted(task=task, error=error, group=group, older_than_ms=age)
         for _, page in self._producer.finder(self.name).pages((state,), wanted):
             for found in page:
                 yield JobHandle(self._producer, self.name, found.id, "known")

@@ -25,7 +25,15 @@ from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
-from jobd.worker.record import UNREADABLE, Past, last_error, noted, read_past, writable
+from jobd.worker.record import (
+    UNREADABLE,
+    Past,
+    last_error,
+    noted,
+    read_labels,
+    read_past,
+    writable,
+)
 from jobd.worker.runnable import Runnable, context
 from jobd.worker.tell import text
 from jobd.worker.watch import Watch
@@ -209,6 +217,7 @@ class Lane(Run):
             policy=self.policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
+            labels=read_labels(job.more),
             asks_cancelled=self.watch,
         )
 

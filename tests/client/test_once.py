@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from support.inline import new_page, working
 from support.servers import eventually
 
-from jobd import Jobd, JobHandle, OptionError, Unique
+from jobd import BrokerUnavailable, Job, Jobd, JobHandle, OptionError, Unique
 from jobd.core.unique import spell_lock
 
 
@@ -284,3 +285,113 @@ def test_of_four_programs_one_adds(app: Jobd) -> None:
 
     assert told == {"enqueued": 1, "duplicate": 199}
     assert app.producer.views().counts("q")["waiting"] == 1
+
+
+def test_an_ended_job_of_the_same_id_begins_anew_when_asked(app: Jobd, tmp_path: Any) -> None:
+    """With the new arguments, as another record; what is live is a duplicate."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(n: int) -> int:
+        assert n
+        return n
+
+    nightly = work.using(job_id="nightly", on_duplicate="rerun_finished")
+    assert nightly.enqueue(1).outcome == "enqueued"
+    assert outcome(nightly.enqueue(2)) == ("duplicate", "nightly")
+    for state, n in (("completed", 0), ("dead", 3)):
+        (tmp_path / state).mkdir()
+        with working(app, queue, new_page(tmp_path / state), incarnation=f"w.{n}"):
+            eventually(lambda state=state: queue.job("nightly").state() == state)
+        assert work.using(job_id="nightly").enqueue(n).outcome == "duplicate"
+        assert nightly.enqueue(n).outcome == "replaced"
+        info = queue.job("nightly").info()
+        assert info is not None
+        assert (info.state, info.args, info.cause, info.history) == ("waiting", {"n": n}, None, [])
+    queue.job("nightly").cancel()
+    assert nightly.enqueue(4).outcome == "replaced"
+    queue.job("nightly").cancel()
+    queue.job("nightly").delete()
+    assert nightly.enqueue(5).outcome == "enqueued"
+
+
+def test_a_call_that_begins_a_job_anew_does_so_once(app: Jobd) -> None:
+    """Its nonce says that it is the same call: also when the job has ended, and is gone, meanwhile."""
+    queue = app.queue("q")
+    again = {"job_id": "a", "on_duplicate": "rerun_finished"}
+    queue.add("t", {}, job_id="a")
+    queue.job("a").cancel()
+    assert queue.add("t", {}, nonce="first", **again).outcome == "replaced"
+    queue.job("a").cancel()
+    assert queue.add("t", {}, nonce="first", **again).outcome == "duplicate"
+    queue.job("a").delete()
+    assert queue.add("t", {}, nonce="first", **again).outcome == "duplicate"
+    assert queue.add("t", {}, nonce="second", **again).outcome == "enqueued"
+
+
+def test_an_unanswered_call_says_its_nonce() -> None:
+    """With which its repeat is safe."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        queue = Jobd(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", timeout=0.1).queue("q")
+        with pytest.raises(BrokerUnavailable, match="and nonce=") as unknown:
+            queue.add("t", {}, job_id="a", on_duplicate="rerun_finished")
+        options = {"job_id": "a", "on_duplicate": "rerun_finished", "nonce": "n"}
+        with pytest.raises(BrokerUnavailable, match="and `nonces`") as many:
+            queue.add_many([("t", {}), ("t", {}, options)])
+
+    assert unknown.value.outcome_unknown
+    assert unknown.value.nonce
+    assert many.value.nonces == ("", "n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"on_duplicate": "rerun_finished"}, "without job_id"),
+        ({"on_duplicate": "rerun_finish", "job_id": "a"}, "did you mean 'rerun_finished'"),
+        ({"on_duplicate": True, "job_id": "a"}, "expected rerun_finished, skip"),
+        ({"nonce": "n", "job_id": "a"}, "drop nonce"),
+        ({"nonce": "n n", "job_id": "a", "on_duplicate": "rerun_finished"}, "1 to 128 characters"),
+        ({"group": "two words"}, "1 to 128 characters"),
+        ({"meta": "text"}, "expected a small dict"),
+        ({"meta": {1: 2}}, "expected a small dict"),
+        ({"meta": {"x": "y" * 5000}}, "expected at most 4096"),
+        ({"meta": {"x": object()}}, "what JSON can hold"),
+    ],
+)
+def test_other_options_that_make_no_sense_are_refused(
+    app: Jobd, options: dict[str, Any], said: str
+) -> None:
+    """Where they are written."""
+    with pytest.raises(OptionError, match=said):
+        app.queue("q").add("t", {}, **options)
+
+
+def test_a_group_and_a_meta_go_along(app: Jobd, tmp_path: Any) -> None:
+    """To the task, to whoever looks, and to filters; without them nothing travels."""
+    queue = app.queue("q")
+    seen: list[tuple[str | None, dict[str, Any]]] = []
+
+    @queue.task()
+    def work(job: Job) -> None:
+        seen.append((job.group, job.meta))
+
+    trace = {"traceparent": "00-1", "tags": ["a"]}
+    labelled = work.using(group="eu", meta=trace, attempts=2).enqueue()
+    plain = work.enqueue()
+    info = labelled.info()
+    assert info is not None
+    assert (info.group, info.meta, info.options) == ("eu", trace, {"attempts": 2})
+    assert [h.id for h in queue.find("waiting", group="eu")] == [labelled.id]
+    assert list(queue.find("waiting", group="us")) == []
+    assert app.producer.client.hkeys(f"jobd:{{q}}:job:{plain.id}") == [
+        b"task",
+        b"args",
+        b"at",
+        b"seq",
+    ]
+    with working(app, queue, new_page(tmp_path)):
+        eventually(lambda: len(seen) == 2)
+    assert seen == [("eu", trace), (None, {})]
