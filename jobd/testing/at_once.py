@@ -15,8 +15,9 @@ from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED
 from jobd.core.suggest import nearest, one_of
 from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added
+from jobd.testing.entries import Entry
 from jobd.testing.here import Outcome, run_here
-from jobd.testing.memory import Entry, Memory
+from jobd.testing.memory import Memory
 from jobd.worker.notes import Recorder
 
 RAISE, RECORD = FAILURES = ("raise", "record")
@@ -52,11 +53,11 @@ class _Inline(Memory):
         self._raises = raises
         self._claims = wall_ms() * 1024  # grows, as a token must
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each."""
         return self._add(queue, jobs, fresh=fresh, loop=None)
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each: what is async on the caller's loop, what is not in a thread."""
         loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self._add, queue, jobs, fresh=fresh, loop=loop)
@@ -68,12 +69,12 @@ class _Inline(Memory):
         *,
         fresh: bool,
         loop: asyncio.AbstractEventLoop | None,
-    ) -> list[bool]:
+    ) -> list[bytes]:
         for job in jobs:
             self._refuse_unknown(queue, job.task)
         taken = super().add(queue, jobs, fresh=fresh)
-        for job, new in zip(jobs, taken, strict=True):
-            if new:
+        for job, word in zip(jobs, taken, strict=True):
+            if word in (b"added", b"replaced"):
                 self._run(queue, job.id, loop)
         return taken
 

@@ -186,15 +186,15 @@ class World:
 
     # --- the producer's place (client/instead.py) ---
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs, now by the world's clock."""
         register_queues(self._client, self._namespace, [queue])
-        added = self.store(queue).add(jobs, fresh=fresh)
-        for job, new in zip(jobs, added, strict=True):
-            self.added.note(read_added(queue, job, new=new))
-        return added
+        words = self.store(queue).add_once(jobs, fresh=fresh)
+        for job, word in zip(jobs, words, strict=True):
+            self.added.note(read_added(queue, job, word))
+        return words
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs; the server is at hand, so this blocks the loop for less than it would cost."""
         return self.add(queue, jobs, fresh=fresh)
 
