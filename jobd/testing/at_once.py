@@ -97,8 +97,7 @@ class _Inline(Memory):
         self._claims += 1
         entry.state = ACTIVE
         job, record = entry.job, entry.record
-        # Whatever a test's machine is doing meanwhile, a job that runs at once has not expired.
-        more = {name.encode(): value for name, value in record.items() if name != "expires"}
+        more = {name.encode(): value for name, value in record.items()}
         claimed = Claimed(
             job.id.encode(), record["task"], record["args"], int(record["at"]), more, self._claims
         )

@@ -163,7 +163,7 @@ def test_jobs_that_jobs_add_run_within_them(app: Jobd) -> None:
 
 
 def test_delays_are_not_waited_for(app: Jobd) -> None:
-    """Nor is anything expired."""
+    """Nothing expires meanwhile; what had to start long ago is dead as ever."""
     ran: list[int] = []
 
     @app.queue("q").task()
@@ -174,6 +174,8 @@ def test_delays_are_not_waited_for(app: Jobd) -> None:
         assert work.using(delay="1h", expires="2h").enqueue(1).state() == "completed"
         work.using(run_after=datetime(2100, 1, 1, tzinfo=UTC)).enqueue(2)
         assert [h.state() for h in app.queue("q").add_many([("work", {"n": 3})])] == ["completed"]
+        with pytest.raises(JobFailed, match="expired"):
+            work.using(expires=datetime(2020, 1, 1, tzinfo=UTC)).enqueue(9)
         work.using(job_id="one").enqueue(4)
         assert work.using(job_id="one").enqueue(5).outcome == "duplicate"
     assert ran == [1, 2, 3, 4]
