@@ -21,7 +21,7 @@ from rich.console import Console
 
 from benchmarks import install, machine, report
 from benchmarks.bench import ROOT, Bench
-from benchmarks.measures.catalogue import ALL
+from benchmarks.measures.catalogue import ALL, ALONE
 from benchmarks.outcome import Outcome
 from benchmarks.plan import Plan, quick
 from benchmarks.servers import RedisServer
@@ -49,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("redis-server: not on the PATH; the suite measures on a private one; install Redis")
         return NO_SERVER
     cache = Path(options.cache).resolve()
-    peers = install.prepare(cache, say)
     plan = _plan(options)
     names = options.only or list(ALL)
+    peers = install.none() if set(names) <= ALONE else install.prepare(cache, say)
     outcomes: list[Outcome] = []
-    (cache / "runs").mkdir(exist_ok=True)
+    (cache / "runs").mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{datetime.now(UTC):%m%d-%H%M}-", dir=cache / "runs"))
     with RedisServer(scratch / "redis") as server:
         bench = Bench(plan, scratch, server, catalogue.build(peers), say, _chosen(options))

@@ -10,6 +10,7 @@ from benchmarks.measures import (
     memory,
     mixed,
     pickup,
+    retention,
     sleeping,
     throughput,
     waiting,
@@ -26,4 +27,7 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "memory": memory.measure,
     "durability": durability.measure,
     "importing": importing.measure,
+    "retention": retention.measure,
 }
+#: Those that have no peer in them: nothing is installed for them.
+ALONE = frozenset({"retention"})

@@ -22,13 +22,13 @@ KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
 
 
 class JobdSystem:
-    """jobd with its default retention (results kept), or with completed jobs kept not at all."""
+    """jobd with its default retention (results kept), or with another; `retain` is a line of TOML."""
 
-    def __init__(self, key: str, name: str, *, keeps_results: bool) -> None:
+    def __init__(self, key: str, name: str, *, retain: str = "") -> None:
         self.key = key
         self.name = name
         self.rate = 80_000
-        self._keeps_results = keeps_results
+        self._retain = retain
         self._command = Path(sys.executable).parent / "jobd"
 
     def missing(self) -> str | None:
@@ -44,7 +44,7 @@ class JobdSystem:
                 url=site.url,
                 directory=site.directory,
                 processes=processes,
-                retain="" if self._keeps_results else KEEP_NOTHING,
+                retain=self._retain,
             ),
             encoding="utf-8",
         )

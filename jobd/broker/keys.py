@@ -11,8 +11,8 @@ class QueueKeys:
 
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
-        "leases", "meta", "minute_prefix", "orders", "outbox", "recent_prefix", "root", "tally",
-        "terms", "waiting", "wake_list",
+        "leases", "meta", "minute_prefix", "orders", "outbox", "recent_prefix", "root", "schedule_prefix",
+        "schedules", "tally", "terms", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
@@ -34,6 +34,8 @@ class QueueKeys:
         self.meta = root + "meta"  # HASH claim and seq numbers
         self.tally = root + "tally"  # HASH counters and histogram buckets, forever
         self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
+        self.schedules = root + "schedules"  # ZSET name -> next slot, ms; inf: paused
+        self.schedule_prefix = root + "schedule:"  # HASH a schedule: what it adds, when, its past
         self.outbox = root + "outbox"  # STREAM terminal events to deliver
 
     def held(self, incarnation: str) -> str:

@@ -24,7 +24,7 @@ from jobd.broker.commands import (
     read_number,
     refuse_fenced,
 )
-from jobd.broker.connection import Client, place_of, run, translated
+from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
@@ -33,18 +33,22 @@ from jobd.core.options import Policy
 
 
 class Promoted(NamedTuple):
-    """How many jobs a bite moved, when the next one is due (ms), and whether more may be due."""
+    """How many jobs a bite moved, when the next one is due (ms), whether more may be due, and for
+    how many seconds it held the server."""
 
     moved: int
     next_due: int | None
     more: bool
+    took: float
 
 
 class Trimmed(NamedTuple):
-    """How many records a bite removed, and whether there is more to look at."""
+    """How many records a bite removed, whether there is more to look at, and for how many seconds
+    it held the server, by the server's own clock."""
 
     removed: int
     more: bool
+    took: float
 
 
 class Store:
@@ -137,9 +141,9 @@ class Store:
 
     def promote(self, limit: int = PROMOTE_BITE) -> Promoted:
         """Move what is due, at most a bite."""
-        reply = run(self._client, self.commands.promote(limit))
-        moved = int(reply[1])
-        return Promoted(moved, int(float(reply[2])) if reply[2] else None, more=moved == limit)
+        reply, took = run_timed(self._client, self.commands.promote(limit))
+        moved, due = int(reply[1]), int(float(reply[2])) if reply[2] else None
+        return Promoted(moved, due, more=moved == limit, took=took)
 
     def trim(self, policy: Policy, *, keeper: str = "", limit: int = TRIM_BITE) -> Trimmed:
         """Remove finished jobs past their retention, at most a bite.
@@ -147,17 +151,20 @@ class Store:
         What the queue's workers said goes before `policy`. `keeper` names the caller: while one has
         more to do, another's call is answered with nothing for a second.
         """
-        reply = run(self._client, self.commands.trim(policy, keeper=keeper, limit=limit))
+        reply, took = run_timed(
+            self._client, self.commands.trim(policy, keeper=keeper, limit=limit)
+        )
         if reply == [b"busy"]:
-            return Trimmed(0, more=False)
-        return Trimmed(int(reply[1]), more=reply[2] == b"more")
+            return Trimmed(0, more=False, took=took)
+        return Trimmed(int(reply[1]), more=reply[2] == b"more", took=took)
 
     def await_end(self, job_id: str, until_ms: int) -> None:
         """Ask to be told of a job's end, for this long."""
         run(self._client, self.commands.await_end(job_id, until_ms))
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
-        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or
+        `later`, where nothing was done and it is to be asked for again. The first never is."""
         return _words(run(self._client, self.commands.cancel(ids, force=force)))
 
     def heed(self) -> list[Order]:

@@ -46,6 +46,7 @@ app = "@APP@"
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
+#                                      # also cancelled = { age = "24h" }; a count for each
 
 # Health, metrics and dashboard come in a later release; this address is kept for them.
 [web]

@@ -13,6 +13,7 @@ from typing import Protocol
 from jobd.broker.commands import NewJob
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -39,6 +40,9 @@ class Instead(Protocol):
 
     def store(self, queue: str) -> Store:
         """Give the transitions of one queue."""
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Give the schedules of one queue."""
 
     def finder(self, queue: str) -> Finder:
         """Give the walks through one queue."""

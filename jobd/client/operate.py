@@ -26,6 +26,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "delete": (DEAD, CANCELLED, COMPLETED),
     "run-now": (DELAYED,),
 }
+# A word for a job that nothing was done about: the call would have held Redis for too long.
+LATER = "later"
 DONE = {
     "cancel": ("cancelled", "asked"),
     "retry": ("retried",),
@@ -38,8 +40,11 @@ def carry_out(
     verb: str, store: Store, ids: Iterable[str], *, force: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Do it to each job; give (id, word) as it is done. Raises BrokerError."""
-    for bite in bites(ids):
-        yield from zip(bite, _one_call(verb, store, bite, force=force), strict=True)
+    rest, again = iter(ids), list[str]()
+    while bite := [*again, *islice(rest, SMALL_BITE - len(again))]:
+        words = list(zip(bite, _one_call(verb, store, bite, force=force), strict=True))
+        again = [job_id for job_id, word in words if word == LATER]
+        yield from (pair for pair in words if pair[1] != LATER)
 
 
 def bites(ids: Iterable[str]) -> Iterator[list[str]]:

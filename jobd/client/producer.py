@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.commands import ADD_BITE, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -22,6 +22,7 @@ from jobd.broker.connection import (
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
 from jobd.broker.notices import Notices, async_notices
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -88,6 +89,12 @@ class Producer:
             return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
 
+    def schedules(self, queue: str) -> ScheduleStore:
+        """The schedules of one queue."""
+        if self._instead is not None:
+            return self._instead.schedules(queue)
+        return ScheduleStore(self.client, self.namespace, queue)
+
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
         if self._instead is not None:
@@ -129,34 +136,58 @@ class Producer:
         return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
     def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add up to 1,000 jobs in one round trip; True for each that is new."""
+        """Add one job or a few in one script call; True for each that is new."""
         if self._instead is not None:
             return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
-            if (calls := self._calls) is None:
-                calls = self._calls = Calls(self.client)
-            reply = calls.run(command)
+            reply = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
         return [word == b"added" for word in reply]
 
+    def begin_add(
+        self, queue: str, jobs: Sequence[NewJob], *, fresh: bool
+    ) -> Callable[[], list[bool]]:
+        """Send up to 1,000 jobs; what is given back waits for the answer: True for each new one."""
+        if self._instead is not None:
+            new = self._instead.add(queue, jobs, fresh=fresh)
+            return lambda: new
+        try:
+            self._register(queue)
+            calls = self._calls or self._make_calls()
+            answers = calls.begin(self._of(queue).add_bites(jobs, fresh=fresh))
+        except BrokerError as error:
+            raise _about(error, jobs) from error
+
+        def land() -> list[bool]:
+            try:
+                return [word == b"added" for reply in answers() for word in reply]
+            except BrokerError as error:
+                raise _about(error, jobs) from error
+
+        return land
+
     async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add jobs without blocking the event loop."""
+        """Add up to 1,000 jobs without blocking the event loop."""
         if self._instead is not None:
             return await self._instead.add_async(queue, jobs, fresh=fresh)
-        command = self._of(queue).add(jobs, fresh=fresh)
+        commands = self._of(queue).add_bites(jobs, fresh=fresh)
         client = self.async_client
         try:
             if queue not in self._registered:
                 with translated(place_of(client)):
                     await client.sadd(SharedKeys(self.namespace).queues, queue)
                 self._registered.add(queue)
-            reply = await run_async(client, command)
+            replies = [await run_async(client, command) for command in commands]
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return [word == b"added" for reply in replies for word in reply]
+
+    def _make_calls(self) -> Calls:
+        self._calls = Calls(self.client)
+        return self._calls
 
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
@@ -170,17 +201,21 @@ class Producer:
 
 
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
-    """Say which job an unanswered add was about."""
+    """Say which jobs an add was about that failed, and how to go on."""
+    if len(jobs) == 1:
+        again = f"adding again with job_id={jobs[0].id!r} is safe"
+    else:
+        again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
     if isinstance(error, BrokerUnavailable):
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
         )
-        again = f"adding again with job_id={jobs[0].id!r} is safe"
-        if len(jobs) > 1:
-            again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
         return BrokerUnavailable(
             f"{error}; {outcome}; {again}",
             job_ids=[job.id for job in jobs],
             outcome_unknown=error.outcome_unknown,
         )
+    error.job_ids = tuple(job.id for job in jobs)
+    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+        error.add_note(f"some of them may be in; {again}")
     return error

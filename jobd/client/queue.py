@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
+from jobd.client.many import (
+    Added,
+    Handles,
+    Progress,
+    add_chunks,
+    add_chunks_async,
+    check_all,
+    one_by_one,
+    read_chunks,
+    read_chunks_async,
+)
 from jobd.client.operate import carry_out
 from jobd.client.producer import Producer
+from jobd.client.schedules import Declaring, Schedules
 from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
-    BrokerUnavailable,
     DeclarationError,
     NotSerializable,
     OptionError,
@@ -28,6 +38,7 @@ from jobd.core.options import (
     read_priority,
     read_run_options,
 )
+from jobd.core.schedule import Schedule
 from jobd.core.states import DEAD, STATES
 from jobd.core.suggest import nearest, one_of
 
@@ -37,7 +48,6 @@ R = TypeVar("R")
 # One job or many, by handle or by id.
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
-CHUNK = 1000
 _PLAIN = CallOptions({}, what="call")
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -46,6 +56,17 @@ Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping
 class TaskDecorator(Protocol):
     """What `Queue.task(...)` gives: it keeps the function's parameters, less the job context."""
 
+    @overload
+    def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class ScheduleDecorator(Protocol):
+    """What `Queue.cron(...)` gives: a task stays what it is, a function becomes one."""
+
+    @overload
+    def __call__(self, task: Task[P, R], /) -> Task[P, R]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
     @overload
@@ -66,6 +87,7 @@ class Queue:
         self.options = read_run_options(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self.tasks: dict[str, Task[Any, Any]] = {}
+        self._declaring = Declaring(self.name)
         self._producer = producer
 
     def __repr__(self) -> str:
@@ -78,6 +100,11 @@ class Queue:
         """
 
         def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
+            if isinstance(function, Task):
+                raise DeclarationError(
+                    f"task {function.name!r}: @task above @cron or @every; expected it below, next "
+                    "to the function; swap the two lines"
+                )
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
             check_known(options, QUEUE_OPTIONS, what=what)
@@ -101,6 +128,68 @@ class Queue:
             raise DeclarationError("task: @queue.task without parentheses; write @queue.task()")
         return declare
 
+    def cron(
+        self,
+        line: str,
+        /,
+        *,
+        tz: str = "UTC",
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        missed: str = "latest",
+        **options: Any,
+    ) -> ScheduleDecorator:
+        """Declare a schedule, above `@queue.task(...)` or on a function: `@queue.cron("0 9 * * *")`.
+
+        `line` has five fields, read in the zone `tz`. `name` is the task's where none is given;
+        `args` go to the task; `missed` is what becomes of slots that nobody could fire: skip, latest
+        or all. `options` are those of a job: priority, expires, and those of its run.
+
+        Raises OptionError and DeclarationError for what cannot work.
+        """
+        return self._scheduled(name, args, options, cron=line, tz=tz, missed=missed)
+
+    def every(
+        self,
+        span: Duration,
+        /,
+        *,
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        missed: str = "latest",
+        **options: Any,
+    ) -> ScheduleDecorator:
+        """Declare a schedule of fixed intervals, counted from 1970-01-01T00:00Z; else as `cron`."""
+        return self._scheduled(name, args, options, every=span, missed=missed)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this queue, in Redis: put, get, list, remove, pause, resume, run."""
+        return Schedules(self._producer, self.name, self._priority_of)
+
+    @property
+    def declared(self) -> Mapping[str, Schedule]:
+        """The schedules that this program's code declares, by name. Daemons put them in force."""
+        return self._declaring.found
+
+    def _scheduled(
+        self,
+        name: str | None,
+        args: Mapping[str, Any] | None,
+        options: Mapping[str, object],
+        **timing: object,
+    ) -> ScheduleDecorator:
+        def declare(function: Any, /) -> Any:
+            task = function if isinstance(function, Task) else self.task()(function)
+            self._declaring.declare(task, name, args, options, **timing)
+            return task
+
+        return declare
+
+    def _priority_of(self, task: str) -> int:
+        declared = self.tasks.get(task)
+        return self.priority if declared is None else declared.priority
+
     def add(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
     ) -> JobHandle[Any]:
@@ -122,24 +211,51 @@ class Queue:
         [added] = await self._producer.add_async(self.name, [job], fresh=call.job_id is None)
         return self._handle(job, added=added)
 
-    def add_many(self, jobs: Iterable[Addition]) -> list[JobHandle[Any]]:
+    @overload
+    def add_many(self, jobs: Sequence[Addition], *, progress: Progress = None) -> Handles: ...
+    @overload
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added: ...
+    def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added:
         """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
 
-        All are checked before the first is added. Raises as `add` does; a BrokerUnavailable says
-        what is in, and the ids with which the rest may safely be added again.
+        Of a list (any sequence) all are checked before the first is added, and a list of handles is
+        given back. Any other iterable may be of any length: its jobs are checked and added as they
+        come, in constant memory, and only their numbers are given back; where it raises, or a job is
+        bad, those before it are in, and a note of the error says how many.
+
+        `progress` is called after each round trip with how many are in by then. Raises as `add` does;
+        a BrokerError says what is in (`added`), and the ids with which what failed may safely be
+        added again (`job_ids`).
         """
-        new = [self._read(job) for job in jobs]
-        handles: list[JobHandle[Any]] = []
-        for chunk in _chunks(new):
-            fresh = not any(given for _, given in chunk)
-            batch = [job for job, _ in chunk]
-            try:
-                added = self._producer.add(self.name, batch, fresh=fresh)
-            except BrokerUnavailable as error:
-                error.added = len(handles)
-                raise
-            handles += [self._handle(job, added=was) for job, was in zip(batch, added, strict=True)]
-        return handles
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            handles = Handles(producer, name)
+            return add_chunks(producer, name, check_all(jobs, self._read), handles, progress)
+        return add_chunks(producer, name, read_chunks(jobs, self._read), Added(), progress)
+
+    @overload
+    async def aadd_many(
+        self, jobs: Sequence[Addition], *, progress: Progress = None
+    ) -> Handles: ...
+    @overload
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added: ...
+    async def aadd_many(
+        self, jobs: Iterable[Addition] | AsyncIterable[Addition], *, progress: Progress = None
+    ) -> Added:
+        """Add many jobs without blocking the event loop for longer than it takes to encode 1,000.
+
+        As `add_many`; they may also come from an asynchronous iterator.
+        """
+        producer, name = self._producer, self.name
+        if isinstance(jobs, Sequence):
+            checked = one_by_one(check_all(jobs, self._read))
+            handles = Handles(producer, name)
+            return await add_chunks_async(producer, name, checked, handles, progress)
+        coming = jobs if isinstance(jobs, AsyncIterable) else one_by_one(jobs)
+        chunks = read_chunks_async(coming, self._read)
+        return await add_chunks_async(producer, name, chunks, Added(), progress)
 
     def job(self, job_id: str) -> JobHandle[Any]:
         """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
@@ -207,9 +323,7 @@ class Queue:
                 f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "
                 "name, as in {'user_id': 7}"
             )
-        priority = call.priority
-        if priority is None:
-            priority = self.priority if declared is None else declared.priority
+        priority = self._priority_of(task) if call.priority is None else call.priority
         return NewJob(
             call.job_id or self._producer.new_id(),
             task,
@@ -221,9 +335,3 @@ class Queue:
 
     def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
         return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
-
-
-def _chunks(jobs: list[tuple[NewJob, bool]]) -> Iterator[list[tuple[NewJob, bool]]]:
-    rest = iter(jobs)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk

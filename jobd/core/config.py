@@ -15,9 +15,11 @@ import msgspec
 
 from jobd.core import config_values as values
 from jobd.core.config_problems import Findings, said
+from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.names import check_name
 from jobd.core.options import RUN_OPTIONS
+from jobd.core.schedule import Declared
 
 
 class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     daemon: DaemonConfig = DaemonConfig()
     queues: dict[str, QueueConfig] = {}
+    schedules: list[Declared] = []
     web: WebConfig = WebConfig()
 
 
@@ -76,7 +79,7 @@ _IN_CODE = "fixed when a job is added, by programs that do not read this file; s
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
-_LATER_OF_FILE = dict.fromkeys(("schedules", "alerts"), _LATER)
+_LATER_OF_FILE = {"alerts": _LATER}
 _LATER_OF_QUEUE = dict.fromkeys(
     ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
     _LATER,
@@ -95,7 +98,7 @@ def load(text: str, file: str) -> Config:
 def parse(data: Mapping[str, Any], file: str) -> Config:
     """Read a decoded file. Raises ConfigError with all problems at once."""
     found = Findings(file)
-    found.known(data, "", ("app", "redis", "daemon", "queues", "web"), _LATER_OF_FILE)
+    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
     given: dict[str, Any] = said(
         app=found.read(data, "", "app", values.target),
         redis=_redis(found, found.table(data.get("redis"), "redis")),
@@ -104,6 +107,7 @@ def parse(data: Mapping[str, Any], file: str) -> Config:
             name: _queue(found, name, found.table(settings, f"queues.{name}"))
             for name, settings in found.table(data.get("queues"), "queues").items()
         },
+        schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
     )
     if found.problems:

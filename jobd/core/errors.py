@@ -112,19 +112,23 @@ class PayloadTooLarge(TaskError, ValueError):
 
 
 class BrokerError(JobdError):
-    """Something about the Redis server."""
+    """Something about the Redis server.
+
+    Of an add that failed, `job_ids` are the jobs of the round trip that did, in their order; of an
+    `add_many`, the first `added` jobs of the call are in, and what comes after these was not sent.
+    """
 
     code = "jobd.broker"
     exit_code = EX_UNAVAILABLE
+    job_ids: tuple[str, ...] = ()
+    added: int = 0
 
 
 class BrokerUnavailable(BrokerError):
     """Redis did not answer within the bound.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
-    may have been carried out: adding again with `using(job_id=...)` is safe either way. Of an
-    `add_many`, `job_ids` are the jobs of the round trip that failed, in their order; the first
-    `added` jobs of the call are in, and what comes after these was not sent.
+    may have been carried out: adding again with `using(job_id=...)` is safe either way.
     """
 
     code = "jobd.broker_unavailable"
@@ -138,7 +142,6 @@ class BrokerUnavailable(BrokerError):
     ) -> None:
         self.job_id = job_ids[0] if job_ids else None
         self.job_ids = tuple(job_ids)
-        self.added = 0
         self.outcome_unknown = outcome_unknown
         super().__init__(message)
 

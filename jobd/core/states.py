@@ -33,6 +33,7 @@ TERMINAL = (COMPLETED, DEAD, CANCELLED)
 # verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
 EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
+    "schedule_fire": ((None, WAITING),),
     "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
     "promote": ((DELAYED, WAITING),),
     "settle": (

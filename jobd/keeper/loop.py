@@ -35,6 +35,7 @@ from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
+from jobd.keeper.schedules import Scheduler
 from jobd.keeper.tidy import Tidier
 from jobd.seams.clock import mono, wall_ms
 from jobd.seams.lines import Lines
@@ -63,6 +64,7 @@ class Keeper:
         retention: Callable[[str], Policy],
         channel: Lines,
         board: Scoreboard,
+        scheduler: Scheduler,
         emit: Callable[[Event], None],
     ) -> None:
         self._client = client
@@ -71,6 +73,8 @@ class Keeper:
         self._queues = set(queues)
         self._channel = channel
         self._board = board
+        self._scheduler = scheduler
+        self._known: list[str] = []
         self._emit = emit
         self._boards = Boards()
         self._fleet = Fleet()
@@ -156,6 +160,8 @@ class Keeper:
         if now >= self._heed_at:
             self._heed_at = now + HEED_EVERY
             heed(self._fleet.alive, board=self._board, store=self._store)
+        # Last, since a full store refuses what is due.
+        self._scheduler.work(self._known, now)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:
@@ -182,7 +188,8 @@ class Keeper:
         ours |= {dead.incarnation for dead in self._fleet.dead}
         store_now = store_ms(self._client)
         again = self._lease / 6
-        for queue in self._known_queues():
+        self._known = self._known_queues()
+        for queue in self._known:
             reaper = self._reapers.setdefault(
                 queue, Reaper(self._store(queue), lease=self._lease, period=self._lease / 6)
             )
@@ -211,6 +218,7 @@ class Keeper:
         if not isinstance(error, StoreFull):  # a refusal over a connection that stands
             for reaper in self._reapers.values():
                 reaper.forget()
+            self._scheduler.forget()
             self._inspector.forget()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if not self._failures:

@@ -1,8 +1,9 @@
 """Duty: what is due is seen to be waiting, and what ended long ago goes; also where no worker is.
 
-One bite of each queue a second, and where that was not enough, bite after bite until it is: Redis
-serves one command at a time, so a bite is short, and after each there is a pause of so many times
-what it took. A busy Redis answers late, and so is left alone for longer. Of several hosts one goes on
+One bite of each queue a second, and where that was not enough, bite after bite until it is. Redis
+serves one command at a time, so a bite must be short: how many jobs it takes follows from how long
+the last one held the server, by the server's own clock, for a warm cache is many times as quick as a
+cold one. After each bite there is a pause of many times what it took. Of several hosts one goes on
 (see trim.lua).
 """
 
@@ -12,11 +13,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from jobd.broker.commands import TRIM_BITE
 from jobd.broker.store import Store
 from jobd.core.options import Policy
 
-# Of the time, this share may go into bites: the rest is for everybody else.
-SHARE = 1 / 10
+# Of the server's time, this share may go into bites: the rest is for everybody else.
+SHARE = 1 / 30
+BITE_SECONDS = 0.0015
+SMALLEST, LARGEST = 16, 1000
 LONGEST_PAUSE = 0.25
 
 
@@ -35,6 +39,7 @@ class Tidier:
         self._store = store
         self._retention = retention
         self._clock = clock
+        self._size = TRIM_BITE
         self._unfinished: deque[str] = deque()
         self._ready_at = 0.0
 
@@ -56,10 +61,20 @@ class Tidier:
             self._take(self._unfinished.popleft())
 
     def _take(self, queue: str) -> None:
-        began, store = self._clock(), self._store(queue)
+        store = self._store(queue)
         promoted = store.promote()
-        trimmed = store.trim(self._retention(queue), keeper=self._name)
+        trimmed = store.trim(self._retention(queue), keeper=self._name, limit=self._size)
         if promoted.more or trimmed.more:
             self._unfinished.append(queue)
-        now = self._clock()
-        self._ready_at = now + min((now - began) * (1 / SHARE - 1), LONGEST_PAUSE)
+        if trimmed.more:
+            self._size = next_size(self._size, trimmed.took)
+        took = promoted.took + trimmed.took
+        self._ready_at = self._clock() + min(took * (1 / SHARE - 1), LONGEST_PAUSE)
+
+
+def next_size(size: int, took: float) -> int:
+    """How many jobs to take, when so many took so many seconds: half as many, or a quarter more, or
+    something between."""
+    wanted = size * BITE_SECONDS / max(took, 1e-6)
+    bounded = min(max(wanted, size / 2), size * 1.25 + 1)
+    return round(min(max(bounded, SMALLEST), LARGEST))

@@ -20,7 +20,9 @@ from jobd.core.options import Policy, resolve
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import PAGE, Page
 from jobd.seams.stop import Stop
+from jobd.worker.desk import Desk
 from jobd.worker.inline import InlineExecutor
+from jobd.worker.lane import make_lanes
 from jobd.worker.runnable import Runnable
 
 WORKER = "testing"
@@ -57,18 +59,20 @@ def run_here(
         calls.append(call)
         runnable.function = call
     # One for each job: a task may add another, which runs within it.
-    executor = InlineExecutor(
+    desk = Desk(lease=_LEASE)
+    [lane] = make_lanes(
+        1,
+        desk=desk,
         queue=queue.name,
         tasks=tasks,
         page=_page(queue.name),
         worker=WORKER,
         queue_policy=policy_of(queue),
-        lease=_LEASE,
         emit=lambda event: None,  # noqa: ARG005  the test looks for itself
     )
-    executor.load(Claim(job.claim, now, None, [job]), monotonic())
-    executor.run_all(_NEVER)
-    [ending] = executor.done or executor.endings
+    desk.load(Claim(job.claim, now, None, [job]), monotonic())
+    InlineExecutor(desk, lane).run_all(_NEVER)
+    [ending] = desk.done or desk.endings
     raised = calls[0].raised if calls else None
     if raised is not None and not isinstance(
         raised, Exception | SystemExit | asyncio.CancelledError

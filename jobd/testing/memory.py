@@ -14,6 +14,7 @@ from typing import NoReturn
 from jobd.broker.commands import NewJob, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -84,6 +85,11 @@ class Memory:
     def store(self, queue: str) -> Store:
         """Give what handles do to jobs."""
         return _MemoryStore(self, queue)
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Say that nothing is scheduled here."""
+        del queue
+        self.client()
 
     def finder(self, queue: str) -> Finder:
         """Say that nothing can be walked."""

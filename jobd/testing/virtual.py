@@ -23,6 +23,7 @@ from jobd.broker.commands import Claimed, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -197,6 +198,10 @@ class World:
     def store(self, queue: str) -> Store:
         """Give a queue's transitions, now by the world's clock."""
         return Store(self._client, self._namespace, queue, now=self._now)
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Give a queue's schedules, now by the world's clock."""
+        return ScheduleStore(self._client, self._namespace, queue, now=self._now)
 
     def finder(self, queue: str) -> Finder:
         """Give the walks through a queue."""

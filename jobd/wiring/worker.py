@@ -18,7 +18,9 @@ from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
+from jobd.worker.desk import Desk
 from jobd.worker.inline import InlineExecutor
+from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
@@ -73,13 +75,15 @@ class Workshop:
             role="worker",
             bound={"slot": order.slot},
         )
-        executor = InlineExecutor(
+        desk = Desk(lease=config.daemon.lease)
+        [lane] = make_lanes(
+            1,
+            desk=desk,
             queue=order.queue,
             tasks=bench.tasks,
             page=page,
             worker=order.slot,
             queue_policy=bench.policy,
-            lease=config.daemon.lease,
             emit=log,
         )
         return WorkerLoop(
@@ -89,7 +93,7 @@ class Workshop:
             incarnation=order.incarnation,
             lease=config.daemon.lease,
             policy=bench.policy,
-            executor=executor,
+            executor=InlineExecutor(desk, lane),
             page=page,
             stop=stop,
             emit=log,

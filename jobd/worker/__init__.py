@@ -20,9 +20,13 @@ are atomic; the page's cell is written before `revoked` is read and that before 
 (`talk`); what Redis gave in a reply that never came is found by looking twice at what is held
 (`loop`). A fenced worker ends; one whose store was reset begins anew.
 
-**What does not end well is judged in one place** (`jobd.core.verdict`); `record` writes its line in the
-job's history, `tell` the one in the log. Until both are written the job answers for the process: the
-text of an error and a back-off function are the application's code too.
+**What becomes of one job is written once**, whatever executor runs it: a `lane` takes it from its
+judgement to its ending, with a cell of the page to itself; the `desk` holds what is not begun and
+what has ended.
+
+**What does not end well is judged in one place** (`jobd.core.verdict`); `outcome` makes its ending,
+`record` writes its line in the job's history, `tell` the one in the log. Until both are written the job
+answers for the process: the text of an error and a back-off function are the application's code too.
 
 `preload` is where workers come from: a process with the application in memory, which forks them.
 """

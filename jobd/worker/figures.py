@@ -38,7 +38,8 @@ class Figures:
         mine = self._tasks.get(task)
         if mine is None:
             mine = self._tasks[task] = TaskFigures(task)
-        wait_ms = max(wait_ms, 0)
+        if wait_ms < 0:  # noqa: PLR1730  once a job, as in costs
+            wait_ms = 0
         ran = int(run_ms)
         mine.wait_ms += wait_ms
         mine.run_ms += run_ms

@@ -58,6 +58,7 @@ class WorkerLoop:
         self._incarnation = incarnation
         self._lease_ms = round(lease * 1000)
         self._executor = executor
+        self._desk = desk = executor.desk
         self._page = page
         self._stop = stop
         self._emit = emit
@@ -74,12 +75,13 @@ class WorkerLoop:
             incarnation=incarnation,
             lease_ms=self._lease_ms,
             policy=policy,
-            executor=executor,
+            desk=desk,
             page=page,
             patience=LINK_TIMEOUT,
         )
         self._side = SideThread(
-            executor=executor,
+            desk=desk,
+            lane=executor.lane,
             talk=self._talk,
             client=client,
             commands=self._commands,
@@ -136,7 +138,7 @@ class WorkerLoop:
         self._reconcile_at = 0.0
 
     def _turn(self) -> None:
-        talk, line = self._talk, self._executor.unstarted
+        talk, line = self._talk, self._desk.unstarted
         talk.land()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
@@ -184,10 +186,10 @@ class WorkerLoop:
 
     def _reconcile(self) -> None:
         """Look at what we hold; hand back what two looks found and we do not know."""
-        executor = self._executor
+        desk = self._desk
         with self._side.hands:
-            known = {job.id for job in executor.done} | {end.id for end in executor.endings}
-            known |= {job.id for job in executor.unstarted}
+            known = {job.id for job in desk.done} | {end.id for end in desk.endings}
+            known |= {job.id for job in desk.unstarted}
             suspects = [(job, claim) for job, claim in self._suspects.items() if job not in known]
             held = read_held(self._talk.ask(self._commands.reconcile(self._incarnation, suspects)))
         self._suspects = {job: claim for job, claim in held.items() if job not in known}
@@ -203,7 +205,7 @@ class WorkerLoop:
         self._fenced = None
         self._emit(StoreReset())
         # Whatever the store is now, it has not given us these: it runs them again or lost them.
-        self._executor.forget()
+        self._desk.forget()
         self._stop.wait(self._lease_ms / 6000)
 
     def _leave(self) -> None:

@@ -16,7 +16,8 @@ from jobd.broker.connection import Client, Link
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
-from jobd.worker.inline import InlineExecutor
+from jobd.worker.desk import Desk
+from jobd.worker.lane import Lane
 from jobd.worker.talk import Talk, take_all
 
 LOOK_EVERY = 0.025
@@ -25,12 +26,13 @@ AFTER_TROUBLE = 0.5
 
 
 class SideThread:
-    """Watches one executor. Whoever holds `hands` may be sure that it has nothing in them."""
+    """Watches one lane. Whoever holds `hands` may be sure that it has nothing in them."""
 
     def __init__(
         self,
         *,
-        executor: InlineExecutor,
+        desk: Desk,
+        lane: Lane,
         talk: Talk,
         client: Client,
         commands: QueueCommands,
@@ -39,7 +41,8 @@ class SideThread:
         keep: int,
         stopping: Callable[[], bool],
     ) -> None:
-        self._executor = executor
+        self._desk = desk
+        self._lane = lane
         self._talk = talk
         self._client = client
         self._commands = commands
@@ -89,26 +92,26 @@ class SideThread:
                     pause.wait(AFTER_TROUBLE)
 
     def _overstayed(self) -> bool:
-        executor = self._executor
-        if executor.running is None or not (
-            executor.unstarted or executor.done or executor.endings or self._talk.under_way
+        desk = self._desk
+        if self._lane.running is None or not (
+            desk.unstarted or desk.done or desk.endings or self._talk.under_way
         ):
             return False
-        return self._stopping() or monotonic() - executor.started > OVERSTAYED
+        return self._stopping() or monotonic() - self._lane.started > OVERSTAYED
 
     def _clear_the_table(self) -> None:
         with self.hands:
             self._talk.land()
             # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
-            unstarted = take_all(self._executor.unstarted)
-            done, endings = take_all(self._executor.done), take_all(self._executor.endings)
+            unstarted = take_all(self._desk.unstarted)
+            done, endings = take_all(self._desk.done), take_all(self._desk.endings)
             if not (unstarted or done or endings):
                 return
             try:
                 self._send(unstarted, done, endings)
             except BrokerError:
-                self._executor.done.extendleft(reversed(done))
-                self._executor.endings.extendleft(reversed(endings))
+                self._desk.done.extendleft(reversed(done))
+                self._desk.endings.extendleft(reversed(endings))
                 raise
             self._talk.count(len(done) + len(endings))
 

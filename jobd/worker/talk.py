@@ -32,7 +32,7 @@ from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
-from jobd.worker.inline import InlineExecutor
+from jobd.worker.desk import Desk
 
 _LOADED = [SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile")]
 
@@ -73,7 +73,7 @@ class Talk:
         incarnation: str,
         lease_ms: int,
         policy: Policy,
-        executor: InlineExecutor,
+        desk: Desk,
         page: Page,
         patience: float,
     ) -> None:
@@ -84,7 +84,7 @@ class Talk:
         self._incarnation = incarnation
         self._lease_ms = lease_ms
         self._policy = policy
-        self._executor = executor
+        self._desk = desk
         self._page = page
         self._patience = patience
         self._link: Link | None = None
@@ -130,9 +130,9 @@ class Talk:
                 self._link = None
             exchange, self._exchange, self._broken = self._exchange, None, None
         if exchange is not None:
-            self._executor.done.extendleft(reversed(exchange.done))
-            self._executor.endings.extendleft(reversed(exchange.endings))
-            self._executor.figures.put_back(exchange.sums)
+            self._desk.done.extendleft(reversed(exchange.done))
+            self._desk.endings.extendleft(reversed(exchange.endings))
+            self._desk.figures.put_back(exchange.sums)
 
     def put(self, *, slots: int, wait: Command | None = None) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
@@ -149,14 +149,14 @@ class Talk:
                 self._lease_ms,
                 slots=slots,
                 budget_us=BUDGET_US,
-                costs=self._executor.costs.flat(),
+                costs=self._desk.costs.flat(),
             )
         )
         self._send(exchange)
 
     def leave(self) -> None:
         """Settle what has ended and hand back what has not begun. Raises BrokerError."""
-        self._executor.revoked.extend(take_all(self._executor.unstarted))
+        self._desk.revoked.extend(take_all(self._desk.unstarted))
         exchange = self._settlement()
         if exchange.calls:
             self._send(exchange)
@@ -172,7 +172,7 @@ class Talk:
         return answer
 
     def land(self) -> Claim | None:
-        """Take in what is under way: its jobs go to the executor. Raises BrokerError, Fenced."""
+        """Take in what is under way: its jobs go to the desk. Raises BrokerError, Fenced."""
         with self._lock:
             if self._broken is not None:
                 raise self._broken
@@ -206,7 +206,7 @@ class Talk:
         if exchange.claims is None:
             return None
         claim = read_claim(replies[exchange.claims])
-        self._executor.load(claim, monotonic())
+        self._desk.load(claim, monotonic())
         return claim
 
     def _send(self, exchange: Exchange) -> None:
@@ -219,17 +219,17 @@ class Talk:
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
         exchange = Exchange([])
-        exchange.done = take_all(self._executor.done)
-        exchange.endings = take_all(self._executor.endings)
+        exchange.done = take_all(self._desk.done)
+        exchange.endings = take_all(self._desk.endings)
         if exchange.done or exchange.endings:
-            exchange.sums = self._executor.figures.take_sums()
+            exchange.sums = self._desk.figures.take_sums()
             exchange.calls.append(
                 self._commands.settle(
                     self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
                     endings=exchange.endings, sums=exchange.sums,
                 )
             )  # fmt: skip
-        if refused := take_all(self._executor.revoked):
+        if refused := take_all(self._desk.revoked):
             # Should this not arrive, reconcile finds what we hold and do not know.
             jobs = [(job.id, job.claim) for job in refused]
             exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))

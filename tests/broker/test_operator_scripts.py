@@ -11,6 +11,7 @@ from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo, Views
+from jobd.client.operate import carry_out
 
 LEASE = 30_000
 NOW = 1_800_000_000_000
@@ -199,6 +200,23 @@ def test_an_order_ends_with_what_its_worker_holds(client: Client) -> None:
 
     assert store(client).heed() == []
     assert not client.exists("t:{q}:orders")
+
+
+def test_many_running_jobs_of_many_workers_are_cancelled_in_bites(client: Client) -> None:
+    """Who holds each is asked of every worker: no call may ask for too long, and none is left out."""
+    workers, ids = 300, [f"j{i}" for i in range(40)]
+    s = store(client)
+    for number in range(workers):
+        s.join(f"v.{number}", LEASE)
+    added(client, *ids)
+    s.join("w.1", LEASE)
+    held = s.claim("w.1", LEASE, slots=40)
+
+    assert s.cancel(ids).count("asked") == 2000 // (workers + 1)
+    assert dict(carry_out("cancel", s, ids)) == dict.fromkeys(ids, "asked")
+    assert {order.job_id for order in s.heed()} == set(ids)
+    assert s.hand_back("w.1", [(job.id, held.number) for job in held.jobs])
+    assert Views(client, "t").counts("q")["cancelled"] == 40
 
 
 def test_purge_takes_what_is_in_the_state_that_was_named(client: Client) -> None:

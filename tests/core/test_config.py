@@ -98,7 +98,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[[schedules]]\nname = 'x'", "schedules"),
         ("[alerts]\nrules = []", "alerts"),
         ("[redis]\nurl_file = '/x'", "redis.url_file"),
         ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),

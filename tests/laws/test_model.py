@@ -340,7 +340,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             due = {
                 i for i, s in self.state.items() if s == outcome and self.ended[i] <= self.now - age
             }
-            removed, more = self.store.trim(rules, limit=limit)
+            removed, more, _ = self.store.trim(rules, limit=limit)
             gone = {i for i in due if not client.exists(KEYS.job(i))}
             assert removed == len(gone) == min(limit, len(due))
             assert more == (len(due) >= limit)

@@ -14,7 +14,9 @@ from jobd.core.errors import Fenced
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
+from jobd.worker.desk import Desk
 from jobd.worker.inline import InlineExecutor
+from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.runnable import Runnable
 
@@ -34,15 +36,18 @@ class Running:
         self.stop = Stop()
         self.said: list[str] = []
         self.error: Exception | None = None
-        self.executor = InlineExecutor(
+        self.desk = Desk(lease=30.0)
+        [lane] = make_lanes(
+            1,
+            desk=self.desk,
             queue=queue.name,
             tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
             page=page,
             worker="q.1",
             queue_policy=policy,
-            lease=30.0,
             emit=lambda event: self.said.append(event.event),
         )
+        self.executor = InlineExecutor(self.desk, lane)
         self.loop = WorkerLoop(
             client=connect(app.producer.url),
             namespace="jobd",

@@ -341,9 +341,9 @@ def test_what_was_claimed_a_lease_ago_is_not_started(app: Jobd, page: Page) -> N
     running = Running(app, queue, page)
     store = app.producer.store("q")
     store.join("w.1", 30_000)
-    running.executor.load(store.claim("w.1", 30_000), time.monotonic() - 30.1)
+    running.desk.load(store.claim("w.1", 30_000), time.monotonic() - 30.1)
     running.executor.run_all(running.stop)
-    assert (ran, len(running.executor.revoked)) == ([], 1)
+    assert (ran, len(running.desk.revoked)) == ([], 1)
 
     running.thread.start()
     eventually(in_state(app, "completed", 1))

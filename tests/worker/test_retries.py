@@ -384,7 +384,7 @@ def test_every_failed_attempt_keeps_when_where_and_why(app: Jobd, page: Page) ->
         assert {"at", "token", "ran_ms"} <= run.keys()
         assert run["traceback"].startswith("Traceback")
         assert 'in work\n    raise ValueError(f"no {job.attempt}")' in run["traceback"]
-        assert "inline.py" not in run["traceback"]
+        assert "lane.py" not in run["traceback"]
     assert runs[0]["token"] < runs[1]["token"]
 
 

@@ -177,3 +177,9 @@ local function bury(dead, outbox, awaited, key, id, cause, now)
   redis.call('XADD', outbox, 'MAXLEN', '~', '10000', '*', 'event', 'dead', 'id', id, 'cause', cause)
   announce(awaited, id)
 end
+
+-- Whether a schedule still has somebody who wants it: one that a host's code or file declares goes
+-- without, ten minutes after the last of them said so.
+local function is_declared(origin, declared_at, at)
+  return origin ~= 'declared' or at - whole(declared_at, 0) <= 600000
+end

@@ -1,0 +1,228 @@
+"""A lane: where one job at a time runs, with a cell of the page to itself.
+
+    begin ──► the task's function ──► succeeded | failed
+      └─► judged before its start: expired, unknown, accused, revoked, not readable
+
+A worker has as many lanes as it runs jobs at once. Each executor takes a job from the desk and puts
+it through these steps in its own way; what they are is written here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jobd.broker.commands import Claimed, Completed
+from jobd.client.job import Job
+from jobd.client.signature import encode_payload
+from jobd.core import verdict
+from jobd.core.errors import TaskError
+from jobd.core.events import Event
+from jobd.core.options import Policy
+from jobd.core.verdict import Bury, RetryLater, before_start
+from jobd.seams.clock import monotonic, utc
+from jobd.seams.scoreboard import Page
+from jobd.worker.copy import end_copy
+from jobd.worker.desk import Desk
+from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
+from jobd.worker.record import UNREADABLE, Past, last_error, noted, read_past, writable
+from jobd.worker.runnable import Runnable, context
+from jobd.worker.tell import text
+from jobd.worker.watch import Watch
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+"""What a function is called with."""
+
+
+class Lane(Run):
+    """Runs one job after another. One thread at a time may use it."""
+
+    __slots__ = (
+        "_cell", "_completed_ms", "_copies", "_costs", "_desk", "_done", "_outcomes", "_page", "_queue", "_tasks", "running",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        cell: int,
+        *,
+        queue: str,
+        tasks: dict[bytes, Runnable],
+        page: Page,
+        desk: Desk,
+        outcomes: Outcomes,
+    ) -> None:
+        self.running: Claimed | None = None
+        """The job in this lane, from when it was taken from the desk until it is out of it."""
+        self.started = 0.0
+        self._cell = cell
+        self._queue = queue
+        self._tasks = tasks
+        self._page = page
+        self._desk = desk
+        self._outcomes = outcomes
+        self._copies = outcomes.copies
+        # What each job needs is looked up once.
+        self._costs = desk.costs
+        self._done = desk.done
+        self._completed_ms = outcomes.queue_policy.completed_ms
+
+    def run(self, job: Claimed) -> None:
+        """Run one job here and now, from its judgement to its ending."""
+        call = self.begin(job)
+        if call is None:
+            return
+        args, kwargs = call
+        try:
+            value = self.runnable.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
+            self.failed(error)
+        else:
+            self.succeeded(value)
+
+    def begin(self, job: Claimed) -> Call | None:
+        """Make all ready, and give what to call the task with; None: the job ended without."""
+        self.job = job
+        runnable = self._tasks.get(job.task)
+        if job.more or runnable is None:
+            runnable = self._judge(job, runnable)
+            if runnable is None:
+                return None
+            policy = self.policy
+        else:
+            policy = self.policy = runnable.policy
+            self.counters, self.history = UNTOUCHED, NO_HISTORY
+        self.runnable = runnable
+        page = self._page
+        # From here to `finish` the job answers for whatever becomes of this process: converting its
+        # arguments, writing its error down and encoding its result run the application's code too.
+        self.started = started = monotonic()
+        deadline = started + policy.timeout if policy.timeout else 0.0
+        page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
+        if page.revoked() >= job.claim or started > self._desk.ours_until:
+            # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
+            # still for a lease and another host may have them. If nobody has, we hand them back.
+            page.finish(self._cell)
+            self._desk.revoked.append(job)
+            return None
+        try:
+            call = runnable.decode(job.args)
+        except BaseException as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
+            self._outcomes.bury_undecoded(job, error, self.history)
+            page.finish(self._cell)
+            return None
+        self.watch = None
+        if runnable.wants_job:
+            args, kwargs = call
+            return (self._context(job, runnable, deadline), *args), kwargs
+        return call
+
+    def succeeded(self, value: object) -> None:
+        """Take in what the task returned."""
+        if self._copies.here:
+            end_copy(None)
+        job, watch, started, ended = self.job, self.watch, self.started, monotonic()
+        told = watch is not None and watch.seen
+        self._costs.note(job.task, ended - started)
+        result = b""
+        if value is not None and not told:
+            try:
+                result = encode_payload(value, what=f"result of task {self.runnable.name!r}")
+            except TaskError as error:
+                self._outcomes.bury(job, "unencodable", writable(f"{error}"), self.history)
+                self._page.finish(self._cell)
+                return
+        self._page.finish(self._cell)
+        figures = self._outcomes.figures(job, self.runnable.name, started, ended)
+        if told:
+            self._outcomes.cancelled(self, "", figures, ended)
+        elif self.history or self.policy.completed_ms != self._completed_ms:
+            self._outcomes.done_at_length(self, figures, result)
+        else:
+            self._done.append(Completed(job.id, job.claim, figures, result))
+
+    def failed(self, error: BaseException) -> None:
+        """Take in what the task raised."""
+        self._outcomes.failed(self, error, monotonic())
+        self._page.finish(self._cell)
+
+    def _judge(self, job: Claimed, runnable: Runnable | None) -> Runnable | None:
+        """Judge before the start: unknown, accused, timed out, or simply with options.
+
+        Give what is to run, with its policy, counters and history in place; None for nothing.
+        """
+        outcomes = self._outcomes
+        try:
+            past = read_past(job.more)
+            self.policy = runnable.policy_for(past.options) if runnable else outcomes.queue_policy
+            if past.expires is not None and self._desk.store_ms() > past.expires:
+                outcomes.bury(job, "expired", "it could not start in time", past.history)
+                return None
+            if runnable is None:
+                outcomes.park(job, past)
+                return None
+        except UNREADABLE as error:
+            outcomes.bury_corrupt(job, error)
+            return None
+        self.counters, self.history = past.counters, past.history
+        match self._verdict(job, runnable, past):
+            case Bury(cause):
+                outcomes.bury(job, cause, last_error(past.history), past.history)
+                return None
+            case RetryLater(_, note) as later:
+                fields: Fields = {"error": last_error(past.history)}
+                outcomes.retry(job, later, "timeout", noted(past.history, note), fields)
+                return None
+        return runnable
+
+    def _verdict(
+        self, job: Claimed, runnable: Runnable, past: Past
+    ) -> verdict.Run | RetryLater | Bury:
+        random = self._outcomes.random
+        if not past.timed_out:
+            return before_start(past.counters, self.policy, random, timed_out=False)
+        # The application's back-off function may be asked: the job answers for what that does to
+        # this process, as it does while it runs.
+        self.started = started = monotonic()
+        deadline = started + self.policy.timeout if self.policy.timeout else 0.0
+        self._page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
+        judged = before_start(past.counters, self.policy, random, timed_out=True)
+        if self._copies.here:
+            end_copy(None)
+        self._page.finish(self._cell)
+        return judged
+
+    def _context(self, job: Claimed, runnable: Runnable, deadline: float) -> Job:
+        job_id = text(job.id)
+        self.watch = Watch(self._page, self._cell, job_id, job.claim)
+        at = (deadline * 1000 + self._desk.store_offset_ms) / 1000
+        return context(
+            job_id=job_id,
+            queue=self._queue,
+            task=runnable.name,
+            token=job.claim,
+            attempt=self.counters.attempts_used + 1,
+            snoozed=self.counters.snoozed,
+            policy=self.policy,
+            enqueued_at=utc(job.at / 1000),
+            deadline=utc(at) if deadline else None,
+            asks_cancelled=self.watch,
+        )
+
+
+def make_lanes(
+    count: int,
+    *,
+    desk: Desk,
+    queue: str,
+    tasks: dict[bytes, Runnable],
+    page: Page,
+    worker: str,
+    queue_policy: Policy,
+    emit: Callable[[Event], None],
+) -> list[Lane]:
+    """Make the lanes of one worker, each with its cell of the page."""
+    outcomes = Outcomes(desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit)
+    return [
+        Lane(cell, queue=queue, tasks=tasks, page=page, desk=desk, outcomes=outcomes)
+        for cell in range(count)
+    ]

@@ -1,0 +1,211 @@
+"""What becomes of one job: its ending, the line in its history, and the one in the log.
+
+Every executor's lanes report here. Until an ending is written the job answers for the process: the
+text of an error and a back-off function are the application's code too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from jobd.broker.commands import Claimed, Ending
+from jobd.core.events import Event
+from jobd.core.names import check_name
+from jobd.core.options import Policy
+from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error
+from jobd.seams.clock import monotonic
+from jobd.seams.host import Copies
+from jobd.worker.copy import end_copy
+from jobd.worker.desk import Desk
+from jobd.worker.record import MAX_ERROR, Past, describe, noted, writable, write_history
+from jobd.worker.runnable import Runnable
+from jobd.worker.tell import Teller, text
+from jobd.worker.watch import Watch
+
+Fields = dict[str, str | bytes | int]
+
+# The figures of what was no run of a known task.
+_NO_RUN = "?|0|0|0"
+
+PARK_MS = 15_000
+PARK_LIMIT_MS = 3_600_000
+
+UNTOUCHED = Counters()
+NO_HISTORY: list[dict[str, Any]] = []
+
+
+class Run:
+    """One run, as the lane that does it knows it. Filled anew for each job."""
+
+    __slots__ = ("counters", "history", "job", "policy", "runnable", "started", "watch")
+
+    job: Claimed
+    runnable: Runnable
+    policy: Policy
+    counters: Counters
+    history: list[dict[str, Any]]
+    started: float
+    """On our monotonic clock."""
+    watch: Watch | None
+
+
+class Outcomes:
+    """Makes the endings of one worker's jobs."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        tasks: dict[bytes, Runnable],
+        worker: str,
+        queue_policy: Policy,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.queue_policy = queue_policy
+        self.copies = Copies()
+        # Our own: an application that seeds `random` would draw the same jitter for all its jobs.
+        self.random = random.Random().random
+        self._desk = desk
+        self._tasks = tasks
+        self._worker = worker
+        self._tell = Teller(emit)
+
+    def done_at_length(self, run: Run, figures: str, result: bytes) -> None:
+        """Record a success that has a past, or is kept otherwise than its queue's."""
+        own_ms = 0
+        if run.policy.completed_ms != self.queue_policy.completed_ms:
+            own_ms = max(1, run.policy.completed_ms)  # 0 would mean the queue's
+        fields: Fields = {"result": result} if result else {}
+        fields |= {"history": write_history(run.history)} if run.history else {}
+        self._end(Ending("done", run.job.id, run.job.claim, figures, own_ms, "", fields))
+
+    def cancelled(self, run: Run, error: str, figures: str, ended: float) -> None:
+        """Record a run that was told of its cancellation, and then ended, however it did."""
+        history = [*run.history, self._note("cancelled", run, ended, error)]
+        fields: Fields = {"history": write_history(history)}
+        self._end(Ending("cancelled", run.job.id, run.job.claim, figures, 0, "cancelled", fields))
+
+    def failed(self, run: Run, error: BaseException, ended: float) -> None:
+        """Judge a run that raised, and record what follows from it."""
+        job, copies = run.job, self.copies
+        if copies.here:
+            end_copy(error)
+        self._desk.costs.note(job.task, ended - run.started)
+        verdict, after = after_error(error, run.counters, run.policy, self.random)
+        line, trace = describe(error)
+        if copies.here:  # of the back-off function, or of what makes the error's text
+            end_copy(error)
+        if run.watch is not None and run.watch.seen:
+            self.cancelled(run, line, self.figures(job, text(job.task), run.started, ended), ended)
+            return
+        if isinstance(verdict, Postpone):
+            self._postpone(job, verdict.delay, after.snoozed, line)
+            return
+        discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
+        entry = self._note("discarded" if discarded else "failed", run, ended, line)
+        history = noted([*run.history, entry | {"traceback": trace}], verdict.note)
+        fields: Fields = {"failed": after.failed, "error": line}
+        if isinstance(verdict, Bury):
+            self.bury(job, verdict.cause, line, history, fields, run.policy)
+        else:
+            self.retry(job, verdict, "failed", history, fields)
+
+    def bury(
+        self,
+        job: Claimed,
+        cause: str,
+        error: str,
+        history: list[dict[str, Any]],
+        fields: Fields | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        """Record a death. `policy`: what the call says of how long the dead are kept, if it ran."""
+        fields = {**(fields or {}), "error": error, "history": write_history(history)}
+        own_ms = 0
+        if policy is not None and policy.dead_ms != self.queue_policy.dead_ms:
+            own_ms = max(1, policy.dead_ms)
+        figures = self._figures_unrun(job)
+        self._end(Ending("dead", job.id, job.claim, figures, own_ms, cause, fields))
+        self._tell.dead(job, cause, error)
+
+    def bury_undecoded(
+        self, job: Claimed, error: BaseException, history: list[dict[str, Any]]
+    ) -> None:
+        """Tell arguments that do not fit the task from bytes that no producer has written."""
+        match error:
+            case msgspec.ValidationError():
+                self.bury(job, "undecodable", writable(f"{error}"), history)
+            case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
+                self.bury_corrupt(job, error)
+            case _:
+                self.bury(job, "undecodable", describe(error)[0], history)
+
+    def bury_corrupt(self, job: Claimed, why: BaseException) -> None:
+        """Bury what makes no sense, with nothing that was read from it."""
+        error = f"its record cannot be read: {why}"[:MAX_ERROR]
+        self._end(Ending("dead", job.id, job.claim, _NO_RUN, 0, "corrupt", {"error": error}))
+        self._tell.dead(job, "corrupt", error)
+
+    def retry(
+        self,
+        job: Claimed,
+        verdict: RetryLater,
+        cause: str,
+        history: list[dict[str, Any]],
+        fields: Fields,
+    ) -> None:
+        """Record a failed attempt that is followed by another."""
+        fields = {**fields, "history": write_history(history)}
+        figures, delay_ms = self._figures_unrun(job), round(verdict.delay * 1000)
+        self._end(Ending("retry", job.id, job.claim, figures, delay_ms, cause, fields))
+        self._tell.failed(job, cause, str(fields["error"]), verdict.delay, verdict.note)
+
+    def park(self, job: Claimed, past: Past) -> None:
+        """No worker with this code knows the name: set it aside, another deployment may.
+
+        Raises one of UNREADABLE for what is no name at all.
+        """
+        name = check_name(job.task.decode(), what="task")
+        now = self._desk.store_ms()
+        since = now if past.parked is None else past.parked
+        line = f"no worker knows the task {name!r}; deploy the code that declares it"
+        if now - since >= PARK_LIMIT_MS:
+            self.bury(job, "unknown_task", line, [])
+            return
+        self._tell.unknown(name)
+        fields: Fields = {"parked": since, "error": line}
+        self._end(Ending("retry", job.id, job.claim, _NO_RUN, PARK_MS, "parked", fields))
+
+    def figures(self, job: Claimed, task: str, started: float, ended: float) -> str:
+        """Spell the run's buckets. Times are ours, brought to Redis' clock by the claim's offset."""
+        due = job.at
+        if job.more:
+            due = int(job.more.get(b"due", due))
+        wait = int(started * 1000 + self._desk.store_offset_ms) - due
+        return self._desk.figures.of(task, wait, (ended - started) * 1000)
+
+    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
+        fields: Fields = {"snoozed": snoozed, "error": why}
+        figures, delay_ms = self._figures_unrun(job), round(delay * 1000)
+        self._end(Ending("retry", job.id, job.claim, figures, delay_ms, "snoozed", fields))
+        self._tell.snoozed(job, why, delay)
+
+    def _note(self, kind: str, run: Run, ended: float, error: str) -> dict[str, Any]:
+        """Write the line of a run that has just ended into a history."""
+        at, ran_ms = self._desk.store_ms(), round((ended - run.started) * 1000)
+        note = {"kind": kind, "at": at, "worker": self._worker, "token": run.job.claim}
+        return note | {"ran_ms": ran_ms} | ({"error": error} if error else {})
+
+    def _figures_unrun(self, job: Claimed) -> str:
+        """Spell the figures of a job that ended without a run worth measuring."""
+        # Whatever stands in a stranger's record must not become a field of the tallies.
+        known = self._tasks.get(job.task)
+        now = monotonic()
+        return self.figures(job, known.name if known else "?", now, now)
+
+    def _end(self, ending: Ending) -> None:
+        self._desk.endings.append(ending)
