@@ -23,7 +23,7 @@ from jobd.broker.commands import Claimed, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
-from jobd.broker.schedules import ScheduleStore
+from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
@@ -79,6 +79,8 @@ class World:
         self._client = connect(url)
         self._now = wall_ms() if start is None else int(start.timestamp() * 1000)
         self._joined: set[str] = set()
+        for queue in app.queues.values():
+            self._declare(queue)
         self.added = Added(app)
 
     # --- the clock ---
@@ -130,10 +132,15 @@ class World:
         end = None if span is None else self._now + span
         ran: list[Ran] = []
         while True:
+            slot = self._fire()
             due = self._run_due(ran, loop)
-            if due is None or (end is not None and due > end):
+            # Schedules go on for ever: they alone are no reason to go on.
+            if due is None and end is None:
                 break
-            self._now = max(self._now, due)
+            upcoming = min((at for at in (due, slot) if at is not None), default=None)
+            if upcoming is None or (end is not None and upcoming > end):
+                break
+            self._now = max(self._now, upcoming)
         if end is not None:
             self._now = end
         self._tidy()
@@ -152,6 +159,23 @@ class World:
                     f"world: {len(ran)} runs and no end; expected jobs that settle; the last ones: "
                     + ", ".join(f"{each.task} ({each.state})" for each in ran[-3:])
                 )
+
+    def _fire(self) -> int | None:
+        """Do what the keeper does for schedules; give when the next slot is (ms)."""
+        slots = []
+        for queue in list(self._app.queues.values()):
+            self._declare(queue)
+            store = self.schedules(queue.name)
+            # A look knows no next slot of what it fires itself.
+            store.fire_due()
+            looked = store.fire_due()
+            if looked.wait is not None:
+                slots.append(self._now + looked.wait)
+        return min(slots, default=None)
+
+    def _declare(self, queue: Queue) -> None:
+        for schedule in queue.declared.values():
+            self.schedules(queue.name).put(schedule, origin=DECLARED)
 
     def _turn(
         self, queue: Queue, ran: list[Ran], loop: asyncio.AbstractEventLoop | None
