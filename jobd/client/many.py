@@ -22,8 +22,8 @@ CHUNK = 1000
 A = TypeVar("A", bound="Added")
 T = TypeVar("T")
 
-# Called after each round trip with how many jobs of the call are in by then.
-Progress: TypeAlias = "Callable[[int], object] | None"
+# Called after each round trip with what became of the jobs of the call by then.
+Progress: TypeAlias = "Callable[[Added], object] | None"
 # Reads one of the jobs that were given; says, too, whether it has an id of the caller's.
 Read = Callable[[Any], tuple[NewJob, bool]]
 
@@ -190,7 +190,7 @@ class Sending:
     def _count(self, chunk: Chunk, new: list[bool]) -> None:
         self._added.take_in(chunk, new)
         if self._progress is not None:
-            self._progress(len(self._added))
+            self._progress(self._added)
 
     @contextmanager
     def _in_touch(self) -> Iterator[None]:

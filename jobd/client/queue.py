@@ -21,9 +21,9 @@ from jobd.client.many import (
     read_chunks_async,
 )
 from jobd.client.operate import carry_out
+from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.schedules import Declaring, Schedules
-from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
@@ -107,6 +107,10 @@ class Queue:
                 )
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
+            if chosen.startswith("jobd."):
+                raise DeclarationError(
+                    f"{what}: names that begin with 'jobd.' are jobd's own; expected another; rename it"
+                )
             check_known(options, QUEUE_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(
@@ -223,7 +227,8 @@ class Queue:
         come, in constant memory, and only their numbers are given back; where it raises, or a job is
         bad, those before it are in, and a note of the error says how many.
 
-        `progress` is called after each round trip with how many are in by then. Raises as `add` does;
+        `progress` is called after each round trip with what is given back at the end: its length is
+        how many are in by then. Raises as `add` does;
         a BrokerError says what is in (`added`), and the ids with which what failed may safely be
         added again (`job_ids`).
         """
@@ -256,6 +261,10 @@ class Queue:
         coming = jobs if isinstance(jobs, AsyncIterable) else one_by_one(jobs)
         chunks = read_chunks_async(coming, self._read)
         return await add_chunks_async(producer, name, chunks, Added(), progress)
+
+    def check(self, job: Addition) -> None:
+        """Raise what adding this job would raise before anything is sent, and do nothing else."""
+        self._read(job)
 
     def job(self, job_id: str) -> JobHandle[Any]:
         """Give the handle of a job by its id, to look at it, cancel it, retry it. Asks nobody."""
