@@ -28,6 +28,7 @@ from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import OptionError
@@ -182,11 +183,12 @@ class World:
     ) -> int | None:
         store, policy = self.store(queue.name), policy_of(queue)
         if queue.name not in self._joined:
-            store.join(WORKER, _LEASE_MS, policy)
+            store.join(WORKER, _LEASE_MS, policy, self._app.hooks.asked(BY_JOBS))
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
-            outcome = run_here(queue, job, now=self._now, record=self._recorder(queue), loop=loop)
+            record = self._recorder(queue)
+            outcome = run_here(self._app, queue, job, now=self._now, record=record, loop=loop)
             ending = outcome.ending
             done, ends = ([ending], []) if isinstance(ending, Completed) else ([], [ending])
             if outcome.jots:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobd import Discard, Job, Jobd, JobFailed, OptionError, Retry, Snooze, UnknownTask
+from jobd import Discard, Job, Jobd, JobEvent, JobFailed, OptionError, Retry, Snooze, UnknownTask
 from jobd.testing import inline
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -248,3 +248,50 @@ def test_what_a_job_says_and_its_steps_are_there(app: Jobd) -> None:
         info = handle.info()
         assert [line.text for line in info.logs] == ["attempt 1", "attempt 2"]
         assert (handle.progress().text, info.steps) == ("paid", {"charge": "receipt"})
+
+
+def test_hooks_are_called(app: Jobd) -> None:
+    """Those of runs, and those of deaths before the error comes out."""
+    heard: list[tuple[str, str, str | None]] = []
+
+    def hear(event: JobEvent) -> None:
+        heard.append((event.event, event.task, event.error))
+
+    for name in ("started", "completed", "failed", "dead"):
+        app.on(name)(hear)
+
+    @app.queue("q").task()
+    def work(fails: bool) -> None:
+        if fails:
+            raise ValueError("no")
+
+    with inline(app):
+        work.enqueue(False)
+        with pytest.raises(ValueError, match="no"):
+            work.enqueue(True)
+    assert heard == [
+        ("started", "work", None), ("completed", "work", None), ("started", "work", None),
+        ("failed", "work", "ValueError: no"), ("dead", "work", "ValueError: no"),
+    ]  # fmt: skip
+
+
+def test_a_hook_that_raises_is_seen(app: Jobd) -> None:
+    """Of runs as a warning, since it changes nothing; of a death as its job's error."""
+
+    @app.on("completed")
+    def completed(event: JobEvent) -> None:
+        raise LookupError("seen")
+
+    @app.on("dead")
+    def dead(event: JobEvent) -> None:
+        raise PermissionError("seen too")
+
+    @app.queue("q").task()
+    def work(fails: bool) -> None:
+        assert not fails
+
+    with inline(app):
+        with pytest.warns(UserWarning, match="hook .*completed.*LookupError: seen"):
+            assert work.enqueue(False).state() == "completed"
+        with pytest.raises(PermissionError):
+            work.enqueue(True)

@@ -14,6 +14,7 @@ from jobd import (
     Fixed,
     Job,
     Jobd,
+    JobEvent,
     JobFailed,
     OptionError,
     ResultGone,
@@ -329,3 +330,23 @@ def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:
         shop.settle()
         assert (handle.result(), calls) == ("receipt", [1])
         assert [line.text for line in handle.info().logs] == ["attempt 1", "attempt 2"]
+
+
+def test_hooks_of_deaths_are_jobs(app: Jobd, it: World) -> None:
+    """As in production: added by the script that buries, tried again when they fail."""
+    heard: list[tuple[str, str | None]] = []
+
+    @app.on("dead")
+    def dead(event: JobEvent) -> None:
+        heard.append((event.task, event.cause))
+        if len(heard) == 1:
+            raise ConnectionError
+
+    @app.queue("q").task()
+    def work() -> None:
+        raise ValueError
+
+    work.enqueue()
+    ran = [(each.task, each.state) for each in it.settle()]
+    assert ran == [("work", "dead"), ("jobd.on.dead", "delayed"), ("jobd.on.dead", "completed")]
+    assert heard == [("work", "failed")] * 2
