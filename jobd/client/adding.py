@@ -6,9 +6,9 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,14 @@ from jobd.core.unique import Unique, read_unique, spell_lock
 CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS, *CODE_OPTIONS)
 
 _OUTCOMES = {b"added": "enqueued", b"duplicate": "duplicate", b"replaced": "replaced"}
+
+
+class Defaults(NamedTuple):
+    """What holds for a task where the call says nothing. `names` are its arguments, where known."""
+
+    priority: int
+    unique: Unique | None = None
+    names: Collection[str] | None = None
 
 
 class CallOptions:

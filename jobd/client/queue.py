@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, ov
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
-from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of, is_fresh
+from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.job import Job
 from jobd.client.many import (
@@ -87,6 +87,7 @@ class Queue:
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
+        self._defaults = Defaults(self.priority)
         self.tasks: dict[str, Task[Any, Any]] = {}
         self._declaring = Declaring(self.name)
         self._producer = producer
@@ -171,7 +172,7 @@ class Queue:
     @property
     def schedules(self) -> Schedules:
         """The schedules of this queue, in Redis: put, get, list, remove, pause, resume, run."""
-        return Schedules(self._producer, self.name, self._priority_of)
+        return Schedules(self._producer, self.name, self._defaults_of)
 
     @property
     def declared(self) -> Mapping[str, Schedule]:
@@ -192,9 +193,9 @@ class Queue:
 
         return declare
 
-    def _priority_of(self, task: str) -> int:
+    def _defaults_of(self, task: str) -> Defaults:
         declared = self.tasks.get(task)
-        return self.priority if declared is None else declared.priority
+        return self._defaults if declared is None else declared.defaults
 
     def add(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
@@ -328,24 +329,22 @@ class Queue:
         return job, is_fresh(job, call)
 
     def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
-        declared = self.tasks.get(task)
-        if declared is None:
+        priority, unique, names = self._defaults_of(task)
+        if names is None:
             check_name(task, what="task name")
         if not isinstance(args, Mapping):
             raise NotSerializable(
                 f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "
                 "name, as in {'user_id': 7}"
             )
-        priority = self._priority_of(task) if call.priority is None else call.priority
+        if call.unique is not None:
+            check_by(call.unique, args if names is None else names, what=f"task {task!r}")
         job = NewJob(
             call.job_id or self._producer.new_id(),
             task,
             encode_payload(args, what=f"arguments of task {task!r}"),
-            priority,
+            priority if call.priority is None else call.priority,
             call.due,
             call.encoded,
         )
-        if call.unique is not None:
-            names = args if declared is None else declared.signature.names
-            check_by(call.unique, names, what=f"task {task!r}")
-        return call.applied(job, None if declared is None else declared.unique)
+        return call.applied(job, unique)

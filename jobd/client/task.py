@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from jobd.broker.commands import NewJob
-from jobd.client.adding import SAYS_NOTHING, CallOptions, handle_of, is_fresh
+from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.client.signature import Signature
@@ -51,6 +51,7 @@ class Task(Generic[P, R]):
         self.signature = Signature(function, name=name)
         self.unique = unique
         check_by(unique, self.signature.names, what=f"task {name!r}")
+        self.defaults = Defaults(priority, unique, self.signature.names)
         self._producer = producer
         self.__doc__ = function.__doc__
 

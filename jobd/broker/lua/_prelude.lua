@@ -162,6 +162,41 @@ local function chronicle(key, note)
   end
 end
 
+-- Ask for a lock, as the producer spelled it (add_once.lua). Whether the job may come; and the holder
+-- with its state, where one makes way for it or, if it may not, stands in it.
+local function ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
+  local digest, rest = string.match(lock, '^%a+ (%x+) ?(%w*)$')
+  if not digest then return true end
+  local holder, state = holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
+  if not holder then return true end
+  local has_not_begun = (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)
+  return rest == 'replace' and has_not_begun, holder, state
+end
+
+-- End a holder that has not begun, for its successor. Give its place in line, where it stood in one.
+local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+  local key = job_prefix .. holder
+  local place = state == 'waiting' and whole(redis.call('HGET', key, 'seq')) or nil
+  redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
+  chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
+  end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
+  count_cancelled(tally, key)
+  return place
+end
+
+-- Give a job the lock that it may have.
+local function lock_up(lock, at, unique_prefix, key, id)
+  local hold, digest, rest = string.match(lock, '^(%a+) (%x+) ?(%w*)$')
+  if not digest then return end
+  redis.call('HSET', key, 'unique', hold .. ' ' .. digest, 'more', '1')
+  if hold == 'ttl' then
+    -- The time in the value decides; Redis' own only sees to it that nothing stays for ever.
+    redis.call('SET', unique_prefix .. digest, id .. ' ' .. int(at + rest), 'PX', int(rest + 60000))
+  else
+    redis.call('SET', unique_prefix .. digest, id)
+  end
+end
+
 -- Put claimed jobs back to the places where they stood. One that somebody cancelled while it ran
 -- ends instead: it never runs again. `now` is as it was given; it is seldom needed.
 local function put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, ids, now)

@@ -39,31 +39,14 @@ local function may_begin(id, key, nonce)
   return container and redis.pcall('HGET', key, 'nonce') ~= nonce, container
 end
 
--- End a holder that has not begun. Give its place in line, where it stood in one.
-local function make_way(holder, state, successor)
-  local key = job_prefix .. holder
-  local place = state == 'waiting' and whole(redis.call('HGET', key, 'seq')) or nil
-  redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
-  chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
-  end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
-  count_cancelled(tally, key)
-  return place
-end
-
 local function add_one(id, task, args, priority, due, options, nonce, lock)
   local key = job_prefix .. id
   local may, ended = may_begin(id, key, nonce)
   if not may then return 'duplicate' end
-  local hold, digest, rest = string.match(lock, '^(%a+) (%x+) ?(%w*)$')
-  local holder, state
-  if digest then
-    holder, state = holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
-  end
-  if holder and not (rest == 'replace' and (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)) then
-    return 'held ' .. holder
-  end
+  local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
+  if not free then return 'held ' .. holder end
   begin()
-  local place = holder and make_way(holder, state, id)
+  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
   if ended then
     redis.call('ZREM', ended, id)
     redis.call('ZREM', expiring, id)
@@ -76,15 +59,7 @@ local function add_one(id, task, args, priority, due, options, nonce, lock)
   end
   local fields = record_of(task, args, priority, options, at, due_at, place, expires)
   redis.call('HSET', key, unpack(fields))
-  if digest then
-    redis.call('HSET', key, 'unique', hold .. ' ' .. digest, 'more', '1')
-    if hold == 'ttl' then
-      -- The time in the value decides; Redis' own only sees to it that nothing stays for ever.
-      redis.call('SET', unique_prefix .. digest, id .. ' ' .. int(at + rest), 'PX', int(rest + 60000))
-    else
-      redis.call('SET', unique_prefix .. digest, id)
-    end
-  end
+  lock_up(lock, at, unique_prefix, key, id)
   if nonce ~= '' then
     redis.call('HSET', key, 'nonce', nonce)
     remember(recent_prefix, at, { id .. ' ' .. nonce })
