@@ -59,8 +59,9 @@ for k = jobs_at, #ARGV, 6 do
       fields[#fields + 1] = int(expires)
     end
     if options ~= '' or due_at > at or expires then
+      -- 'd': more than the plain, but only that it was delayed
       fields[#fields + 1] = 'more'
-      fields[#fields + 1] = '1'
+      fields[#fields + 1] = (options ~= '' or expires) and '1' or 'd'
     end
     new = redis.call('HSET', key, unpack(fields)) == #fields / 2
   end
