@@ -24,6 +24,7 @@ _HOMES = {
     "Retry": "jobd.core.raised",
     "Snooze": "jobd.core.raised",
     "Job": "jobd.client.job",
+    "JobEvent": "jobd.client.hooks",
     "JobHandle": "jobd.client.handle",
     "Jobd": "jobd.client.app",
     "Queue": "jobd.client.queue",
@@ -40,8 +41,10 @@ _HOMES = {
     "PayloadTooLarge": "jobd.core.errors",
     "ResultGone": "jobd.core.errors",
     "ResultTimeout": "jobd.core.errors",
+    "StaleRun": "jobd.core.errors",
     "StoreFull": "jobd.core.errors",
     "UnknownTask": "jobd.core.errors",
+    "ValueNotKept": "jobd.core.errors",
 }
 
 __version__ = "0.1.0"

@@ -117,6 +117,30 @@ class Blame:
     note: bytes = b""
 
 
+class Jot(NamedTuple):
+    """What a run has said since it was last heard: see jot.lua. `lines` are JSON with a newline each,
+    `first` is the number of the first of them among all of the run; `progress` is JSON, or b''."""
+
+    id: bytes
+    claim: int
+    version: int
+    progress: bytes
+    first: int
+    lines: list[bytes]
+
+
+WAITS = "waits"
+
+
+class End(NamedTuple):
+    """How a job ended: `state` is completed, dead, cancelled or gone, or WAITS for one that has
+    not. `value` is the result, or the cause of a death, `error` what it died of."""
+
+    state: str
+    value: bytes | None = None
+    error: bytes | None = None
+
+
 class QueueCommands:
     """Spells the calls for one queue. `now` injects a store time in ms (tests); None asks Redis."""
 
@@ -141,9 +165,18 @@ class QueueCommands:
             for first in range(0, len(jobs), ADD_BITE)
         ]
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
-        """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = () if policy is None else _retention(policy)
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
+    ) -> Command:
+        """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
+        events (dead, lost) jobs are to tell."""
+        said: list[str | int] = [] if policy is None else [*_retention(policy)]
+        if hooks is not None:
+            said += ["hooks", " ".join(hooks)]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -219,8 +252,22 @@ class QueueCommands:
         """Remove finished jobs past their retention; `keeper` names who does it."""
         return self._call("trim", None, limit, keeper, *_retention(policy))
 
-    def await_end(self, job_id: str, until_ms: int) -> Command:
-        return self._call("await", None, job_id, until_ms)
+    def await_ends(self, ids: Sequence[str], until_ms: int) -> Command:
+        """Ask for up to SMALL_BITE ends, and to be told of those to come within `until_ms`."""
+        return self._call("await", None, until_ms, *ids)
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> Command:
+        flat: list[str | bytes | int] = []
+        for jot in jots:
+            flat += [jot.id, jot.claim, jot.version, jot.progress, jot.first, len(jot.lines)]
+            flat += jot.lines
+        return self._call("jot", incarnation, incarnation, *flat)
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> Command:
+        """Record a step's value, or with b'' ask for it."""
+        return self._call("step", incarnation, incarnation, job_id, claim, name, value)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> Command:
         """Cancel up to SMALL_BITE jobs; `force` ends the process of one that runs."""
@@ -292,6 +339,11 @@ def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
     return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
+
+
+def read_ends(reply: list[list[bytes]]) -> list[End]:
+    """Read the answers of an await."""
+    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
 
 
 def read_number(claim: bytes) -> int:

@@ -15,11 +15,14 @@ from jobd.broker.commands import (
     Claim,
     Command,
     Completed,
+    End,
     Ending,
+    Jot,
     NewJob,
     Order,
     QueueCommands,
     read_claim,
+    read_ends,
     read_held,
     read_number,
     refuse_fenced,
@@ -69,9 +72,16 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
+    ) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy)))
+        command = self.commands.join(incarnation, lease_ms, policy, hooks)
+        refuse_fenced(run(self._client, command))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
         """Extend leases; give the incarnations that have no open one."""
@@ -158,9 +168,25 @@ class Store:
             return Trimmed(0, more=False, took=took)
         return Trimmed(int(reply[1]), more=reply[2] == b"more", took=took)
 
-    def await_end(self, job_id: str, until_ms: int) -> None:
-        """Ask to be told of a job's end, for this long."""
-        run(self._client, self.commands.await_end(job_id, until_ms))
+    def await_end(self, job_id: str, until_ms: int) -> End:
+        """Look whether a job has ended, and ask to be told of its end, for this long."""
+        return read_ends(run(self._client, self.commands.await_ends([job_id], until_ms)))[0]
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> list[bytes]:
+        """Write down what runs have said; give the ids that are not this worker's any more.
+
+        Raises Fenced.
+        """
+        reply = run(self._client, self.commands.jot(incarnation, jots))
+        refuse_fenced(reply)
+        return list(reply[1:])
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> list[bytes]:
+        """Record a step's value, or with b'' ask for it; give the script's words."""
+        reply = run(self._client, self.commands.step(incarnation, job_id, claim, name, value))
+        return list(reply)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
         """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or

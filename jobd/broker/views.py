@@ -9,6 +9,14 @@ import msgspec
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys, SharedKeys
+from jobd.broker.notes import (
+    JobLine,
+    JobProgress,
+    read_dropped,
+    read_log,
+    read_progress,
+    read_steps,
+)
 from jobd.core.names import is_name
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
 
@@ -44,6 +52,11 @@ class JobInfo(msgspec.Struct, kw_only=True):
     parked_since: int | None = None
     cancel_asked_at: int | None = None
     expires_at: int | None = None
+    progress: JobProgress | None = None
+    logs: list[JobLine] = msgspec.field(default_factory=list)
+    logs_dropped: int = 0
+    steps: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What `job.once` has recorded: the name of each step and its value."""
 
 
 class Views:
@@ -139,7 +152,28 @@ class Views:
             parked_since=_int(record.get("parked")),
             cancel_asked_at=_int(record.get("cancel")),
             expires_at=_int(record.get("expires")),
+            progress=read_progress(record.get("~progress")),
+            logs=read_log(record.get("~log")),
+            logs_dropped=read_dropped(record.get("~noted")),
+            steps=read_steps(record),
         )
+
+    def progress(self, queue: str, job_id: str) -> JobProgress | None:
+        """Read what a job last said of its progress, or None."""
+        return read_progress(self._fields(queue, job_id, "~progress")[0])
+
+    def notes(self, queue: str, job_id: str) -> tuple[JobProgress | None, list[JobLine], int]:
+        """Read a job's progress, its log, and how many lines that has lost."""
+        progress, log, noted = self._fields(queue, job_id, "~progress", "~log", "~noted")
+        return read_progress(progress), read_log(log), read_dropped(noted)
+
+    def _fields(self, queue: str, job_id: str, *names: str) -> list[bytes | None]:
+        key = QueueKeys(self._namespace, queue).job(job_id)
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(key, *names)
+            [found] = pipe.execute(raise_on_error=False)
+        return list(found) if isinstance(found, list) else [None] * len(names)
 
     def _leases(self, keys: QueueKeys) -> list[str]:
         with translated(self._place):

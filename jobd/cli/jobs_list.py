@@ -20,7 +20,7 @@ from jobd.core.states import DEAD, DELAYED, STATES
 from jobd.core.suggest import nearest, one_of
 from jobd.seams import clock
 
-_PRIVATE = ("args", "result", "history", "options")
+_PRIVATE = ("args", "result", "history", "options", "logs", "steps")
 _COUNTERS = {
     "failed": "failed",
     "timeouts": "timed out",

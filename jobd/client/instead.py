@@ -6,24 +6,16 @@ lets tests move the clock. Whoever holds an app, a queue, a task or a handle not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Sequence
 from typing import Protocol
 
-from jobd.broker.commands import NewJob
+from jobd.broker.commands import End, NewJob
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
-
-
-class Waiting(Protocol):
-    """Somebody who waits for a job's end."""
-
-    def wait(self, timeout: float) -> None:
-        """Return at a notice, or after `timeout` seconds."""
 
 
 class Instead(Protocol):
@@ -53,10 +45,5 @@ class Instead(Protocol):
     def why_facts(self, queue: str) -> WhyFacts:
         """Give what reads why a job has not run."""
 
-    def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
-        """Give what waits for a job's end."""
-
-    def async_notices(
-        self, queue: str, job_id: str
-    ) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
-        """Give what waits for a job's end on an event loop."""
+    def end_of(self, queue: str, job_id: str) -> End:
+        """Give how a job ended, or raise what says why nobody should wait for that."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import ADD_BITE, NewJob, QueueCommands
+from jobd.broker.commands import ADD_BITE, End, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -21,12 +20,12 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
-from jobd.broker.notices import Notices, async_notices
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
-from jobd.client.instead import Instead, Waiting
+from jobd.client.instead import Instead
+from jobd.client.waiting import Waiting, wait_here
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -42,6 +41,7 @@ class Producer:
         self._client: Client | None = None
         self._calls: Calls | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, Waiting] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
         self._instead: Instead | None = None
@@ -63,6 +63,7 @@ class Producer:
         self._client = connect(url, timeout=self._timeout)
         self._calls = None
         self._loops.clear()
+        self._waiting.clear()
         self._commands.clear()
         self._registered.clear()
 
@@ -113,19 +114,23 @@ class Producer:
             return self._instead.why_facts(queue)
         return WhyFacts(self.client, self.namespace, queue)
 
-    def notices(self, queue: str, job_id: str) -> AbstractContextManager[Waiting]:
-        """What waits for a job's end: enter it, ask to be told, look, then wait."""
-        if self._instead is not None:
-            return self._instead.notices(queue, job_id)
-        return Notices(self.client, self._of(queue).keys, job_id)
+    def end_of(self, queue: str, job_id: str, span: float) -> End:
+        """Wait for a job's end, `span` seconds at most; its state is WAITS when that was not enough.
 
-    def async_notices(
-        self, queue: str, job_id: str
-    ) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
-        """The same on the running event loop."""
+        Raises BrokerError.
+        """
         if self._instead is not None:
-            return self._instead.async_notices(queue, job_id)
-        return async_notices(self.async_client, self._of(queue).keys, job_id)
+            return self._instead.end_of(queue, job_id)
+        return wait_here(self.client, self.store(queue), job_id, span)
+
+    async def end_of_async(self, queue: str, job_id: str, span: float) -> End:
+        """The same on the running event loop, whose waiters share two connections."""
+        if self._instead is not None:
+            return self._instead.end_of(queue, job_id)
+        loop = asyncio.get_running_loop()
+        if (waiting := self._waiting.get(loop)) is None:
+            waiting = self._waiting[loop] = Waiting(self.async_client, self._of)
+        return await waiting.end_of(queue, job_id, span)
 
     def new_id(self) -> str:
         """Make a job id.

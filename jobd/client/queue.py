@@ -21,9 +21,9 @@ from jobd.client.many import (
     read_chunks_async,
 )
 from jobd.client.operate import carry_out
+from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.schedules import Declaring, Schedules
-from jobd.client.signature import encode_payload
 from jobd.client.task import CallOptions, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
@@ -107,6 +107,10 @@ class Queue:
                 )
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
+            if chosen.startswith("jobd."):
+                raise DeclarationError(
+                    f"{what}: names that begin with 'jobd.' are jobd's own; expected another; rename it"
+                )
             check_known(options, QUEUE_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(

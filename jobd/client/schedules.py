@@ -8,8 +8,8 @@ from typing import Any
 from jobd.broker.schedule_records import ScheduleInfo
 from jobd.broker.schedules import ScheduleStore
 from jobd.client.handle import JobHandle
+from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
-from jobd.client.signature import encode_payload
 from jobd.client.task import Task
 from jobd.core.durations import Duration
 from jobd.core.errors import DeclarationError, NotSerializable, OptionError

@@ -7,7 +7,6 @@ generated struct, which converts and checks in C, and spreads that over the call
 from __future__ import annotations
 
 import inspect
-import math
 import operator
 import typing
 from collections.abc import Callable, Iterable
@@ -16,13 +15,12 @@ from typing import Any
 import msgspec
 
 from jobd.client.job import Job
-from jobd.core.errors import DeclarationError, NotSerializable, PayloadTooLarge
-from jobd.core.options import MAX_PAYLOAD
+from jobd.client.payload import encode_payload
+from jobd.core.errors import DeclarationError
 from jobd.core.suggest import nearest, one_of
 
 _EMPTY = inspect.Parameter.empty
 _NO_KEYWORDS: dict[str, Any] = {}
-_encoder = msgspec.json.Encoder()
 Spread = Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -160,32 +158,3 @@ class Signature:
             else:
                 args.append(value)
         return tuple(args), kwargs
-
-
-def encode_payload(value: object, *, what: str) -> bytes:
-    """Write JSON within the limit. Raises NotSerializable, PayloadTooLarge."""
-    try:
-        raw = _encoder.encode(value)
-        # NaN and infinity would become null without a word; only a payload with a null can hold one.
-        lossy = b"null" in raw and _has_nan(msgspec.to_builtins(value))
-    except Exception as error:  # user code too: what a property or a mapping raises
-        raise NotSerializable(
-            f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
-        ) from error
-    if len(raw) > MAX_PAYLOAD:
-        raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
-    if lossy:
-        raise NotSerializable(
-            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
-        )
-    return raw
-
-
-def _has_nan(value: object) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(_has_nan(item) for item in value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_has_nan(item) for item in value)
-    return False

@@ -7,7 +7,9 @@
     ├── TaskError
     │   ├── UnknownTask         no such task in this program
     │   ├── NotSerializable     arguments or result cannot become JSON
-    │   └── PayloadTooLarge     ... or become too much of it
+    │   ├── PayloadTooLarge     ... or become too much of it
+    │   ├── ValueNotKept        a step (job.once) succeeded, and its value could not be recorded
+    │   └── StaleRun            this run does not hold its job any more: it should stop
     ├── BrokerError
     │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
     │   ├── StoreFull           Redis is at maxmemory: nothing was added
@@ -110,6 +112,18 @@ class PayloadTooLarge(TaskError, ValueError):
             f"{what}: {size} bytes as JSON; expected at most {limit}; "
             "store the data elsewhere (a file, an object store, a table) and pass its key"
         )
+
+
+class ValueNotKept(TaskError, ValueError):
+    """A step succeeded and its value could not be recorded. It does not run again, if that could be."""
+
+    code = "jobd.value_not_kept"
+
+
+class StaleRun(TaskError):
+    """This run does not hold its job any more: another has it, or it has ended."""
+
+    code = "jobd.stale_run"
 
 
 class BrokerError(JobdError):

@@ -63,6 +63,17 @@ class BackoffUnusable(Event, frozen=True, kw_only=True):
     why: str
 
 
+class HookFailed(Event, frozen=True, kw_only=True):
+    """A hook of the application raised. Its job goes on as if it had not."""
+
+    event: ClassVar[str] = "hook.failed"
+    level: ClassVar[Level] = "warning"
+    hook: str
+    on: str
+    job: str
+    error: str
+
+
 class TaskUnknown(Event, frozen=True, kw_only=True):
     """Jobs of a task this worker does not know are parked. Told once for each name."""
 

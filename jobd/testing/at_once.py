@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from jobd.broker.commands import Claimed, Completed, NewJob
+from jobd.broker.commands import Claimed, Completed, Jot, NewJob
+from jobd.broker.notes import STEP
 from jobd.client.app import Jobd
 from jobd.client.queue import Queue
 from jobd.core.errors import JobFailed, OptionError, UnknownTask
@@ -16,6 +17,7 @@ from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added
 from jobd.testing.here import Outcome, run_here
 from jobd.testing.memory import Entry, Memory
+from jobd.worker.notes import Recorder
 
 RAISE, RECORD = FAILURES = ("raise", "record")
 _STATES = {"done": COMPLETED, "dead": DEAD, "cancelled": CANCELLED, "retry": DELAYED}
@@ -102,7 +104,7 @@ class _Inline(Memory):
         claimed = Claimed(
             job.id.encode(), record["task"], record["args"], int(record["at"]), more, self._claims
         )
-        return run_here(queue, claimed, now=wall_ms(), loop=loop)
+        return run_here(queue, claimed, now=wall_ms(), record=_recorder(entry), loop=loop)
 
     def _refuse_unknown(self, queue: str, task: str) -> None:
         known = self.app.queue(queue).tasks
@@ -114,9 +116,31 @@ class _Inline(Memory):
             )
 
 
+def _recorder(entry: Entry) -> Recorder:
+    """Keep the values of a job's steps in its record, as the script does."""
+
+    def record(job_id: bytes, claim: int, name: str, value: bytes) -> list[bytes]:
+        del job_id, claim
+        known = entry.record.get(STEP + name)
+        if known is None and value:
+            entry.record[STEP + name] = value
+            return [b"recorded"]
+        return [b"none"] if known is None else [b"known", known]
+
+    return record
+
+
+def _note(entry: Entry, jots: list[Jot]) -> None:
+    for jot in jots:
+        entry.record["~log"] = entry.record.get("~log", b"") + b"".join(jot.lines)
+        if jot.progress:
+            entry.record["~progress"] = jot.progress
+
+
 def _settle(entry: Entry, outcome: Outcome) -> None:
     """Write an ending down as the settle script does."""
     ending, now = outcome.ending, wall_ms()
+    _note(entry, outcome.jots)
     if isinstance(ending, Completed):
         entry.state, entry.score = COMPLETED, now
         if ending.result:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from inspect import iscoroutine
 from typing import Any
 
-from jobd.broker.commands import Claim, Claimed, Completed, Ending
+from jobd.broker.commands import Claim, Claimed, Completed, Ending, Jot
 from jobd.client.queue import Queue
 from jobd.core.options import Policy, resolve
 from jobd.seams.clock import monotonic
@@ -23,6 +23,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
+from jobd.worker.notes import Recorder
 from jobd.worker.runnable import Runnable
 
 WORKER = "testing"
@@ -33,10 +34,11 @@ _NEVER = Stop()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended, and what its task raised, if it did."""
+    """How a job ended, what its task raised, if it did, and what it said meanwhile."""
 
     ending: Completed | Ending
     raised: BaseException | None
+    jots: list[Jot]
 
 
 def policy_of(queue: Queue) -> Policy:
@@ -45,9 +47,16 @@ def policy_of(queue: Queue) -> Policy:
 
 
 def run_here(
-    queue: Queue, job: Claimed, *, now: int, loop: asyncio.AbstractEventLoop | None = None
+    queue: Queue,
+    job: Claimed,
+    *,
+    now: int,
+    record: Recorder,
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Outcome:
     """Run a job to its end. `now` is the store's time in ms; `loop` runs what is async.
+
+    `record` takes the values of its steps (job.once), and gives them.
 
     Raises what the task raised to end the whole program, such as KeyboardInterrupt.
     """
@@ -70,6 +79,7 @@ def run_here(
         queue_policy=policy_of(queue),
         emit=lambda event: None,  # noqa: ARG005  the test looks for itself
     )
+    desk.notes.record = record
     desk.load(Claim(job.claim, now, None, [job]), monotonic())
     InlineExecutor(desk, lane).run_all(_NEVER)
     [ending] = desk.done or desk.endings
@@ -78,7 +88,8 @@ def run_here(
         raised, Exception | SystemExit | asyncio.CancelledError
     ):
         raise raised
-    return Outcome(ending, raised)
+    jots = [jot for jots in desk.notes.spell() for jot in jots]
+    return Outcome(ending, raised, jots)
 
 
 def _page(queue: str) -> Page:

@@ -6,12 +6,11 @@ else is asked raises NoRedisHere, so that a test never speaks to a server by mis
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.commands import End, NewJob, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
 from jobd.broker.schedules import ScheduleStore
@@ -19,10 +18,10 @@ from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
-from jobd.client.instead import Waiting
 from jobd.core.errors import JobdError, ResultTimeout
 from jobd.core.states import (
     CANCELLED,
+    COMPLETED,
     DEAD,
     DELAYED,
     TERMINAL,
@@ -105,37 +104,31 @@ class Memory:
         """Give what handles read."""
         return _MemoryViews(self)
 
-    @contextmanager
-    def notices(self, queue: str, job_id: str) -> Iterator[Waiting]:
-        """Give what refuses to wait: whatever runs here ran when it was added."""
-        yield NoWait(job_id, self.views().state(queue, job_id))
-
-    @asynccontextmanager
-    async def async_notices(
-        self, queue: str, job_id: str
-    ) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-        """The same on an event loop."""
-        yield NoWait(job_id, self.views().state(queue, job_id)).wait_async
-
-
-class NoWait:
-    """Who waits in a test for what the test itself has to do would wait in vain."""
-
-    def __init__(self, job_id: str, state: str | None, hint: str = "") -> None:
-        self._late = ResultTimeout(
-            f"job {job_id}: {state}; expected to have ended, for nothing here runs while you wait; "
-            + (hint or "let it run in jobd.testing.inline(app) or jobd.testing.world(app)"),
-            job_id=job_id,
+    def end_of(self, queue: str, job_id: str) -> End:
+        """Give a job's end, if it has one: whatever runs here ran when it was added."""
+        entry = self.entries.get((queue, job_id))
+        if entry is None:
+            return End("gone")
+        record = entry.record
+        if entry.state == COMPLETED:
+            return End(COMPLETED, record.get("result"))
+        if entry.state == DEAD:
+            return End(DEAD, record.get("cause"), record.get("error"))
+        if entry.state == CANCELLED:
+            return End(CANCELLED)
+        raise in_vain(
+            job_id,
+            entry.state,
+            "let it run in jobd.testing.inline(app) or jobd.testing.world(app)",
         )
 
-    def wait(self, timeout: float) -> None:
-        """Raise ResultTimeout."""
-        del timeout
-        raise self._late
 
-    async def wait_async(self, timeout: float) -> None:
-        """Raise ResultTimeout."""
-        self.wait(timeout)
+def in_vain(job_id: str, state: str | None, hint: str) -> ResultTimeout:
+    """Say that who waits in a test for what the test itself has to do waits in vain."""
+    return ResultTimeout(
+        f"job {job_id}: {state}; expected to have ended, for nothing here runs while you wait; {hint}",
+        job_id=job_id,
+    )
 
 
 def new_entry(job: NewJob, now: int) -> Entry:
@@ -171,9 +164,6 @@ class _MemoryStore(Store):
     @property
     def _client(self) -> Client:  # type: ignore[override]
         self._memory.client()
-
-    def await_end(self, job_id: str, until_ms: int) -> None:
-        """Do nothing: what can end has ended."""
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
         """Cancel what has not run."""
@@ -252,3 +242,7 @@ class _MemoryViews(Views):
             if entry is None
             else (entry.state, entry.score, None, entry.record)
         )
+
+    def _fields(self, queue: str, job_id: str, *names: str) -> list[bytes | None]:
+        entry = self._memory.entries.get((queue, job_id))
+        return [None if entry is None else entry.record.get(name) for name in names]

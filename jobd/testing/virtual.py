@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from jobd.broker.commands import Claimed, Completed, Ending, NewJob
+from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
@@ -28,7 +28,6 @@ from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
-from jobd.client.instead import Waiting
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import OptionError
@@ -36,7 +35,8 @@ from jobd.core.states import COMPLETED, DELAYED, WAITING
 from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
 from jobd.testing.here import WORKER, policy_of, run_here
-from jobd.testing.memory import NoWait
+from jobd.testing.memory import in_vain
+from jobd.worker.notes import Recorder
 
 T = TypeVar("T")
 
@@ -162,13 +162,20 @@ class World:
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
-            ending = run_here(queue, job, now=self._now, loop=loop).ending
+            outcome = run_here(queue, job, now=self._now, record=self._recorder(queue), loop=loop)
+            ending = outcome.ending
             done, ends = ([ending], []) if isinstance(ending, Completed) else ([], [ending])
+            if outcome.jots:
+                store.jot(WORKER, outcome.jots)
             store.settle(
                 WORKER, _LEASE_MS, keep=policy.completed_count, completed=done, endings=ends
             )
             ran.append(_ran(queue.name, job, self.now, ending))
         return claim.next_due
+
+    def _recorder(self, queue: Queue) -> Recorder:
+        store = self.store(queue.name)
+        return lambda job_id, claim, name, value: store.step(WORKER, job_id, claim, name, value)
 
     def _tidy(self) -> None:
         """Do what the keeper does for a queue: retention."""
@@ -211,25 +218,17 @@ class World:
         """Give the reads."""
         return Views(self._client, self._namespace)
 
+    def end_of(self, queue: str, job_id: str) -> End:
+        """Give a job's end, if it has one: the test has to run the job itself."""
+        end = self.store(queue).await_end(job_id, 0)
+        if end.state == WAITS:
+            state = self.views().state(queue, job_id)
+            raise in_vain(job_id, state, "call run() or settle() of the world before")
+        return end
+
     def why_facts(self, queue: str) -> WhyFacts:
         """Give what reads why a job has not run, by the world's clock."""
         return WhyFacts(self._client, self._namespace, queue, now=self._now)
-
-    @contextmanager
-    def notices(self, queue: str, job_id: str) -> Iterator[Waiting]:
-        """Give what refuses to wait: the test has to run the job itself."""
-        yield self._no_wait(queue, job_id)
-
-    @asynccontextmanager
-    async def async_notices(
-        self, queue: str, job_id: str
-    ) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-        """The same on an event loop."""
-        yield self._no_wait(queue, job_id).wait_async
-
-    def _no_wait(self, queue: str, job_id: str) -> NoWait:
-        state = self.views().state(queue, job_id)
-        return NoWait(job_id, state, "call run() or settle() of the world before")
 
     def close(self) -> None:
         """Let go of the server."""

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
     client, namespace = connect(config.redis.url), config.redis.namespace
     scheduler = Scheduler(
-        store=lambda queue: ScheduleStore(client, namespace, queue),
+        store=lambda queue, floor_of: ScheduleStore(client, namespace, queue, floor_of=floor_of),
         register=lambda queues: register_queues(client, namespace, queues),
         declarations=Declarations(
             path.parent, declared.owner(), in_file=config.schedules, read_at=_written_at(path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
 from jobd.core.options import Policy, read_run_options, resolve
@@ -19,6 +20,7 @@ from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
+from jobd.worker.hooked import hook_tasks, hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
@@ -52,7 +54,8 @@ class Workshop:
             read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
-        return _Bench(tasks, resolve(*levels))
+        policy = resolve(*levels)
+        return _Bench(tasks | hook_tasks(self._app, queue, policy), policy)
 
     def run(self, order: Order, page: Page) -> int:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
@@ -85,6 +88,7 @@ class Workshop:
             worker=order.slot,
             queue_policy=bench.policy,
             emit=log,
+            **hooked(self._app.hooks, queue=order.queue, desk=desk, emit=log),
         )
         return WorkerLoop(
             client=self._client,
@@ -93,6 +97,7 @@ class Workshop:
             incarnation=order.incarnation,
             lease=config.daemon.lease,
             policy=bench.policy,
+            hooks=self._app.hooks.asked(BY_JOBS),
             executor=InlineExecutor(desk, lane),
             page=page,
             stop=stop,

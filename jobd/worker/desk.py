@@ -13,6 +13,7 @@ from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.seams.clock import monotonic
 from jobd.worker.costs import Costs
 from jobd.worker.figures import Figures
+from jobd.worker.notes import Notebook
 
 
 class Desk:
@@ -30,6 +31,7 @@ class Desk:
         """Redis' clock less ours, as the last claim showed it."""
         self.ours_until = 0.0
         """What was claimed longer ago may be somebody else's by now; on our monotonic clock."""
+        self.notes = Notebook(self.store_ms)
         self._lease = lease
 
     def load(self, claim: Claim, now: float) -> None:
@@ -42,6 +44,7 @@ class Desk:
         """Drop everything claimed: the store that gave it is no more."""
         for line in (self.unstarted, self.done, self.endings, self.revoked):
             line.clear()
+        self.notes.forget()
 
     def store_ms(self) -> int:
         """Tell Redis' time, by our clock and the last claim."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from jobd.broker.commands import Claimed, Completed
 from jobd.client.job import Job
-from jobd.client.signature import encode_payload
+from jobd.client.payload import encode_payload
 from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
@@ -131,7 +131,6 @@ class Lane(Run):
                 self._outcomes.bury(job, "unencodable", writable(f"{error}"), self.history)
                 self._page.finish(self._cell)
                 return
-        self._page.finish(self._cell)
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)
@@ -139,6 +138,7 @@ class Lane(Run):
             self._outcomes.done_at_length(self, figures, result)
         else:
             self._done.append(Completed(job.id, job.claim, figures, result))
+        self._page.finish(self._cell)
 
     def failed(self, error: BaseException) -> None:
         """Take in what the task raised."""
@@ -206,6 +206,7 @@ class Lane(Run):
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
             asks_cancelled=self.watch,
+            notes=self._desk.notes.pad(job),
         )
 
 
@@ -219,10 +220,17 @@ def make_lanes(
     worker: str,
     queue_policy: Policy,
     emit: Callable[[Event], None],
+    make_outcomes: Callable[..., Outcomes] = Outcomes,
+    make_lane: Callable[..., Lane] = Lane,
 ) -> list[Lane]:
-    """Make the lanes of one worker, each with its cell of the page."""
-    outcomes = Outcomes(desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit)
+    """Make the lanes of one worker, each with its cell of the page.
+
+    Where an application has hooks of runs, jobd.worker.hooked says what to make instead.
+    """
+    outcomes = make_outcomes(
+        desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit
+    )
     return [
-        Lane(cell, queue=queue, tasks=tasks, page=page, desk=desk, outcomes=outcomes)
+        make_lane(cell, queue=queue, tasks=tasks, page=page, desk=desk, outcomes=outcomes)
         for cell in range(count)
     ]

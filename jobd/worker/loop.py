@@ -13,7 +13,7 @@ reconcile, in two looks, and handed back. A fenced worker ends: it may not act a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jobd.broker.commands import QueueCommands, read_held
 from jobd.broker.connection import Client
@@ -25,6 +25,7 @@ from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
+from jobd.worker.flush import Flusher
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.side import SideThread
 from jobd.worker.talk import Talk
@@ -47,6 +48,7 @@ class WorkerLoop:
         incarnation: str,
         lease: float,
         policy: Policy,
+        hooks: Sequence[str] = (),
         executor: InlineExecutor,
         page: Page,
         stop: Stop,
@@ -75,9 +77,13 @@ class WorkerLoop:
             incarnation=incarnation,
             lease_ms=self._lease_ms,
             policy=policy,
+            hooks=hooks,
             desk=desk,
             page=page,
             patience=LINK_TIMEOUT,
+        )
+        self._flusher = Flusher(
+            desk.notes, client=client, commands=self._commands, incarnation=incarnation
         )
         self._side = SideThread(
             desk=desk,
@@ -99,6 +105,7 @@ class WorkerLoop:
                 pass
         finally:
             self._side.stop()
+            self._flusher.stop()
             self._talk.close()
 
     def _goes_on(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from jobd.client.job import Job
+from jobd.client.job import Job, Notes
 from jobd.client.task import Task
 from jobd.core.options import NOTHING_SAID, Policy, RunOptions, resolve
 
@@ -40,6 +40,7 @@ def context(
     enqueued_at: datetime,
     deadline: datetime | None,
     asks_cancelled: Callable[[], bool],
+    notes: Notes,
 ) -> Job:
     """Make the context for a task that asked for it."""
     return Job(
@@ -53,4 +54,5 @@ def context(
         enqueued_at=enqueued_at,
         deadline=deadline,
         asks_cancelled=asks_cancelled,
+        notes=notes,
     )

@@ -118,9 +118,10 @@ class SideThread:
     def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:
             link = Link(self._client)
-            link.load([SCRIPTS["hand_back"], SCRIPTS["settle"]])
+            link.load([SCRIPTS["hand_back"], SCRIPTS["settle"], SCRIPTS["jot"]])
             self._link = link
-        calls = []
+        jots = self._desk.notes.spell() if done or endings else []
+        calls = [self._commands.jot(self._incarnation, each) for each in jots]
         if unstarted:
             jobs = [(job.id, job.claim) for job in unstarted]
             calls.append(self._commands.hand_back(self._incarnation, jobs))
@@ -134,5 +135,8 @@ class SideThread:
                     endings=endings,
                 )
             )
-        for reply in self._link.roundtrip(calls):
+        replies = self._link.roundtrip(calls)
+        for reply in replies:
             refuse_fenced(reply)
+        for each, reply in zip(jots, replies, strict=False):
+            self._desk.notes.heard(each, reply)

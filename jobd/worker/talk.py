@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from jobd.broker.commands import (
     Command,
     Completed,
     Ending,
+    Jot,
     QueueCommands,
     read_claim,
     refuse_fenced,
@@ -34,7 +36,9 @@ from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.desk import Desk
 
-_LOADED = [SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile")]
+_LOADED = [
+    SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot")
+]
 
 
 T = TypeVar("T")
@@ -52,9 +56,13 @@ def take_all(line: deque[T]) -> list[T]:
 
 @dataclass(slots=True)
 class Exchange:
-    """What was sent together, and the endings it settles. `claims` is the place of the claim."""
+    """What was sent together, and the endings it settles. `claims` is the place of the claim.
+
+    `jots` are the notes that go before these, a call each.
+    """
 
     calls: list[Command]
+    jots: list[list[Jot]] = field(default_factory=list)
     done: list[Completed] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
@@ -73,6 +81,7 @@ class Talk:
         incarnation: str,
         lease_ms: int,
         policy: Policy,
+        hooks: Sequence[str],
         desk: Desk,
         page: Page,
         patience: float,
@@ -84,6 +93,7 @@ class Talk:
         self._incarnation = incarnation
         self._lease_ms = lease_ms
         self._policy = policy
+        self._hooks = hooks
         self._desk = desk
         self._page = page
         self._patience = patience
@@ -113,7 +123,7 @@ class Talk:
             [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
-            join = self._commands.join(self._incarnation, self._lease_ms, self._policy)
+            join = self._commands.join(self._incarnation, self._lease_ms, self._policy, self._hooks)
             [joined] = link.roundtrip([join])
             refuse_fenced(joined)
         except BaseException:
@@ -200,8 +210,11 @@ class Talk:
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
+        for jots, reply in zip(exchange.jots, replies, strict=False):
+            refuse_fenced(reply)
+            self._desk.notes.heard(jots, reply)
         if exchange.done or exchange.endings:
-            refuse_fenced(replies[0])
+            refuse_fenced(replies[len(exchange.jots)])
             self.count(len(exchange.done) + len(exchange.endings))
         if exchange.claims is None:
             return None
@@ -218,7 +231,10 @@ class Talk:
 
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
-        exchange = Exchange([])
+        # Notes first: once a job is settled nobody listens to its run. What has not been answered is
+        # still in the notebook, so there is nothing to put back.
+        jots = self._desk.notes.spell()
+        exchange = Exchange([self._commands.jot(self._incarnation, each) for each in jots], jots)
         exchange.done = take_all(self._desk.done)
         exchange.endings = take_all(self._desk.endings)
         if exchange.done or exchange.endings:

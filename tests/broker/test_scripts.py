@@ -44,7 +44,7 @@ def claimed(client: Client, *ids: str, worker: str = "w.1", now: int = NOW) -> i
 
 def test_every_verb_of_the_states_is_a_script() -> None:
     """The edges, the files and the methods are the same list."""
-    no_state = {"join", "renew", "await", "wake", "epoch", "heed"}
+    no_state = {"join", "renew", "await", "wake", "epoch", "heed", "jot", "step"}
     no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}
 
     assert set(SCRIPTS) - no_state == set(EDGES)
@@ -369,7 +369,7 @@ def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
     listener = client.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("t:{q}:awaited:a")
     s.add([a_job("a"), a_job("b")])
-    s.await_end("a", 60_000)
+    assert s.await_end("a", 60_000).state == "waits"
     s.join("w.1", LEASE)
     claim = s.claim("w.1", LEASE, budget_us=50_000, costs=FAST)
     s.settle(

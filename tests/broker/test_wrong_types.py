@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Completed, Ending, Jot, NewJob
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
@@ -43,6 +43,9 @@ CALLS: dict[str, Callable[[Store, int], object]] = {
     "purge": lambda s, n: s.purge("waiting", ["b", "a"]),
     "purge_ended": lambda s, n: s.purge("completed", ["done", "a"]),
     "promote": lambda s, n: s.promote(),
+    "await": lambda s, n: s.await_end("a", 1000),
+    "jot": lambda s, n: s.jot("w.1", [Jot(b"a", n, 1, b"1", 0, [b"1\n"])]),
+    "step": lambda s, n: s.step("w.1", "a", n, "charge", b"1"),
     "trim": lambda s, n: s.trim(NOTHING),
 }
 

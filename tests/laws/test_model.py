@@ -388,6 +388,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert set(self.state) == records
 
         @invariant()
+        def each_death_is_told_once(self) -> None:
+            assert client.xlen(KEYS.outbox) == self.counted.get("dead", 0)
+
+        @invariant()
         def the_tallies_add_up(self) -> None:
             for outcome in ("completed", "failed", "snoozed", "dead", "cancelled"):
                 counted = client.hget(KEYS.tally, f"{outcome}|noop")

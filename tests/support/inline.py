@@ -10,11 +10,14 @@ from pathlib import Path
 
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
+from jobd.client.hooks import BY_JOBS
 from jobd.core.errors import Fenced
+from jobd.core.events import Event
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
+from jobd.worker.hooked import hook_tasks, hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
@@ -41,11 +44,13 @@ class Running:
             1,
             desk=self.desk,
             queue=queue.name,
-            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()}
+            | hook_tasks(app, queue.name, policy),
             page=page,
             worker="q.1",
             queue_policy=policy,
-            emit=lambda event: self.said.append(event.event),
+            emit=self._emit,
+            **hooked(app.hooks, queue=queue.name, desk=self.desk, emit=self._emit),
         )
         self.executor = InlineExecutor(self.desk, lane)
         self.loop = WorkerLoop(
@@ -55,12 +60,16 @@ class Running:
             incarnation=incarnation,
             lease=30.0,
             policy=policy,
+            hooks=app.hooks.asked(BY_JOBS),
             executor=self.executor,
             page=page,
             stop=self.stop,
-            emit=lambda event: self.said.append(event.event),
+            emit=self._emit,
         )
         self.thread = threading.Thread(target=self._run)
+
+    def _emit(self, event: Event) -> None:
+        self.said.append(event.event)
 
     def _run(self) -> None:
         try:

@@ -225,3 +225,24 @@ def test_a_wrong_word_is_refused(app: Jobd) -> None:
     """With the nearest right one."""
     with pytest.raises(OptionError, match="did you mean 'raise'"), inline(app, failures="raises"):
         pass
+
+
+def test_what_a_job_says_and_its_steps_are_there(app: Jobd) -> None:
+    """As in production: a step that succeeded is not done again by the next attempt."""
+    calls: list[int] = []
+
+    @app.queue("q", attempts=2).task()
+    def order(job: Job) -> str:
+        job.log(f"attempt {job.attempt}")
+        job.progress(0.5, "paid")
+        receipt = job.once("charge", lambda: calls.append(1) or "receipt")  # type: ignore[func-returns-value]
+        if job.attempt == 1:
+            raise ConnectionError
+        return receipt
+
+    with inline(app, failures="record"):
+        handle = order.enqueue()
+        assert (handle.result(), calls) == ("receipt", [1])
+        info = handle.info()
+        assert [line.text for line in info.logs] == ["attempt 1", "attempt 2"]
+        assert (handle.progress().text, info.steps) == ("paid", {"charge": "receipt"})

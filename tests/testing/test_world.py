@@ -268,3 +268,22 @@ def test_time_goes_forward(app: Jobd, it: World) -> None:
         it.advance(-1)
     with pytest.raises(OptionError, match="time zone"), world(app, start=datetime(2030, 1, 1)):  # noqa: DTZ001
         pass
+
+
+def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:
+    """By the scripts that a worker calls."""
+    calls: list[int] = []
+
+    @app.queue("q", attempts=2).task()
+    def order(job: Job) -> str:
+        job.log(f"attempt {job.attempt}")
+        receipt = job.once("charge", lambda: calls.append(1) or "receipt")  # type: ignore[func-returns-value]
+        if job.attempt == 1:
+            raise ConnectionError
+        return receipt
+
+    with world(app) as shop:
+        handle = order.enqueue()
+        shop.settle()
+        assert (handle.result(), calls) == ("receipt", [1])
+        assert [line.text for line in handle.info().logs] == ["attempt 1", "attempt 2"]

@@ -168,14 +168,34 @@ local function is_remembered(recent_prefix, now, id)
   return false
 end
 
--- Record a death: the one place where a job becomes dead.
-local function bury(dead, outbox, awaited, key, id, cause, now)
+-- Let the application hear of what has just become true of a job, where its workers said (in `hooks`)
+-- that it wants to: by a job like any other, so that this survives whoever dies, is tried again, and
+-- is seen. What becomes of that job is told by no other. `line` is { waiting, meta, wake_list, job_prefix }.
+local function tell(line, event, id, cause, now)
+  local waiting, meta, wake_list, job_prefix = unpack(line)
+  local hooks = redis.call('HGET', meta, 'hooks')
+  if not hooks or not string.find(hooks, event, 1, true) then return end
+  local found = redis.pcall('HMGET', job_prefix .. id, 'task', 'error')
+  local task, failure = found[1] or '?', found[2] and string.sub(found[2], 1, 1000) or nil
+  if string.sub(task, 1, 8) == 'jobd.on.' then return end
+  local seq = whole(redis.call('HGET', meta, 'seq'), 0) + 1
+  local new = 'on.' .. event .. ':' .. int(now) .. '-' .. int(seq)
+  local args = cjson.encode({ job_id = id, task = string.sub(task, 1, 128), cause = cause, error = failure, at = now })
+  redis.call('HSET', job_prefix .. new, 'task', 'jobd.on.' .. event, 'args', args, 'at', int(now), 'seq', int(seq))
+  redis.call('HSET', meta, 'seq', int(seq))
+  redis.call('ZADD', waiting, int(5 * PRIORITY_SPAN + seq), new)
+  wake(wake_list)
+end
+
+-- Record a death: the one place where a job becomes dead. `line` is as `tell` wants it.
+local function bury(dead, outbox, awaited, key, id, cause, now, line)
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
   redis.call('HSET', key, 'cause', cause, 'more', '1')
   redis.call('ZADD', dead, int(now), id)
   redis.call('XADD', outbox, 'MAXLEN', '~', '10000', '*', 'event', 'dead', 'id', id, 'cause', cause)
   announce(awaited, id)
+  tell(line, 'dead', id, cause, now)
 end
 
 -- Whether a schedule still has somebody who wants it: one that a host's code or file declares goes

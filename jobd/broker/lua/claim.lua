@@ -52,6 +52,8 @@ local function take(id)
       if more[i] == 'lost' then
         if taken > 0 then return false end
         alone = true
+      elseif string.byte(more[i]) == 126 then -- '~': a note; it may be long, and its name says enough
+        more[i + 1] = ''
       end
     end
   end
@@ -83,7 +85,7 @@ local first = math.max(slots, 1) -- no free slot: look at one, and take it only 
 if look(0, first - 1) and only_fast and limit > first then look(first, limit - 1) end
 if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 for _, id in ipairs(corrupt) do
-  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at)
+  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
 end
 local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
 if taken == 0 then

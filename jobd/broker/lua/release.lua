@@ -1,5 +1,5 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta job:*
 -- ARGV    now incarnation limit blamed...
 -- REPLY   released | more
 -- REPLAY  what went back is no longer held, so nothing is charged twice
@@ -11,11 +11,11 @@
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
 --         policy and passes the verdict. Everything else goes back free of charge.
 open_the_door(leases)
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
 if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
-local back, taken = {}, {}
+local back, taken, causes = {}, {}, { crashes = 'crash', lost = 'lost' }
 
 for i = blamed_at, #ARGV, 3 do
   local id, counter, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -33,6 +33,7 @@ for i = blamed_at, #ARGV, 3 do
     add_up(tally, counter, 1)
     back[#back + 1] = id
     taken[id] = true
+    if causes[counter] then tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, causes[counter], clock(now)) end
   end
 end
 for _, id in ipairs(redis.call('HKEYS', held)) do

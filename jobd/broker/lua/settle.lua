@@ -85,7 +85,7 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
     count('completed', figures, 1)
     if delay > 0 and keep > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'dead' then
-    bury(dead, outbox, awaited, key, id, cause, at)
+    bury(dead, outbox, awaited, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
     count('dead', figures, 1)
     if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
