@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.errors import Fenced
 from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
 
@@ -47,6 +46,33 @@ class NewJob(NamedTuple):
     priority: int = 5
     due: str = ""
     options: bytes = b""
+
+
+class Terms(NamedTuple):
+    """On which terms a job is added, where it asks for more than to be added.
+
+    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
+    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
+    """
+
+    nonce: str = ""
+    lock: str = ""
+
+
+NO_TERMS = Terms()
+
+
+class JobOnTerms(NewJob):
+    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
+
+    terms = NO_TERMS
+
+    @classmethod
+    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
+        """Put a job on terms."""
+        made = cls(*job)
+        made.terms = terms
+        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -152,10 +178,20 @@ class QueueCommands:
         self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
-        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
+        and none is on terms."""
+        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+            return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
             command += job
+        return command
+
+    def _add_once(self, jobs: Sequence[NewJob]) -> Command:
+        command = self._call("add_once", None)
+        for job in jobs:
+            command += job
+            command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
         return command
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
@@ -315,62 +351,3 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
 def _retention(policy: Policy) -> list[str | int]:
     """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
     return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
-
-
-def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
-    refuse_fenced(reply)
-    number, due = int(reply[1]), reply[3]
-    jobs = list(
-        map(
-            Claimed,
-            reply[4::5],
-            reply[5::5],
-            reply[6::5],
-            map(int, reply[7::5]),
-            map(_pairs, reply[8::5]),
-            repeat(number),
-        )
-    )
-    return Claim(number, int(reply[2]), _instant(due), jobs)
-
-
-def read_held(reply: Any) -> dict[bytes, int]:
-    """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
-    refuse_fenced(reply)
-    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
-
-
-def read_ends(reply: list[list[bytes]]) -> list[End]:
-    """Read the answers of an await."""
-    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
-
-
-def read_number(claim: bytes) -> int:
-    """Read a claim's number; 0, which is none, for what is no number."""
-    return int(claim) if claim.isdigit() and len(claim) <= 16 else 0
-
-
-def refuse_fenced(reply: Any) -> None:
-    """Raise Fenced when the reply says that the lease is closed or gone."""
-    if reply[0] == b"fenced":
-        raise Fenced(
-            "lease: closed or gone; expected an open one; this incarnation must not act again"
-        )
-
-
-def _instant(score: bytes) -> int | None:
-    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
-    try:
-        return int(float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-_NOTHING: dict[bytes, bytes] = {}
-
-
-def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
-    if not flat:
-        return _NOTHING
-    return dict(zip(flat[::2], flat[1::2], strict=True))

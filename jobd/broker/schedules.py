@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jobd.broker.commands import Command, NewJob
+from jobd.broker.commands import Command, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.schedule_records import (
@@ -88,14 +88,25 @@ def _no_floor(name: str) -> int:
 
 
 class ScheduleStore:
-    """The schedules of one queue. `now` injects a store time in ms for tests; None asks Redis."""
+    """The schedules of one queue. `now` injects a store time in ms for tests; None asks Redis.
+
+    `floor_of` gives up to where (ms) this host knows a schedule to be decided on, whatever the store
+    says: nothing fires at or below that. Who has no such memory gives none.
+    """
 
     def __init__(
-        self, client: Client, namespace: str, queue: str, *, now: int | None = None
+        self,
+        client: Client,
+        namespace: str,
+        queue: str,
+        *,
+        floor_of: Callable[[str], int] = _no_floor,
+        now: int | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._queue = queue
+        self._floor_of = floor_of
         self._now = now
         self.keys = QueueKeys(namespace, queue)
 
@@ -103,12 +114,13 @@ class ScheduleStore:
         """Make the queue known to every host. Raises StoreFull where it is not and cannot be."""
         register_queues(self._client, self._namespace, [self._queue])
 
-    def put(self, schedule: Schedule, *, origin: str = API, age_ms: int = 0, floor: int = 0) -> str:
+    def put(self, schedule: Schedule, *, origin: str = API, age_ms: int = 0) -> str:
         """Make it so; answer created, changed, same, or older (newer code says otherwise).
 
-        `age_ms` is how long ago the code that declares it was loaded. Nothing fires at or below
-        `floor`. Raises OptionError where this host does not know the zone.
+        `age_ms` is how long ago the code that declares it was loaded. Raises OptionError where this
+        host does not know the zone.
         """
+        floor = self._floor_of(schedule.name)
         for tries in range(_TRIES):
             now = self.time()
             # What was due under another time is fired first; where that cannot be done, it is dropped.
@@ -136,7 +148,7 @@ class ScheduleStore:
 
     def resume(self, name: str) -> str:
         """Fire it again, from the next slot on. Answers resumed, running or gone."""
-        floor = 0
+        floor = self._floor_of(name)
         for _ in range(_TRIES):
             with translated(place_of(self._client)):
                 record: Any = self._client.hgetall(self.keys.schedule_prefix + name)
@@ -170,10 +182,10 @@ class ScheduleStore:
         ]
         return int(reply[0]), finite(reply[1]), due
 
-    def fire(self, due: Due, now: int, *, floor: int = 0) -> Fired:
+    def fire(self, due: Due, now: int) -> Fired:
         """Fire what is due of one schedule, unless somebody else did. Raises StoreFull."""
         try:
-            firing = self._decided(due, now, floor)
+            firing = self._decided(due, now)
         except JobdError as error:
             return Fired(due.name, "unusable", why=str(error))
         jobs: list[str | int] = []
@@ -186,20 +198,20 @@ class ScheduleStore:
         word = run(self._client, command)[0].decode()
         return Fired(due.name, word, tuple(firing.slots), firing.late, firing.missed)
 
-    @staticmethod
-    def _decided(due: Due, now: int, floor: int) -> Firing:
+    def _decided(self, due: Due, now: int) -> Firing:
         check_name(due.name, what="schedule: name")
         slots = recorded_slots(due.cron, due.tz, due.every_ms)
+        floor = self._floor_of(due.name)
         return decide(slots, due=due.slot, now=now, missed=due.missed, floor=floor)
 
-    def fire_due(self, floor_of: Callable[[str], int] = _no_floor) -> Round:
-        """Fire all that is due. `floor_of` gives up to where a schedule is known to be decided on."""
+    def fire_due(self) -> Round:
+        """Fire all that is due. Raises StoreFull."""
         done: list[Fired] = []
         stuck = 0
         for _ in range(_MOST_LOOKS):
             now, upcoming, due = self.look(stuck)
             for each in due:
-                fired = self.fire(each, now, floor=floor_of(each.name))
+                fired = self.fire(each, now)
                 done.append(fired)
                 stuck += fired.word in ("undeclared", "unusable")
             if len(due) < PAGE:
@@ -207,8 +219,11 @@ class ScheduleStore:
         wait = None if upcoming is None else upcoming - now
         return Round(done, now, wait, len(due) < PAGE)
 
-    def add_now(self, name: str, new_id: str) -> NewJob | None:
-        """Add its job now, beside its slots; None when there is no such schedule."""
+    def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:
+        """Add its job now, beside its slots; give it, and the word that adding was answered with.
+
+        None when there is no such schedule.
+        """
         score, fields = self._read(name)
         if score is None:
             return None
@@ -221,8 +236,10 @@ class ScheduleStore:
             f"x+{expires}" if expires else "",
             fields.get("options", "").encode(),
         )
-        Store(self._client, self._namespace, self._queue, now=self._now).add([job])
-        return job
+        if lock := fields.get("lock"):
+            job = JobOnTerms.of(job, Terms(lock=lock))
+        [word] = Store(self._client, self._namespace, self._queue, now=self._now).add_once([job])
+        return job, word
 
     def get(self, name: str) -> ScheduleInfo | None:
         """Read one, or None."""

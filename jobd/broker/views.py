@@ -17,6 +17,7 @@ from jobd.broker.notes import (
     read_progress,
     read_steps,
 )
+from jobd.core.labels import labels_of
 from jobd.core.names import is_name
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
 
@@ -33,6 +34,9 @@ class JobInfo(msgspec.Struct, kw_only=True):
     task: str
     state: str
     args: Any = None
+    group: str | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    unique: str | None = None
     priority: int = 5
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     enqueued_at: int | None = None
@@ -127,6 +131,9 @@ class Views:
         if state is None:
             return None
         priority = _int(record.get("priority"))
+        options = _of_kind(dict, _json(record.get("options")))
+        group, meta = labels_of(options)
+        lock = _text(record.get("unique"))
         return JobInfo(
             id=job_id,
             queue=queue,
@@ -134,7 +141,10 @@ class Views:
             worker=worker,
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
-            options=_of_kind(dict, _json(record.get("options"))),
+            group=group,
+            meta=meta,
+            unique=None if lock is None else lock.partition(" ")[0],
+            options={name: options[name] for name in options if name not in ("group", "meta")},
             priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
             due_at=score if state == DELAYED else None,

@@ -38,6 +38,17 @@ _TABLE: dict[str, Entry | Verbs] = {
             "purge": Entry("jobd.cli.queues_purge", "Remove all that waits."),
         },
     ),
+    "schedules": Verbs(
+        "Look at schedules, run, pause and resume them.",
+        {
+            "list": Entry("jobd.cli.schedules_list", "List schedules: when they fire."),
+            "preview": Entry("jobd.cli.schedules_preview", "Show the next runs."),
+            "run": Entry("jobd.cli.schedules_run", "Add a schedule's job now."),
+            "pause": Entry("jobd.cli.schedules_pause", "Fire a schedule no more for now."),
+            "resume": Entry("jobd.cli.schedules_resume", "Fire a paused schedule again."),
+            "remove": Entry("jobd.cli.schedules_remove", "Take a schedule away."),
+        },
+    ),
     "jobs": Verbs(
         "Look at jobs, retry, cancel and delete them.",
         {

@@ -1,4 +1,4 @@
-"""A bar that shows how far long work is: to people at a terminal, and to nobody else."""
+"""How far long work is: shown to people at a terminal, and to nobody else."""
 
 from __future__ import annotations
 
@@ -36,3 +36,20 @@ def remaining(label: str, left: int, *, quiet: bool) -> Iterator[Callable[[int],
             last = left
 
         yield show
+
+
+@contextmanager
+def counter(label: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Give what is called with how many more were done, where nobody knows of how many."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda more: None  # noqa: ARG005  nobody is told
+        return
+    done = 0
+
+    def update(more: int) -> None:
+        nonlocal done
+        done += more
+        click.echo(f"\r{label}  {done}", nl=False, err=True)
+
+    yield update
+    click.echo(err=True)

@@ -2,6 +2,6 @@
 
 `app` and `queue` and `task` declare, `signature` knows a task's parameters on both sides, `producer`
 sends, `handle` is what is left in the hand of who added a job, `operate` does by hand what is done to
-many. What cannot work is refused where it was written. Importing this costs a web process redis and
+many, `schedules` is what is added at times of its own. What cannot work is refused where it was written. Importing this costs a web process redis and
 msgspec, and no connection until the first call.
 """

@@ -28,6 +28,8 @@ from jobd.core.schedule_events import (
 )
 from jobd.keeper.declarations import Declarations
 
+FloorOf = Callable[[str], int]
+
 LOOK_EVERY = 1.0
 DECLARE_EVERY = 60.0
 GONE_AFTER = 600.0
@@ -56,13 +58,13 @@ class Scheduler:
     def __init__(
         self,
         *,
-        store: Callable[[str], ScheduleStore],
+        store: Callable[[str, FloorOf], ScheduleStore],
         register: Callable[[Iterable[str]], None],
         declarations: Declarations,
         emit: Callable[[Event], None],
     ) -> None:
-        """`store` gives a queue's schedules; `register` makes queues known to every host."""
-        self._store = store
+        """`store` gives a queue's schedules above a floor; `register` makes queues known to every host."""
+        self._make_store = store
         self._register = register
         self._declarations = declarations
         self._emit = emit
@@ -70,6 +72,7 @@ class Scheduler:
         self._silent: dict[tuple[str, str], tuple[str, float]] = {}
         self._told: set[tuple[str, str]] = set()
         self._stamp: object = None
+        self._hear_at = 0.0
         self._declare_at = 0.0
         self._sweep_at = 0.0
         self._look_at: dict[str, float] = {}
@@ -81,10 +84,12 @@ class Scheduler:
 
     def work(self, queues: Iterable[str], now: float) -> None:
         """Do what is due. Raises BrokerError; StoreFull when Redis takes no job."""
-        stamp = self._declarations.stamp()
-        if now >= self._declare_at or stamp != self._stamp:
-            self.declare(now)
-            self._stamp, self._declare_at = stamp, now + DECLARE_EVERY
+        if now >= self._hear_at:
+            self._hear_at = now + LOOK_EVERY
+            stamp = self._declarations.stamp()
+            if now >= self._declare_at or stamp != self._stamp:
+                self.declare(now)
+                self._stamp, self._declare_at = stamp, now + DECLARE_EVERY
         for queue in queues:
             if now >= self._look_at.get(queue, 0.0):
                 self._look_at[queue] = now + LOOK_EVERY
@@ -106,15 +111,13 @@ class Scheduler:
                 schedule,
                 origin=DECLARED,
                 age_ms=round(max(0.0, now - loaded_at) * 1000),
-                floor=self._floor(queue).of(schedule.name),
             )
             if how in ("created", "changed"):
                 self._emit(ScheduleDeclared(schedule=schedule.name, queue=queue, how=how))
 
     def fire(self, queue: str) -> int | None:
         """Fire what is due on a queue; give in how many ms the next one is due, None for none."""
-        floor = self._floor(queue)
-        looked = self._store(queue).fire_due(floor.of)
+        looked = self._store(queue).fire_due()
         for each in looked.fired:
             if each.word == "unusable":
                 self._say_unusable(queue, each)
@@ -122,7 +125,7 @@ class Scheduler:
                 self._say_fired(queue, each)
         if looked.is_whole:
             undecided = [f.name for f in looked.fired if f.word not in ("fired", "moved")]
-            floor.rise(looked.now, undecided)
+            self._floors[queue].rise(looked.now, undecided)
         return looked.wait
 
     def sweep(self, queue: str, now: float) -> None:
@@ -140,8 +143,8 @@ class Scheduler:
         for known in gone:
             del self._silent[known]
 
-    def _floor(self, queue: str) -> Floor:
-        return self._floors.setdefault(queue, Floor())
+    def _store(self, queue: str) -> ScheduleStore:
+        return self._make_store(queue, self._floors.setdefault(queue, Floor()).of)
 
     def _say_fired(self, queue: str, fired: Fired) -> None:
         if fired.slots:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, overload
 import msgspec
 
 from jobd.broker.commands import NewJob
+from jobd.client.adding import outcome_of
 from jobd.client.app import Jobd
 from jobd.client.task import Task
 from jobd.core.durations import words
@@ -59,17 +60,18 @@ class AddedJob:
         return f"{self.queue}: {_call(self.task, self.args)}{options}{outcome}"
 
 
-def read_added(queue: str, job: NewJob, *, new: bool) -> AddedJob:
-    """Read an add as the producer spelled it."""
+def read_added(queue: str, job: NewJob, word: bytes) -> AddedJob:
+    """Read an add as the producer spelled it, and the word it was answered with."""
     due, _, until = job.due.partition("x")
     delay, run_after = _time(due)
     span, instant = _time(until)
+    outcome, job_id = outcome_of(job, word)
     return AddedJob(
-        id=job.id,
+        id=job_id,
         queue=queue,
         task=job.task,
         args=msgspec.json.decode(job.args),
-        outcome="enqueued" if new else "duplicate",
+        outcome=outcome,
         priority=job.priority,
         delay=delay,
         run_after=run_after,

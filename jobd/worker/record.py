@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobd.core.errors import OptionError
+from jobd.core.labels import labels_of
 from jobd.core.options import RunOptions, read_run_options
 from jobd.core.verdict import Counters
 
@@ -66,6 +67,12 @@ def _options(raw: bytes | None) -> RunOptions:
         return _NOTHING_SAID
     said = msgspec.json.decode(raw, type=dict[str, Any])
     return read_run_options(said, what="the job's options", by_name=True)
+
+
+def read_labels(more: dict[bytes, bytes]) -> tuple[str | None, dict[str, Any]]:
+    """Read the group and the meta from a record that `read_past` could read."""
+    raw = more.get(b"options")
+    return labels_of({} if raw is None else msgspec.json.decode(raw, type=dict[str, Any]))
 
 
 def _history(raw: bytes | None) -> list[dict[str, Any]]:

@@ -236,10 +236,11 @@ def test_an_older_copy_of_the_store_fires_nothing_again(client: Client) -> None:
     for key, raw in copy.items():
         client.restore(key, 0, raw)
 
-    [again] = late.fire_due(lambda _: late.time()).fired
+    late = ScheduleStore(client, "t", "q", floor_of=lambda _: NOW + MINUTE + 5, now=late.time())
+    [again] = late.fire_due().fired
     assert (again.word, again.slots) == ("fired", ())
     assert waiting(client) == []
-    [next_one] = store(client, NOW + 2 * MINUTE).fire_due(lambda _: late.time()).fired
+    [next_one] = store(client, NOW + 2 * MINUTE).fire_due().fired
     assert next_one.slots == (NOW + 2 * MINUTE,)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +43,17 @@ def test_a_task_stays_what_it_is_and_a_function_becomes_one() -> None:
     assert (daily.args, daily.missed, daily.options) == ("{}", "latest", '{"attempts":3}')
     assert (often.args, often.missed, often.every_ms) == ('{"deep":true}', "skip", 300_000)
     assert (found["tidy"].every_ms, found["tidy"].priority) == (3_600_000, 3)
+
+
+def test_who_schedules_nothing_loads_nothing_for_it() -> None:
+    """No reader of cron, no zones."""
+    code = (
+        "import sys; from jobd import Jobd; Jobd().queue('q'); "
+        "print([m for m in ('cronsim', 'zoneinfo') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[]"
 
 
 def declared(queue: Any, what: str) -> None:

@@ -37,7 +37,9 @@ class Host:
         self.now, self.mono = NOW, 1000.0
         self.said: list[Event] = []
         self.duty = Scheduler(
-            store=lambda queue: ScheduleStore(redis, "t", queue, now=self.now),
+            store=lambda queue, floor_of: ScheduleStore(
+                redis, "t", queue, floor_of=floor_of, now=self.now
+            ),
             register=lambda queues: register_queues(redis, "t", queues),
             declarations=Declarations(directory, "boss", in_file=in_file, read_at=900.0),
             emit=self.said.append,

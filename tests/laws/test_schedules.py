@@ -78,11 +78,15 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.added: list[str] = []
             self.stale: list[tuple[int, Due]] = []
             self.floors: dict[str, int] = {}
+            self.went_back = False
             self.copies: list[tuple[dict[bytes, tuple[bytes, int]], dict[str, Kept]]] = []
 
         @property
         def store(self) -> ScheduleStore:
-            return ScheduleStore(client, "t", "q", now=self.now)
+            return ScheduleStore(client, "t", "q", floor_of=self.floor_of, now=self.now)
+
+        def floor_of(self, name: str) -> int:
+            return self.floors.get(name, 0)
 
         def come(self, kept: Kept, until: int) -> None:
             """Expect what has come, unless the store's clock was set back since."""
@@ -112,7 +116,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule()
         def a_host_fires(self) -> None:
-            looked = self.store.fire_due(lambda name: self.floors.get(name, 0))
+            looked = self.store.fire_due()
             for fired in looked.fired:
                 if fired.word == "fired":
                     self.note(fired.name, fired.slots, looked.now)
@@ -127,7 +131,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         @rule(data=st.data())
         def a_host_fires_what_it_saw_before(self, data: st.DataObject) -> None:
             seen_at, due = data.draw(st.sampled_from(self.stale))
-            fired = self.store.fire(due, seen_at, floor=self.floors.get(due.name, 0))
+            fired = self.store.fire(due, seen_at)
             if fired.word == "fired":
                 self.note(fired.name, fired.slots, seen_at)
                 self.come(self.kept[due.name], seen_at)
@@ -145,9 +149,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             origin = DECLARED if host else "api"
             kept = self.kept.get(name)
             before = self.fired_by_now()
-            word = self.store.put(
-                schedule, origin=origin, age_ms=age, floor=self.floors.get(name, 0)
-            )
+            word = self.store.put(schedule, origin=origin, age_ms=age)
             self.note_new(before)
             loaded_at = self.now - age
             if kept is None:
@@ -216,7 +218,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             client.flushall()
             for key, (raw, _) in dumped.items():
                 client.restore(key, 0, raw)
-            self.stale = []
+            self.stale, self.went_back = [], True
             self.kept = {name: each.copy() for name, each in kept.items()}
             for name, each in self.kept.items():
                 known = self.floors.get(name, 0)
@@ -258,10 +260,15 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                     assert info is not None
                     assert info.paused == kept.paused
                     assert (info.origin == "api") == kept.is_api
-                    if not kept.paused:
-                        assert info.next_at == next(
-                            multiples(kept.period, max(kept.decided, self.now), 10**14)
-                        )
+                    if kept.paused:
+                        assert info.next_at is None
+                        continue
+                    expected = next(multiples(kept.period, max(kept.decided, self.now), 10**14))
+                    assert info.next_at is not None
+                    # What an older copy of the store says is next may be done with: then it is
+                    # passed over when its time has come.
+                    assert self.now < info.next_at <= expected
+                    assert self.went_back or info.next_at == expected
 
     return World
 
@@ -271,7 +278,7 @@ def test_each_slot_fires_once_in_random_worlds(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(connect(redis_url)),
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None,
+            max_examples=200, stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

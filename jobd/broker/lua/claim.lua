@@ -1,5 +1,5 @@
 -- claim: waiting -> active (waiting -> dead where the record cannot be read)
--- KEYS    waiting delayed leases held meta wake_list dead outbox awaited job:*
+-- KEYS    waiting delayed leases held meta wake_list dead outbox awaited unique:* job:*
 -- ARGV    now incarnation lease_ms slots limit budget_us max_bytes known...
 -- REPLY   ok <claim> <now> <next due, or ''> (<id> <task> <args> <at> <more>)... | fenced
 -- REPLAY  not repeated: after a lost reply the worker reconciles, which finds what was claimed
@@ -82,7 +82,7 @@ local first = math.max(slots, 1) -- no free slot: look at one, and take it only 
 if look(0, first - 1) and only_fast and limit > first then look(first, limit - 1) end
 if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 for _, id in ipairs(corrupt) do
-  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
+  bury(dead, outbox, awaited, unique_prefix, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
 end
 local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
 if taken == 0 then

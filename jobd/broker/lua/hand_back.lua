@@ -1,5 +1,5 @@
 -- hand_back: active -> waiting (cancelled, where that was asked for)
--- KEYS    leases held waiting wake_list cancelled awaited tally job:*
+-- KEYS    leases held waiting wake_list cancelled awaited tally unique:* job:*
 -- ARGV    now incarnation items...
 -- REPLY   ok <ids handed back>...
 -- REPLAY  what was handed back is no longer held: a repeat does nothing
@@ -14,7 +14,7 @@ for i = items_at, #ARGV, 2 do
   if redis.call('HGET', held, ARGV[i]) == ARGV[i + 1] then back[#back + 1] = ARGV[i] end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(back) }
