@@ -30,6 +30,7 @@ _HOMES = {
     "Jobd": "jobd.client.app",
     "Queue": "jobd.client.queue",
     "Task": "jobd.client.task",
+    "Unique": "jobd.core.unique",
     "BrokerError": "jobd.core.errors",
     "BrokerUnavailable": "jobd.core.errors",
     "ConfigError": "jobd.core.errors",

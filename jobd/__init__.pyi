@@ -27,5 +27,6 @@ from jobd.core.raised import Throttle as Throttle
 from jobd.core.retry import Exponential as Exponential
 from jobd.core.retry import Fixed as Fixed
 from jobd.core.retry import Linear as Linear
+from jobd.core.unique import Unique as Unique
 
 __version__: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import repeat
 from typing import Any
 
-from jobd.broker.commands import Claim, Claimed, refuse_fenced
+from jobd.broker.commands import Claim, Claimed
+from jobd.broker.replies import refuse_fenced
 
 
 def read_claim(reply: Any) -> Claim:

@@ -16,7 +16,6 @@ from msgspec.structs import asdict
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.errors import Fenced
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
@@ -52,6 +51,33 @@ class NewJob(NamedTuple):
     priority: int = 5
     due: str = ""
     options: bytes = b""
+
+
+class Terms(NamedTuple):
+    """On which terms a job is added, where it asks for more than to be added.
+
+    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
+    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
+    """
+
+    nonce: str = ""
+    lock: str = ""
+
+
+NO_TERMS = Terms()
+
+
+class JobOnTerms(NewJob):
+    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
+
+    terms = NO_TERMS
+
+    @classmethod
+    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
+        """Put a job on terms."""
+        made = cls(*job)
+        made.terms = terms
+        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -166,10 +192,20 @@ class QueueCommands:
         self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
-        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
+        and none is on terms."""
+        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+            return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
             command += job
+        return command
+
+    def _add_once(self, jobs: Sequence[NewJob]) -> Command:
+        command = self._call("add_once", None)
+        for job in jobs:
+            command += job
+            command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
         return command
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
@@ -352,27 +388,3 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
 def _retention(policy: Policy) -> list[str | int]:
     """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
     return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
-
-
-def read_held(reply: Any) -> dict[bytes, int]:
-    """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
-    refuse_fenced(reply)
-    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
-
-
-def read_ends(reply: list[list[bytes]]) -> list[End]:
-    """Read the answers of an await."""
-    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
-
-
-def read_number(claim: bytes) -> int:
-    """Read a claim's number; 0, which is none, for what is no number."""
-    return int(claim) if claim.isdigit() and len(claim) <= 16 else 0
-
-
-def refuse_fenced(reply: Any) -> None:
-    """Raise Fenced when the reply says that the lease is closed or gone."""
-    if reply[0] == b"fenced":
-        raise Fenced(
-            "lease: closed or gone; expected an open one; this incarnation must not act again"
-        )

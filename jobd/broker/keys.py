@@ -12,7 +12,7 @@ class QueueKeys:
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
         "leases", "meta", "minute_prefix", "off", "orders", "outbox", "rate", "recent_prefix", "root",
-        "schedule_prefix", "schedules", "tally", "terms", "waiting", "wake_list",
+        "schedule_prefix", "schedules", "tally", "terms", "unique_prefix", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
@@ -27,6 +27,9 @@ class QueueKeys:
         self.dead = root + "dead"  # ZSET id -> died at, ms
         self.cancelled = root + "cancelled"  # ZSET id -> cancelled at, ms
         self.recent_prefix = root + "recent:"  # SET ids of one window: removed, but remembered
+        self.unique_prefix = (
+            root + "unique:"
+        )  # STRING a lock: holder's job id, of a ttl also until, ms
         self.expiring = root + "expiring"  # ZSET id -> ms: jobs with a retention of their own
         self.orders = root + "orders"  # HASH job id -> "word claim incarnation", of running jobs
         self.awaited = root + "awaited"  # ZSET id -> until, ms: somebody waits for its end

@@ -22,13 +22,10 @@ from jobd.broker.commands import (
     NewJob,
     Order,
     QueueCommands,
-    read_ends,
-    read_held,
-    read_number,
-    refuse_fenced,
 )
 from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
 from jobd.core.limits import Limits
@@ -72,6 +69,14 @@ class Store:
         """
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
+
+    def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
+        """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
+
+        Raises as `add` does; a repeat with the same terms is harmless.
+        """
+        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        return words
 
     def join(
         self,

@@ -18,6 +18,7 @@ from jobd.broker.notes import (
     read_progress,
     read_steps,
 )
+from jobd.core.labels import labels_of
 from jobd.core.names import is_name
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
 
@@ -36,6 +37,9 @@ class JobInfo(msgspec.Struct, kw_only=True):
     task: str
     state: str
     args: Any = None
+    group: str | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    unique: str | None = None
     priority: int = 5
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     enqueued_at: int | None = None
@@ -144,6 +148,9 @@ class Views:
         if state is None:
             return None
         priority = _int(record.get("priority"))
+        options = _of_kind(dict, _json(record.get("options")))
+        group, meta = labels_of(options)
+        lock = _text(record.get("unique"))
         set_aside = state == DELAYED and score is not None and score >= SET_ASIDE
         return JobInfo(
             id=job_id,
@@ -152,7 +159,10 @@ class Views:
             worker=worker,
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
-            options=_of_kind(dict, _json(record.get("options"))),
+            group=group,
+            meta=meta,
+            unique=None if lock is None else lock.partition(" ")[0],
+            options={name: options[name] for name in options if name not in ("group", "meta")},
             priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
             due_at=score if state == DELAYED and not set_aside else None,

@@ -20,7 +20,7 @@ from jobd.core.states import DEAD, DELAYED, STATES
 from jobd.core.suggest import nearest, one_of
 from jobd.seams import clock
 
-_PRIVATE = ("args", "result", "history", "options", "logs", "steps")
+_PRIVATE = ("args", "result", "history", "options", "logs", "steps", "meta")
 _COUNTERS = {
     "failed": "failed",
     "timeouts": "timed out",
@@ -45,6 +45,7 @@ def command(
     state: str | None,
     task: str | None,
     error: str | None,
+    group: str | None,
     older_than: str | None,
     limit: int,
     config_file: str | None,
@@ -52,7 +53,7 @@ def command(
     as_json: bool,
 ) -> None:
     """List jobs: what runs next first, what ended last first."""
-    wanted = read_wanted(task, error, older_than)
+    wanted = read_wanted(task, error, group, older_than)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     if queue is not None:
         check_name(queue, what="--queue")

@@ -26,20 +26,17 @@ PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
 
-ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
+ADD_OPTIONS = (
+    "priority", "delay", "run_after", "expires", "job_id", "on_duplicate", "nonce", "unique", "group", "meta",
+)  # fmt: skip
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+ON_DUPLICATE = ("skip", "rerun_finished")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
-COMING = (
-    "on_duplicate",
-    "unique",
-    "group",
-    "meta",
-    "soft_timeout",
-)
+COMING = ("soft_timeout",)
 
-TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
-QUEUE_OPTIONS = (*TASK_OPTIONS, *LIMIT_OPTIONS)
+TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
+QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +49,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     retain: Retain | None = None
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
+
+
+NOTHING_SAID = RunOptions()
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,6 +220,29 @@ def read_new_due(delay: object, run_after: object, *, what: str) -> str:
 def read_job_id(value: object, *, what: str) -> str:
     """Read a job id given by the caller."""
     return check_name(value, what=f"{what}: job_id")
+
+
+def read_reruns(given: Mapping[str, object], *, what: str) -> bool:
+    """Read `on_duplicate`: whether an ended job of the same id begins anew. Raises OptionError."""
+    word = "skip" if given.get("on_duplicate") is None else given["on_duplicate"]
+    if word not in ON_DUPLICATE:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r}; expected {one_of(ON_DUPLICATE)}"
+            + nearest(str(word), ON_DUPLICATE)
+        )
+    reruns = word == "rerun_finished"
+    if reruns and given.get("job_id") is None:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r} without job_id; expected both: a new id has no duplicate"
+        )
+    if given.get("nonce") is not None:
+        if not reruns:
+            raise OptionError(
+                f"{what}: nonce without on_duplicate='rerun_finished'; adding again with the same "
+                "job_id is safe; drop nonce"
+            )
+        check_name(given["nonce"], what=f"{what}: nonce")
+    return reruns
 
 
 def _whole(value: object, low: int, high: int, what: str) -> int:

@@ -23,11 +23,12 @@ from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
-from jobd.broker.schedules import ScheduleStore
+from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import OptionError
@@ -80,6 +81,8 @@ class World:
         self._client = connect(url)
         self._now = wall_ms() if start is None else int(start.timestamp() * 1000)
         self._joined: set[str] = set()
+        for queue in app.queues.values():
+            self._declare(queue)
         self.added = Added(app)
 
     # --- the clock ---
@@ -131,10 +134,15 @@ class World:
         end = None if span is None else self._now + span
         ran: list[Ran] = []
         while True:
+            slot = self._fire()
             due = self._run_due(ran, loop)
-            if due is None or (end is not None and due > end):
+            # Schedules go on for ever: they alone are no reason to go on.
+            if due is None and end is None:
                 break
-            self._now = max(self._now, due)
+            upcoming = min((at for at in (due, slot) if at is not None), default=None)
+            if upcoming is None or (end is not None and upcoming > end):
+                break
+            self._now = max(self._now, upcoming)
         if end is not None:
             self._now = end
         self._tidy()
@@ -154,16 +162,40 @@ class World:
                     + ", ".join(f"{each.task} ({each.state})" for each in ran[-3:])
                 )
 
+    def _fire(self) -> int | None:
+        """Do what the keeper does for schedules; give when the next slot is (ms)."""
+        slots = []
+        for queue in list(self._app.queues.values()):
+            self._declare(queue)
+            store = self.schedules(queue.name)
+            # A look knows no next slot of what it fires itself.
+            store.fire_due()
+            looked = store.fire_due()
+            if looked.wait is not None:
+                slots.append(self._now + looked.wait)
+        return min(slots, default=None)
+
+    def _declare(self, queue: Queue) -> None:
+        for schedule in queue.declared.values():
+            self.schedules(queue.name).put(schedule, origin=DECLARED)
+
     def _turn(
         self, queue: Queue, ran: list[Ran], loop: asyncio.AbstractEventLoop | None
     ) -> int | None:
         store, policy = self.store(queue.name), policy_of(queue)
         if queue.name not in self._joined:
-            store.join(WORKER, _LEASE_MS, policy, limits=resolve_limits(queue.limits))
+            store.join(
+                WORKER,
+                _LEASE_MS,
+                policy,
+                hooks=self._app.hooks.asked(BY_JOBS),
+                limits=resolve_limits(queue.limits),
+            )
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
-            outcome = run_here(queue, job, now=self._now, record=self._recorder(queue), loop=loop)
+            record = self._recorder(queue)
+            outcome = run_here(self._app, queue, job, now=self._now, record=record, loop=loop)
             ending = outcome.ending
             done, ends = ([ending], []) if isinstance(ending, Completed) else ([], [ending])
             if outcome.jots:
@@ -187,15 +219,15 @@ class World:
 
     # --- the producer's place (client/instead.py) ---
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs, now by the world's clock."""
         register_queues(self._client, self._namespace, [queue])
-        added = self.store(queue).add(jobs, fresh=fresh)
-        for job, new in zip(jobs, added, strict=True):
-            self.added.note(read_added(queue, job, new=new))
-        return added
+        words = self.store(queue).add_once(jobs, fresh=fresh)
+        for job, word in zip(jobs, words, strict=True):
+            self.added.note(read_added(queue, job, word))
+        return words
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs; the server is at hand, so this blocks the loop for less than it would cost."""
         return self.add(queue, jobs, fresh=fresh)
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from jobd.broker.commands import LIMITED, Claim, Command, QueueCommands, read_held
+from jobd.broker.commands import LIMITED, Claim, Command, QueueCommands
 from jobd.broker.connection import Client
+from jobd.broker.replies import read_held
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
 from jobd.core.events import Event

@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands, refuse_fenced
+from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic

@@ -15,16 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobd.broker.claims import read_claim
-from jobd.broker.commands import (
-    Claim,
-    Command,
-    Completed,
-    Ending,
-    Jot,
-    QueueCommands,
-    refuse_fenced,
-)
+from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError

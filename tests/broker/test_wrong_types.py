@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, Jot, NewJob
+from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, Jot, NewJob, Terms
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
@@ -22,6 +22,13 @@ KEYS = (
 
 CALLS: dict[str, Callable[[Store, int], object]] = {
     "add": lambda s, n: s.add([NewJob("new", "t", b"{}", due="+5")]),
+    "add_once": lambda s, n: s.add_once(
+        [
+            JobOnTerms.of(NewJob("done", "t", b"{}"), Terms(nonce="again")),
+            NewJob("new", "t", b"{}", due="+5"),
+            JobOnTerms.of(NewJob("new2", "t", b"{}"), Terms(lock="finished aa")),
+        ]
+    ),
     "join": lambda s, n: s.join("w.2", LEASE),
     "claim": lambda s, n: s.claim("w.1", LEASE),
     "settle": lambda s, n: s.settle("w.1", LEASE, completed=[Completed(b"a", n, "t|0|0|0", b"1")]),

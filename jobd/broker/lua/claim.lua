@@ -1,5 +1,5 @@
 -- claim: waiting -> active (waiting -> dead where the record cannot be read, -> delayed where its task is paused)
--- KEYS    waiting delayed leases held meta off rate wake_list dead outbox awaited held:* job:*
+-- KEYS    waiting delayed leases held meta off rate wake_list dead outbox awaited held:* unique:* job:*
 -- ARGV    now incarnation lease_ms slots limit budget_us max_bytes ahead_ms known...
 -- REPLY   ok <claim> <now> <come again at, or ''> <word> <within> <start at> (<id> <task> <args> <at> <more>)... | fenced
 -- WITH    rate paused_tasks
@@ -9,7 +9,8 @@
 --         As many jobs as fit in budget_us by the known
 --         costs (task, microseconds); a slow or unknown task is taken one per free slot, so that
 --         nothing waits behind it. A job that was lost with a host before is claimed alone: only
---         then does a second loss accuse it.
+--         then does a second loss accuse it. <more> is nothing for a plain job, its due time for one
+--         that was only delayed, else the whole record.
 --         What holds the queue back is decided here and nowhere else, in the script that takes: so
 --         it holds for every worker of every host from the instant it is written. word says that it
 --         is why there is nothing: paused | throttled | capped | limited, else ''. A queue with a
@@ -59,7 +60,7 @@ if max_active > 0 then
   slots = math.min(slots, room)
   limit, budget_us = slots, 0
 end
-promote(delayed, waiting, meta, job_prefix, at, 256)
+promote(delayed, waiting, meta, job_prefix, at, 128)
 
 local free, log, start_at = math.huge, nil, at
 if is_limited then
@@ -105,7 +106,9 @@ local function take(id)
     aside[#aside + 1], aside[#aside + 2] = aside_at[task], id
     return true
   end
-  if record[4] then
+  if record[4] == 'd' then
+    more = { 'due', redis.call('HGET', key, 'due') or '' }
+  elseif record[4] then
     more = redis.call('HGETALL', key)
     for i = 1, #more, 2 do
       if more[i] == 'lost' then
@@ -152,7 +155,7 @@ end
 if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 if #aside > 0 then redis.call('ZADD', delayed, unpack(aside)) end
 for _, id in ipairs(corrupt) do
-  bury(dead, outbox, awaited, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
+  bury(dead, outbox, awaited, unique_prefix, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
 end
 local head = next_due(delayed)
 if taken == 0 then

@@ -1,5 +1,5 @@
 -- hand_back: active -> waiting (cancelled, where that was asked for)
--- KEYS    leases held waiting wake_list cancelled awaited tally rate job:*
+-- KEYS    leases held waiting wake_list cancelled awaited tally rate unique:* job:*
 -- ARGV    now incarnation items...
 -- WITH    rate
 -- REPLY   ok <ids handed back>...
@@ -18,7 +18,7 @@ for i = items_at, #ARGV, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(back) }

@@ -1,5 +1,5 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate unique:* job:*
 -- ARGV    now incarnation limit begun blamed...
 -- WITH    rate
 -- REPLY   released | more
@@ -47,7 +47,7 @@ for i = 1, #holds, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
 end
 -- Also when it held nothing: it may have taken a hint and died before it claimed.
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

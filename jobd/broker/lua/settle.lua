@@ -1,5 +1,5 @@
 -- settle: active -> completed | delayed | waiting | dead | cancelled
--- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* job:*
+-- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* unique:* job:*
 -- ARGV    now incarnation lease_ms keep sums items...
 -- REPLY   ok <now> <ids that were not this worker's any more>... | fenced
 -- REPLAY  a settled job is no longer held, so a repeat finds it gone and writes nothing, counts nothing
@@ -9,7 +9,7 @@
 --         plain (completed, null result): claim figures n, then n ids;
 --         value (completed with a result): claim figures n, then n pairs (id result);
 --         any other word is one job: id claim figures delay_ms cause n, then n pairs (field value):
---         done (completed, with fields), retry (runs again after delay_ms), dead (with cause),
+--         done (completed, with fields, or with a lock to let go of), retry (runs again after delay_ms), dead (with cause),
 --         throttle (back to its place in line, and nothing of the queue is claimed for delay_ms; what
 --         somebody else has asked for is never shortened), cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
 --         retry ends as cancelled.
@@ -83,14 +83,16 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
   left[#left + 1] = id
   if verb == 'done' then
     complete(id)
+    local hold, digest = lock_of(key)
+    if hold ~= 'ttl' then unlock(unique_prefix, id, hold, digest) end
     count('completed', figures, 1)
     if delay > 0 and keep > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'dead' then
-    bury(dead, outbox, awaited, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
+    bury(dead, outbox, awaited, unique_prefix, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
     count('dead', figures, 1)
     if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
-    end_cancelled(cancelled, awaited, key, id, at)
+    end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
     count('cancelled', figures, 1)
   else
     count(cause, figures, 1)
