@@ -54,7 +54,8 @@ class Due(NamedTuple):
 class Fired(NamedTuple):
     """What became of a schedule that was due: the script's word, or `unusable` and why.
 
-    `slots` became jobs, the first `late` of them late; `missed` were late, run or not.
+    `slots` are those that fired, the first `late` of them late, and `jobs` so many were added: fewer
+    where a lock was held. `missed` were late, run or not. `next` is the slot after all of these.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Fired(NamedTuple):
     slots: tuple[int, ...] = ()
     late: int = 0
     missed: int = 0
+    jobs: int = 0
+    next: int | None = None
     why: str = ""
 
 
@@ -195,8 +198,11 @@ class ScheduleStore:
         command = self._call(
             "schedule_fire", due.name, due.slot, due.version, upcoming, firing.missed, *jobs
         )
-        word = run(self._client, command)[0].decode()
-        return Fired(due.name, word, tuple(firing.slots), firing.late, firing.missed)
+        word, *added = run(self._client, command)
+        return Fired(
+            due.name, word.decode(), tuple(firing.slots), firing.late, firing.missed,
+            jobs=int(added[0]) if added else 0, next=firing.next,
+        )  # fmt: skip
 
     def _decided(self, due: Due, now: int) -> Firing:
         check_name(due.name, what="schedule: name")
@@ -209,14 +215,15 @@ class ScheduleStore:
         done: list[Fired] = []
         stuck = 0
         for _ in range(_MOST_LOOKS):
-            now, upcoming, due = self.look(stuck)
+            now, soonest, due = self.look(stuck)
             for each in due:
                 fired = self.fire(each, now)
                 done.append(fired)
                 stuck += fired.word in ("undeclared", "unusable")
             if len(due) < PAGE:
                 break
-        wait = None if upcoming is None else upcoming - now
+        upcoming = [at for at in (soonest, *(fired.next for fired in done)) if at is not None]
+        wait = min(upcoming) - now if upcoming else None
         return Round(done, now, wait, len(due) < PAGE)
 
     def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:

@@ -150,7 +150,13 @@ class Scheduler:
         if fired.slots:
             slot = job_id("", fired.slots[-1]).removeprefix(":")
             self._emit(
-                ScheduleFired(schedule=fired.name, queue=queue, slot=slot, jobs=len(fired.slots))
+                ScheduleFired(
+                    schedule=fired.name,
+                    queue=queue,
+                    slot=slot,
+                    slots=len(fired.slots),
+                    jobs=fired.jobs,
+                )
             )
         if fired.missed:
             self._emit(

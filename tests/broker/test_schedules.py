@@ -47,7 +47,7 @@ def test_a_slot_becomes_one_job_with_everything_it_asked_for(client: Client) -> 
     [fired], _, wait, _ = later.fire_due()
     again = later.fire(due, NOW + MINUTE)
 
-    assert (fired.word, fired.slots, wait) == ("fired", (NOW + MINUTE,), None)
+    assert (fired.word, fired.slots, wait) == ("fired", (NOW + MINUTE,), MINUTE)
     assert again.word == "moved"
     assert later.fire_due().wait == MINUTE
     assert waiting(client) == ["n:2027-01-15T08:01:00Z"]
@@ -275,6 +275,24 @@ def test_at_maxmemory_slots_wait_and_all_else_goes_on(client: Client) -> None:
     client.config_set("maxmemory", "0")
 
     assert later.fire_due().fired[0].slots == (NOW + MINUTE, NOW + 2 * MINUTE, NOW + 3 * MINUTE)
+
+
+def test_a_slot_whose_lock_is_held_adds_no_job(client: Client) -> None:
+    """No two runs of it at once; of several that were missed, one."""
+    store(client).put(minutely(missed="all", options={"unique": True}))
+    first = store(client, NOW + 10 * MINUTE).fire_due().fired[0]
+    assert (len(first.slots), first.jobs, len(waiting(client))) == (10, 1, 1)
+    claim(client, NOW + 10 * MINUTE)
+    second = store(client, NOW + 11 * MINUTE).fire_due().fired[0]
+    assert (second.word, len(second.slots), second.jobs) == ("fired", 1, 0)
+    assert waiting(client) == []
+    info = store(client).get("n")
+    assert info is not None
+    assert (info.fired, info.next_at) == (1, NOW + 12 * MINUTE)
+    assert info.last_job == "n:2027-01-15T08:01:00Z"  # who holds the lock
+    Store(client, "t", "q", now=NOW + 11 * MINUTE).cancel([info.last_job])
+    assert store(client).add_now("n", "by-hand") is not None
+    assert waiting(client) == []
 
 
 CALLS: dict[str, Callable[[ScheduleStore], object]] = {
