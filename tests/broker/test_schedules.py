@@ -339,3 +339,24 @@ def attempted(call: Callable[[ScheduleStore], object], schedules: ScheduleStore)
     except BrokerError as error:
         return str(error)
     return None
+
+
+def test_a_slot_that_comes_while_a_schedule_is_put_is_not_its_own(client: Client) -> None:
+    """Reckoned a moment before it, sent a moment after it."""
+
+    class Late(ScheduleStore):
+        """Its first reading of the clock is old by the time it is used."""
+
+        clocks = (NOW + MINUTE - 1, NOW + MINUTE + 1)
+
+        def time(self) -> int:
+            first, self.clocks = self.clocks[0], (*self.clocks[1:], self.clocks[-1])
+            return first
+
+    late = Late(client, "t", "q", now=NOW + MINUTE + 1)
+    assert late.put(minutely()) == "created"
+    assert late.get("n").next_at == NOW + 2 * MINUTE  # type: ignore[union-attr]
+    late.pause("n")
+    late.clocks = (NOW + MINUTE - 1, NOW + MINUTE + 1)
+    assert late.resume("n") == "resumed"
+    assert late.get("n").next_at == NOW + 2 * MINUTE  # type: ignore[union-attr]
