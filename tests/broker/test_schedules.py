@@ -45,7 +45,7 @@ def test_a_slot_becomes_one_job_with_everything_it_asked_for(client: Client) -> 
     _, _, [due] = later.look()
 
     [fired], _, wait, _ = later.fire_due()
-    again = later.fire(due, NOW + MINUTE)
+    [again] = later.fire([due], NOW + MINUTE)
 
     assert (fired.word, fired.slots, wait) == ("fired", (NOW + MINUTE,), MINUTE)
     assert again.word == "moved"
@@ -119,7 +119,7 @@ def test_a_change_of_time_fires_what_was_due_before_it(client: Client) -> None:
     assert late.put(minutely(cron="30 * * * *", args=b'{"n":2}')) == "changed"
 
     assert waiting(client) == ["n:2027-01-15T08:01:00Z"]
-    assert late.fire(seen, NOW + MINUTE + 5).word == "moved"
+    assert late.fire([seen], NOW + MINUTE + 5)[0].word == "moved"
     end = store(client, NOW + 40 * MINUTE)
     end.fire_due()
     assert sorted(waiting(client)) == ["n:2027-01-15T08:01:00Z", "n:2027-01-15T08:30:00Z"]
@@ -132,7 +132,7 @@ def test_what_was_seen_before_a_change_fires_nothing(client: Client) -> None:
     _, _, [seen] = late.look()
     late.put(minutely(args=b'{"n":2}'))
 
-    assert late.fire(seen, NOW + MINUTE).word == "changed"
+    assert late.fire([seen], NOW + MINUTE)[0].word == "changed"
     assert late.fire_due().fired[0].word == "fired"
 
 
