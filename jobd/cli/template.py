@@ -45,6 +45,9 @@ app = "@APP@"
 #                                      # retry_on and give_up_on, are set in code
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
+# rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any minute,
+#                                      # counted over all hosts
+# max_active = 0                       # that many jobs at once, over all hosts; 0 = no limit
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
 #                                      # also cancelled = { age = "24h" }; a count for each
 
@@ -59,6 +62,7 @@ app = "@APP@"
 # tz = "Europe/Berlin"                 # default: "UTC"
 # missed = "latest"                    # of slots with no daemon to fire them within a minute:
 #                                      # skip, latest (the last one, late), all (at most 100)
+# unique = false                       # true: no job while the last one's still lives
 # priority = 5                         # and expires, attempts, backoff, timeout ... of its jobs
 # [[schedules]]
 # name = "tidy"
