@@ -360,3 +360,39 @@ def test_a_slot_that_comes_while_a_schedule_is_put_is_not_its_own(client: Client
     late.clocks = (NOW + MINUTE - 1, NOW + MINUTE + 1)
     assert late.resume("n") == "resumed"
     assert late.get("n").next_at == NOW + 2 * MINUTE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("missed", ["skip", "latest", "all"])
+@pytest.mark.parametrize("span", [3_600_000, 86_400_000])
+def test_a_clock_that_is_set_floods_nothing_and_repeats_nothing(
+    client: Client, missed: str, span: int
+) -> None:
+    """Forward by an hour or a day: a bounded number of jobs. Back: silence until it is caught up."""
+    store(client).put(minutely(missed=missed))
+    store(client, NOW + MINUTE).fire_due()
+    store(client, NOW + span).fire_due()
+    fired = waiting(client)
+    late = {"skip": 0, "latest": 0, "all": min(100, span // MINUTE - 3)}[missed]
+    assert len(fired) == 1 + 2 + late
+    for back in range(0, span, span // 7):
+        assert store(client, NOW + back).fire_due().fired == []
+        assert store(client, NOW + back).put(minutely(missed=missed), origin=DECLARED) == "same"
+    store(client, NOW + span + MINUTE).fire_due()
+    assert sorted(waiting(client))[:-1] == sorted(fired)
+
+
+def test_one_that_was_declared_since_it_was_seen_is_not_taken_away(client: Client) -> None:
+    """Nor one that a program has put in the meantime."""
+    store(client).put(minutely(), origin=DECLARED)
+    seen = store(client).mentions()["n"].declared_at
+    later = store(client, NOW + 5)
+    later.put(minutely(), origin=DECLARED, age_ms=5)
+    assert later.remove("n", seen=seen) == "declared"
+    later.put(minutely())
+    assert later.remove("n", seen=later.mentions()["n"].declared_at) == "declared"
+    assert later.get("n") is not None
+    later.remove("n")
+    later.put(minutely(), origin=DECLARED)
+    seen = later.mentions()["n"].declared_at
+    assert (later.remove("n", seen=seen), later.remove("n", seen=seen)) == ("removed", "gone")
+    assert client.keys("t:{q}:schedule*") == []
