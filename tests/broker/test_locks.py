@@ -46,6 +46,7 @@ class Run:
         self.store = store(client)
         self.store.join("w.1", LEASE)
         [job] = self.store.claim("w.1", LEASE).jobs
+        assert job.id == b"a"
         self.claim = job.claim
 
     def ends(self, verb: str, delay: int = 0) -> None:
@@ -249,3 +250,14 @@ def test_beside_a_key_of_a_wrong_type_nothing_is_added(client: Client, key: str)
     with pytest.raises(BrokerError, match=f"{key} is a string, expected"):
         add(client, a_job("x"), a_job("a", "finished aa", nonce="n"))
     assert before == dump(client)
+
+
+def test_a_call_is_known_as_long_as_its_job_is_recorded(client: Client) -> None:
+    """And a minute after it began it in any case."""
+    add(client, a_job("a"))
+    claimed(client).ends("done")
+    assert add(client, a_job("a", nonce="one")) == ["replaced"]
+    claimed(client).ends("done")
+    late = NOW + 3_600_000
+    assert add(client, a_job("a", nonce="one"), now=late) == ["duplicate"]
+    assert add(client, a_job("a", nonce="two"), now=late) == ["replaced"]
