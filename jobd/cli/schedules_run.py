@@ -32,10 +32,9 @@ def command(
     if added is None:
         click.echo(f"gone {name} on {place}")
         return EX_NOINPUT
-    job, word = added
-    outcome, job_id = outcome_of(job, word)
+    outcome, job_id = outcome_of(*added)
     if as_json:
-        print_json({"id": job_id, "queue": place, "task": job.task, "outcome": outcome})
+        print_json({"id": job_id, "queue": place, "task": added[0].task, "outcome": outcome})
     else:
         click.echo(f"{outcome} {job_id} on {place}")
     return 0
