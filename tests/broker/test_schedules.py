@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from jobd.broker.commands import NewJob
+from jobd.broker.commands import Blame, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client
 from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, StoreFull
 from jobd.core.schedule import Schedule, read_schedule
+from jobd.core.unique import Unique, spell_lock
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 MINUTE = 60_000
@@ -396,3 +398,61 @@ def test_one_that_was_declared_since_it_was_seen_is_not_taken_away(client: Clien
     seen = later.mentions()["n"].declared_at
     assert (later.remove("n", seen=seen), later.remove("n", seen=seen)) == ("removed", "gone")
     assert client.keys("t:{q}:schedule*") == []
+
+
+def slot(n: int) -> str:
+    return f"n:2027-01-15T08:{n:02}:00Z"
+
+
+def test_a_slot_whose_lock_is_held_passes_without_a_job(client: Client) -> None:
+    """The overlap policy: while one of its jobs lives, no other comes; its holder is named."""
+    store(client).put(minutely(missed="all", options={"unique": True}))
+    store(client, NOW + 3 * MINUTE).fire_due()
+    assert waiting(client) == [slot(1)]
+    info = store(client).get("n")
+    assert info is not None
+    assert (info.last_slot, info.last_job, info.fired) == (NOW + 3 * MINUTE, slot(1), 1)
+    assert store(client).add_now("n", "by-hand") == (ANY, f"held {slot(1)}".encode())
+
+    claim(client, NOW + 3 * MINUTE)
+    store(client, NOW + 4 * MINUTE).fire_due()
+    assert waiting(client) == []
+    worker = Store(client, "t", "q", now=NOW + 4 * MINUTE)
+    worker.release("w.1", [Blame(slot(1), "crashes")])
+    worker.cancel([slot(1)])
+    store(client, NOW + 5 * MINUTE).fire_due()
+    assert waiting(client) == [slot(5)]
+    assert client.keys("t:{q}:unique:*") != []
+
+
+def test_the_job_of_the_latest_slot_takes_the_place_of_one_that_waits(client: Client) -> None:
+    """With `replace`: the older one ends as cancelled, its place in line stays."""
+    store(client).put(minutely(options={"unique": {"replace": True}}))
+    store(client, NOW + MINUTE).fire_due()
+    Store(client, "t", "q", now=NOW + MINUTE).add([NewJob("other", "t", b"{}")])
+    store(client, NOW + 2 * MINUTE).fire_due()
+
+    assert waiting(client) == [slot(2), "other"]
+    old = Views(client, "t").info("q", slot(1))
+    assert old is not None
+    assert (old.state, [(line["kind"], line["by"]) for line in old.history]) == (
+        "cancelled",
+        [("replaced", slot(2))],
+    )
+
+
+def test_a_schedules_job_shares_its_lock_with_those_that_are_added(client: Client) -> None:
+    """By task and arguments; and a schedule that asks for it no more forgets it."""
+    schedule = minutely(args=b'{"n": 1}', options={"unique": True, "group": "eu", "meta": {"a": 1}})
+    store(client).put(schedule)
+    held = JobOnTerms.of(
+        NewJob("mine", "t", b'{"n":1}'), Terms(lock=spell_lock(Unique(), "t", b'{"n":1}'))
+    )
+    assert Store(client, "t", "q", now=NOW).add_once([held]) == [b"added"]
+    store(client, NOW + MINUTE).fire_due()
+    assert waiting(client) == ["mine"]
+    store(client, NOW + MINUTE).put(minutely(args=b'{"n": 1}', options={"group": "eu"}))
+    store(client, NOW + 2 * MINUTE).fire_due()
+    job = Views(client, "t").info("q", slot(2))
+    assert job is not None
+    assert (job.group, job.unique) == ("eu", None)

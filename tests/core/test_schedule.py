@@ -11,6 +11,7 @@ from jobd import Exponential, Unique
 from jobd.core.config import load
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.schedule import Declared, job_id, read_schedule
+from jobd.core.unique import Unique
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,9 @@ def test_a_file_says_what_code_says() -> None:
         queue = "reports"
         task = "tidy"
         every = "5m"
+        unique = { until = "started", replace = true }
+        group = "night"
+        meta = { owner = "ops" }
         """,
         "f",
     )
@@ -100,9 +104,14 @@ def test_a_file_says_what_code_says() -> None:
         },
     )  # fmt: skip
 
+    labelled = {
+        "unique": Unique(until="started", replace=True),
+        "group": "night",
+        "meta": {"owner": "ops"},
+    }
     assert config.schedules == [
         Declared("reports", digest),
-        Declared("reports", read_schedule("tidy", "tidy", every="5m")),
+        Declared("reports", read_schedule("tidy", "tidy", every="5m", options=labelled)),
     ]
     assert msgspec.json.decode(msgspec.json.encode(config), type=type(config)) == config
 
@@ -195,3 +204,19 @@ def test_what_is_no_list_of_tables_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(text, "f")
     assert refused.value.problems[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"unique": {"until": "ended"}}, "expected finished, started, ttl"),
+        ({"unique": {"by": "user"}}, "did you mean 'user_id'"),
+        ({"group": "two words"}, "1 to 128 characters"),
+        ({"meta": 7}, "expected a small dict"),
+        ({"on_duplicate": "skip"}, "unknown option"),
+    ],
+)
+def test_what_a_job_of_a_schedule_may_not_say(options: dict[str, object], said: str) -> None:
+    """Refused where it is written, as in a call."""
+    with pytest.raises(OptionError, match=said):
+        read_schedule("n", "t", cron="@daily", args='{"user_id": 1}', options=options)
