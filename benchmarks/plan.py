@@ -53,6 +53,11 @@ class Plan:
     nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
 
     @property
+    def slices(self) -> int:
+        """Pairs of slices in a comparison of two that may be a few percent apart."""
+        return self.runs * 10
+
+    @property
     def short_runs(self) -> int:
         """Runs of a measure whose run is short, and whose noise is therefore large."""
         return self.runs * 3

@@ -86,6 +86,12 @@ class Group:
                 found += [top, *top.children(recursive=True)]
         return found
 
+    def signal(self, number: int) -> None:
+        """Send a signal to every process of the group that is there now."""
+        for process in self.members():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def check_alive(self) -> None:
         """Raise RunFailed, with the end of the log, when a process of the first row has ended."""
         for root in self._roots:

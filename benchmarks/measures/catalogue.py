@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.bench import Bench
 from benchmarks.measures import (
     adding,
+    against,
     durability,
     importing,
     memory,
@@ -29,5 +30,7 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "importing": importing.measure,
     "retention": retention.measure,
 }
+#: What `--against` runs, and nothing else does.
+AGAINST: Mapping[str, Callable[[Bench], Outcome]] = {"against": against.measure}
 #: Those that have no peer in them: nothing is installed for them.
-ALONE = frozenset({"retention"})
+ALONE = frozenset({"retention", "against"})

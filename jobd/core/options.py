@@ -50,6 +50,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     give_up_on: ErrorTypes | None = None
 
 
+NOTHING_SAID = RunOptions()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Run options with every question answered. `timeout` 0 means none, `retry_on` None all,
     a count below 0 any number."""

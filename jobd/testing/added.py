@@ -22,6 +22,7 @@ from jobd.core.durations import words
 from jobd.core.errors import UnknownTask
 from jobd.core.suggest import nearest
 from jobd.seams.clock import utc
+from jobd.testing.entries import terms_of
 
 AnyTask: TypeAlias = "str | Task[Any, Any]"
 
@@ -32,8 +33,9 @@ _SHOWN = 20
 class AddedJob:
     """One add, as the producer said it. `delay` in seconds; `args` as JSON values.
 
-    `expires` is seconds from its adding, or an instant. `options` are what the call said for the run:
-    attempts, timeout and so on.
+    `expires` is seconds from its adding, or an instant. `unique` is until when its lock holds: finished,
+    started or ttl; None without one. `options` are the others that travel with it: group, meta, attempts,
+    timeout and so on.
     """
 
     id: str
@@ -45,6 +47,7 @@ class AddedJob:
     delay: float | None = None
     run_after: datetime | None = None
     expires: float | datetime | None = None
+    unique: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -53,6 +56,7 @@ class AddedJob:
             "delay": None if self.delay is None else words(self.delay),
             "run_after": self.run_after,
             "expires": words(self.expires) if isinstance(self.expires, float) else self.expires,
+            "unique": self.unique,
             **self.options,
         }
         options = "".join(f"  {name}={value}" for name, value in said.items() if value is not None)
@@ -76,6 +80,7 @@ def read_added(queue: str, job: NewJob, word: bytes) -> AddedJob:
         delay=delay,
         run_after=run_after,
         expires=instant if span is None else span,
+        unique=terms_of(job).lock.partition(" ")[0] or None,
         options=msgspec.json.decode(job.options) if job.options else {},
     )
 

@@ -9,7 +9,7 @@ import msgspec
 
 from jobd.core.errors import OptionError
 from jobd.core.labels import labels_of
-from jobd.core.options import RunOptions, read_run_options
+from jobd.core.options import NOTHING_SAID, RunOptions, read_run_options
 from jobd.core.verdict import Counters
 
 MAX_HISTORY = 20
@@ -22,7 +22,6 @@ MAX_TRACEBACK = 4000
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
 _COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
-_NOTHING_SAID = RunOptions()
 
 
 class Past(NamedTuple):
@@ -45,6 +44,8 @@ def read_past(more: dict[bytes, bytes]) -> Past:
     Raises one of UNREADABLE for what jobd did not write.
     """
     _count(more, "due")
+    if len(more) == 1:  # it was delayed, and nothing else: claim.lua
+        return _ONLY_DELAYED
     return Past(
         counters=Counters(**{name: _count(more, name) for name in _COUNTERS}),
         history=_history(more.get(b"history")),
@@ -53,6 +54,9 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
+
+
+_ONLY_DELAYED = Past(Counters(), [], NOTHING_SAID, None, None, timed_out=False)
 
 
 def _count(more: dict[bytes, bytes], name: str) -> int:
@@ -64,7 +68,7 @@ def _count(more: dict[bytes, bytes], name: str) -> int:
 
 def _options(raw: bytes | None) -> RunOptions:
     if raw is None:
-        return _NOTHING_SAID
+        return NOTHING_SAID
     said = msgspec.json.decode(raw, type=dict[str, Any])
     return read_run_options(said, what="the job's options", by_name=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobd.client.job import Job, Notes
 from jobd.client.task import Task
-from jobd.core.options import Policy, RunOptions, resolve
+from jobd.core.options import NOTHING_SAID, Policy, RunOptions, resolve
 
 
 class Runnable:
@@ -24,8 +24,8 @@ class Runnable:
         self.policy = resolve(*self._levels)
 
     def policy_for(self, said: RunOptions) -> Policy:
-        """Give the policy for a call that said something."""
-        return resolve(*self._levels, said)
+        """Give the policy for what a call said."""
+        return self.policy if said is NOTHING_SAID else resolve(*self._levels, said)
 
 
 def context(

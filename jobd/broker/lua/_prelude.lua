@@ -54,7 +54,11 @@ local function record_of(task, args, priority, options, at, due_at, seq, expires
   if priority ~= '5' then put('priority', priority) end
   if options ~= '' then put('options', options) end
   if expires then put('expires', int(expires)) end
-  if options ~= '' or due_at > at or expires then put('more', '1') end
+  if options ~= '' or expires then
+    put('more', '1')
+  elseif due_at > at then
+    put('more', 'd') -- only that it was delayed
+  end
   return fields
 end
 

@@ -8,7 +8,8 @@
 --         As many jobs as fit in budget_us by the known
 --         costs (task, microseconds); a slow or unknown task is taken one per free slot, so that
 --         nothing waits behind it. A job that was lost with a host before is claimed alone: only
---         then does a second loss accuse it.
+--         then does a second loss accuse it. <more> is nothing for a plain job, its due time for one
+--         that was only delayed, else the whole record.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
@@ -20,7 +21,7 @@ local at = clock(now)
 if tonumber(score) < at + tonumber(lease_ms) / 2 then
   redis.call('ZADD', leases, 'XX', int(at + tonumber(lease_ms)), incarnation)
 end
-promote(delayed, waiting, meta, job_prefix, at, 256)
+promote(delayed, waiting, meta, job_prefix, at, 128)
 
 slots, limit = tonumber(slots), tonumber(limit)
 budget_us, max_bytes = tonumber(budget_us), tonumber(max_bytes)
@@ -43,7 +44,9 @@ local function take(id)
     corrupt[#corrupt + 1] = id
     return true
   end
-  if record[4] then
+  if record[4] == 'd' then
+    more = { 'due', redis.call('HGET', key, 'due') or '' }
+  elseif record[4] then
     more = redis.call('HGETALL', key)
     for i = 1, #more, 2 do
       if more[i] == 'lost' then
