@@ -43,6 +43,16 @@ class _Unheard:
         pass
 
 
+def _read_fraction(value: object) -> float:
+    try:
+        # NaN is in no range.
+        if not isinstance(value, bool | str) and 0 <= value <= 1:  # type: ignore[operator]
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        pass  # no number at all
+    raise OptionError(f"progress {value!r}; expected a number from 0 to 1, as in done / total")
+
+
 def _never() -> bool:
     return False
 
@@ -92,12 +102,7 @@ class Job:
         times a second, the last word at the latest with the job's end. Said by a run that does not
         hold its job any more, it is dropped. Raises OptionError for what is no such number.
         """
-        # NaN is in no range.
-        if isinstance(fraction, bool | str) or not 0 <= fraction <= 1:
-            raise OptionError(
-                f"progress {fraction!r}; expected a number from 0 to 1, as in done / total"
-            )
-        self.notes.progress(float(fraction), str(text))
+        self.notes.progress(_read_fraction(fraction), str(text))
 
     def log(self, text: object) -> None:
         """Add a line to the job's log, which is kept with its record; its last 1,000 lines, in 64 KiB.

@@ -64,6 +64,38 @@ def test_what_a_job_says_is_seen_while_it_runs(app: Jobd, q: Queue, page: Page) 
         assert (last.fraction, last.text, last.token) == (1.0, "", seen.token)
 
 
+def test_what_is_said_while_words_are_on_their_way_follows_them(
+    app: Jobd, q: Queue, page: Page
+) -> None:
+    """The next look finds it, though the book was not empty when it was said."""
+    go_on = threading.Event()
+    jobs: list[Job] = []
+
+    @q.task()
+    def work(job: Job) -> None:
+        jobs.append(job)
+        job.log("one")
+        assert go_on.wait(10)
+
+    with working(app, q, page) as running:
+        calls = running.loop._flusher._calls
+        real = calls.run
+
+        def run(command: Any) -> Any:
+            reply = real(command)
+            if len(jobs) == 1:
+                jobs.append(jobs[0])
+                jobs[0].log("two")
+            return reply
+
+        calls.run = run  # type: ignore[method-assign]
+        handle = work.enqueue()
+        eventually(lambda: jobs)
+        eventually(lambda: texts(handle) == ["one", "two"])
+        go_on.set()
+        handle.result("10s")
+
+
 def test_a_short_jobs_words_travel_with_its_end(app: Jobd, q: Queue, page: Page) -> None:
     """One script call more in a round trip that was made anyway; no thread has anything to send."""
     sent: list[int] = []
@@ -180,7 +212,9 @@ def test_words_outlive_a_link_that_breaks(q: Queue, page: Page, app: Jobd) -> No
         assert not running.error
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1.01, float("nan"), float("inf"), True, "0.5"], ids=str)
+@pytest.mark.parametrize(
+    "fraction", [-0.1, 1.01, float("nan"), float("inf"), True, "0.5", None, 1j], ids=str
+)
 def test_progress_is_a_fraction(app: Jobd, q: Queue, page: Page, fraction: Any) -> None:
     """Refused where it is said."""
 
