@@ -23,6 +23,7 @@ _HOMES = {
     "Discard": "jobd.core.raised",
     "Retry": "jobd.core.raised",
     "Snooze": "jobd.core.raised",
+    "Throttle": "jobd.core.raised",
     "Job": "jobd.client.job",
     "JobEvent": "jobd.client.hooks",
     "JobHandle": "jobd.client.handle",

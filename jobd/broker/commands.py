@@ -12,9 +12,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
 
@@ -31,6 +33,9 @@ MAX_ORDERS = 500
 # Jobs in one call of the keeper's own.
 PROMOTE_BITE = 256
 TRIM_BITE = 256
+
+# What holds a queue back, in the words of the claim script.
+PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
 
 
 class NewJob(NamedTuple):
@@ -92,12 +97,21 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim call brought: its number, Redis' clock, the next due time (ms), the jobs."""
+    """What one claim call brought: its number, Redis' clock (ms), the jobs.
+
+    `again_at` is when there may be more (Redis' clock, ms): the next delayed job is due, or a limit
+    lets one begin. `word` says what holds the queue back: paused, throttled, capped, limited, or ''.
+    Where there is a rate limit the jobs may start in `wait_ms`, and have to in `within_ms` from there
+    on or go back; else `within_ms` is None.
+    """
 
     number: int
     now: int
-    next_due: int | None
+    again_at: int | None
     jobs: list[Claimed]
+    word: str = ""
+    within_ms: int | None = None
+    wait_ms: int = 0
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -111,8 +125,8 @@ class Completed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any other end. `verb` is done, retry, dead or cancelled; `delay_ms` is the retry's delay, or
-    the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+    """Any other end. `verb` is done, retry, throttle, dead or cancelled; `delay_ms` is the delay of the
+    job or (throttle) of the whole queue, or the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
 
     verb: str
     id: bytes
@@ -207,12 +221,15 @@ class QueueCommands:
         lease_ms: int,
         policy: Policy | None = None,
         hooks: Sequence[str] | None = None,
+        limits: Limits | None = None,
     ) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
-        events (dead, lost) jobs are to tell."""
-        said: list[str | int] = [] if policy is None else [*_retention(policy)]
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
+        said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
         if hooks is not None:
             said += ["hooks", " ".join(hooks)]
+        if limits is not None:
+            said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -226,12 +243,16 @@ class QueueCommands:
         slots: int,
         limit: int = MAX_BATCH,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Command:
-        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ..."""
+        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ...
+
+        `ahead_ms`: where there is a rate limit, a job that may start within that time will do.
+        """
         return self._call(
             "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
-            *costs,
+            ahead_ms, *costs,
         )  # fmt: skip
 
     def settle(
@@ -321,6 +342,13 @@ class QueueCommands:
 
     def delete(self, ids: Sequence[str]) -> Command:
         return self._call("delete", None, *ids)
+
+    def pause(self, task: str = "", why: str = "") -> Command:
+        """Let nothing more begin, of the queue or of one of its tasks."""
+        return self._call("pause", None, task, why)
+
+    def resume(self, task: str = "") -> Command:
+        return self._call("resume", None, task, BITE)
 
     def purge(self, state: str, ids: Sequence[str]) -> Command:
         return self._call("purge", None, state, *ids)

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import Any
 
-from jobd.broker.commands import Claim, Claimed, End
+from jobd.broker.commands import End
 from jobd.core.errors import Fenced
-
-
-def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
-    refuse_fenced(reply)
-    number, due = int(reply[1]), reply[3]
-    jobs = list(
-        map(
-            Claimed,
-            reply[4::5],
-            reply[5::5],
-            reply[6::5],
-            map(int, reply[7::5]),
-            map(_pairs, reply[8::5]),
-            repeat(number),
-        )
-    )
-    return Claim(number, int(reply[2]), _instant(due), jobs)
 
 
 def read_held(reply: Any) -> dict[bytes, int]:
@@ -49,20 +30,3 @@ def refuse_fenced(reply: Any) -> None:
         raise Fenced(
             "lease: closed or gone; expected an open one; this incarnation must not act again"
         )
-
-
-def _instant(score: bytes) -> int | None:
-    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
-    try:
-        return int(float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-_NOTHING: dict[bytes, bytes] = {}
-
-
-def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
-    if not flat:
-        return _NOTHING
-    return dict(zip(flat[::2], flat[1::2], strict=True))

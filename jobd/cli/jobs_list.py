@@ -28,6 +28,7 @@ _COUNTERS = {
     "lost": "lost",
     "interrupted": "interrupted",
     "snoozed": "snoozed",
+    "throttled": "throttled",
 }
 
 
@@ -120,6 +121,8 @@ def _note(job: JobInfo, now: float) -> str:
     parts = []
     if job.state == DELAYED and job.due_at is not None:
         parts.append(f"due in {words(max(0.0, (job.due_at - now) / 1000))}")
+    if job.task_paused:
+        parts.append("its task is paused")
     parts += [f"{word} {n}x" for name, word in _COUNTERS.items() if (n := getattr(job, name))]
     if job.state == DEAD:
         parts.append(f"cause {job.cause}")

@@ -195,6 +195,22 @@ class Producer:
         self._calls = Calls(self.client)
         return self._calls
 
+    async def pause_async(self, queue: str, task: str, why: str) -> str:
+        """Pause without blocking the event loop; the word of `Store.pause`."""
+        if self._instead is not None:
+            return self._instead.store(queue).pause(task, why)
+        reply = await run_async(self.async_client, self._of(queue).pause(task, why))
+        return str(reply[0].decode())
+
+    async def resume_async(self, queue: str, task: str) -> str:
+        """Resume without blocking the event loop; the word of `Store.resume`."""
+        if self._instead is not None:
+            return self._instead.store(queue).resume(task)
+        word = b"more"
+        while word == b"more":
+            [word] = await run_async(self.async_client, self._of(queue).resume(task))
+        return word.decode()
+
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
             commands = self._commands[queue] = QueueCommands(self.namespace, queue)

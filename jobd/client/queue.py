@@ -7,8 +7,10 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, ov
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
+from jobd.broker.flow import Flow
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
+from jobd.client.hold import read_hold, was_paused
 from jobd.client.job import Job
 from jobd.client.many import (
     Added,
@@ -32,6 +34,7 @@ from jobd.core.errors import (
     NotSerializable,
     OptionError,
 )
+from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
@@ -78,7 +81,8 @@ class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
     Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
-    timeout, max_crashes, retain, priority.
+    timeout, max_crashes, retain, priority. `rate_limit` (`{"max": 100, "per": "1m"}`: so many starts in
+    any minute) and `max_active` (so many jobs at once) bound the whole queue, over all hosts.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
@@ -86,6 +90,7 @@ class Queue:
         check_known(options, QUEUE_OPTIONS, what=what)
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
+        self.limits = read_limits(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self._defaults = Defaults(self.priority)
         self.tasks: dict[str, Task[Any, Any]] = {}
@@ -310,6 +315,39 @@ class Queue:
     def run_now(self, jobs: Jobs) -> dict[str, str]:
         """Let delayed jobs run as soon as workers are free; a word for each."""
         return self._each("run-now", jobs)
+
+    def pause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Let nothing more of the queue begin, or of one of its tasks; False when it was so already.
+
+        Once this has returned nothing is claimed; what was claimed before has started within 100 ms
+        or is back in line. It holds for all hosts until `resume`, also over restarts. Any name is a
+        task, whether somebody declares it or not. Raises OptionError, BrokerError.
+        """
+        word = self._producer.store(self.name).pause(*read_hold(self.name, task, why))
+        return was_paused(word, self.name)
+
+    async def apause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Pause without blocking the event loop."""
+        word = await self._producer.pause_async(self.name, *read_hold(self.name, task, why))
+        return was_paused(word, self.name)
+
+    def resume(self, *, task: str | None = None) -> bool:
+        """Let it go on: the queue (also when a task has asked it to wait by Throttle), or a task,
+        whose jobs are all back at their places in line then. False when nothing held it back.
+
+        Raises OptionError, BrokerError.
+        """
+        name, _ = read_hold(self.name, task, "")
+        return self._producer.store(self.name).resume(name) == "resumed"
+
+    async def aresume(self, *, task: str | None = None) -> bool:
+        """Resume without blocking the event loop."""
+        name, _ = read_hold(self.name, task, "")
+        return await self._producer.resume_async(self.name, name) == "resumed"
+
+    def flow(self) -> Flow:
+        """Read what holds the queue back: pauses, a wait, its limits. Raises BrokerError."""
+        return self._producer.views().flow(self.name)
 
     def _each(self, verb: str, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
         given = (jobs,) if isinstance(jobs, str | JobHandle) else jobs

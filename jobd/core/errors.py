@@ -24,7 +24,7 @@
     └── HostError
         └── AlreadyRunning      another daemon owns the runtime directory
 
-What a task raises on purpose (Retry, Discard, Snooze) is no error: see jobd.core.raised.
+What a task raises on purpose (Retry, Discard, Snooze, Throttle) is no error: see jobd.core.raised.
 
 A message reads "what: value; expected ...; do this next". `code` is stable and meant for programs,
 `exit_code` follows sysexits(3).

@@ -16,6 +16,7 @@ import msgspec
 from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.retention import BUILT_IN_RETAIN, RETAIN_FIELDS, Retain, read_retain, write_retain
 from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
@@ -34,8 +35,8 @@ ON_DUPLICATE = ("skip", "rerun_finished")
 CODE_OPTIONS = ("retry_on", "give_up_on")
 COMING = ("soft_timeout",)
 
-QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
-TASK_OPTIONS = (*QUEUE_OPTIONS, "unique")
+TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
+QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +148,10 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
     for name in given:
         if name in known:
             continue
+        if name in LIMIT_OPTIONS:
+            raise OptionError(
+                f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
+            )
         if name in COMING:
             raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
         raise OptionError(

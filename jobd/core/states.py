@@ -9,6 +9,8 @@ else records it, so nothing can disagree with it.
                               ▲         └──release, reap───┤
                               └───retry, snooze, park──────┘
 
+    A claimed job whose task is paused becomes delayed without an end; resume brings it back.
+
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
     that way wherever it would go back. add_once adds under conditions: it may cancel who waits under
     the same lock, and begin an ended job of the same id anew. reschedule moves between waiting and
@@ -47,8 +49,9 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
         (CANCELLED, DELAYED),
     ),
     "schedule_fire": ((None, WAITING),),
-    "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
+    "claim": ((WAITING, ACTIVE), (WAITING, DEAD), (WAITING, DELAYED)),
     "promote": ((DELAYED, WAITING),),
+    "resume": ((DELAYED, WAITING),),
     "settle": (
         (ACTIVE, COMPLETED),
         (ACTIVE, DELAYED),

@@ -15,7 +15,7 @@ from jobd.client.hooks import BY_JOBS, TASK_PREFIX
 from jobd.client.hooks import DEAD as HOOKED_DEATH
 from jobd.client.queue import Queue
 from jobd.core.errors import JobFailed, OptionError, UnknownTask
-from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED
+from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, WAITING
 from jobd.core.suggest import nearest, one_of
 from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added
@@ -25,7 +25,9 @@ from jobd.testing.memory import Memory
 from jobd.worker.notes import Recorder
 
 RAISE, RECORD = FAILURES = ("raise", "record")
-_STATES = {"done": COMPLETED, "dead": DEAD, "cancelled": CANCELLED, "retry": DELAYED}
+_STATES = {
+    "done": COMPLETED, "dead": DEAD, "cancelled": CANCELLED, "retry": DELAYED, "throttle": WAITING,
+}  # fmt: skip
 
 
 @contextmanager

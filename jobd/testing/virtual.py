@@ -32,6 +32,7 @@ from jobd.client.hooks import BY_JOBS
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import OptionError
+from jobd.core.limits import resolve_limits
 from jobd.core.states import COMPLETED, DELAYED, WAITING
 from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
@@ -183,7 +184,13 @@ class World:
     ) -> int | None:
         store, policy = self.store(queue.name), policy_of(queue)
         if queue.name not in self._joined:
-            store.join(WORKER, _LEASE_MS, policy, self._app.hooks.asked(BY_JOBS))
+            store.join(
+                WORKER,
+                _LEASE_MS,
+                policy,
+                hooks=self._app.hooks.asked(BY_JOBS),
+                limits=resolve_limits(queue.limits),
+            )
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
@@ -197,7 +204,7 @@ class World:
                 WORKER, _LEASE_MS, keep=policy.completed_count, completed=done, endings=ends
             )
             ran.append(_ran(queue.name, job, self.now, ending))
-        return claim.next_due
+        return claim.again_at
 
     def _recorder(self, queue: Queue) -> Recorder:
         store = self.store(queue.name)
@@ -242,7 +249,7 @@ class World:
 
     def views(self) -> Views:
         """Give the reads."""
-        return Views(self._client, self._namespace)
+        return Views(self._client, self._namespace, now=self._now)
 
     def end_of(self, queue: str, job_id: str) -> End:
         """Give a job's end, if it has one: the test has to run the job itself."""
@@ -264,7 +271,9 @@ class World:
 def _ran(queue: str, job: Claimed, at: datetime, ending: Completed | Ending) -> Ran:
     state, cause, error = COMPLETED, None, None
     if isinstance(ending, Ending):
-        state = {"done": COMPLETED, "retry": DELAYED}.get(ending.verb, ending.verb)
+        state = {"done": COMPLETED, "retry": DELAYED, "throttle": WAITING}.get(
+            ending.verb, ending.verb
+        )
         if ending.verb == "retry" and not ending.delay_ms:
             state = WAITING
         cause = ending.cause if ending.verb == "dead" else None

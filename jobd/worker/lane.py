@@ -108,7 +108,8 @@ class Lane(Run):
         page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
         if page.revoked() >= job.claim or started > self._desk.ours_until:
             # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
-            # still for a lease and another host may have them. If nobody has, we hand them back.
+            # still for a lease and another host may have them, or for longer than a rate limit lets
+            # a start be late. If nobody has them, we hand them back.
             page.finish(self._cell)
             self._desk.revoked.append(job)
             return None

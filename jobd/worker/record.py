@@ -21,7 +21,7 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed", "throttled")
 
 
 class Past(NamedTuple):

@@ -19,7 +19,8 @@ from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.talk import Talk, take_all
+from jobd.worker.take import take_all
+from jobd.worker.talk import Talk
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05

@@ -49,6 +49,7 @@ class Host:
         options: dict[str, Any] | None = None,
         schedules: list[Declared] | None = None,
         skew: float = 0.0,
+        limits: dict[str, Any] | None = None,
     ) -> None:
         """`skew`: by how many seconds its wall clock is wrong."""
         top = directory / name
@@ -56,7 +57,7 @@ class Host:
         self.name = name
         self.lease = lease
         self.workers = workers
-        queue = QueueConfig(processes=workers, options=options or {})
+        queue = QueueConfig(processes=workers, options=options or {}, limits=limits or {})
         self.daemon = Daemon(
             top,
             url,

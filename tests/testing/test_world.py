@@ -20,6 +20,7 @@ from jobd import (
     ResultGone,
     ResultTimeout,
     Snooze,
+    Throttle,
 )
 from jobd.testing import Unsettled, World, world
 
@@ -311,6 +312,33 @@ def test_a_world_with_schedules_settles(app: Jobd, redis_url: str) -> None:
         work.enqueue()
         ran = [(each.task, minutes(it, each.at)) for each in it.settle()]
     assert ran == [("work", 0), ("tick", 60), ("tick", 120), ("work", 150)]
+
+
+def test_limits_pauses_and_waits_hold_in_a_world_too(app: Jobd, it: World) -> None:
+    """By its clock: what may run at once, and what has to wait for how long."""
+    slow = app.queue("slow", rate_limit={"max": 2, "per": "1m"})
+
+    @slow.task()
+    def call(busy: bool = False) -> None:
+        if busy and len(starts) < 1:
+            starts.append(it.now)
+            raise Throttle("1h")
+
+    starts: list[datetime] = []
+    slow.add_many([("call", {})] * 5)
+    began = it.now
+    assert [round((ran.at - began).total_seconds()) for ran in it.settle()] == [0, 0, 60, 60, 120]
+    assert slow.pause()
+    call.enqueue()
+    assert it.run_for("5m") == []
+    assert slow.flow().is_paused
+    assert asyncio.run(slow.aresume())
+    assert [ran.state for ran in it.run()] == ["completed"]
+    call.enqueue(busy=True)
+    assert [ran.state for ran in it.run()] == ["waiting"]
+    assert slow.flow().throttled_until == round(it.now.timestamp() * 1000) + 3_600_000
+    assert [ran.state for ran in it.settle()] == ["completed"]
+    assert (it.now - starts[0]).total_seconds() == 3600
 
 
 def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:

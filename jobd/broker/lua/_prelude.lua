@@ -2,6 +2,7 @@
 
 local PRIORITY_SPAN = 2 ^ 40 -- a place in line is priority * 2^40 + sequence, exact in a double
 local WAKE_CAP = 16          -- tokens are hints: more than a handful of them tell nothing new
+local SET_ASIDE = 4e15       -- scores of `delayed` from here on are no times: such jobs' tasks are paused
 local WINDOW_MS = 30000      -- removed ids are remembered for two to three windows
 local REMEMBERED_MS = 60000  -- and only those of jobs that ended less than this ago
 
@@ -242,6 +243,12 @@ local function promote(delayed, waiting, meta, job_prefix, now, limit)
   line_up(waiting, meta, job_prefix, due)
   redis.call('ZREMRANGEBYRANK', delayed, 0, #due - 1)
   return #due
+end
+
+-- When the next delayed job is due; '' when none is.
+local function next_due(delayed)
+  local due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
+  return due and tonumber(due) < SET_ASIDE and due or ''
 end
 
 -- Ids whose records are gone are remembered all the same, so that a late repeat of an add is known
