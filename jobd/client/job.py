@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from jobd.client.once import Steps
 from jobd.core.errors import OptionError
@@ -125,14 +125,16 @@ class Job:
         value: R = self.notes.steps.once(name, function, args, kwargs)
         return value
 
+    @overload
     async def aonce(
-        self,
-        name: str,
-        function: Callable[P, Awaitable[R]] | Callable[P, R],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
+        self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def aonce(
+        self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    async def aonce(
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
         """The same for async tasks: the function may be async; a plain one runs in a thread."""
-        value: R = await self.notes.steps.aonce(name, function, args, kwargs)
-        return value
+        return await self.notes.steps.aonce(name, function, args, kwargs)

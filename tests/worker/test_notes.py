@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,16 @@ from support.inline import working
 from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
+from jobd.broker.commands import Completed, NewJob
+from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
-from jobd.seams.clock import utc
+from jobd.seams.clock import utc, wall_ms
 from jobd.seams.scoreboard import Page
 from jobd.worker import flush
+from jobd.worker.flush import Flusher
+from jobd.worker.notes import Notebook
+from jobd.worker.take import take_all
 
 
 @pytest.fixture
@@ -153,6 +159,56 @@ def test_any_thread_of_a_task_may_speak(app: Jobd, q: Queue, page: Page) -> None
     assert len(said) == 800
     for name in "abcd":
         assert [line for line in said if line[0] == name] == [f"{name}{i}" for i in range(200)]
+
+
+def settle_all(store: Store, book: Notebook, ended: deque[Completed], count: int) -> None:
+    """Settle what ends until so much has, as the worker's talk does it."""
+    while count:
+        done = take_all(ended)
+        for jots in book.spell():
+            book.heard(jots, [b"ok", *store.jot("w.1", jots)])
+        if done:
+            assert store.settle("w.1", 30_000, completed=done, keep=1000) == []
+            count -= len(done)
+
+
+def test_no_word_is_lost_between_many_runs_and_their_settles(app: Jobd) -> None:
+    """Eight threads run jobs, one settles what ended, one sends words before that."""
+    store = app.producer.store("q")
+    store.add([NewJob(f"j{i}", "t", b"{}") for i in range(200)])
+    store.join("w.1", 30_000)
+    line = deque(store.claim("w.1", 30_000, slots=200).jobs)
+    assert len(line) == 200
+    book = Notebook(wall_ms)
+    flusher = Flusher(book, client=app.producer.client, commands=store.commands, incarnation="w.1")
+    ended: deque[Completed] = deque()
+
+    def run_jobs() -> None:
+        while True:
+            try:
+                job = line.popleft()
+            except IndexError:
+                return
+            pad = book.pad(job)
+            for i in range(20):
+                pad.log(f"{i}")
+                pad.progress(i / 19, "")
+            ended.append(Completed(job.id, job.claim, "t|0|0|0", b""))
+
+    threads = [threading.Thread(target=run_jobs) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    settle_all(store, book, ended, 200)
+    for thread in threads:
+        thread.join()
+    flusher.stop()
+    assert not book.holds_some
+    for i in range(200):
+        info = app.producer.views().info("q", f"j{i}")
+        assert info is not None
+        assert [line.text for line in info.logs] == [f"{n}" for n in range(20)]
+        assert info.progress is not None
+        assert info.progress.fraction == 1.0
 
 
 def test_a_flood_is_bounded_where_it_is_made(app: Jobd, q: Queue, page: Page) -> None:
