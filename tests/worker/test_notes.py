@@ -332,6 +332,7 @@ def test_a_run_that_lost_its_job_is_told_by_its_next_step(q: Queue, page: Page, 
         go_on.set()
         eventually(lambda: running.error)
     assert type(raised[0]).__name__ == "StaleRun"
+    assert "job.failed" not in running.said
     assert "it succeeded, and that was not recorded" in str(raised[0])
     assert app.producer.client.hgetall(f"jobd:{{q}}:job:{handle.id}") == before
 
