@@ -13,7 +13,8 @@ from support.inline import working
 from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
-from jobd.broker.commands import Completed, NewJob
+from jobd.broker.claims import read_claim
+from jobd.broker.commands import Completed, Jot, NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
@@ -159,6 +160,37 @@ def test_any_thread_of_a_task_may_speak(app: Jobd, q: Queue, page: Page) -> None
     assert len(said) == 800
     for name in "abcd":
         assert [line for line in said if line[0] == name] == [f"{name}{i}" for i in range(200)]
+
+
+def test_words_are_looked_at_after_the_ends_they_belong_to(app: Jobd, q: Queue, page: Page) -> None:
+    """A run beside the settling thread may speak and end between two of its steps."""
+
+    @q.task()
+    def work() -> None: ...
+
+    client, store = app.producer.client, app.producer.store("q")
+    with working(app, q, page) as running:
+        work.enqueue().result("10s")  # the worker has looked at what it holds
+        with client.pipeline() as pipe:
+            pipe.execute_command(*store.commands.add([NewJob("b", "t", b"{}")], fresh=False))
+            pipe.execute_command(*store.commands.claim("w.1", 30_000, slots=1))
+            [job] = read_claim(pipe.execute()[1]).jobs
+        notes, real = running.desk.notes, running.desk.notes.spell
+        injected: list[int] = []
+
+        def spell() -> list[list[Jot]]:
+            found = real()
+            if not injected:
+                injected.append(1)
+                notes.pad(job).log("late")
+                running.desk.done.append(Completed(job.id, job.claim, "t|0|0|0", b""))
+            return found
+
+        notes.spell = spell  # type: ignore[method-assign]
+        work.enqueue().result("10s")
+        work.enqueue().result("10s")
+        eventually(lambda: q.job("b").state() == "completed")
+    assert texts(q.job("b")) == ["late"]
 
 
 def settle_all(store: Store, book: Notebook, ended: deque[Completed], count: int) -> None:
