@@ -23,8 +23,10 @@ from jobd.core.errors import ValueNotKept as ValueNotKept
 from jobd.core.raised import Discard as Discard
 from jobd.core.raised import Retry as Retry
 from jobd.core.raised import Snooze as Snooze
+from jobd.core.raised import Throttle as Throttle
 from jobd.core.retry import Exponential as Exponential
 from jobd.core.retry import Fixed as Fixed
 from jobd.core.retry import Linear as Linear
+from jobd.core.unique import Unique as Unique
 
 __version__: str

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.errors import Fenced
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
 
@@ -33,6 +34,9 @@ MAX_ORDERS = 500
 PROMOTE_BITE = 256
 TRIM_BITE = 256
 
+# What holds a queue back, in the words of the claim script.
+PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
+
 
 class NewJob(NamedTuple):
     """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970; then, if it
@@ -47,6 +51,33 @@ class NewJob(NamedTuple):
     priority: int = 5
     due: str = ""
     options: bytes = b""
+
+
+class Terms(NamedTuple):
+    """On which terms a job is added, where it asks for more than to be added.
+
+    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
+    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
+    """
+
+    nonce: str = ""
+    lock: str = ""
+
+
+NO_TERMS = Terms()
+
+
+class JobOnTerms(NewJob):
+    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
+
+    terms = NO_TERMS
+
+    @classmethod
+    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
+        """Put a job on terms."""
+        made = cls(*job)
+        made.terms = terms
+        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -66,12 +97,21 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim call brought: its number, Redis' clock, the next due time (ms), the jobs."""
+    """What one claim call brought: its number, Redis' clock (ms), the jobs.
+
+    `again_at` is when there may be more (Redis' clock, ms): the next delayed job is due, or a limit
+    lets one begin. `word` says what holds the queue back: paused, throttled, capped, limited, or ''.
+    Where there is a rate limit the jobs may start in `wait_ms`, and have to in `within_ms` from there
+    on or go back; else `within_ms` is None.
+    """
 
     number: int
     now: int
-    next_due: int | None
+    again_at: int | None
     jobs: list[Claimed]
+    word: str = ""
+    within_ms: int | None = None
+    wait_ms: int = 0
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -85,8 +125,8 @@ class Completed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any other end. `verb` is done, retry, dead or cancelled; `delay_ms` is the retry's delay, or
-    the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+    """Any other end. `verb` is done, retry, throttle, dead or cancelled; `delay_ms` is the delay of the
+    job or (throttle) of the whole queue, or the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
 
     verb: str
     id: bytes
@@ -152,10 +192,20 @@ class QueueCommands:
         self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
-        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
+        and none is on terms."""
+        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+            return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
             command += job
+        return command
+
+    def _add_once(self, jobs: Sequence[NewJob]) -> Command:
+        command = self._call("add_once", None)
+        for job in jobs:
+            command += job
+            command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
         return command
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
@@ -171,12 +221,15 @@ class QueueCommands:
         lease_ms: int,
         policy: Policy | None = None,
         hooks: Sequence[str] | None = None,
+        limits: Limits | None = None,
     ) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
-        events (dead, lost) jobs are to tell."""
-        said: list[str | int] = [] if policy is None else [*_retention(policy)]
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
+        said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
         if hooks is not None:
             said += ["hooks", " ".join(hooks)]
+        if limits is not None:
+            said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -190,12 +243,16 @@ class QueueCommands:
         slots: int,
         limit: int = MAX_BATCH,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Command:
-        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ..."""
+        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ...
+
+        `ahead_ms`: where there is a rate limit, a job that may start within that time will do.
+        """
         return self._call(
             "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
-            *costs,
+            ahead_ms, *costs,
         )  # fmt: skip
 
     def settle(
@@ -286,6 +343,13 @@ class QueueCommands:
     def delete(self, ids: Sequence[str]) -> Command:
         return self._call("delete", None, *ids)
 
+    def pause(self, task: str = "", why: str = "") -> Command:
+        """Let nothing more begin, of the queue or of one of its tasks."""
+        return self._call("pause", None, task, why)
+
+    def resume(self, task: str = "") -> Command:
+        return self._call("resume", None, task, BITE)
+
     def purge(self, state: str, ids: Sequence[str]) -> Command:
         return self._call("purge", None, state, *ids)
 
@@ -315,62 +379,3 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
 def _retention(policy: Policy) -> list[str | int]:
     """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
     return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))
-
-
-def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
-    refuse_fenced(reply)
-    number, due = int(reply[1]), reply[3]
-    jobs = list(
-        map(
-            Claimed,
-            reply[4::5],
-            reply[5::5],
-            reply[6::5],
-            map(int, reply[7::5]),
-            map(_pairs, reply[8::5]),
-            repeat(number),
-        )
-    )
-    return Claim(number, int(reply[2]), _instant(due), jobs)
-
-
-def read_held(reply: Any) -> dict[bytes, int]:
-    """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
-    refuse_fenced(reply)
-    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
-
-
-def read_ends(reply: list[list[bytes]]) -> list[End]:
-    """Read the answers of an await."""
-    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
-
-
-def read_number(claim: bytes) -> int:
-    """Read a claim's number; 0, which is none, for what is no number."""
-    return int(claim) if claim.isdigit() and len(claim) <= 16 else 0
-
-
-def refuse_fenced(reply: Any) -> None:
-    """Raise Fenced when the reply says that the lease is closed or gone."""
-    if reply[0] == b"fenced":
-        raise Fenced(
-            "lease: closed or gone; expected an open one; this incarnation must not act again"
-        )
-
-
-def _instant(score: bytes) -> int | None:
-    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
-    try:
-        return int(float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-_NOTHING: dict[bytes, bytes] = {}
-
-
-def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
-    if not flat:
-        return _NOTHING
-    return dict(zip(flat[::2], flat[1::2], strict=True))

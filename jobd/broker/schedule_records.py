@@ -57,6 +57,8 @@ def record_of(schedule: Schedule) -> list[str | int]:
         fields["every"] = schedule.every_ms
     if schedule.options:
         fields["options"] = schedule.options
+    if schedule.lock:
+        fields["lock"] = schedule.lock
     if schedule.expires_ms:
         fields["expires"] = schedule.expires_ms
     return [part for pair in fields.items() for part in pair]

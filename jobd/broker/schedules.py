@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jobd.broker.commands import Command, NewJob
+from jobd.broker.commands import Command, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.schedule_records import (
@@ -219,8 +219,11 @@ class ScheduleStore:
         wait = None if upcoming is None else upcoming - now
         return Round(done, now, wait, len(due) < PAGE)
 
-    def add_now(self, name: str, new_id: str) -> NewJob | None:
-        """Add its job now, beside its slots; None when there is no such schedule."""
+    def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:
+        """Add its job now, beside its slots; give it, and the word that adding was answered with.
+
+        None when there is no such schedule.
+        """
         score, fields = self._read(name)
         if score is None:
             return None
@@ -233,8 +236,10 @@ class ScheduleStore:
             f"x+{expires}" if expires else "",
             fields.get("options", "").encode(),
         )
-        Store(self._client, self._namespace, self._queue, now=self._now).add([job])
-        return job
+        if lock := fields.get("lock"):
+            job = JobOnTerms.of(job, Terms(lock=lock))
+        [word] = Store(self._client, self._namespace, self._queue, now=self._now).add_once([job])
+        return job, word
 
     def get(self, name: str) -> ScheduleInfo | None:
         """Read one, or None."""

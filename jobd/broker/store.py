@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     PROMOTE_BITE,
     TRIM_BITE,
@@ -21,16 +22,13 @@ from jobd.broker.commands import (
     NewJob,
     Order,
     QueueCommands,
-    read_claim,
-    read_ends,
-    read_held,
-    read_number,
-    refuse_fenced,
 )
 from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
+from jobd.core.limits import Limits
 from jobd.core.names import is_name
 from jobd.core.options import Policy
 
@@ -72,15 +70,24 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
+    def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
+        """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
+
+        Raises as `add` does; a repeat with the same terms is harmless.
+        """
+        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        return words
+
     def join(
         self,
         incarnation: str,
         lease_ms: int,
         policy: Policy | None = None,
         hooks: Sequence[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        command = self.commands.join(incarnation, lease_ms, policy, hooks)
+        command = self.commands.join(incarnation, lease_ms, policy, hooks, limits)
         refuse_fenced(run(self._client, command))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
@@ -96,12 +103,14 @@ class Store:
         slots: int = 1,
         limit: int = 256,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Claim:
         """Claim a batch. Raises Fenced."""
         command = self.commands.claim(
-            incarnation, lease_ms, slots=slots, limit=limit, budget_us=budget_us, costs=costs
-        )
+            incarnation, lease_ms,
+            slots=slots, limit=limit, budget_us=budget_us, ahead_ms=ahead_ms, costs=costs,
+        )  # fmt: skip
         return read_claim(run(self._client, command))
 
     def settle(
@@ -212,6 +221,16 @@ class Store:
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove ended jobs; a word for each: deleted, or the state that forbids it."""
         return _words(run(self._client, self.commands.delete(ids)))
+
+    def pause(self, task: str = "", why: str = "") -> str:
+        """Let nothing more begin; say paused, already, or too_many (tasks)."""
+        return str(run(self._client, self.commands.pause(task, why))[0].decode())
+
+    def resume(self, task: str = "") -> str:
+        """Let it go on, when every job of the task is back in line; say resumed or running."""
+        while (word := run(self._client, self.commands.resume(task))[0]) == b"more":
+            pass
+        return str(word.decode())
 
     def purge(self, state: str, ids: Sequence[str]) -> list[str]:
         """Remove jobs that are in one state; a word for each: purged, or the state it is in."""

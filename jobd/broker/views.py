@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.flow import SET_ASIDE, Flow, read_flow
 from jobd.broker.keys import QueueKeys, SharedKeys
 from jobd.broker.notes import (
     JobLine,
@@ -17,11 +18,14 @@ from jobd.broker.notes import (
     read_progress,
     read_steps,
 )
+from jobd.core.labels import labels_of
 from jobd.core.names import is_name
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
+# Fields of the tally that name a task and nothing more.
+OUTCOMES = ("completed", "failed", "timeout", "snoozed", "throttled", "dead", "cancelled")
 _LOOKS = 5  # a job may move between two reads; so often in a row it does not
 
 
@@ -33,10 +37,14 @@ class JobInfo(msgspec.Struct, kw_only=True):
     task: str
     state: str
     args: Any = None
+    group: str | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    unique: str | None = None
     priority: int = 5
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     enqueued_at: int | None = None
     due_at: int | None = None
+    task_paused: bool = False
     finished_at: int | None = None
     failed: int = 0
     timeouts: int = 0
@@ -44,6 +52,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     lost: int = 0
     interrupted: int = 0
     snoozed: int = 0
+    throttled: int = 0
     cause: str | None = None
     error: str | None = None
     history: list[dict[str, Any]] = msgspec.field(default_factory=list)
@@ -60,10 +69,11 @@ class JobInfo(msgspec.Struct, kw_only=True):
 
 
 class Views:
-    """Everything that is read about a namespace."""
+    """Everything that is read about a namespace. `now` injects a store time in ms for tests."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, *, now: int | None = None) -> None:
         self._client = client
+        self._now = now
         self._place = place_of(client)
         self._namespace = namespace
 
@@ -104,6 +114,17 @@ class Views:
             )
         return _ids(found)
 
+    def flow(self, queue: str) -> Flow:
+        """Read what holds a queue back."""
+        return read_flow(self._client, self._namespace, queue, now=self._now)
+
+    def tasks_seen(self, queue: str) -> set[str]:
+        """Name the tasks of which a job has ended in this queue."""
+        with translated(self._place):
+            fields: Any = self._client.hkeys(QueueKeys(self._namespace, queue).tally)
+        pairs = (name.partition("|") for name in _ids(fields))
+        return {task for kind, _, task in pairs if kind in OUTCOMES and is_name(task.encode())}
+
     def find(self, job_id: str, queues: list[str] | None = None) -> str | None:
         """Name the queue that records a job, or None."""
         for queue in queues or self.queues():
@@ -127,6 +148,10 @@ class Views:
         if state is None:
             return None
         priority = _int(record.get("priority"))
+        options = _of_kind(dict, _json(record.get("options")))
+        group, meta = labels_of(options)
+        lock = _text(record.get("unique"))
+        set_aside = state == DELAYED and score is not None and score >= SET_ASIDE
         return JobInfo(
             id=job_id,
             queue=queue,
@@ -134,10 +159,14 @@ class Views:
             worker=worker,
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
-            options=_of_kind(dict, _json(record.get("options"))),
+            group=group,
+            meta=meta,
+            unique=None if lock is None else lock.partition(" ")[0],
+            options={name: options[name] for name in options if name not in ("group", "meta")},
             priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
-            due_at=score if state == DELAYED else None,
+            due_at=score if state == DELAYED and not set_aside else None,
+            task_paused=set_aside,
             finished_at=score if state in (COMPLETED, DEAD, CANCELLED) else None,
             failed=_int(record.get("failed")) or 0,
             timeouts=_int(record.get("timeouts")) or 0,
@@ -145,6 +174,7 @@ class Views:
             lost=_int(record.get("lost")) or 0,
             interrupted=_int(record.get("interrupted")) or 0,
             snoozed=_int(record.get("snoozed")) or 0,
+            throttled=_int(record.get("throttled")) or 0,
             cause=_text(record.get("cause")),
             error=_text(record.get("error")),
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],

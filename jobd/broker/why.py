@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jobd.broker.commands import read_number
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys
+from jobd.broker.replies import read_number
 from jobd.broker.store import store_ms
 from jobd.broker.views import JobInfo, Views
 from jobd.core.states import DELAYED

@@ -45,6 +45,7 @@ def make(verb: str, help_text: str, *, forcible: bool = False) -> click.Command:
         state: tuple[str, ...],
         task: str | None,
         error: str | None,
+        group: str | None,
         older_than: str | None,
         dry_run: bool,
         config_file: str | None,
@@ -52,7 +53,7 @@ def make(verb: str, help_text: str, *, forcible: bool = False) -> click.Command:
         as_json: bool,
         force: bool = False,
     ) -> int:
-        wanted = read_wanted(task, error, older_than)
+        wanted = read_wanted(task, error, group, older_than)
         _refuse_unclear(verb, ids, bool(queue or state or wanted), bool(state or wanted))
         for job_id in ids:
             check_name(job_id, what="job id")

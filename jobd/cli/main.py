@@ -31,9 +31,11 @@ _TABLE: dict[str, Entry | Verbs] = {
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "queues": Verbs(
-        "Look at queues, wait for them, empty them.",
+        "Look at queues, pause and resume them, wait for them, empty them.",
         {
             "list": Entry("jobd.cli.queues_list", "List queues with their counts."),
+            "pause": Entry("jobd.cli.queues_pause", "Let nothing more of a queue begin."),
+            "resume": Entry("jobd.cli.queues_resume", "Let a queue, or a task of it, go on."),
             "drain": Entry("jobd.cli.queues_drain", "Wait until all that waits has run."),
             "purge": Entry("jobd.cli.queues_purge", "Remove all that waits."),
         },

@@ -68,7 +68,7 @@ def _confirm(queue: str, there: dict[str, int], active: int, *, may_ask: bool) -
             "see with --dry-run what it would remove"
         )
     runs = f" {active} that run go on." if active else ""
-    click.echo(f"This removes {_words(there)} of queue {queue!r}, for good.{runs}", err=True)
+    click.echo(f"This removes {_words(there)} jobs of queue {queue!r}, for good.{runs}", err=True)
     typed = click.prompt("Type the queue's name to go on", default="", show_default=False, err=True)
     if typed != queue:
         raise click.UsageError(f"purge: {typed!r}; expected {queue!r}; nothing was removed")

@@ -10,6 +10,7 @@ from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.cli.schedules import find, queue_option
+from jobd.client.adding import outcome_of
 from jobd.core.errors import EX_NOINPUT
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -27,12 +28,13 @@ def command(
     """Add a schedule's job now, beside its slots, paused or not."""
     config = settings.read(settings.find_file(config_file), url=redis_url)
     place, store = find(config, name, queue)
-    job = store.add_now(name, uuid7(wall_ms(), int.from_bytes(os.urandom(10))))
-    if job is None:
+    added = store.add_now(name, uuid7(wall_ms(), int.from_bytes(os.urandom(10))))
+    if added is None:
         click.echo(f"gone {name} on {place}")
         return EX_NOINPUT
+    outcome, job_id = outcome_of(*added)
     if as_json:
-        print_json({"id": job.id, "queue": place, "task": job.task, "outcome": "enqueued"})
+        print_json({"id": job_id, "queue": place, "task": added[0].task, "outcome": outcome})
     else:
-        click.echo(f"enqueued {job.id} on {place}")
+        click.echo(f"{outcome} {job_id} on {place}")
     return 0

@@ -45,6 +45,9 @@ app = "@APP@"
 #                                      # retry_on and give_up_on, are set in code
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
+# rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any minute,
+#                                      # counted over all hosts
+# max_active = 0                       # that many jobs at once, over all hosts; 0 = no limit
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
 #                                      # also cancelled = { age = "24h" }; a count for each
 

@@ -9,7 +9,7 @@ from jobd.broker.why import Asking, WhyFacts
 from jobd.cli import settings
 from jobd.cli.jobs_show import NoSuchJob
 from jobd.cli.options import config_option, json_option, url_option
-from jobd.cli.output import paragraph, print_json, printable, when
+from jobd.cli.output import paragraph, print_json, when
 from jobd.cli.redis import views_of
 from jobd.core.config import Config
 from jobd.core.durations import words
@@ -81,7 +81,7 @@ def _print(asking: Asking, said: Explanation) -> None:
     age = ""
     if job.enqueued_at is not None:
         age = f", added {words(max(0, now - job.enqueued_at) / 1000)} ago"
-    click.echo(printable(f"{said.task} {said.id} in queue {said.queue}: {said.state}{age}"))
+    paragraph(f"{said.task} {said.id} in queue {said.queue}: {said.state}{age}")
     for reason in said.reasons:
         paragraph(reason.text, _INDENT)
         if reason.do:

@@ -25,9 +25,10 @@ R = TypeVar("R")
 class JobHandle(Generic[R]):
     """A job that was added.
 
-    `outcome` is `enqueued`, or `duplicate` when a job of this id is recorded or ended within the
-    last minute: then nothing was added and the handle is that job's. It is `known` for a handle that
-    `Queue.job` gave: nobody asked whether there is such a job.
+    `outcome` is `enqueued`, or `duplicate`: nothing was added and the handle is that of the job in
+    the way, which holds the lock (`unique`), or has the same id, recorded or ended within the last
+    minute. `replaced`: this job was added, and took the place of one. It is `known` for a handle
+    that `Queue.job` gave: nobody asked whether there is such a job.
     """
 
     __slots__ = ("_producer", "id", "outcome", "queue")
@@ -88,7 +89,8 @@ class JobHandle(Generic[R]):
     def retry(self) -> str:
         """Put a dead or cancelled job back in line; its attempts start anew.
 
-        `retried`; any other word is the state that it is in, and nothing was changed.
+        `retried`. `duplicate`: another job holds its lock (`unique`). Any other word is the state
+        that it is in. Only the first says that something was changed.
         """
         return self._producer.store(self.queue).retry([self.id])[0]
 

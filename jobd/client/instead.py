@@ -21,10 +21,10 @@ from jobd.broker.why import WhyFacts
 class Instead(Protocol):
     """Takes jobs in a producer's place, and answers for what became of them."""
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Take jobs; True for each that is new."""
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Take jobs; a word for each, as the scripts of adding answer."""
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs from code that runs on an event loop."""
 
     def client(self) -> Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from jobd.client.once import Steps
 from jobd.core.errors import OptionError
@@ -69,6 +69,10 @@ class Job:
     """When the hard timeout ends the process; None without one."""
     snoozed: int = 0
     """How often the job has asked to run later, with Snooze."""
+    group: str | None = None
+    """What the call that added it said as `group`."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """What the call that added it said as `meta`, as plain JSON values."""
     asks_cancelled: Callable[[], bool] = field(default=_never, repr=False, compare=False)
     notes: Notes = field(default_factory=_Unheard, repr=False, compare=False)
 

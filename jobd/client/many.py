@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from jobd.broker.commands import NewJob
+from jobd.client.adding import handle_of
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.core.errors import BrokerError
@@ -24,17 +25,19 @@ T = TypeVar("T")
 
 # Called after each round trip with what became of the jobs of the call by then.
 Progress: TypeAlias = "Callable[[Added], object] | None"
-# Reads one of the jobs that were given; says, too, whether it has an id of the caller's.
+# Reads one of the jobs that were given; says, too, whether it is fresh: nothing to be looked up.
 Read = Callable[[Any], tuple[NewJob, bool]]
 
 
 class Added:
-    """What became of many jobs: so many were `enqueued`, so many `duplicates` were there before.
+    """What became of many jobs: so many were `enqueued`, so many of them `replaced` another job, and
+    so many were `duplicates`.
 
-    Its length is the number of both.
+    Its length is the number of all.
     """
 
     enqueued: int = 0
+    replaced: int = 0
     duplicates: int = 0
 
     def __repr__(self) -> str:
@@ -43,11 +46,14 @@ class Added:
     def __len__(self) -> int:
         return self.enqueued + self.duplicates
 
-    def take_in(self, chunk: Chunk, new: Sequence[bool]) -> None:
+    def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
         """Count the answers to one chunk."""
         _ = chunk
-        self.enqueued += sum(new)
-        self.duplicates += len(new) - sum(new)
+        replaced = words.count(b"replaced")
+        enqueued = words.count(b"added") + replaced
+        self.replaced += replaced
+        self.enqueued += enqueued
+        self.duplicates += len(words) - enqueued
 
 
 class Handles(list[JobHandle[Any]], Added):
@@ -58,16 +64,15 @@ class Handles(list[JobHandle[Any]], Added):
         self._producer = producer
         self._queue = queue
 
-    def take_in(self, chunk: Chunk, new: Sequence[bool]) -> None:
+    def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
         """Count the answers to one chunk, and make its handles."""
-        super().take_in(chunk, new)
-        for job, is_new in zip(chunk.jobs, new, strict=True):
-            outcome = "enqueued" if is_new else "duplicate"
-            self.append(JobHandle(self._producer, self._queue, job.id, outcome))
+        super().take_in(chunk, words)
+        for job, word in zip(chunk.jobs, words, strict=True):
+            self.append(handle_of(self._producer, self._queue, job, word))
 
 
 class Chunk(NamedTuple):
-    """Jobs of one round trip; `fresh` when none has an id of the caller's."""
+    """Jobs of one round trip; `fresh` when all of them are."""
 
     jobs: list[NewJob]
     fresh: bool
@@ -88,13 +93,13 @@ class Cutter:
     def take(self, given: object) -> bool:
         """Read one more; True when the chunk is full. Raises what is wrong with it, and says where."""
         try:
-            job, has_own_id = self._read(given)
+            job, is_fresh = self._read(given)
         except Exception as error:
             error.add_note(f"in job {self._index} of add_many, counted from 0")
             raise
         self._index += 1
         self._jobs.append(job)
-        self._fresh = self._fresh and not has_own_id
+        self._fresh = self._fresh and is_fresh
         return len(self._jobs) == CHUNK
 
     def cut(self) -> Chunk:
@@ -146,8 +151,8 @@ class Sending:
         self._progress = progress
         self._chunk: Chunk | None = None
         self._lost = False
-        self._land: Callable[[], list[bool]]
-        self._task: asyncio.Task[list[bool]]
+        self._land: Callable[[], list[bytes]]
+        self._task: asyncio.Task[list[bytes]]
 
     def send(self, chunk: Chunk) -> None:
         """Put a chunk on the way. Raises as `Producer.add`."""
@@ -160,8 +165,8 @@ class Sending:
         """Take in the answers to what is under way, if anything is. Raises as `Producer.add`."""
         if chunk := self._take_chunk():
             with self._in_touch():
-                new = self._land()
-            self._count(chunk, new)
+                words = self._land()
+            self._count(chunk, words)
 
     async def send_async(self, chunk: Chunk) -> None:
         """Put a chunk on the way, and let the event loop send it."""
@@ -175,8 +180,8 @@ class Sending:
         """Take in the answers to what is under way, if anything is. Raises as `Producer.add`."""
         if chunk := self._take_chunk():
             with self._in_touch():
-                new = await self._task
-            self._count(chunk, new)
+                words = await self._task
+            self._count(chunk, words)
 
     def say_how_far(self, error: Exception) -> None:
         """Note on what ended the row how many are in; Redis' own errors say it themselves."""
@@ -187,8 +192,8 @@ class Sending:
         chunk, self._chunk = self._chunk, None
         return chunk
 
-    def _count(self, chunk: Chunk, new: list[bool]) -> None:
-        self._added.take_in(chunk, new)
+    def _count(self, chunk: Chunk, words: list[bytes]) -> None:
+        self._added.take_in(chunk, words)
         if self._progress is not None:
             self._progress(self._added)
 

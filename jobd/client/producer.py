@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from itertools import chain
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import ADD_BITE, End, NewJob, QueueCommands
+from jobd.broker.commands import ADD_BITE, End, JobOnTerms, NewJob, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -140,25 +141,25 @@ class Producer:
         """
         return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add one job or a few in one script call; True for each that is new."""
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Add one job or a few in one script call; a word for each, as the scripts give it."""
         if self._instead is not None:
             return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
-            reply = (self._calls or self._make_calls()).run(command)
+            words: list[bytes] = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return words
 
     def begin_add(
         self, queue: str, jobs: Sequence[NewJob], *, fresh: bool
-    ) -> Callable[[], list[bool]]:
-        """Send up to 1,000 jobs; what is given back waits for the answer: True for each new one."""
+    ) -> Callable[[], list[bytes]]:
+        """Send up to 1,000 jobs; what is given back waits for the answer: a word for each."""
         if self._instead is not None:
-            new = self._instead.add(queue, jobs, fresh=fresh)
-            return lambda: new
+            words = self._instead.add(queue, jobs, fresh=fresh)
+            return lambda: words
         try:
             self._register(queue)
             calls = self._calls or self._make_calls()
@@ -166,15 +167,15 @@ class Producer:
         except BrokerError as error:
             raise _about(error, jobs) from error
 
-        def land() -> list[bool]:
+        def land() -> list[bytes]:
             try:
-                return [word == b"added" for reply in answers() for word in reply]
+                return list(chain.from_iterable(answers()))
             except BrokerError as error:
                 raise _about(error, jobs) from error
 
         return land
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add up to 1,000 jobs without blocking the event loop."""
         if self._instead is not None:
             return await self._instead.add_async(queue, jobs, fresh=fresh)
@@ -188,11 +189,27 @@ class Producer:
             replies = [await run_async(client, command) for command in commands]
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for reply in replies for word in reply]
+        return list(chain.from_iterable(replies))
 
     def _make_calls(self) -> Calls:
         self._calls = Calls(self.client)
         return self._calls
+
+    async def pause_async(self, queue: str, task: str, why: str) -> str:
+        """Pause without blocking the event loop; the word of `Store.pause`."""
+        if self._instead is not None:
+            return self._instead.store(queue).pause(task, why)
+        reply = await run_async(self.async_client, self._of(queue).pause(task, why))
+        return str(reply[0].decode())
+
+    async def resume_async(self, queue: str, task: str) -> str:
+        """Resume without blocking the event loop; the word of `Store.resume`."""
+        if self._instead is not None:
+            return self._instead.store(queue).resume(task)
+        word = b"more"
+        while word == b"more":
+            [word] = await run_async(self.async_client, self._of(queue).resume(task))
+        return word.decode()
 
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
@@ -207,10 +224,13 @@ class Producer:
 
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
     """Say which jobs an add was about that failed, and how to go on."""
+    nonces = [job.terms.nonce if isinstance(job, JobOnTerms) else "" for job in jobs]
     if len(jobs) == 1:
-        again = f"adding again with job_id={jobs[0].id!r} is safe"
+        same = f" and nonce={nonces[0]!r}" if nonces[0] else ""
+        again = f"adding again with job_id={jobs[0].id!r}{same} is safe"
     else:
-        again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
+        same = " and `nonces`" if any(nonces) else ""
+        again = f"adding these {len(jobs)} again, each with its own of `job_ids`{same}, is safe"
     if isinstance(error, BrokerUnavailable):
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
@@ -218,6 +238,7 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
         return BrokerUnavailable(
             f"{error}; {outcome}; {again}",
             job_ids=[job.id for job in jobs],
+            nonces=nonces,
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)

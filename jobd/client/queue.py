@@ -7,7 +7,10 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, ov
 
 from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
+from jobd.broker.flow import Flow
+from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
+from jobd.client.hold import read_hold, was_paused
 from jobd.client.job import Job
 from jobd.client.many import (
     Added,
@@ -24,16 +27,18 @@ from jobd.client.operate import carry_out
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.schedules import Declaring, Schedules
-from jobd.client.task import CallOptions, Task
+from jobd.client.task import Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
     DeclarationError,
     NotSerializable,
     OptionError,
 )
+from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import (
     QUEUE_OPTIONS,
+    TASK_OPTIONS,
     check_known,
     read_priority,
     read_run_options,
@@ -41,14 +46,13 @@ from jobd.core.options import (
 from jobd.core.schedule import Schedule
 from jobd.core.states import DEAD, STATES
 from jobd.core.suggest import nearest, one_of
+from jobd.core.unique import check_by, read_unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # One job or many, by handle or by id.
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
-
-_PLAIN = CallOptions({}, what="call")
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
@@ -77,7 +81,8 @@ class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
     Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
-    timeout, max_crashes, retain, priority.
+    timeout, max_crashes, retain, priority. `rate_limit` (`{"max": 100, "per": "1m"}`: so many starts in
+    any minute) and `max_active` (so many jobs at once) bound the whole queue, over all hosts.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
@@ -85,7 +90,9 @@ class Queue:
         check_known(options, QUEUE_OPTIONS, what=what)
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
+        self.limits = read_limits(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
+        self._defaults = Defaults(self.priority)
         self.tasks: dict[str, Task[Any, Any]] = {}
         self._declaring = Declaring(self.name)
         self._producer = producer
@@ -111,7 +118,7 @@ class Queue:
                 raise DeclarationError(
                     f"{what}: names that begin with 'jobd.' are jobd's own; expected another; rename it"
                 )
-            check_known(options, QUEUE_OPTIONS, what=what)
+            check_known(options, TASK_OPTIONS, what=what)
             if chosen in self.tasks:
                 raise DeclarationError(
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
@@ -124,6 +131,7 @@ class Queue:
                 function,
                 priority=read_priority(options.get("priority", self.priority), what=what),
                 options=read_run_options(options, what=what, counts_allowed=False),
+                unique=read_unique(options.get("unique"), what=what),
             )
             self.tasks[chosen] = task
             return task
@@ -169,7 +177,7 @@ class Queue:
     @property
     def schedules(self) -> Schedules:
         """The schedules of this queue, in Redis: put, get, list, remove, pause, resume, run."""
-        return Schedules(self._producer, self.name, self._priority_of)
+        return Schedules(self._producer, self.name, self._defaults_of)
 
     @property
     def declared(self) -> Mapping[str, Schedule]:
@@ -190,9 +198,9 @@ class Queue:
 
         return declare
 
-    def _priority_of(self, task: str) -> int:
+    def _defaults_of(self, task: str) -> Defaults:
         declared = self.tasks.get(task)
-        return self.priority if declared is None else declared.priority
+        return self._defaults if declared is None else declared.defaults
 
     def add(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
@@ -201,19 +209,19 @@ class Queue:
 
         Raises OptionError, NotSerializable, PayloadTooLarge, BrokerUnavailable, StoreFull.
         """
-        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
+        call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
         job = self._new(task, args or {}, call)
-        [added] = self._producer.add(self.name, [job], fresh=call.job_id is None)
-        return self._handle(job, added=added)
+        [word] = self._producer.add(self.name, [job], fresh=is_fresh(job, call))
+        return handle_of(self._producer, self.name, job, word)
 
     async def aadd(
         self, task: str, args: Mapping[str, Any] | None = None, **options: Any
     ) -> JobHandle[Any]:
         """Add a job by its task's name without blocking the event loop."""
-        call = CallOptions(options, what=f"task {task!r}") if options else _PLAIN
+        call = CallOptions(options, what=f"task {task!r}") if options else SAYS_NOTHING
         job = self._new(task, args or {}, call)
-        [added] = await self._producer.add_async(self.name, [job], fresh=call.job_id is None)
-        return self._handle(job, added=added)
+        [word] = await self._producer.add_async(self.name, [job], fresh=is_fresh(job, call))
+        return handle_of(self._producer, self.name, job, word)
 
     @overload
     def add_many(self, jobs: Sequence[Addition], *, progress: Progress = None) -> Handles: ...
@@ -276,9 +284,10 @@ class Queue:
         *,
         task: str | None = None,
         error: str | None = None,
+        group: str | None = None,
         older_than: Duration | None = None,
     ) -> Iterator[JobHandle[Any]]:
-        """Give the jobs in one state, by task, by a part of their error, and by age.
+        """Give the jobs in one state, by task, by a part of their error, by group, and by age.
 
         The age of an ended job counts from its end, of others from their adding. Jobs may be changed
         while they are found. Raises OptionError, BrokerError.
@@ -286,7 +295,7 @@ class Queue:
         if state not in STATES:
             raise OptionError(f"state {state!r}; expected {one_of(STATES)}{nearest(state, STATES)}")
         age = None if older_than is None else milliseconds(older_than, what="older_than")
-        wanted = Wanted(task=task, error=error, older_than_ms=age)
+        wanted = Wanted(task=task, error=error, group=group, older_than_ms=age)
         for _, page in self._producer.finder(self.name).pages((state,), wanted):
             for found in page:
                 yield JobHandle(self._producer, self.name, found.id, "known")
@@ -307,13 +316,46 @@ class Queue:
         """Let delayed jobs run as soon as workers are free; a word for each."""
         return self._each("run-now", jobs)
 
+    def pause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Let nothing more of the queue begin, or of one of its tasks; False when it was so already.
+
+        Once this has returned nothing is claimed; what was claimed before has started within 100 ms
+        or is back in line. It holds for all hosts until `resume`, also over restarts. Any name is a
+        task, whether somebody declares it or not. Raises OptionError, BrokerError.
+        """
+        word = self._producer.store(self.name).pause(*read_hold(self.name, task, why))
+        return was_paused(word, self.name)
+
+    async def apause(self, *, task: str | None = None, why: str = "") -> bool:
+        """Pause without blocking the event loop."""
+        word = await self._producer.pause_async(self.name, *read_hold(self.name, task, why))
+        return was_paused(word, self.name)
+
+    def resume(self, *, task: str | None = None) -> bool:
+        """Let it go on: the queue (also when a task has asked it to wait by Throttle), or a task,
+        whose jobs are all back at their places in line then. False when nothing held it back.
+
+        Raises OptionError, BrokerError.
+        """
+        name, _ = read_hold(self.name, task, "")
+        return self._producer.store(self.name).resume(name) == "resumed"
+
+    async def aresume(self, *, task: str | None = None) -> bool:
+        """Resume without blocking the event loop."""
+        name, _ = read_hold(self.name, task, "")
+        return await self._producer.resume_async(self.name, name) == "resumed"
+
+    def flow(self) -> Flow:
+        """Read what holds the queue back: pauses, a wait, its limits. Raises BrokerError."""
+        return self._producer.views().flow(self.name)
+
     def _each(self, verb: str, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
         given = (jobs,) if isinstance(jobs, str | JobHandle) else jobs
         ids = (job if isinstance(job, str) else job.id for job in given)
         return dict(carry_out(verb, self._producer.store(self.name), ids, force=force))
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
-        call = _PLAIN
+        call = SAYS_NOTHING
         if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
             raise TypeError(
                 f"job {addition!r:.80}; expected (task, args) or (task, args, options), "
@@ -321,26 +363,26 @@ class Queue:
             )
         if len(addition) == 3:
             call = CallOptions(addition[2], what=f"task {addition[0]!r}")
-        return self._new(addition[0], addition[1], call), call.job_id is not None
+        job = self._new(addition[0], addition[1], call)
+        return job, is_fresh(job, call)
 
     def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
-        declared = self.tasks.get(task)
-        if declared is None:
+        priority, unique, names = self._defaults_of(task)
+        if names is None:
             check_name(task, what="task name")
         if not isinstance(args, Mapping):
             raise NotSerializable(
                 f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "
                 "name, as in {'user_id': 7}"
             )
-        priority = self._priority_of(task) if call.priority is None else call.priority
-        return NewJob(
+        if call.unique is not None:
+            check_by(call.unique, args if names is None else names, what=f"task {task!r}")
+        job = NewJob(
             call.job_id or self._producer.new_id(),
             task,
             encode_payload(args, what=f"arguments of task {task!r}"),
-            priority,
+            priority if call.priority is None else call.priority,
             call.due,
             call.encoded,
         )
-
-    def _handle(self, job: NewJob, *, added: bool) -> JobHandle[Any]:
-        return JobHandle(self._producer, self.name, job.id, "enqueued" if added else "duplicate")
+        return call.applied(job, unique)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobd.broker.schedule_records import ScheduleInfo
 from jobd.broker.schedules import ScheduleStore
+from jobd.client.adding import Defaults, handle_of
 from jobd.client.handle import JobHandle
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
@@ -20,11 +21,13 @@ from jobd.core.suggest import nearest, one_of
 class Schedules:
     """What is scheduled on one queue. Made by `Queue.schedules`; every call is one or two to Redis."""
 
-    def __init__(self, producer: Producer, queue: str, priority_of: Callable[[str], int]) -> None:
-        """`priority_of` gives what holds for a task by its name."""
+    def __init__(
+        self, producer: Producer, queue: str, defaults_of: Callable[[str], Defaults]
+    ) -> None:
+        """`defaults_of` gives what holds for a task by its name."""
         self._producer = producer
         self._queue = queue
-        self._priority_of = priority_of
+        self._defaults_of = defaults_of
 
     @property
     def _store(self) -> ScheduleStore:
@@ -52,10 +55,11 @@ class Schedules:
         """
         read_name(name)
         chosen = task.name if isinstance(task, Task) else task
+        priority, unique, _ = self._defaults_of(chosen)
         schedule = read_schedule(
             name, chosen, args=encode_args(task, args, what=f"schedule {name!r}"),
             cron=cron, every=every, tz=tz, missed=missed,
-            priority=self._priority_of(chosen), options=options,
+            priority=priority, unique=unique, options=options,
         )  # fmt: skip
         store = self._store
         store.register()
@@ -93,12 +97,12 @@ class Schedules:
         Raises OptionError when there is no such schedule, BrokerUnavailable, StoreFull.
         """
         store = self._store
-        job = store.add_now(read_name(name), self._producer.new_id())
-        if job is None:
+        added = store.add_now(read_name(name), self._producer.new_id())
+        if added is None:
             known = [each.name for each in store.all()]
             expected = f"expected {one_of(known)}{nearest(name, known)}" if known else "it has none"
             raise OptionError(f"schedule {name!r}: not on queue {self._queue!r}; {expected}")
-        return JobHandle(self._producer, self._queue, job.id, "enqueued")
+        return handle_of(self._producer, self._queue, *added)
 
 
 def encode_args(task: str | Task[Any, Any], args: Mapping[str, Any] | None, *, what: str) -> bytes:
@@ -150,5 +154,5 @@ class Declaring:
             )
         self.found[chosen] = read_schedule(
             chosen, task.name, args=encode_args(task, args, what=what),
-            priority=task.priority, options=options, **timing,
+            priority=task.priority, unique=task.unique, options=options, **timing,
         )  # fmt: skip

@@ -53,9 +53,9 @@ class Signature:
             self._refuse(parameter, hints)
         self._parameters = parameters
         self._positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self._names = frozenset(p.name for p in parameters)
+        self.names = frozenset(p.name for p in parameters)
         self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
-        self._optional = bool(self._names - self._required)
+        self._optional = bool(self.names - self._required)
         self._decoder = self._make_decoder(hints)
         self.decode = self._make_spread()
         """Reads arguments, converted to the annotations: (args, kwargs). Raises msgspec.DecodeError."""
@@ -112,7 +112,7 @@ class Signature:
             if twice := by_position.keys() & kwargs.keys():
                 raise TypeError(f"{self._what}: {sorted(twice)[0]!r} is given twice")
             kwargs = by_position | kwargs
-        if not kwargs.keys() <= self._names:
+        if not kwargs.keys() <= self.names:
             self.refuse_unknown(kwargs)
         if not self._required <= kwargs.keys():
             missing = ", ".join(sorted(self._required - kwargs.keys()))
@@ -121,14 +121,14 @@ class Signature:
 
     def takes(self, names: Iterable[str]) -> bool:
         """Say whether all of these are parameters."""
-        return self._names.issuperset(names)
+        return self.names.issuperset(names)
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """Raise TypeError for the first name that is no parameter, with the nearest that is."""
-        for wrong in sorted(set(names) - self._names):
+        for wrong in sorted(set(names) - self.names):
             raise TypeError(
-                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self._names)}"
-                + nearest(wrong, self._names)
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
+                + nearest(wrong, self.names)
             )
 
     def _make_spread(self) -> Spread:

@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import msgspec
-
 from jobd.broker.commands import NewJob
+from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.client.signature import Signature
 from jobd.core.errors import DeclarationError
-from jobd.core.options import (
-    ADD_OPTIONS,
-    CODE_OPTIONS,
-    RUN_OPTIONS,
-    RunOptions,
-    check_known,
-    read_job_id,
-    read_priority,
-    read_run_options,
-    read_times,
-    write_run_options,
-)
+from jobd.core.options import RunOptions
+from jobd.core.unique import Unique, check_by
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS, *CODE_OPTIONS)
-
-
-class CallOptions:
-    """What one call says: read once, applied to a job."""
-
-    __slots__ = ("due", "encoded", "job_id", "priority")
-
-    def __init__(self, given: Mapping[str, object], *, what: str) -> None:
-        check_known(given, CALL_OPTIONS, what=what)
-        self.job_id = (
-            None if given.get("job_id") is None else read_job_id(given["job_id"], what=what)
-        )
-        self.due = read_times(given, what=what)
-        self.priority = (
-            None if given.get("priority") is None else read_priority(given["priority"], what=what)
-        )
-        run = read_run_options(given, what=what, counts_allowed=False)
-        said = write_run_options(run, what=what)
-        self.encoded = msgspec.json.encode(said) if said else b""
-
-
-_NONE = CallOptions({}, what="call")
 
 
 class Task(Generic[P, R]):
@@ -66,6 +31,7 @@ class Task(Generic[P, R]):
         *,
         priority: int,
         options: RunOptions,
+        unique: Unique | None = None,
     ) -> None:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise DeclarationError(
@@ -83,6 +49,9 @@ class Task(Generic[P, R]):
         self.options = options
         self.priority = priority
         self.signature = Signature(function, name=name)
+        self.unique = unique
+        check_by(unique, self.signature.names, what=f"task {name!r}")
+        self.defaults = Defaults(priority, unique, self.signature.names)
         self._producer = producer
         self.__doc__ = function.__doc__
 
@@ -96,21 +65,23 @@ class Task(Generic[P, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Add a job; give its handle. Raises TypeError, NotSerializable, PayloadTooLarge,
         BrokerUnavailable, StoreFull."""
-        return self._add(_NONE, args, kwargs)
+        return self._add(SAYS_NOTHING, args, kwargs)
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Add a job without blocking the event loop."""
-        return await self._add_async(_NONE, args, kwargs)
+        return await self._add_async(SAYS_NOTHING, args, kwargs)
 
     def using(self, **options: Any) -> Call[P, R]:
         """Give the same task with options for this call: `using(delay="5m").enqueue(...)`.
 
         Raises OptionError for an unknown option or a value that makes no sense.
         """
-        return Call(self, CallOptions(options, what=f"task {self.name!r}"))
+        call = CallOptions(options, what=f"task {self.name!r}")
+        check_by(call.unique, self.signature.names, what=f"task {self.name!r}")
+        return Call(self, call)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        return NewJob(
+        job = NewJob(
             options.job_id or self._producer.new_id(),
             self.name,
             self.signature.encode(args, kwargs),
@@ -118,20 +89,22 @@ class Task(Generic[P, R]):
             options.due,
             options.encoded,
         )
+        return options.applied(job, self.unique)
 
     def _add(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [added] = self._producer.add(self.queue, [job], fresh=options.job_id is None)
-        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+        [word] = self._producer.add(self.queue, [job], fresh=is_fresh(job, options))
+        return handle_of(self._producer, self.queue, job, word)
 
     async def _add_async(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [added] = await self._producer.add_async(self.queue, [job], fresh=options.job_id is None)
-        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+        fresh = is_fresh(job, options)
+        [word] = await self._producer.add_async(self.queue, [job], fresh=fresh)
+        return handle_of(self._producer, self.queue, job, word)
 
 
 class Call(Generic[P, R]):

@@ -17,6 +17,7 @@ from jobd.core import config_values as values
 from jobd.core.config_problems import Findings, said
 from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.options import RUN_OPTIONS
 from jobd.core.schedule import Declared
@@ -48,13 +49,14 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue: its processes, and run options (as written) that go before those in code."""
+    """One queue: its processes; run options and limits (as written) that go before those in code."""
 
     processes: int = 1
     concurrency: int = 1
     preload: bool = True
     app: str | None = None
     options: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
 
 
 class WebConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ _TYPES = (
 )
 _LATER_OF_FILE = {"alerts": _LATER}
 _LATER_OF_QUEUE = dict.fromkeys(
-    ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
+    ("memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
     _LATER,
 ) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
 
@@ -197,7 +199,7 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         check_name(name, what="queues")
     except OptionError as error:
         found.problem("queues", str(error))
-    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS)
+    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS, *LIMIT_OPTIONS)
     found.known(table, path, known, _LATER_OF_QUEUE)
     return QueueConfig(
         **said(
@@ -210,6 +212,12 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
             **{
                 option: found.read(table, path, option, values.run_option(option))
                 for option in RUN_OPTIONS
+            }
+        ),
+        limits=said(
+            **{
+                limit: found.read(table, path, limit, values.limit(limit))
+                for limit in LIMIT_OPTIONS
             }
         ),
     )

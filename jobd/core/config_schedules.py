@@ -12,6 +12,7 @@ from jobd.core import config_values as values
 from jobd.core.config_problems import Findings
 from jobd.core.cron import Cron
 from jobd.core.errors import ConfigError, OptionError, TaskError
+from jobd.core.labels import read_labels
 from jobd.core.options import CODE_OPTIONS, RUN_OPTIONS, read_priority
 from jobd.core.schedule import (
     Declared,
@@ -22,12 +23,13 @@ from jobd.core.schedule import (
     read_name,
     read_schedule,
 )
+from jobd.core.unique import read_unique
 from jobd.core.zones import zone
 
 _KEYS = ("name", "queue", "task", "args", "cron", "every", "tz", "missed", "priority", "expires")
 _TYPES = "exception types are named in code, where a wrong one is an error; set it on the task"
 _REFUSED = dict.fromkeys(CODE_OPTIONS, _TYPES) | dict.fromkeys(
-    ("delay", "run_after", "job_id"),
+    ("delay", "run_after", "job_id", "on_duplicate", "nonce"),
     "a schedule's slot is its job's time and identity; leave it out",
 )
 
@@ -59,7 +61,7 @@ def schedules(found: Findings, given: object) -> list[Declared]:
 
 def _one(found: Findings, path: str, table: Mapping[str, Any]) -> Declared | None:
     before = len(found.problems)
-    found.known(table, path, (*_KEYS, *RUN_OPTIONS), _REFUSED)
+    found.known(table, path, (*_KEYS, "unique", "group", "meta", *RUN_OPTIONS), _REFUSED)
     for key in ("name", "queue", "task"):
         if key not in table:
             found.problem(f"{path}.{key}", "not set; expected a name")
@@ -114,5 +116,8 @@ _READERS: dict[str, Callable[[object], object]] = {
     "missed": _plainly(lambda value: read_missed(value, what="")),
     "priority": _plainly(lambda value: read_priority(value, what="")),
     "expires": _plainly(lambda value: read_expires(value, what="")),
+    "unique": _plainly(lambda value: read_unique(value, what="")),
+    "group": _plainly(lambda value: read_labels({"group": value}, what="")),
+    "meta": _plainly(lambda value: read_labels({"meta": value}, what="")),
     **{option: values.run_option(option) for option in RUN_OPTIONS},
 }

@@ -24,7 +24,7 @@
     └── HostError
         └── AlreadyRunning      another daemon owns the runtime directory
 
-What a task raises on purpose (Retry, Discard, Snooze) is no error: see jobd.core.raised.
+What a task raises on purpose (Retry, Discard, Snooze, Throttle) is no error: see jobd.core.raised.
 
 A message reads "what: value; expected ...; do this next". `code` is stable and meant for programs,
 `exit_code` follows sysexits(3).
@@ -143,7 +143,9 @@ class BrokerUnavailable(BrokerError):
     """Redis did not answer within the bound.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
-    may have been carried out: adding again with `using(job_id=...)` is safe either way.
+    may have been carried out: adding again with `using(job_id=...)` is safe either way; where that
+    may begin an ended job anew (`on_duplicate="rerun_finished"`), with its `nonce`, too, which says
+    that it is the same call. `nonces` has one for each of `job_ids`, or ''.
     """
 
     code = "jobd.broker_unavailable"
@@ -153,9 +155,12 @@ class BrokerUnavailable(BrokerError):
         message: str,
         *,
         job_ids: Sequence[str] = (),
+        nonces: Sequence[str] = (),
         outcome_unknown: bool = False,
     ) -> None:
         self.job_id = job_ids[0] if job_ids else None
+        self.nonces = tuple(nonces)
+        self.nonce = nonces[0] if nonces and nonces[0] else None
         self.job_ids = tuple(job_ids)
         self.outcome_unknown = outcome_unknown
         super().__init__(message)

@@ -53,6 +53,17 @@ class JobSnoozed(Event, frozen=True, kw_only=True):
     retry_in: float
 
 
+class QueueThrottled(Event, frozen=True, kw_only=True):
+    """A task has asked the whole queue to wait."""
+
+    event: ClassVar[str] = "queue.throttled"
+    level: ClassVar[Level] = "warning"
+    job: str
+    task: str
+    why: str
+    resumes_in: float
+
+
 class BackoffUnusable(Event, frozen=True, kw_only=True):
     """A task's back-off function raised or gave no duration. Told once for each task."""
 

@@ -16,6 +16,7 @@ import msgspec
 from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.retention import BUILT_IN_RETAIN, RETAIN_FIELDS, Retain, read_retain, write_retain
 from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
@@ -25,19 +26,17 @@ PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
 
-ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
+ADD_OPTIONS = (
+    "priority", "delay", "run_after", "expires", "job_id", "on_duplicate", "nonce", "unique", "group", "meta",
+)  # fmt: skip
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+ON_DUPLICATE = ("skip", "rerun_finished")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
-COMING = (
-    "on_duplicate",
-    "unique",
-    "group",
-    "meta",
-    "soft_timeout",
-)
+COMING = ("soft_timeout",)
 
-QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
+TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
+QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +148,10 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
     for name in given:
         if name in known:
             continue
+        if name in LIMIT_OPTIONS:
+            raise OptionError(
+                f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
+            )
         if name in COMING:
             raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
         raise OptionError(
@@ -219,6 +222,29 @@ def read_job_id(value: object, *, what: str) -> str:
     return check_name(value, what=f"{what}: job_id")
 
 
+def read_reruns(given: Mapping[str, object], *, what: str) -> bool:
+    """Read `on_duplicate`: whether an ended job of the same id begins anew. Raises OptionError."""
+    word = "skip" if given.get("on_duplicate") is None else given["on_duplicate"]
+    if word not in ON_DUPLICATE:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r}; expected {one_of(ON_DUPLICATE)}"
+            + nearest(str(word), ON_DUPLICATE)
+        )
+    reruns = word == "rerun_finished"
+    if reruns and given.get("job_id") is None:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r} without job_id; expected both: a new id has no duplicate"
+        )
+    if given.get("nonce") is not None:
+        if not reruns:
+            raise OptionError(
+                f"{what}: nonce without on_duplicate='rerun_finished'; adding again with the same "
+                "job_id is safe; drop nonce"
+            )
+        check_name(given["nonce"], what=f"{what}: nonce")
+    return reruns
+
+
 def _whole(value: object, low: int, high: int, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
@@ -226,7 +252,7 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
 
 
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

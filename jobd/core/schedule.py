@@ -15,6 +15,7 @@ import msgspec
 from jobd.core.cron import Cron
 from jobd.core.durations import milliseconds, words
 from jobd.core.errors import NotSerializable, OptionError, PayloadTooLarge
+from jobd.core.labels import read_labels
 from jobd.core.missed import POLICIES
 from jobd.core.names import check_name
 from jobd.core.options import (
@@ -28,16 +29,18 @@ from jobd.core.options import (
 )
 from jobd.core.slots import Slots, slots_of
 from jobd.core.suggest import nearest, one_of
+from jobd.core.unique import Unique, read_unique, spell_lock
 
 SHORTEST_EVERY_MS = 1000
 # A job's id is the schedule's name and a slot, and has room for 128 characters.
 LONGEST_NAME = 100
 # What the job of a schedule may say of itself. Its id is the slot's, its time is the slot.
-JOB_OPTIONS = ("priority", "expires", *RUN_OPTIONS, *CODE_OPTIONS)
+JOB_OPTIONS = ("priority", "expires", "unique", "group", "meta", *RUN_OPTIONS, *CODE_OPTIONS)
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """One schedule. Either `cron` in zone `tz`, or `every_ms`; `args` and `options` are JSON."""
+    """One schedule. Either `cron` in zone `tz`, or `every_ms`; `args` and `options` are JSON, `lock`
+    is spelled as the scripts of adding read it."""
 
     name: str
     task: str
@@ -49,6 +52,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 5
     expires_ms: int = 0
     options: str = ""
+    lock: str = ""
 
     @property
     def slots(self) -> Slots:
@@ -88,21 +92,26 @@ def read_schedule(
     tz: object = None,
     missed: object = "latest",
     priority: int = 5,
+    unique: Unique | None = None,
     options: Mapping[str, object] = {},
 ) -> Schedule:
     """Read a schedule from keywords. Raises OptionError.
 
-    `args` is JSON, `priority` what holds where `options` say nothing.
+    `args` is JSON; `priority` and `unique` are what holds where `options` say nothing.
     """
     what = f"schedule {read_name(name)!r}"
     check_known(options, JOB_OPTIONS, what=what)
     line, period = read_timing(cron, every, tz, what=what)
     said = write_run_options(read_run_options(options, what=what, counts_allowed=False), what=what)
+    said |= read_labels(options, what=what)
+    if options.get("unique") is not None:
+        unique = read_unique(options["unique"], what=what)
+    payload = args if isinstance(args, str) else args.decode()
     chosen = options.get("priority")
     return Schedule(
         name=read_name(name),
         task=check_name(task, what=f"{what}: task"),
-        args=args if isinstance(args, str) else args.decode(),
+        args=payload,
         cron=line,
         tz=str(tz or "UTC") if line else "UTC",
         every_ms=period,
@@ -110,6 +119,7 @@ def read_schedule(
         priority=priority if chosen is None else read_priority(chosen, what=what),
         expires_ms=read_expires(options.get("expires"), what=what),
         options=msgspec.json.encode(said).decode() if said else "",
+        lock="" if unique is None else spell_lock(unique, str(task), payload.encode()),
     )
 
 

@@ -9,10 +9,13 @@ else records it, so nothing can disagree with it.
                               ▲         └──release, reap───┤
                               └───retry, snooze, park──────┘
 
+    A claimed job whose task is paused becomes delayed without an end; resume brings it back.
+
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
-    that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
-    dead and the cancelled back in line; delete and trim remove what has ended, and purge
-    also what never ran.
+    that way wherever it would go back. add_once adds under conditions: it may cancel who waits under
+    the same lock, and begin an ended job of the same id anew. reschedule moves between waiting and
+    delayed; retry puts the dead and the cancelled back in line; delete and trim remove what has
+    ended, and purge also what never ran.
 
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
@@ -33,9 +36,22 @@ TERMINAL = (COMPLETED, DEAD, CANCELLED)
 # verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
 EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
+    "add_once": (
+        (None, WAITING),
+        (None, DELAYED),
+        (WAITING, CANCELLED),
+        (DELAYED, CANCELLED),
+        (COMPLETED, WAITING),
+        (COMPLETED, DELAYED),
+        (DEAD, WAITING),
+        (DEAD, DELAYED),
+        (CANCELLED, WAITING),
+        (CANCELLED, DELAYED),
+    ),
     "schedule_fire": ((None, WAITING),),
-    "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
+    "claim": ((WAITING, ACTIVE), (WAITING, DEAD), (WAITING, DELAYED)),
     "promote": ((DELAYED, WAITING),),
+    "resume": ((DELAYED, WAITING),),
     "settle": (
         (ACTIVE, COMPLETED),
         (ACTIVE, DELAYED),

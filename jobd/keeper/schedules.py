@@ -72,6 +72,7 @@ class Scheduler:
         self._silent: dict[tuple[str, str], tuple[str, float]] = {}
         self._told: set[tuple[str, str]] = set()
         self._stamp: object = None
+        self._hear_at = 0.0
         self._declare_at = 0.0
         self._sweep_at = 0.0
         self._look_at: dict[str, float] = {}
@@ -83,10 +84,12 @@ class Scheduler:
 
     def work(self, queues: Iterable[str], now: float) -> None:
         """Do what is due. Raises BrokerError; StoreFull when Redis takes no job."""
-        stamp = self._declarations.stamp()
-        if now >= self._declare_at or stamp != self._stamp:
-            self.declare(now)
-            self._stamp, self._declare_at = stamp, now + DECLARE_EVERY
+        if now >= self._hear_at:
+            self._hear_at = now + LOOK_EVERY
+            stamp = self._declarations.stamp()
+            if now >= self._declare_at or stamp != self._stamp:
+                self.declare(now)
+                self._stamp, self._declare_at = stamp, now + DECLARE_EVERY
         for queue in queues:
             if now >= self._look_at.get(queue, 0.0):
                 self._look_at[queue] = now + LOOK_EVERY

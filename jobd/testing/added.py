@@ -15,12 +15,14 @@ from typing import Any, TypeAlias, overload
 import msgspec
 
 from jobd.broker.commands import NewJob
+from jobd.client.adding import outcome_of
 from jobd.client.app import Jobd
 from jobd.client.task import Task
 from jobd.core.durations import words
 from jobd.core.errors import UnknownTask
 from jobd.core.suggest import nearest
 from jobd.seams.clock import utc
+from jobd.testing.entries import terms_of
 
 AnyTask: TypeAlias = "str | Task[Any, Any]"
 
@@ -31,8 +33,9 @@ _SHOWN = 20
 class AddedJob:
     """One add, as the producer said it. `delay` in seconds; `args` as JSON values.
 
-    `expires` is seconds from its adding, or an instant. `options` are what the call said for the run:
-    attempts, timeout and so on.
+    `expires` is seconds from its adding, or an instant. `unique` is until when its lock holds: finished,
+    started or ttl; None without one. `options` are the others that travel with it: group, meta, attempts,
+    timeout and so on.
     """
 
     id: str
@@ -44,6 +47,7 @@ class AddedJob:
     delay: float | None = None
     run_after: datetime | None = None
     expires: float | datetime | None = None
+    unique: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -52,6 +56,7 @@ class AddedJob:
             "delay": None if self.delay is None else words(self.delay),
             "run_after": self.run_after,
             "expires": words(self.expires) if isinstance(self.expires, float) else self.expires,
+            "unique": self.unique,
             **self.options,
         }
         options = "".join(f"  {name}={value}" for name, value in said.items() if value is not None)
@@ -59,21 +64,23 @@ class AddedJob:
         return f"{self.queue}: {_call(self.task, self.args)}{options}{outcome}"
 
 
-def read_added(queue: str, job: NewJob, *, new: bool) -> AddedJob:
-    """Read an add as the producer spelled it."""
+def read_added(queue: str, job: NewJob, word: bytes) -> AddedJob:
+    """Read an add as the producer spelled it, and the word it was answered with."""
     due, _, until = job.due.partition("x")
     delay, run_after = _time(due)
     span, instant = _time(until)
+    outcome, job_id = outcome_of(job, word)
     return AddedJob(
-        id=job.id,
+        id=job_id,
         queue=queue,
         task=job.task,
         args=msgspec.json.decode(job.args),
-        outcome="enqueued" if new else "duplicate",
+        outcome=outcome,
         priority=job.priority,
         delay=delay,
         run_after=run_after,
         expires=instant if span is None else span,
+        unique=terms_of(job).lock.partition(" ")[0] or None,
         options=msgspec.json.decode(job.options) if job.options else {},
     )
 

@@ -6,21 +6,28 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
+
 from jobd.broker.commands import Claimed, Completed, Jot, NewJob
 from jobd.broker.notes import STEP
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS, TASK_PREFIX
+from jobd.client.hooks import DEAD as HOOKED_DEATH
 from jobd.client.queue import Queue
 from jobd.core.errors import JobFailed, OptionError, UnknownTask
-from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED
+from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, WAITING
 from jobd.core.suggest import nearest, one_of
 from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added
+from jobd.testing.entries import Entry
 from jobd.testing.here import Outcome, run_here
-from jobd.testing.memory import Entry, Memory
+from jobd.testing.memory import Memory
 from jobd.worker.notes import Recorder
 
 RAISE, RECORD = FAILURES = ("raise", "record")
-_STATES = {"done": COMPLETED, "dead": DEAD, "cancelled": CANCELLED, "retry": DELAYED}
+_STATES = {
+    "done": COMPLETED, "dead": DEAD, "cancelled": CANCELLED, "retry": DELAYED, "throttle": WAITING,
+}  # fmt: skip
 
 
 @contextmanager
@@ -52,11 +59,11 @@ class _Inline(Memory):
         self._raises = raises
         self._claims = wall_ms() * 1024  # grows, as a token must
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each."""
         return self._add(queue, jobs, fresh=fresh, loop=None)
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each: what is async on the caller's loop, what is not in a thread."""
         loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self._add, queue, jobs, fresh=fresh, loop=loop)
@@ -68,12 +75,12 @@ class _Inline(Memory):
         *,
         fresh: bool,
         loop: asyncio.AbstractEventLoop | None,
-    ) -> list[bool]:
+    ) -> list[bytes]:
         for job in jobs:
             self._refuse_unknown(queue, job.task)
         taken = super().add(queue, jobs, fresh=fresh)
-        for job, new in zip(jobs, taken, strict=True):
-            if new:
+        for job, word in zip(jobs, taken, strict=True):
+            if word in (b"added", b"replaced"):
                 self._run(queue, job.id, loop)
         return taken
 
@@ -89,6 +96,9 @@ class _Inline(Memory):
             failed = _has_failed(outcome)
             if failed and self._raises:
                 entry.state = DEAD
+            if entry.state == DEAD:
+                self._tell_of_death(declared, entry)
+            if failed and self._raises:
                 raise outcome.raised or _why(queue, entry)
             if not failed or entry.state != DELAYED:
                 return
@@ -99,12 +109,31 @@ class _Inline(Memory):
         self._claims += 1
         entry.state = ACTIVE
         job, record = entry.job, entry.record
-        # Whatever a test's machine is doing meanwhile, a job that runs at once has not expired.
-        more = {name.encode(): value for name, value in record.items() if name != "expires"}
+        more = {name.encode(): value for name, value in record.items()}
         claimed = Claimed(
             job.id.encode(), record["task"], record["args"], int(record["at"]), more, self._claims
         )
-        return run_here(queue, claimed, now=wall_ms(), record=_recorder(entry), loop=loop)
+        return run_here(self.app, queue, claimed, now=wall_ms(), record=_recorder(entry), loop=loop)
+
+    def _tell_of_death(self, queue: Queue, entry: Entry) -> None:
+        """Run the job that the scripts add for hooks of deaths. What a hook raises is a failure too."""
+        if HOOKED_DEATH not in self.app.hooks.asked(BY_JOBS):
+            return
+        self._claims += 1
+        told = {"job_id": entry.job.id, "task": entry.job.task, "at": wall_ms(), "cause": "failed"}
+        told |= {n: entry.record[n].decode() for n in ("cause", "error") if n in entry.record}
+        name = (TASK_PREFIX + HOOKED_DEATH).encode()
+        claimed = Claimed(
+            f"on.{HOOKED_DEATH}".encode(),
+            name,
+            msgspec.json.encode(told),
+            wall_ms(),
+            {},
+            self._claims,
+        )
+        outcome = run_here(self.app, queue, claimed, now=wall_ms(), record=_no_steps)
+        if outcome.raised is not None and self._raises:
+            raise outcome.raised
 
     def _refuse_unknown(self, queue: str, task: str) -> None:
         known = self.app.queue(queue).tasks
@@ -128,6 +157,12 @@ def _recorder(entry: Entry) -> Recorder:
         return [b"none"] if known is None else [b"known", known]
 
     return record
+
+
+def _no_steps(job_id: bytes, claim: int, name: str, value: bytes) -> list[bytes]:
+    """Remember nothing: a hook is called once here."""
+    del job_id, claim, name
+    return [b"recorded"] if value else [b"none"]
 
 
 def _note(entry: Entry, jots: list[Jot]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import warnings
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from inspect import iscoroutine
 from typing import Any
 
 from jobd.broker.commands import Claim, Claimed, Completed, Ending, Jot
+from jobd.client.app import Jobd
 from jobd.client.queue import Queue
+from jobd.core.events import Event
+from jobd.core.job_events import HookFailed
 from jobd.core.options import Policy, resolve
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import PAGE, Page
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
+from jobd.worker.hooked import hook_tasks, hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.notes import Recorder
@@ -47,6 +52,7 @@ def policy_of(queue: Queue) -> Policy:
 
 
 def run_here(
+    app: Jobd,
     queue: Queue,
     job: Claimed,
     *,
@@ -60,13 +66,13 @@ def run_here(
 
     Raises what the task raised to end the whole program, such as KeyboardInterrupt.
     """
-    calls = []
-    tasks: dict[bytes, Runnable] = {}
-    if (task := queue.tasks.get(job.task.decode())) is not None:
-        runnable = tasks[job.task] = Runnable(task, (queue.options,))
-        call = _Call(runnable.function, loop)
-        calls.append(call)
-        runnable.function = call
+    policy, name = policy_of(queue), job.task.decode("utf-8", "replace")
+    tasks = hook_tasks(app, queue.name, policy)
+    if name in queue.tasks:
+        tasks[job.task] = Runnable(queue.tasks[name], (queue.options,))
+    call = None
+    if (runnable := tasks.get(job.task)) is not None:
+        call = runnable.function = _Call(runnable.function, loop)
     # One for each job: a task may add another, which runs within it.
     desk = Desk(lease=_LEASE)
     [lane] = make_lanes(
@@ -76,20 +82,27 @@ def run_here(
         tasks=tasks,
         page=_page(queue.name),
         worker=WORKER,
-        queue_policy=policy_of(queue),
-        emit=lambda event: None,  # noqa: ARG005  the test looks for itself
+        queue_policy=policy,
+        emit=_warn_of_hooks,
+        **hooked(app.hooks, queue=queue.name, desk=desk, emit=_warn_of_hooks),
     )
     desk.notes.record = record
     desk.load(Claim(job.claim, now, None, [job]), monotonic())
     InlineExecutor(desk, lane).run_all(_NEVER)
     [ending] = desk.done or desk.endings
-    raised = calls[0].raised if calls else None
+    raised = None if call is None else call.raised
     if raised is not None and not isinstance(
         raised, Exception | SystemExit | asyncio.CancelledError
     ):
         raise raised
     jots = [jot for jots in desk.notes.spell() for jot in jots]
     return Outcome(ending, raised, jots)
+
+
+def _warn_of_hooks(event: Event) -> None:
+    """Let a test see what changes nothing about a job; for all else it looks itself."""
+    if isinstance(event, HookFailed):
+        warnings.warn(f"jobd: hook {event.hook} of {event.on!r}: {event.error}", stacklevel=2)
 
 
 def _page(queue: str) -> Page:

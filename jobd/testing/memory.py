@@ -7,7 +7,6 @@ else is asked raises NoRedisHere, so that a test never speaks to a server by mis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from jobd.broker.commands import End, NewJob, QueueCommands
@@ -29,22 +28,13 @@ from jobd.core.states import (
 )
 from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added, read_added
+from jobd.testing.entries import Entry, Locks, terms_of
 
 
 class NoRedisHere(JobdError):
     """Something that only a server can answer was asked where there is none."""
 
     code = "jobd.no_redis_here"
-
-
-@dataclass(slots=True)
-class Entry:
-    """One job. `score` is when it is due, or when it ended; ms since 1970."""
-
-    job: NewJob
-    record: dict[str, bytes]
-    state: str
-    score: int
 
 
 class Memory:
@@ -54,22 +44,38 @@ class Memory:
         self.app = app
         self.added = Added(app)
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.locks = Locks()
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Take jobs; a known id is a duplicate."""
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Take jobs; a word for each, as the scripts of adding answer."""
         del fresh
         return [self._take(queue, job) for job in jobs]
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs: memory blocks no event loop."""
         return self.add(queue, jobs, fresh=fresh)
 
-    def _take(self, queue: str, job: NewJob) -> bool:
-        new = (queue, job.id) not in self.entries
-        self.added.note(read_added(queue, job, new=new))
-        if new:
+    def _take(self, queue: str, job: NewJob) -> bytes:
+        word = self._admit(queue, job)
+        self.added.note(read_added(queue, job, word))
+        if word in (b"added", b"replaced"):
             self.entries[queue, job.id] = new_entry(job, wall_ms())
-        return new
+            self.locks.take(queue, job, wall_ms())
+        return word
+
+    def _admit(self, queue: str, job: NewJob) -> bytes:
+        """Say whether a job may come in, as add_once.lua does; who makes way for it ends here."""
+        known = self.entries.get((queue, job.id))
+        terms = terms_of(job)
+        if known and (not terms.nonce or known.state not in TERMINAL):
+            return b"duplicate"
+        holder = self.locks.holder(queue, job, self.entries, wall_ms())
+        if holder is None:
+            return b"replaced" if known else b"added"
+        if not terms.lock.endswith(" replace") or holder.state not in (WAITING, DELAYED):
+            return b"held " + holder.job.id.encode()
+        holder.state, holder.score = CANCELLED, wall_ms()
+        return b"replaced"
 
     def line_up(self, queue: str, job_id: str) -> None:
         """Hear of a job that was put back in line: here it stays there."""
@@ -213,6 +219,11 @@ class _MemoryStore(Store):
         entry = self._entry(job_id)
         if entry is None or entry.state not in (DEAD, CANCELLED):
             return entry.state if entry else "gone"
+        memory, now = self._memory, wall_ms()
+        if not terms_of(entry.job).lock.startswith("ttl"):
+            if memory.locks.holder(self._queue, entry.job, memory.entries, now):
+                return "duplicate"
+            memory.locks.take(self._queue, entry.job, now)
         again = new_entry(entry.job._replace(due=""), wall_ms())
         self._memory.entries[self._queue, job_id] = again
         self._memory.line_up(self._queue, job_id)

@@ -23,14 +23,16 @@ from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
 from jobd.broker.private import private_server
-from jobd.broker.schedules import ScheduleStore
+from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
+from jobd.client.hooks import BY_JOBS
 from jobd.client.queue import Queue
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import OptionError
+from jobd.core.limits import resolve_limits
 from jobd.core.states import COMPLETED, DELAYED, WAITING
 from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
@@ -79,6 +81,8 @@ class World:
         self._client = connect(url)
         self._now = wall_ms() if start is None else int(start.timestamp() * 1000)
         self._joined: set[str] = set()
+        for queue in app.queues.values():
+            self._declare(queue)
         self.added = Added(app)
 
     # --- the clock ---
@@ -130,10 +134,15 @@ class World:
         end = None if span is None else self._now + span
         ran: list[Ran] = []
         while True:
+            slot = self._fire()
             due = self._run_due(ran, loop)
-            if due is None or (end is not None and due > end):
+            # Schedules go on for ever: they alone are no reason to go on.
+            if due is None and end is None:
                 break
-            self._now = max(self._now, due)
+            upcoming = min((at for at in (due, slot) if at is not None), default=None)
+            if upcoming is None or (end is not None and upcoming > end):
+                break
+            self._now = max(self._now, upcoming)
         if end is not None:
             self._now = end
         self._tidy()
@@ -153,16 +162,40 @@ class World:
                     + ", ".join(f"{each.task} ({each.state})" for each in ran[-3:])
                 )
 
+    def _fire(self) -> int | None:
+        """Do what the keeper does for schedules; give when the next slot is (ms)."""
+        slots = []
+        for queue in list(self._app.queues.values()):
+            self._declare(queue)
+            store = self.schedules(queue.name)
+            # A look knows no next slot of what it fires itself.
+            store.fire_due()
+            looked = store.fire_due()
+            if looked.wait is not None:
+                slots.append(self._now + looked.wait)
+        return min(slots, default=None)
+
+    def _declare(self, queue: Queue) -> None:
+        for schedule in queue.declared.values():
+            self.schedules(queue.name).put(schedule, origin=DECLARED)
+
     def _turn(
         self, queue: Queue, ran: list[Ran], loop: asyncio.AbstractEventLoop | None
     ) -> int | None:
         store, policy = self.store(queue.name), policy_of(queue)
         if queue.name not in self._joined:
-            store.join(WORKER, _LEASE_MS, policy)
+            store.join(
+                WORKER,
+                _LEASE_MS,
+                policy,
+                hooks=self._app.hooks.asked(BY_JOBS),
+                limits=resolve_limits(queue.limits),
+            )
             self._joined.add(queue.name)
         claim = store.claim(WORKER, _LEASE_MS, limit=1)
         for job in claim.jobs:
-            outcome = run_here(queue, job, now=self._now, record=self._recorder(queue), loop=loop)
+            record = self._recorder(queue)
+            outcome = run_here(self._app, queue, job, now=self._now, record=record, loop=loop)
             ending = outcome.ending
             done, ends = ([ending], []) if isinstance(ending, Completed) else ([], [ending])
             if outcome.jots:
@@ -171,7 +204,7 @@ class World:
                 WORKER, _LEASE_MS, keep=policy.completed_count, completed=done, endings=ends
             )
             ran.append(_ran(queue.name, job, self.now, ending))
-        return claim.next_due
+        return claim.again_at
 
     def _recorder(self, queue: Queue) -> Recorder:
         store = self.store(queue.name)
@@ -186,15 +219,15 @@ class World:
 
     # --- the producer's place (client/instead.py) ---
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs, now by the world's clock."""
         register_queues(self._client, self._namespace, [queue])
-        added = self.store(queue).add(jobs, fresh=fresh)
-        for job, new in zip(jobs, added, strict=True):
-            self.added.note(read_added(queue, job, new=new))
-        return added
+        words = self.store(queue).add_once(jobs, fresh=fresh)
+        for job, word in zip(jobs, words, strict=True):
+            self.added.note(read_added(queue, job, word))
+        return words
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Add jobs; the server is at hand, so this blocks the loop for less than it would cost."""
         return self.add(queue, jobs, fresh=fresh)
 
@@ -216,7 +249,7 @@ class World:
 
     def views(self) -> Views:
         """Give the reads."""
-        return Views(self._client, self._namespace)
+        return Views(self._client, self._namespace, now=self._now)
 
     def end_of(self, queue: str, job_id: str) -> End:
         """Give a job's end, if it has one: the test has to run the job itself."""
@@ -238,7 +271,9 @@ class World:
 def _ran(queue: str, job: Claimed, at: datetime, ending: Completed | Ending) -> Ran:
     state, cause, error = COMPLETED, None, None
     if isinstance(ending, Ending):
-        state = {"done": COMPLETED, "retry": DELAYED}.get(ending.verb, ending.verb)
+        state = {"done": COMPLETED, "retry": DELAYED, "throttle": WAITING}.get(
+            ending.verb, ending.verb
+        )
         if ending.verb == "retry" and not ending.delay_ms:
             state = WAITING
         cause = ending.cause if ending.verb == "dead" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,8 +20,8 @@ from jobd.keeper.loop import Keeper
 from jobd.keeper.renew import renew_timeout
 from jobd.keeper.schedules import Scheduler
 from jobd.seams import declared
-from jobd.seams.clock import mono, wall
-from jobd.seams.host import Signals
+from jobd.seams.clock import mono
+from jobd.seams.host import Signals, running_for
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Scoreboard
@@ -39,11 +40,13 @@ def main(argv: list[str]) -> int:
         return resolve(read_run_options(settings.options if settings else {}, what=queue))
 
     client, namespace = connect(config.redis.url), config.redis.namespace
+    # The file was read just before the supervisor began.
+    read_at = mono() - running_for(os.getppid())
     scheduler = Scheduler(
         store=lambda queue, floor_of: ScheduleStore(client, namespace, queue, floor_of=floor_of),
         register=lambda queues: register_queues(client, namespace, queues),
         declarations=Declarations(
-            path.parent, declared.owner(), in_file=config.schedules, read_at=_written_at(path)
+            path.parent, declared.owner(), in_file=config.schedules, read_at=read_at
         ),
         emit=log,
     )
@@ -62,11 +65,6 @@ def main(argv: list[str]) -> int:
     )
     keeper.run()
     return 0
-
-
-def _written_at(path: Path) -> float:
-    """Give when the daemon wrote its configuration, on the monotonic clock."""
-    return mono() - max(0.0, wall() - path.stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from jobd.client.app import Jobd
 from jobd.client.hooks import BY_JOBS
 from jobd.core.config import Config
 from jobd.core.errors import Fenced
+from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
@@ -34,6 +35,7 @@ class _Bench:
 
     tasks: dict[bytes, Runnable]
     policy: Policy
+    limits: Limits
 
 
 class Workshop:
@@ -55,7 +57,9 @@ class Workshop:
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
         policy = resolve(*levels)
-        return _Bench(tasks | hook_tasks(self._app, queue, policy), policy)
+        said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
+        limits = resolve_limits(declared.limits, said)
+        return _Bench(tasks | hook_tasks(self._app, queue, policy), policy, limits)
 
     def run(self, order: Order, page: Page) -> int:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
@@ -98,6 +102,7 @@ class Workshop:
             lease=config.daemon.lease,
             policy=bench.policy,
             hooks=self._app.hooks.asked(BY_JOBS),
+            limits=bench.limits,
             executor=InlineExecutor(desk, lane),
             page=page,
             stop=stop,

@@ -34,10 +34,11 @@ class Desk:
         self.notes = Notebook(self.store_ms)
         self._lease = lease
 
-    def load(self, claim: Claim, now: float) -> None:
-        """Take in a batch. `now` is our monotonic clock when its reply came."""
+    def load(self, claim: Claim, now: float, start_by: float | None = None) -> None:
+        """Take in a batch. `now` is our monotonic clock when its reply came, and `start_by` the last
+        instant for a start, where there is a rate limit."""
         self.store_offset_ms = claim.now - now * 1000
-        self.ours_until = now + self._lease
+        self.ours_until = now + self._lease if start_by is None else start_by
         self.unstarted.extend(claim.jobs)
 
     def forget(self) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import QueueCommands, refuse_fenced
+from jobd.broker.commands import QueueCommands
 from jobd.broker.connection import Client
+from jobd.broker.replies import refuse_fenced
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.seams.clock import mono
 from jobd.worker.notes import Notebook

@@ -25,7 +25,15 @@ from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
-from jobd.worker.record import UNREADABLE, Past, last_error, noted, read_past, writable
+from jobd.worker.record import (
+    UNREADABLE,
+    Past,
+    last_error,
+    noted,
+    read_labels,
+    read_past,
+    writable,
+)
 from jobd.worker.runnable import Runnable, context
 from jobd.worker.tell import text
 from jobd.worker.watch import Watch
@@ -100,7 +108,8 @@ class Lane(Run):
         page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
         if page.revoked() >= job.claim or started > self._desk.ours_until:
             # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
-            # still for a lease and another host may have them. If nobody has, we hand them back.
+            # still for a lease and another host may have them, or for longer than a rate limit lets
+            # a start be late. If nobody has them, we hand them back.
             page.finish(self._cell)
             self._desk.revoked.append(job)
             return None
@@ -134,7 +143,11 @@ class Lane(Run):
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)
-        elif self.history or self.policy.completed_ms != self._completed_ms:
+        elif (
+            self.history
+            or self.policy.completed_ms != self._completed_ms
+            or b"unique" in job.more  # a lock to let go of
+        ):
             self._outcomes.done_at_length(self, figures, result)
         else:
             self._done.append(Completed(job.id, job.claim, figures, result))
@@ -205,6 +218,7 @@ class Lane(Run):
             policy=self.policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
+            labels=read_labels(job.more),
             asks_cancelled=self.watch,
             notes=self._desk.notes.pad(job),
         )

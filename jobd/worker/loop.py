@@ -15,11 +15,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from jobd.broker.commands import QueueCommands, read_held
+from jobd.broker.commands import LIMITED, Claim, Command, QueueCommands
 from jobd.broker.connection import Client
+from jobd.broker.replies import read_held
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
 from jobd.core.events import Event
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
@@ -32,6 +34,7 @@ from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
+NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -49,6 +52,7 @@ class WorkerLoop:
         lease: float,
         policy: Policy,
         hooks: Sequence[str] = (),
+        limits: Limits,
         executor: InlineExecutor,
         page: Page,
         stop: Stop,
@@ -78,6 +82,7 @@ class WorkerLoop:
             lease_ms=self._lease_ms,
             policy=policy,
             hooks=hooks,
+            limits=limits,
             desk=desk,
             page=page,
             patience=LINK_TIMEOUT,
@@ -156,8 +161,11 @@ class WorkerLoop:
         if not line:
             talk.put(slots=1)
             claim = talk.land()
-            if not line and claim is not None:
-                self._idle(claim.next_due, claim.now)
+            if claim is not None and not line:
+                self._idle(claim)
+            elif claim is not None and claim.wait_ms > 0:
+                # Given ahead of its time, which counts from the claim; its answer came after that.
+                self._stop.wait(claim.wait_ms / 1000)
         self._page.beat(monotonic())
         if line:
             self._run_batch(len(line))
@@ -178,18 +186,36 @@ class WorkerLoop:
             self._side.batch_closed()
         self._page.set_claimed(0)
 
-    def _idle(self, next_due: int | None, now: int) -> None:
-        """Sleep until a hint, the next due time or a while has passed; then claim, in one trip."""
+    def _idle(self, claim: Claim) -> None:
+        """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""
         self._set_phase(Phase.IDLE)
-        span = IDLE_FOR
-        if next_due is not None:
-            span = min(span, max(0.001, (next_due - now) / 1000))
-        self._talk.put(slots=1, wait=["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"])
-        if self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno()):
+        due = claim.again_at
+        span = IDLE_FOR if due is None else min(IDLE_FOR, max(0.001, (due - claim.now) / 1000))
+        if claim.word == LIMITED:
+            # No hint could change that: each worker sleeps until the instant it was given.
+            self._stop.wait(span)
+            return
+        hint: Command = ["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"]
+        if claim.within_ms is None:
+            self._talk.put(slots=1, wait=hint)
+        else:
+            # Its own trip for the claim: how long ago that was is known by when it was sent.
+            self._talk.wait(hint)
+        if self._answered(span, is_due=span < IDLE_FOR):
+            self._talk.land()
+        else:
             # What the claim behind the hint may still bring is released by the keeper.
             self._talk.close()
-        else:
-            self._talk.land()
+
+    def _answered(self, span: float, *, is_due: bool) -> bool:
+        """Wait for the answer of a command that blocks for so long; False when asked to stop."""
+        if is_due:
+            late = monotonic() + span + NUDGE_AFTER
+            if self._stop.wait(span + NUDGE_AFTER, beside=self._talk.fileno()):
+                return False
+            if monotonic() >= late:
+                self._talk.nudge()
+        return not self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno())
 
     def _reconcile(self) -> None:
         """Look at what we hold; hand back what two looks found and we do not know."""

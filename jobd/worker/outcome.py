@@ -21,8 +21,10 @@ from jobd.seams.clock import monotonic
 from jobd.seams.host import Copies
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
+from jobd.worker.put_off import put_off
 from jobd.worker.record import MAX_ERROR, Past, describe, noted, writable, write_history
 from jobd.worker.runnable import Runnable
+from jobd.worker.take import take_all
 from jobd.worker.tell import Teller, text
 from jobd.worker.watch import Watch
 
@@ -103,7 +105,7 @@ class Outcomes:
             self.cancelled(run, line, self.figures(job, text(job.task), run.started, ended), ended)
             return
         if isinstance(verdict, Postpone):
-            self._postpone(job, verdict.delay, after.snoozed, line)
+            self._put_off(job, verdict, after, line)
             return
         discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
         entry = self._note("discarded" if discarded else "failed", run, ended, line)
@@ -188,11 +190,11 @@ class Outcomes:
         wait = int(started * 1000 + self._desk.store_offset_ms) - due
         return self._desk.figures.of(task, wait, (ended - started) * 1000)
 
-    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
-        fields: Fields = {"snoozed": snoozed, "error": why}
-        figures, delay_ms = self._figures_unrun(job), round(delay * 1000)
-        self._end(Ending("retry", job.id, job.claim, figures, delay_ms, "snoozed", fields))
-        self._tell.snoozed(job, why, delay)
+    def _put_off(self, job: Claimed, verdict: Postpone, after: Counters, why: str) -> None:
+        self._end(put_off(job, verdict, after, why, self._figures_unrun(job)))
+        if verdict.whole_queue:  # what stands behind it would be refused as well
+            self._desk.revoked.extend(take_all(self._desk.unstarted))
+        self._tell.put_off(job, why, verdict)
 
     def _note(self, kind: str, run: Run, ended: float, error: str) -> dict[str, Any]:
         """Write the line of a run that has just ended into a history."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobd.core.errors import OptionError
+from jobd.core.labels import labels_of
 from jobd.core.options import NOTHING_SAID, RunOptions, read_run_options
 from jobd.core.verdict import Counters
 
@@ -20,7 +21,7 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed")
+_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed", "throttled")
 
 
 class Past(NamedTuple):
@@ -70,6 +71,12 @@ def _options(raw: bytes | None) -> RunOptions:
         return NOTHING_SAID
     said = msgspec.json.decode(raw, type=dict[str, Any])
     return read_run_options(said, what="the job's options", by_name=True)
+
+
+def read_labels(more: dict[bytes, bytes]) -> tuple[str | None, dict[str, Any]]:
+    """Read the group and the meta from a record that `read_past` could read."""
+    raw = more.get(b"options")
+    return labels_of({} if raw is None else msgspec.json.decode(raw, type=dict[str, Any]))
 
 
 def _history(raw: bytes | None) -> list[dict[str, Any]]:

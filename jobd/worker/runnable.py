@@ -39,6 +39,7 @@ def context(
     policy: Policy,
     enqueued_at: datetime,
     deadline: datetime | None,
+    labels: tuple[str | None, dict[str, Any]],
     asks_cancelled: Callable[[], bool],
     notes: Notes,
 ) -> Job:
@@ -53,6 +54,8 @@ def context(
         snoozed=snoozed,
         enqueued_at=enqueued_at,
         deadline=deadline,
+        group=labels[0],
+        meta=labels[1],
         asks_cancelled=asks_cancelled,
         notes=notes,
     )

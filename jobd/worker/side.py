@@ -11,14 +11,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands, refuse_fenced
+from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.talk import Talk, take_all
+from jobd.worker.take import take_all
+from jobd.worker.talk import Talk
 
 LOOK_EVERY = 0.025
 OVERSTAYED = 0.05

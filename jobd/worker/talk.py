@@ -11,47 +11,36 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from jobd.broker.commands import (
-    Claim,
-    Command,
-    Completed,
-    Ending,
-    Jot,
-    QueueCommands,
-    read_claim,
-    refuse_fenced,
-)
+from jobd.broker.claims import read_claim
+from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.desk import Desk
+from jobd.worker.promptness import Promptness
+from jobd.worker.take import take_all
+
+# A worker with nothing to do may be given a job this long before it may start (rate limits).
+AHEAD_MS = 40
 
 _LOADED = [
-    SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot")
+    SCRIPTS[name]
+    for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
 ]
 
-
-T = TypeVar("T")
-
-
-def take_all(line: deque[T]) -> list[T]:
-    """Empty a deque that two threads take from: what one of them gets, the other does not."""
-    taken = []
-    while True:
-        try:
-            taken.append(line.popleft())
-        except IndexError:
-            return taken
+_LOADED = [
+    SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "wake")
+]
 
 
 @dataclass(slots=True)
@@ -59,6 +48,7 @@ class Exchange:
     """What was sent together, and the endings it settles. `claims` is the place of the claim.
 
     `jots` are the notes that go before these, a call each.
+    `is_prompt` says that nothing but the way to Redis and back lies between `sent_at` and its answer.
     """
 
     calls: list[Command]
@@ -67,6 +57,8 @@ class Exchange:
     endings: list[Ending] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
     claims: int | None = None
+    sent_at: float = 0.0
+    is_prompt: bool = False
 
 
 class Talk:
@@ -82,6 +74,7 @@ class Talk:
         lease_ms: int,
         policy: Policy,
         hooks: Sequence[str],
+        limits: Limits,
         desk: Desk,
         page: Page,
         patience: float,
@@ -94,6 +87,8 @@ class Talk:
         self._lease_ms = lease_ms
         self._policy = policy
         self._hooks = hooks
+        self._limits = limits
+        self._promptness = Promptness()
         self._desk = desk
         self._page = page
         self._patience = patience
@@ -123,8 +118,12 @@ class Talk:
             [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
-            join = self._commands.join(self._incarnation, self._lease_ms, self._policy, self._hooks)
+            join = self._commands.join(
+                self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits
+            )
+            asked_at = monotonic()
             [joined] = link.roundtrip([join])
+            self._promptness.note(monotonic() - asked_at)
             refuse_fenced(joined)
         except BaseException:
             link.close()
@@ -150,6 +149,7 @@ class Talk:
         `wait` is a blocking command to be carried out between the two.
         """
         exchange = self._settlement()
+        exchange.is_prompt = wait is None and slots > 0
         if wait is not None:
             exchange.calls.append(wait)
         exchange.claims = len(exchange.calls)
@@ -159,16 +159,31 @@ class Talk:
                 self._lease_ms,
                 slots=slots,
                 budget_us=BUDGET_US,
+                ahead_ms=AHEAD_MS if exchange.is_prompt else 0,
                 costs=self._desk.costs.flat(),
             )
         )
         self._send(exchange)
+
+    def wait(self, command: Command) -> None:
+        """Send a blocking command alone. Raises BrokerError."""
+        self._send(Exchange([command]))
+
+    def nudge(self) -> None:
+        """Make the server look at its clock: an idle one ends a blocking command up to 100 ms late,
+        and whatever comes in, also behind that command, wakes it. Raises BrokerError."""
+        with self._lock:
+            if self._link is not None and self._exchange is not None:
+                self._exchange.calls.append(["PING"])
+                self._link.send([["PING"]])
 
     def leave(self) -> None:
         """Settle what has ended and hand back what has not begun. Raises BrokerError."""
         self._desk.revoked.extend(take_all(self._desk.unstarted))
         exchange = self._settlement()
         if exchange.calls:
+            # Where jobs at once are bounded there is a place free now, which nobody else was told of.
+            exchange.calls.append(self._commands.wake())
             self._send(exchange)
             self.land()
 
@@ -218,8 +233,11 @@ class Talk:
             self.count(len(exchange.done) + len(exchange.endings))
         if exchange.claims is None:
             return None
-        claim = read_claim(replies[exchange.claims])
-        self._desk.load(claim, monotonic())
+        claim, now = read_claim(replies[exchange.claims]), monotonic()
+        start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
+        if exchange.is_prompt:  # for the next: its own slowness excuses none
+            self._promptness.note(now - exchange.sent_at)
+        self._desk.load(claim, now, start_by)
         return claim
 
     def _send(self, exchange: Exchange) -> None:
@@ -227,6 +245,7 @@ class Talk:
         with self._lock:
             assert self._exchange is None
             self._exchange = exchange
+            exchange.sent_at = monotonic()
             self._link.send(exchange.calls)
 
     def _settlement(self) -> Exchange:

@@ -44,7 +44,7 @@ def claimed(client: Client, *ids: str, worker: str = "w.1", now: int = NOW) -> i
 
 def test_every_verb_of_the_states_is_a_script() -> None:
     """The edges, the files and the methods are the same list."""
-    no_state = {"join", "renew", "await", "wake", "epoch", "heed", "jot", "step"}
+    no_state = {"join", "renew", "await", "wake", "epoch", "heed", "jot", "step", "pause"}
     no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}
 
     assert set(SCRIPTS) - no_state == set(EDGES)
@@ -134,7 +134,7 @@ def test_a_delayed_job_is_not_claimed_before_its_time(client: Client) -> None:
 
     early = store(client, NOW + 999).claim("w.1", LEASE)
     assert early.jobs == []
-    assert early.next_due == NOW + 1000
+    assert early.again_at == NOW + 1000
     assert [j.id for j in store(client, NOW + 1000).claim("w.1", LEASE).jobs] == [b"a"]
 
 

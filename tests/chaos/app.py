@@ -16,6 +16,10 @@ def quick(job: Job, uid: str) -> int:
     return job.token
 
 @q.task()
+def silent() -> None:
+    """What a schedule adds: jobs that nobody counts."""
+
+@q.task()
 def nap(job: Job, uid: str, seconds: float) -> int:
     effect("start", uid, job)
     time.sleep(seconds)

@@ -91,7 +91,12 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
         "reschedule": lambda: operate(world, "run_now"),
         "retry": lambda: operate(world, "retry"),
         "delete": lambda: operate(world, "delete"),
+        "schedule_put": lambda: schedule(world, "put"),
+        "schedule_pause": lambda: schedule(world, "pause"),
+        "schedule_resume": lambda: schedule(world, "resume"),
+        "schedule_remove": lambda: schedule(world, "remove"),
     }
+    world.queue.schedules.put("ticks", "silent", every="1s")
     with (
         census.watching(world.store.url, every=0.5) as watch,
         world.load(*KINDS, every=0.06, size=4),
@@ -157,6 +162,19 @@ def operate(world: World, verb: str) -> None:
     for attempt in (getattr(handle, verb),) * 10:
         with contextlib.suppress(BrokerError):
             assert attempt() == "gone"
+            return
+    raise AssertionError(verb)
+
+
+def schedule(world: World, verb: str) -> None:
+    """Do something to a schedule that never fires, until somebody says that it was done."""
+    schedules = world.queue.schedules
+    for _ in range(10):
+        with contextlib.suppress(BrokerError):
+            if verb == "put":
+                assert schedules.put("operated", "silent", every="300d") in ("created", "same")
+            else:
+                assert getattr(schedules, verb)("ticks" if verb != "remove" else "operated")
             return
     raise AssertionError(verb)
 

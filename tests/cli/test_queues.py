@@ -88,7 +88,7 @@ def test_purge_asks_for_the_name(
         monkeypatch.setattr("click.prompt", lambda *a, typed=typed, **k: typed)
         assert main(["queues", "purge", "q"]) == code
         said = capsys.readouterr()
-        assert "This removes 1 waiting of queue 'q', for good." in said.err
+        assert "This removes 1 waiting jobs of queue 'q', for good." in said.err
         assert ("nothing was removed" in said.err) == (code == 64)
         assert counts(q) == ({"waiting": 1} if code else {})
     assert said.out == "purge: 1 removed\n"

@@ -72,6 +72,7 @@ def test_waiting_behind_others(ask: Ask, q: Queue, store: Store) -> None:
     store.join("w.1", LEASE)
     assert ask(job)[1] == ["line"]
     claim = store.claim("w.1", LEASE)
+    q._producer.client.zadd("jobd:{q}:leases", {"vanished": 1})  # holds nothing, and is not idle
     state, words, when = ask(job)
     assert (state, words) == ("waiting", ["line", "busy"])
     assert when.startswith("unknown: nothing has ended")

@@ -150,7 +150,7 @@ def test_an_unknown_option_is_told_the_nearest() -> None:
     with pytest.raises(OptionError, match="did you mean 'attempts'"):
         check_known({"atempts": 1}, RUN_OPTIONS, what="task")
     with pytest.raises(OptionError, match="coming"):
-        check_known({"unique": True}, RUN_OPTIONS, what="task")
+        check_known({"soft_timeout": 3}, RUN_OPTIONS, what="task")
 
 
 def test_due_times() -> None:

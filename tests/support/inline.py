@@ -13,6 +13,7 @@ from jobd.broker.connection import connect
 from jobd.client.hooks import BY_JOBS
 from jobd.core.errors import Fenced
 from jobd.core.events import Event
+from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
@@ -61,6 +62,7 @@ class Running:
             lease=30.0,
             policy=policy,
             hooks=app.hooks.asked(BY_JOBS),
+            limits=resolve_limits(queue.limits),
             executor=self.executor,
             page=page,
             stop=self.stop,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobd import Discard, Job, Jobd, JobFailed, OptionError, Retry, Snooze, UnknownTask
+from jobd import Discard, Job, Jobd, JobEvent, JobFailed, OptionError, Retry, Snooze, UnknownTask
 from jobd.testing import inline
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -163,7 +163,7 @@ def test_jobs_that_jobs_add_run_within_them(app: Jobd) -> None:
 
 
 def test_delays_are_not_waited_for(app: Jobd) -> None:
-    """Nor is anything expired."""
+    """Nothing expires meanwhile; what had to start long ago is dead as ever."""
     ran: list[int] = []
 
     @app.queue("q").task()
@@ -174,6 +174,8 @@ def test_delays_are_not_waited_for(app: Jobd) -> None:
         assert work.using(delay="1h", expires="2h").enqueue(1).state() == "completed"
         work.using(run_after=datetime(2100, 1, 1, tzinfo=UTC)).enqueue(2)
         assert [h.state() for h in app.queue("q").add_many([("work", {"n": 3})])] == ["completed"]
+        with pytest.raises(JobFailed, match="expired"):
+            work.using(expires=datetime(2020, 1, 1, tzinfo=UTC)).enqueue(9)
         work.using(job_id="one").enqueue(4)
         assert work.using(job_id="one").enqueue(5).outcome == "duplicate"
     assert ran == [1, 2, 3, 4]
@@ -246,3 +248,50 @@ def test_what_a_job_says_and_its_steps_are_there(app: Jobd) -> None:
         info = handle.info()
         assert [line.text for line in info.logs] == ["attempt 1", "attempt 2"]
         assert (handle.progress().text, info.steps) == ("paid", {"charge": "receipt"})
+
+
+def test_hooks_are_called(app: Jobd) -> None:
+    """Those of runs, and those of deaths before the error comes out."""
+    heard: list[tuple[str, str, str | None]] = []
+
+    def hear(event: JobEvent) -> None:
+        heard.append((event.event, event.task, event.error))
+
+    for name in ("started", "completed", "failed", "dead"):
+        app.on(name)(hear)
+
+    @app.queue("q").task()
+    def work(fails: bool) -> None:
+        if fails:
+            raise ValueError("no")
+
+    with inline(app):
+        work.enqueue(False)
+        with pytest.raises(ValueError, match="no"):
+            work.enqueue(True)
+    assert heard == [
+        ("started", "work", None), ("completed", "work", None), ("started", "work", None),
+        ("failed", "work", "ValueError: no"), ("dead", "work", "ValueError: no"),
+    ]  # fmt: skip
+
+
+def test_a_hook_that_raises_is_seen(app: Jobd) -> None:
+    """Of runs as a warning, since it changes nothing; of a death as its job's error."""
+
+    @app.on("completed")
+    def completed(event: JobEvent) -> None:
+        raise LookupError("seen")
+
+    @app.on("dead")
+    def dead(event: JobEvent) -> None:
+        raise PermissionError("seen too")
+
+    @app.queue("q").task()
+    def work(fails: bool) -> None:
+        assert not fails
+
+    with inline(app):
+        with pytest.warns(UserWarning, match="hook .*completed.*LookupError: seen"):
+            assert work.enqueue(False).state() == "completed"
+        with pytest.raises(PermissionError):
+            work.enqueue(True)

@@ -218,3 +218,26 @@ def test_blocks_nest_and_end(app: Jobd) -> None:
     assert [job.args["user_id"] for job in outer] == [2]
     with pytest.raises(Exception, match="cannot be reached"):
         welcome(app).enqueue(3)
+
+
+def test_many_from_an_iterator_are_recorded_too(app: Jobd) -> None:
+    """More than a round trip's worth, and on an event loop."""
+    email = app.queue("email")
+    with recorded(app) as added:
+        email.add_many(("welcome-email", {"user_id": i}) for i in range(1500))
+        asyncio.run(email.aadd_many([("welcome-email", {"user_id": 1500})]))
+        assert len(added) == 1501
+        added.assert_one("welcome-email", user_id=1500)
+
+
+def test_locks_and_labels_are_there_too(app: Jobd) -> None:
+    """And a lock that is held answers as it would in Redis."""
+    with recorded(app) as added:
+        task = welcome(app).using(unique=True, group="acme", meta={"trace": "t7"})
+        assert [task.enqueue(7).outcome for _ in range(2)] == ["enqueued", "duplicate"]
+        one = added.assert_one("welcome-email")
+        assert one.unique == "finished"
+        assert (one.options["group"], one.options["meta"]) == ("acme", {"trace": "t7"})
+        assert "unique=finished" in str(one)
+        welcome(app).using(unique={"until": "ttl", "ttl": "1h"}).enqueue(8)
+        assert added[-1].unique == "ttl"

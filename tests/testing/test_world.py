@@ -14,11 +14,13 @@ from jobd import (
     Fixed,
     Job,
     Jobd,
+    JobEvent,
     JobFailed,
     OptionError,
     ResultGone,
     ResultTimeout,
     Snooze,
+    Throttle,
 )
 from jobd.testing import Unsettled, World, world
 
@@ -37,8 +39,8 @@ def it(app: Jobd, redis_url: str) -> Iterator[World]:
         yield made
 
 
-def minutes(it: World) -> float:
-    return (it.now - START) / timedelta(minutes=1)
+def minutes(it: World, at: datetime | None = None) -> float:
+    return ((at or it.now) - START) / timedelta(minutes=1)
 
 
 def test_a_delayed_job_runs_when_it_is_due_and_not_before(app: Jobd, it: World) -> None:
@@ -270,6 +272,75 @@ def test_time_goes_forward(app: Jobd, it: World) -> None:
         pass
 
 
+def test_schedules_fire_on_the_way(app: Jobd, redis_url: str) -> None:
+    """Each at its slot, in its zone, over the change of the clocks."""
+    reports = app.queue("reports")
+
+    @reports.cron("0 9 * * *", tz="Europe/Berlin")
+    def digest() -> None: ...
+
+    @reports.task()
+    def slow() -> None:
+        raise Snooze("30h")
+
+    with world(app, url=redis_url, start=datetime(2030, 3, 29, 12, tzinfo=UTC)) as it:
+        ran = it.run_for("3d")
+        assert [each.at.isoformat() for each in ran] == [
+            "2030-03-30T08:00:00+00:00", "2030-03-31T07:00:00+00:00", "2030-04-01T07:00:00+00:00",
+        ]  # fmt: skip
+        assert {each.state for each in ran} == {"completed"}
+        it.advance("3d")  # no daemon runs meanwhile, and one job stands for all that was missed
+        assert [each.task for each in it.run()] == ["digest"]
+        assert reports.schedules.pause("digest") == "paused"
+        assert it.run_for("2d") == []
+
+
+def test_a_world_with_schedules_settles(app: Jobd, redis_url: str) -> None:
+    """They fire while something else is left to do, and then no more."""
+    q = app.queue("q")
+
+    @q.every("1h")
+    def tick() -> None: ...
+
+    @q.task()
+    def work(job: Job) -> None:
+        if not job.snoozed:
+            raise Snooze("150m")
+
+    with world(app, url=redis_url, start=START) as it:
+        assert it.settle() == []
+        work.enqueue()
+        ran = [(each.task, minutes(it, each.at)) for each in it.settle()]
+    assert ran == [("work", 0), ("tick", 60), ("tick", 120), ("work", 150)]
+
+
+def test_limits_pauses_and_waits_hold_in_a_world_too(app: Jobd, it: World) -> None:
+    """By its clock: what may run at once, and what has to wait for how long."""
+    slow = app.queue("slow", rate_limit={"max": 2, "per": "1m"})
+
+    @slow.task()
+    def call(busy: bool = False) -> None:
+        if busy and len(starts) < 1:
+            starts.append(it.now)
+            raise Throttle("1h")
+
+    starts: list[datetime] = []
+    slow.add_many([("call", {})] * 5)
+    began = it.now
+    assert [round((ran.at - began).total_seconds()) for ran in it.settle()] == [0, 0, 60, 60, 120]
+    assert slow.pause()
+    call.enqueue()
+    assert it.run_for("5m") == []
+    assert slow.flow().is_paused
+    assert asyncio.run(slow.aresume())
+    assert [ran.state for ran in it.run()] == ["completed"]
+    call.enqueue(busy=True)
+    assert [ran.state for ran in it.run()] == ["waiting"]
+    assert slow.flow().throttled_until == round(it.now.timestamp() * 1000) + 3_600_000
+    assert [ran.state for ran in it.settle()] == ["completed"]
+    assert (it.now - starts[0]).total_seconds() == 3600
+
+
 def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:
     """By the scripts that a worker calls."""
     calls: list[int] = []
@@ -287,3 +358,23 @@ def test_what_a_job_says_and_its_steps_are_recorded(app: Jobd) -> None:
         shop.settle()
         assert (handle.result(), calls) == ("receipt", [1])
         assert [line.text for line in handle.info().logs] == ["attempt 1", "attempt 2"]
+
+
+def test_hooks_of_deaths_are_jobs(app: Jobd, it: World) -> None:
+    """As in production: added by the script that buries, tried again when they fail."""
+    heard: list[tuple[str, str | None]] = []
+
+    @app.on("dead")
+    def dead(event: JobEvent) -> None:
+        heard.append((event.task, event.cause))
+        if len(heard) == 1:
+            raise ConnectionError
+
+    @app.queue("q").task()
+    def work() -> None:
+        raise ValueError
+
+    work.enqueue()
+    ran = [(each.task, each.state) for each in it.settle()]
+    assert ran == [("work", "dead"), ("jobd.on.dead", "delayed"), ("jobd.on.dead", "completed")]
+    assert heard == [("work", "failed")] * 2

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 from jobd import Discard, Exponential, Job, Jobd, JobHandle, Retry, Snooze
+from jobd.testing import AddedJob, Ran, inline, recorded, world
 
 app = Jobd("redis://127.0.0.1:1/0")
 email = app.queue("email", attempts=5, backoff=Exponential("2s"))
@@ -33,6 +34,15 @@ def typed() -> None:
     assert_type(welcome.enqueue(user_id=7).result(), bool)
     assert_type(with_context.enqueue(text="t"), JobHandle[str])
     assert_type(with_context.using(delay="5m").enqueue(text="t"), JobHandle[str])
+
+
+def typed_tests() -> None:
+    """What tests of applications hold."""
+    with recorded(app) as added, inline(app, failures="record") as ran:
+        assert_type(added.assert_one(welcome, user_id=7), AddedJob)
+        assert_type(ran.of("welcome"), list[AddedJob])
+    with world(app) as it:
+        assert_type(it.settle(), list[Ran])
 
 
 async def typed_async() -> None:

@@ -151,7 +151,7 @@ def test_a_job_for_an_idle_worker_takes_three_round_trips(app: Jobd, page: Page)
             eventually(settled(page, i + 1))
         asked = counting.stop()
 
-    # Five of slack in a hundred: the look at what is held, every few seconds.
-    assert asked.reads <= 100 * 3 + 5
+    # Some slack: the look at what is held, every few seconds, and a claim by itself, every two.
+    assert asked.reads <= 100 * 3 + 20
     assert asked.calls <= 100 * 4 + 5
     assert asked.commands <= 100 * IDLE_COMMANDS + 50

@@ -1,5 +1,5 @@
 -- cancel: waiting | delayed -> cancelled (active: its run is told, and it never runs again)
--- KEYS    leases waiting delayed completed dead cancelled awaited tally orders held:* job:*
+-- KEYS    leases waiting delayed completed dead cancelled awaited tally orders held:* unique:* job:*
 -- ARGV    now word ids...
 -- REPLY   cancelled | asked | completed | dead | gone | later, a word an id
 -- REPLAY  what is cancelled is answered `cancelled` again, what was asked is asked again: the same
@@ -25,7 +25,7 @@ for i = ids_at, #ARGV do
   local state = state_of(id, key, waiting, delayed, completed, dead, cancelled)
   if state == 'waiting' or state == 'delayed' then
     redis.call('ZREM', state == 'waiting' and waiting or delayed, id)
-    end_cancelled(cancelled, awaited, key, id, at)
+    end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
     count_cancelled(tally, key)
     state = 'cancelled'
   elseif state == 'active' then

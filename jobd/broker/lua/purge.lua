@@ -1,5 +1,5 @@
 -- purge: waiting | delayed | completed | dead | cancelled -> -
--- KEYS    leases waiting delayed completed dead cancelled expiring awaited tally recent:* job:*
+-- KEYS    leases waiting delayed completed dead cancelled expiring awaited tally recent:* unique:* job:*
 -- ARGV    now state ids...
 -- REPLY   purged | waiting | delayed | active | completed | dead | cancelled | gone, a word an id
 -- REPLAY  what was purged is gone, and answered so
@@ -23,11 +23,12 @@ for i = ids_at, #ARGV do
   if found == state and containers[found] then
     redis.call('ZREM', containers[found], id)
     if found == 'waiting' or found == 'delayed' then
-      end_cancelled(cancelled, awaited, key, id, at)
+      end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
       count_cancelled(tally, key)
       redis.call('ZREM', cancelled, id)
     end
     redis.call('ZREM', expiring, id)
+    unlock(unique_prefix, id, lock_of(key)) -- a `ttl` may still hold, as in delete
     redis.call('UNLINK', key)
     remember(recent_prefix, at, { id })
     found = 'purged'

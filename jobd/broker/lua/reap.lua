@@ -1,5 +1,5 @@
 -- reap: active -> waiting | cancelled, for everything a worker of a vanished host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta unique:* job:*
 -- ARGV    now incarnation seen limit
 -- REPLY   released | more | alive
 -- REPLAY  what went back is no longer held, so nothing is charged twice
@@ -29,7 +29,7 @@ for i = 1, math.min(#ids, tonumber(limit)) do
 end
 if #back > 0 then
   add_up(tally, 'lost', #back)
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   for _, id in ipairs(back) do
     tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, 'lost', clock(now))
   end

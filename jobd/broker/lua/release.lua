@@ -1,5 +1,5 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta unique:* job:*
 -- ARGV    now incarnation limit blamed...
 -- REPLY   released | more
 -- REPLAY  what went back is no longer held, so nothing is charged twice
@@ -41,7 +41,7 @@ for _, id in ipairs(redis.call('HKEYS', held)) do
   if not taken[id] then back[#back + 1] = id end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
 end
 -- Also when it held nothing: it may have taken a hint and died before it claimed.
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

@@ -1,5 +1,5 @@
--- schedule_fire: - -> waiting
--- KEYS    schedules waiting meta wake_list recent:* schedule:* job:*
+-- schedule_fire: - -> waiting; the job whose place it takes -> cancelled
+-- KEYS    schedules waiting delayed completed dead cancelled awaited tally meta wake_list recent:* unique:* schedule:* job:*
 -- ARGV    now name slot version next missed slots...
 -- REPLY   fired <added> | moved | changed | undeclared | early
 -- REPLAY  the slot was passed by the first call: a repeat is `moved`
@@ -8,14 +8,19 @@
 --         crash before or after leaves a slot unfired or fired. slots... are a job id and a slot
 --         each; none may be later than now, for the clock may have been set back since the look.
 --         Nothing fires that no host has declared for ten minutes: whether the next one still does is
---         known when it has. Like adding, Redis may refuse this at maxmemory; the slots stay due.
+--         known when it has. A slot whose job asks for a lock that is held passes without one, and its
+--         holder is named in its place. Like adding, Redis may refuse this at maxmemory; the slots stay due.
 local key = schedule_prefix .. name
-local wrong = expect(schedules, 'zset') or expect(key, 'hash') or expect(waiting, 'zset') or expect(meta, 'hash')
+for _, line in ipairs({ schedules, waiting, delayed, completed, dead, cancelled, awaited }) do
+  local wrong = expect(line, 'zset')
+  if wrong then return wrong end
+end
+local wrong = expect(key, 'hash') or expect(meta, 'hash') or expect(tally, 'hash')
 if wrong then return wrong end
 local at = clock(now)
 local score = redis.call('ZSCORE', schedules, name)
 if not score or tonumber(score) ~= tonumber(slot) then return { 'moved' } end
-local known = redis.call('HMGET', key, 'version', 'origin', 'declared_at', 'task', 'args', 'priority', 'options', 'expires')
+local known = redis.call('HMGET', key, 'version', 'origin', 'declared_at', 'task', 'args', 'priority', 'options', 'expires', 'lock')
 if known[1] ~= version then return { 'changed' } end
 if not is_declared(known[2], known[3], at) then return { 'undeclared' } end
 if tonumber(slot) > at then return { 'early' } end
@@ -26,28 +31,30 @@ for i = slots_at, #ARGV, 2 do
   -- Decided on already, before Redis was set back to an older state.
   if redis.call('EXISTS', job_prefix .. id) == 0 and not is_remembered(recent_prefix, at, id) then jobs[#jobs + 1] = id end
 end
-local priority, options, expires = known[6], known[7], whole(known[8], 0)
+local priority, options, expires, lock = whole(known[6], 5), known[7] or '', whole(known[8], 0), known[9] or ''
+local seq, added, last = whole(redis.call('HGET', meta, 'seq'), 0), 0, ARGV[#ARGV - 1]
+if #jobs > 0 then redis.call('HSET', meta, 'seq', int(seq)) end -- refused at maxmemory, before all else
 for _, id in ipairs(jobs) do
-  local fields = { 'task', known[4] or '?', 'args', known[5] or '{}', 'at', int(at) }
-  if priority and priority ~= '5' then
-    fields[#fields + 1], fields[#fields + 2] = 'priority', priority
+  local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
+  last = free and id or holder
+  if free then
+    local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+    if not place then
+      seq = seq + 1
+      place = seq
+    end
+    local until_ms = expires > 0 and at + expires or nil
+    redis.call('HSET', job_prefix .. id, unpack(record_of(known[4] or '?', known[5] or '{}', int(priority), options, at, at, place, until_ms)))
+    lock_up(lock, at, unique_prefix, job_prefix .. id, id)
+    redis.call('ZADD', waiting, int(priority * PRIORITY_SPAN + place), id)
+    added = added + 1
   end
-  if options and options ~= '' then
-    fields[#fields + 1], fields[#fields + 2] = 'options', options
-  end
-  if expires > 0 then
-    fields[#fields + 1], fields[#fields + 2] = 'expires', int(at + expires)
-  end
-  if #fields > 6 then
-    fields[#fields + 1], fields[#fields + 2] = 'more', '1'
-  end
-  redis.call('HSET', job_prefix .. id, unpack(fields))
 end
-if #jobs > 0 then line_up(waiting, meta, job_prefix, jobs) end
+if added > 0 then redis.call('HSET', meta, 'seq', int(seq)) end
 redis.call('ZADD', schedules, next, name)
 redis.call('HSET', key, 'decided', int(math.min(at, tonumber(next) - 1)))
-if #ARGV >= slots_at then redis.call('HSET', key, 'last_slot', ARGV[#ARGV], 'last_job', ARGV[#ARGV - 1], 'last_at', int(at)) end
-add_up(key, 'fired', #jobs)
+if #ARGV >= slots_at then redis.call('HSET', key, 'last_slot', ARGV[#ARGV], 'last_job', last, 'last_at', int(at)) end
+add_up(key, 'fired', added)
 if missed ~= '0' then add_up(key, 'missed_slots', missed) end
-if #jobs > 0 then wake(wake_list) end
-return { 'fired', int(#jobs) }
+if added > 0 then wake(wake_list) end
+return { 'fired', int(added) }

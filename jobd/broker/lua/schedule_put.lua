@@ -31,7 +31,7 @@ if moves then
   if tonumber(next) <= whole(known[7], 0) then return { 'below', known[7] } end
 end
 if not exists then redis.call('HSET', key, 'created_at', int(at), 'decided', int(at)) end
-redis.call('HDEL', key, 'cron', 'tz', 'every', 'options', 'expires')
+redis.call('HDEL', key, 'cron', 'tz', 'every', 'options', 'expires', 'lock')
 redis.call('HSET', key, 'version', version, 'timing', timing, 'origin', origin, 'since', int(since), 'declared_at', int(at))
 redis.call('HSET', key, unpack(ARGV, fields_at))
 if moves and not known[6] then redis.call('ZADD', schedules, next, name) end

@@ -1,0 +1,125 @@
+"""Why, of jobs that real worker code has run: what it reads is what workers write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobd import Discard, Fixed, Job, Jobd, JobHandle, Retry, Snooze
+from jobd.testing import World, world
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def app() -> Jobd:
+    return Jobd("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture
+def it(app: Jobd, redis_url: str) -> Iterator[World]:
+    with world(app, start=START, url=redis_url) as made:
+        yield made
+
+
+def why(handle: JobHandle[object]) -> tuple[list[str], str]:
+    """Give the words, and the first reason's text."""
+    said = handle.why()
+    assert said is not None
+    return [reason.word for reason in said.reasons], said.reasons[0].text
+
+
+def test_a_job_that_is_put_off_in_every_way(app: Jobd, it: World) -> None:
+    """Retry by back-off, by Retry, Snooze, and again a failure: each is told from the other."""
+
+    @app.queue("q", attempts=9, backoff=Fixed("10m")).task()
+    def work(job: Job) -> None:
+        match job.attempt, job.snoozed:
+            case (1, _):
+                raise ValueError("no")
+            case (2, 0):
+                raise Snooze("1h", why="closed")
+            case (2, _):
+                raise Retry(after="2h", why="busy")
+            case _:
+                raise Discard("off")
+
+    handle = work.enqueue()
+    it.run()
+    assert why(handle) == (
+        ["retry"], "attempt 2 is due 2030-01-01 00:10:00+00:00, after ValueError: no",
+    )  # fmt: skip
+    it.run_for("10m")
+    words, text = why(handle)
+    assert words == ["snoozed"]
+    assert "put it off until 2030-01-01 01:10:00+00:00: " in text
+    assert text.endswith("closed")
+    it.run_for("1h")
+    words, text = why(handle)
+    assert words == ["retry"]
+    assert text.startswith("attempt 3 is due 2030-01-01 03:10:00+00:00, after ")
+    assert text.endswith("busy")
+    it.settle()
+    words, text = why(handle)
+    assert words == ["dead"]
+    assert "of discarded: its task asked for that" in text
+    assert text.endswith("off")
+
+
+def test_a_task_that_nobody_knows(app: Jobd, it: World) -> None:
+    """Since when, and when the next look is; known at last, it is a retry like any other."""
+    q = app.queue("q", attempts=2, backoff=Fixed("1h"))
+    handle = q.add("late")
+    assert [ran.state for ran in it.run()] == ["delayed"]
+    words, text = why(handle)
+    assert words == ["unknown_task"]
+    assert text.startswith("no worker knows the task 'late', since 2030-01-01 00:00:00+00:00")
+
+    @q.task("late")
+    def late() -> None:
+        raise ValueError
+
+    it.run_for("1m")
+    assert why(handle)[0] == ["retry"]
+
+
+def test_a_job_that_expires(app: Jobd, it: World) -> None:
+    """Before, after, and when it has been found out."""
+
+    @app.queue("q").task()
+    def work() -> None: ...
+
+    handle = work.using(expires="10m").enqueue()
+    it.run()
+    handle = work.using(delay="5m", expires="10m").enqueue()
+    assert why(handle)[0] == ["delayed", "expires"]
+    it.advance("20m")
+    assert why(handle)[0] == ["due", "expired"]
+    it.run()
+    assert why(handle) == (
+        ["dead"],
+        "it died 2030-01-01 00:20:00+00:00 of expired: it could not start before the time it said "
+        "(`expires`); it could not start in time",
+    )
+
+
+def test_a_job_that_runs_asks_for_itself(app: Jobd, it: World) -> None:
+    """It is in its worker's hands, since now; the next in line waits for it."""
+    seen: list[list[str]] = []
+
+    @app.queue("q").task()
+    def work(other: str | None) -> None:
+        if other is not None:
+            seen.append(why(app.queue("q").job(other))[0])
+
+    second = work.using(job_id="second", priority=9).enqueue(None)
+    work.using(job_id="first").enqueue("first")
+    work.using(job_id="third", priority=6).enqueue("second")
+    it.run()
+    assert seen == [["active"], ["busy"]]
+    said = second.why()
+    assert said is not None
+    assert said.reasons[0].text.startswith("it has run, and ended well 2030-01-01")
+    assert timedelta(0) == it.now - START
