@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ BITE = 256
 SMALL_BITE = 50
 # Jobs in one call that adds many. Delayed ones, or with ids of the caller's, take 10 us each.
 ADD_BITE = 250
+# Other endings than plain completion in one settle: a death with its history takes 20 us.
+ENDINGS_BITE = 100
 MAX_ORDERS = 500
 # Jobs in one call of the keeper's own.
 PROMOTE_BITE = 256
@@ -284,6 +287,24 @@ class QueueCommands:
             len(sums) // 2,
             *flat,
         )
+
+    def settles(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        keep: int,
+        completed: Sequence[Completed],
+        endings: Sequence[Ending],
+        sums: Sequence[str | int] = (),
+    ) -> list[Command]:
+        """Settle a batch in calls that are sent together and do not hold Redis for long each."""
+        first, *rest = (
+            endings[at : at + ENDINGS_BITE] for at in range(0, len(endings) or 1, ENDINGS_BITE)
+        )
+        settle = partial(self.settle, incarnation, lease_ms, keep=keep)
+        head = settle(completed=completed, endings=first, sums=sums)
+        return [head, *(settle(endings=bite) for bite in rest)]
 
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
         flat = [part for job in jobs for part in job]
