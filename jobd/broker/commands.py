@@ -15,6 +15,16 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import asdict
 
+from jobd.broker.bites import (
+    ADD_BITE,
+    BITE,
+    ENDINGS_BITE,
+    MAX_BATCH,
+    MAX_BATCH_BYTES,
+    MAX_ORDERS,
+    PROMOTE_BITE,
+    TRIM_BITE,
+)
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.limits import Limits
@@ -22,20 +32,6 @@ from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
-
-MAX_BATCH_BYTES = 1024 * 1024
-MAX_BATCH = 256
-BITE = 256
-# Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
-SMALL_BITE = 50
-# Jobs in one call that adds many. Delayed ones, or with ids of the caller's, take 10 us each.
-ADD_BITE = 250
-# Other endings than plain completion in one settle: a death with its history takes 20 us.
-ENDINGS_BITE = 100
-MAX_ORDERS = 500
-# Jobs in one call of the keeper's own.
-PROMOTE_BITE = 256
-TRIM_BITE = 256
 
 # What holds a queue back, in the words of the claim script.
 PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jobd.broker.commands import ENDINGS_BITE, Command, Completed, Ending, NewJob, QueueCommands
+from jobd.broker.bites import ENDINGS_BITE
+from jobd.broker.commands import (
+    Command,
+    Completed,
+    Ending,
+    NewJob,
+    QueueCommands,
+)
 from jobd.broker.connection import Client, Link
 from jobd.broker.store import Store
 from jobd.broker.views import Views
