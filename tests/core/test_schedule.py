@@ -11,7 +11,6 @@ from jobd import Exponential, Unique
 from jobd.core.config import load
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.schedule import Declared, job_id, read_schedule
-from jobd.core.unique import Unique
 
 
 @pytest.mark.parametrize(
