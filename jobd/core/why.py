@@ -18,8 +18,6 @@ from jobd.core.why_facts import JobFacts, QueueFacts
 
 Instant = Callable[[int], str]
 
-# What the worker that set a job aside wrote into it (`worker/`): no worker with its code knew the task.
-PARKED = "no worker knows the task"
 _DEPLOY = "deploy the code that declares it, and let workers load that: see `jobd check`"
 
 
@@ -135,7 +133,7 @@ class _Explainer:
         return Reason(word="delayed", text=text, until=due, do=self._sooner())
 
     def _is_parked(self) -> bool:
-        return self._job.parked_since is not None and (self._job.error or "").startswith(PARKED)
+        return self._job.parked_since is not None
 
     def _was_snoozed(self) -> bool:
         """Tell a snooze from a failed attempt: that one's error is in the history too."""

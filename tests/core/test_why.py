@@ -67,7 +67,7 @@ def test_a_snooze_is_told_from_a_retry() -> None:
 
 
 def test_a_name_that_nobody_knows() -> None:
-    """Parked; and what is to be done. Once it ran and failed it is a retry."""
+    """Parked; and what is to be done."""
     line = "no worker knows the task 'welcome'; deploy the code that declares it"
     job = {"state": "delayed", "due_at": NOW + SECOND, "parked_since": NOW - HOUR, "error": line}
     [reason] = asked(job).reasons
@@ -75,7 +75,6 @@ def test_a_name_that_nobody_knows() -> None:
     assert "no worker knows the task 'welcome', since T-3600s" in reason.text
     assert reason.do is not None
     assert reason.do.startswith("deploy the code that declares it")
-    assert words(asked(job | {"error": "ValueError", "failed": 1})) == ["retry"]
     [reason] = asked(job | {"state": "waiting"}).reasons
     assert reason.text == "no worker that took it has known the task 'welcome', since T-3600s"
 

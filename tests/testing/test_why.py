@@ -85,6 +85,25 @@ def test_a_task_that_nobody_knows(app: Jobd, it: World) -> None:
     assert why(handle)[0] == ["retry"]
 
 
+def test_a_name_is_unknown_since_it_was_unknown_last(app: Jobd, it: World) -> None:
+    """A day of retries in between is no day of waiting for code."""
+    q = app.queue("q", attempts=2, backoff=Fixed("1d"))
+    handle = q.add("late")
+    it.run()
+    q.task("late")(lambda: 1 / 0)
+    it.run_for("1m")
+    info = handle.info()
+    assert info is not None
+    assert (info.failed, info.parked_since) == (1, None)
+    del q.tasks["late"]  # workers with older code came back
+    it.run_for("1d")
+    words, text = why(handle)
+    assert words == ["unknown_task"]
+    assert "since 2030-01-02 00:00:" in text
+    it.settle()
+    assert why(handle)[1].startswith("it died 2030-01-02 01:00:")
+
+
 def test_a_job_that_expires(app: Jobd, it: World) -> None:
     """Before, after, and when it has been found out."""
 
