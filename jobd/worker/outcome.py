@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from jobd.broker.commands import Claimed, Ending
+from jobd.core.errors import StaleRun
 from jobd.core.events import Event
 from jobd.core.names import check_name
 from jobd.core.options import Policy
@@ -98,6 +99,8 @@ class Outcomes:
         if copies.here:
             end_copy(error)
         self._desk.costs.note(job.task, ended - run.started)
+        if isinstance(error, StaleRun):
+            return  # the job is another's, or over: it is neither failed nor ours to tell of
         verdict, after = after_error(error, run.counters, run.policy, self.random)
         line, trace = describe(error)
         if copies.here:  # of the back-off function, or of what makes the error's text
