@@ -9,6 +9,7 @@ The map::
 
     cli         the command line: which measures, how large, where the report goes
     plan        sizes of everything          bench      what a measure is handed
+    commits     jobd as it was at another commit
     install     the peers' own environments  machine    what this machine is, and who else is busy
     servers     a private redis-server       processes  the processes of one run: CPU, memory, end
     stamps      marks that jobs leave        rounds     alternate systems, keep what failed

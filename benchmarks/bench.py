@@ -31,6 +31,7 @@ class Bench:
         scratch: directory of this invocation; a run that failed leaves its own in there.
         say: prints one line of progress.
         only: keys of the systems to run; None for all.
+        before: jobd at another commit, where one was named.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class Bench:
     systems: Catalogue
     say: Callable[[str], None]
     only: frozenset[str] | None = None
+    before: System | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _repeats: Iterator[int] = field(default_factory=itertools.count)
 

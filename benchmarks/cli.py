@@ -21,14 +21,17 @@ from rich.console import Console
 
 from benchmarks import install, machine, report
 from benchmarks.bench import ROOT, Bench
-from benchmarks.measures.catalogue import ALL
+from benchmarks.commits import NoSuchCommit, package_of
+from benchmarks.measures.catalogue import AGAINST, ALL, ALONE
 from benchmarks.outcome import Outcome
 from benchmarks.plan import Plan, quick
 from benchmarks.servers import RedisServer
 from benchmarks.systems import catalogue
+from benchmarks.systems.jobd import JobdSystem
 
 NARROWEST = 110
 NO_SERVER = 69
+USAGE = 2
 FULL_REPORT = ROOT / "benchmarks" / "RESULTS.md"
 
 
@@ -49,18 +52,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("redis-server: not on the PATH; the suite measures on a private one; install Redis")
         return NO_SERVER
     cache = Path(options.cache).resolve()
-    peers = install.prepare(cache, say)
     plan = _plan(options)
-    names = options.only or list(ALL)
+    try:
+        before = _before(options.against, cache)
+    except NoSuchCommit as error:
+        say(f"--against {options.against}: {error}")
+        return USAGE
+    names = list(AGAINST) if before else options.only or list(ALL)
+    measures = {**ALL, **AGAINST}
+    peers = install.none() if set(names) <= ALONE else install.prepare(cache, say)
     outcomes: list[Outcome] = []
-    (cache / "runs").mkdir(exist_ok=True)
+    (cache / "runs").mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{datetime.now(UTC):%m%d-%H%M}-", dir=cache / "runs"))
     with RedisServer(scratch / "redis") as server:
-        bench = Bench(plan, scratch, server, catalogue.build(peers), say, _chosen(options))
+        systems, chosen = catalogue.build(peers), _chosen(options)
+        bench = Bench(plan, scratch, server, systems, say, chosen, before)
         for number, name in enumerate(names, 1):
             say(f"--- {name}, {number} of {len(names)}")
             begun = time.monotonic()
-            outcomes.append(ALL[name](bench))
+            outcomes.append(measures[name](bench))
             report.show(outcomes[-1], console)
             say(f"--- {name} took {time.monotonic() - begun:.0f} s")
     report.show_bars(outcomes, console)
@@ -107,6 +117,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="SYSTEM",
         help=f"this system only; may be repeated ({', '.join(catalogue.KEYS)})",
     )
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help="only this: is the plain path as fast as it was at that commit of this checkout; twenty "
+        "times as many pairs of slices as runs, 60 by default",
+    )
     parser.add_argument("--runs", type=_positive, help="runs of each system (default 3; quick: 1)")
     parser.add_argument(
         "--jobs",
@@ -137,6 +153,13 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.runs is not None:
         plan = replace(plan, runs=options.runs)
     return replace(plan, drain_jobs=options.jobs)
+
+
+def _before(commit: str | None, cache: Path) -> JobdSystem | None:
+    if commit is None:
+        return None
+    short, package = package_of(commit, cache)
+    return JobdSystem("jobd-before", f"jobd at {short}", package=package)
 
 
 def _chosen(options: argparse.Namespace) -> frozenset[str] | None:

@@ -40,6 +40,12 @@ def prepare(cache: Path, say: Callable[[str], None]) -> Peers:
     return Peers(python, node, _versions(python, node))
 
 
+def none() -> Peers:
+    """No peers, for measures of jobd alone."""
+    why = "not wanted in this run"
+    return Peers(why, why, _versions(why, why))
+
+
 def _attempt(install: Callable[[], Path]) -> Path | str:
     try:
         return install()

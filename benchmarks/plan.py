@@ -47,7 +47,15 @@ class Plan:
     waiting_jobs: int = 20_000
     idle_workers: int = 4
     idle_seconds: float = 2.0
+    trim_records: int = 1_000_000
+    trim_backlog: int = 1_500_000
+    trim_pairs: int = 10
     nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
+
+    @property
+    def slices(self) -> int:
+        """Pairs of slices in a comparison of two that may be a few percent apart."""
+        return self.runs * 20
 
     @property
     def short_runs(self) -> int:
@@ -81,5 +89,8 @@ def quick(runs: int = 1) -> Plan:
         imports=5,
         waiting_jobs=5_000,
         idle_seconds=1.0,
+        trim_records=100_000,
+        trim_backlog=500_000,
+        trim_pairs=2,
         nap_jobs={1: 300, 10: 50, 100: 8},
     )

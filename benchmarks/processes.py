@@ -86,6 +86,19 @@ class Group:
                 found += [top, *top.children(recursive=True)]
         return found
 
+    def stay_on(self, core: int) -> None:
+        """Keep what was started, and all it will start, on one core, and before others there."""
+        for root in self._roots:
+            os.sched_setaffinity(root.pid, {core})
+            with suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, root.pid, -10)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to every process of the group that is there now."""
+        for process in self.members():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def check_alive(self) -> None:
         """Raise RunFailed, with the end of the log, when a process of the first row has ended."""
         for root in self._roots:

@@ -66,7 +66,8 @@ def alternate(
     for line in series.skipped:
         say(f"{label}: {line}")
     for number in range(1, runs + 1):
-        for system in series.systems:
+        # Whoever comes second finds the machine as the first has left it: each is first in turn.
+        for system in series.systems if number % 2 else series.systems[::-1]:
             sample: Sample | None = None
             try:
                 sample = take(system)

@@ -23,11 +23,14 @@ _HOMES = {
     "Discard": "jobd.core.raised",
     "Retry": "jobd.core.raised",
     "Snooze": "jobd.core.raised",
+    "Throttle": "jobd.core.raised",
     "Job": "jobd.client.job",
+    "JobEvent": "jobd.client.hooks",
     "JobHandle": "jobd.client.handle",
     "Jobd": "jobd.client.app",
     "Queue": "jobd.client.queue",
     "Task": "jobd.client.task",
+    "Unique": "jobd.core.unique",
     "BrokerError": "jobd.core.errors",
     "BrokerUnavailable": "jobd.core.errors",
     "ConfigError": "jobd.core.errors",
@@ -41,8 +44,10 @@ _HOMES = {
     "ResultGone": "jobd.core.errors",
     "ResultTimeout": "jobd.core.errors",
     "SoftTimeout": "jobd.core.errors",
+    "StaleRun": "jobd.core.errors",
     "StoreFull": "jobd.core.errors",
     "UnknownTask": "jobd.core.errors",
+    "ValueNotKept": "jobd.core.errors",
 }
 
 __version__ = "0.1.0"

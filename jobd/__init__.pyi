@@ -1,5 +1,6 @@
 from jobd.client.app import Jobd as Jobd
 from jobd.client.handle import JobHandle as JobHandle
+from jobd.client.hooks import JobEvent as JobEvent
 from jobd.client.job import Job as Job
 from jobd.client.queue import Queue as Queue
 from jobd.client.task import Task as Task
@@ -16,13 +17,17 @@ from jobd.core.errors import PayloadTooLarge as PayloadTooLarge
 from jobd.core.errors import ResultGone as ResultGone
 from jobd.core.errors import ResultTimeout as ResultTimeout
 from jobd.core.errors import SoftTimeout as SoftTimeout
+from jobd.core.errors import StaleRun as StaleRun
 from jobd.core.errors import StoreFull as StoreFull
 from jobd.core.errors import UnknownTask as UnknownTask
+from jobd.core.errors import ValueNotKept as ValueNotKept
 from jobd.core.raised import Discard as Discard
 from jobd.core.raised import Retry as Retry
 from jobd.core.raised import Snooze as Snooze
+from jobd.core.raised import Throttle as Throttle
 from jobd.core.retry import Exponential as Exponential
 from jobd.core.retry import Fixed as Fixed
 from jobd.core.retry import Linear as Linear
+from jobd.core.unique import Unique as Unique
 
 __version__: str

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from benchmarks.bench import Bench
 from benchmarks.measures import (
     adding,
+    against,
     durability,
     importing,
     memory,
     mixed,
     pickup,
+    retention,
     sleeping,
     throughput,
     waiting,
@@ -26,4 +28,9 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "memory": memory.measure,
     "durability": durability.measure,
     "importing": importing.measure,
+    "retention": retention.measure,
 }
+#: What `--against` runs, and nothing else does.
+AGAINST: Mapping[str, Callable[[Bench], Outcome]] = {"against": against.measure}
+#: Those that have no peer in them: nothing is installed for them.
+ALONE = frozenset({"retention", "against"})

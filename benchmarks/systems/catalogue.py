@@ -6,7 +6,7 @@ from benchmarks.install import Peers
 from benchmarks.systems.base import System
 from benchmarks.systems.bullmq import BullMQ
 from benchmarks.systems.dramatiq import Dramatiq
-from benchmarks.systems.jobd import JobdSystem
+from benchmarks.systems.jobd import KEEP_NOTHING, JobdSystem
 
 #: Every key there is, for the command line: the systems below, the floors, the ways of adding.
 KEYS = (
@@ -40,8 +40,8 @@ class Catalogue:
 def build(peers: Peers) -> Catalogue:
     """The systems, each knowing whether it is missing here."""
     return Catalogue(
-        jobd=JobdSystem("jobd", "**jobd**", keeps_results=True),
-        jobd_lean=JobdSystem("jobd-lean", "**jobd**, nothing kept", keeps_results=False),
+        jobd=JobdSystem("jobd", "**jobd**"),
+        jobd_lean=JobdSystem("jobd-lean", "**jobd**, nothing kept", retain=KEEP_NOTHING),
         bullmq=BullMQ("bullmq", "BullMQ", peers.node, concurrency=100),
         bullmq_serial=BullMQ("bullmq-serial", "BullMQ, one at a time", peers.node, concurrency=1),
         dramatiq=Dramatiq(

@@ -22,20 +22,28 @@ KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
 
 
 class JobdSystem:
-    """jobd with its default retention (results kept), or with completed jobs kept not at all."""
+    """jobd with its default retention (results kept), or with another; `retain` is a line of TOML.
 
-    def __init__(self, key: str, name: str, *, keeps_results: bool) -> None:
+    `package` is a directory that holds another jobd, to be used instead of this checkout's.
+    """
+
+    def __init__(
+        self, key: str, name: str, *, retain: str = "", package: Path | None = None
+    ) -> None:
         self.key = key
         self.name = name
         self.rate = 80_000
-        self._keeps_results = keeps_results
-        self._command = Path(sys.executable).parent / "jobd"
+        self._retain = retain
+        self._package = package
 
     def missing(self) -> str | None:
-        return None if self._command.exists() else f"{self._command} does not exist"
+        return None
 
     def _environment(self, site: Site) -> dict[str, str]:
-        return {**site.environment(), "JOBD_REDIS_URL": site.url}
+        environment = {**site.environment(), "JOBD_REDIS_URL": site.url}
+        if self._package is not None:
+            environment["PYTHONPATH"] = f"{self._package}:{environment['PYTHONPATH']}"
+        return environment
 
     def workers(self, site: Site, processes: int) -> list[Command]:
         config = site.directory / "jobd.toml"
@@ -44,11 +52,12 @@ class JobdSystem:
                 url=site.url,
                 directory=site.directory,
                 processes=processes,
-                retain="" if self._keeps_results else KEEP_NOTHING,
+                retain=self._retain,
             ),
             encoding="utf-8",
         )
-        return [Command([str(self._command), "run", "-c", str(config)], self._environment(site))]
+        program = [sys.executable, "-m", "jobd", "run", "-c", str(config)]
+        return [Command(program, self._environment(site))]
 
     def producer(self, site: Site, order: Order) -> Command:
         program = [sys.executable, "-m", "benchmarks.peers.jobd_producer", order.text()]

@@ -19,8 +19,8 @@ owner's, so an outage of Redis kills no healthy fleet.
 
 **Redis rolls nothing back** when a script fails, so each checks the types it is going to write to,
 and reads every number with a default, before its first write. And at maxmemory a script is refused
-only at its first memory-using write: all but `add` begin with a write that needs none, so that a
-full store can be worked off.
+only at its first memory-using write: all but `add` and `schedule_fire`, which adds too, begin with a
+write that needs none, so that a full store can be worked off.
 
 Reading order: `keys`, `lua/claim.lua`, `lua/settle.lua`, `commands`, `connection`.
 """

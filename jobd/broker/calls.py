@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 
+from jobd.broker.commands import Command
 from jobd.broker.connection import Client, Link, Reply
 
 
@@ -21,7 +23,7 @@ class Calls:
         self._idle: deque[Link] = deque()
         self._pid = os.getpid()
 
-    def run(self, command: list[str | bytes | int]) -> Reply:
+    def run(self, command: Command) -> Reply:
         """Carry out one script call. Raises BrokerError and its kinds."""
         link = self._take()
         try:
@@ -31,6 +33,29 @@ class Calls:
             raise
         self._idle.append(link)
         return reply
+
+    def begin(self, commands: list[Command]) -> Callable[[], list[Reply]]:
+        """Send script calls; what is given back waits for their replies, all of one round trip.
+
+        In between the caller does something else. Both raise BrokerError and its kinds.
+        """
+        link = self._take()
+        try:
+            link.send(commands)
+        except BaseException:
+            link.close()
+            raise
+
+        def land() -> list[Reply]:
+            try:
+                replies = link.collect(commands)
+            except BaseException:
+                link.close()
+                raise
+            self._idle.append(link)
+            return replies
+
+        return land
 
     def _take(self) -> Link:
         """Take the link that was used last, so that those of a rush hour are left to time out."""

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
+from jobd.broker import bites
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.errors import Fenced
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
+from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
 
-MAX_BATCH_BYTES = 1024 * 1024
-MAX_BATCH = 256
-BITE = 256
-# Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
-SMALL_BITE = 50
-MAX_ORDERS = 500
+# What holds a queue back, in the words of the claim script.
+PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
 
 
 class NewJob(NamedTuple):
@@ -41,6 +41,33 @@ class NewJob(NamedTuple):
     priority: int = 5
     due: str = ""
     options: bytes = b""
+
+
+class Terms(NamedTuple):
+    """On which terms a job is added, where it asks for more than to be added.
+
+    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
+    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
+    """
+
+    nonce: str = ""
+    lock: str = ""
+
+
+NO_TERMS = Terms()
+
+
+class JobOnTerms(NewJob):
+    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
+
+    terms = NO_TERMS
+
+    @classmethod
+    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
+        """Put a job on terms."""
+        made = cls(*job)
+        made.terms = terms
+        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -60,12 +87,21 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim call brought: its number, Redis' clock, the next due time (ms), the jobs."""
+    """What one claim call brought: its number, Redis' clock (ms), the jobs.
+
+    `again_at` is when there may be more (Redis' clock, ms): the next delayed job is due, or a limit
+    lets one begin. `word` says what holds the queue back: paused, throttled, capped, limited, or ''.
+    Where there is a rate limit the jobs may start in `wait_ms`, and have to in `within_ms` from there
+    on or go back; else `within_ms` is None.
+    """
 
     number: int
     now: int
-    next_due: int | None
+    again_at: int | None
     jobs: list[Claimed]
+    word: str = ""
+    within_ms: int | None = None
+    wait_ms: int = 0
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -79,8 +115,8 @@ class Completed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any other end. `verb` is done, retry, dead or cancelled; `delay_ms` is the retry's delay, or
-    the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
+    """Any other end. `verb` is done, retry, throttle, dead or cancelled; `delay_ms` is the delay of the
+    job or (throttle) of the whole queue, or the job's own retention (0 = the queue's); `cause` counts the outcome, and is the cause of a death."""
 
     verb: str
     id: bytes
@@ -111,6 +147,30 @@ class Blame:
     note: bytes = b""
 
 
+class Jot(NamedTuple):
+    """What a run has said since it was last heard: see jot.lua. `lines` are JSON with a newline each,
+    `first` is the number of the first of them among all of the run; `progress` is JSON, or b''."""
+
+    id: bytes
+    claim: int
+    version: int
+    progress: bytes
+    first: int
+    lines: list[bytes]
+
+
+WAITS = "waits"
+
+
+class End(NamedTuple):
+    """How a job ended: `state` is completed, dead, cancelled or gone, or WAITS for one that has
+    not. `value` is the result, or the cause of a death, `error` what it died of."""
+
+    state: str
+    value: bytes | None = None
+    error: bytes | None = None
+
+
 class QueueCommands:
     """Spells the calls for one queue. `now` injects a store time in ms (tests); None asks Redis."""
 
@@ -122,17 +182,44 @@ class QueueCommands:
         self._add_again = self._call("add", None, "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
-        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time."""
+        """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
+        and none is on terms."""
+        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+            return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
             command += job
         return command
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> Command:
-        """Take a lease; `policy` says how long the queue keeps its finished jobs."""
-        said = (
-            () if policy is None else (policy.completed_ms, policy.completed_count, policy.dead_ms)
-        )
+    def _add_once(self, jobs: Sequence[NewJob]) -> Command:
+        command = self._call("add_once", None)
+        for job in jobs:
+            command += job
+            command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
+        return command
+
+    def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
+        """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        return [
+            self.add(jobs[first : first + bites.ADD_BITE], fresh=fresh)
+            for first in range(0, len(jobs), bites.ADD_BITE)
+        ]
+
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
+        limits: Limits | None = None,
+    ) -> Command:
+        """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
+        said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
+        if hooks is not None:
+            said += ["hooks", " ".join(hooks)]
+        if limits is not None:
+            said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:
@@ -144,14 +231,18 @@ class QueueCommands:
         lease_ms: int,
         *,
         slots: int,
-        limit: int = MAX_BATCH,
+        limit: int = bites.MAX_BATCH,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Command:
-        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ..."""
+        """Claim a batch. `costs` is flat: task, microseconds, task, microseconds ...
+
+        `ahead_ms`: where there is a rate limit, a job that may start within that time will do.
+        """
         return self._call(
-            "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
-            *costs,
+            "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, bites.MAX_BATCH_BYTES,
+            ahead_ms, *costs,
         )  # fmt: skip
 
     def settle(
@@ -184,6 +275,25 @@ class QueueCommands:
             *flat,
         )
 
+    def settles(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        keep: int,
+        completed: Sequence[Completed],
+        endings: Sequence[Ending],
+        sums: Sequence[str | int] = (),
+    ) -> list[Command]:
+        """Settle a batch in calls that are sent together and do not hold Redis for long each."""
+        first, *rest = (
+            endings[at : at + bites.ENDINGS_BITE]
+            for at in range(0, len(endings) or 1, bites.ENDINGS_BITE)
+        )
+        settle = partial(self.settle, incarnation, lease_ms, keep=keep)
+        head = settle(completed=completed, endings=first, sums=sums)
+        return [head, *(settle(endings=bite) for bite in rest)]
+
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
         flat = [part for job in jobs for part in job]
         return self._call("hand_back", incarnation, incarnation, *flat)
@@ -192,32 +302,54 @@ class QueueCommands:
         flat = [part for job in suspects for part in job]
         return self._call("reconcile", incarnation, incarnation, *flat)
 
-    def release(self, incarnation: str, blamed: Iterable[Blame] = (), limit: int = BITE) -> Command:
+    def release(
+        self,
+        incarnation: str,
+        blamed: Iterable[Blame] = (),
+        limit: int = bites.BITE,
+        begun: int | None = None,
+    ) -> Command:
+        """Close a lease and give back what was held; `begun` is the last claim of which a job was
+        begun, where that is known."""
         flat: list[str | bytes | int] = []
         for blame in blamed:
             flat += [blame.id, blame.counter, blame.note]
-        return self._call("release", incarnation, incarnation, limit, *flat)
+        known = "" if begun is None else begun
+        return self._call("release", incarnation, incarnation, limit, known, *flat)
 
-    def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
+    def reap(self, incarnation: str, seen: str | bytes, limit: int = bites.BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)
 
-    def promote(self, limit: int = 1000) -> Command:
+    def promote(self, limit: int = bites.PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> Command:
-        return self._call("trim", None, limit, completed_ms, completed_keep, dead_ms)
+    def trim(self, policy: Policy, *, keeper: str, limit: int = bites.TRIM_BITE) -> Command:
+        """Remove finished jobs past their retention; `keeper` names who does it."""
+        return self._call("trim", None, limit, keeper, *_retention(policy))
 
-    def await_end(self, job_id: str, until_ms: int) -> Command:
-        return self._call("await", None, job_id, until_ms)
+    def await_ends(self, ids: Sequence[str], until_ms: int) -> Command:
+        """Ask for up to bites.SMALL_BITE ends, and to be told of those to come within `until_ms`."""
+        return self._call("await", None, until_ms, *ids)
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> Command:
+        flat: list[str | bytes | int] = []
+        for jot in jots:
+            flat += [jot.id, jot.claim, jot.version, jot.progress, jot.first, len(jot.lines)]
+            flat += jot.lines
+        return self._call("jot", incarnation, incarnation, *flat)
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> Command:
+        """Record a step's value, or with b'' ask for it."""
+        return self._call("step", incarnation, incarnation, job_id, claim, name, value)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> Command:
-        """Cancel up to SMALL_BITE jobs; `force` ends the process of one that runs."""
+        """Cancel up to bites.SMALL_BITE jobs; `force` ends the process of one that runs."""
         return self._call("cancel", None, "kill" if force else "cancel", *ids)
 
     def heed(self) -> Command:
-        return self._call("heed", None, MAX_ORDERS)
+        return self._call("heed", None, bites.MAX_ORDERS)
 
     def reschedule(self, ids: Sequence[str], due: str) -> Command:
         """Move jobs to another time; `due` is as in NewJob."""
@@ -228,6 +360,16 @@ class QueueCommands:
 
     def delete(self, ids: Sequence[str]) -> Command:
         return self._call("delete", None, *ids)
+
+    def pause(self, task: str = "", why: str = "") -> Command:
+        """Let nothing more begin, of the queue or of one of its tasks."""
+        return self._call("pause", None, task, why)
+
+    def resume(self, task: str = "") -> Command:
+        return self._call("resume", None, task, bites.BITE)
+
+    def purge(self, state: str, ids: Sequence[str]) -> Command:
+        return self._call("purge", None, state, *ids)
 
     def wake(self) -> Command:
         return self._call("wake", None)
@@ -252,55 +394,6 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
     return groups
 
 
-def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
-    refuse_fenced(reply)
-    number, due = int(reply[1]), reply[3]
-    jobs = list(
-        map(
-            Claimed,
-            reply[4::5],
-            reply[5::5],
-            reply[6::5],
-            map(int, reply[7::5]),
-            map(_pairs, reply[8::5]),
-            repeat(number),
-        )
-    )
-    return Claim(number, int(reply[2]), _instant(due), jobs)
-
-
-def read_held(reply: Any) -> dict[bytes, int]:
-    """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
-    refuse_fenced(reply)
-    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
-
-
-def read_number(claim: bytes) -> int:
-    """Read a claim's number; 0, which is none, for what is no number."""
-    return int(claim) if claim.isdigit() and len(claim) <= 16 else 0
-
-
-def refuse_fenced(reply: Any) -> None:
-    """Raise Fenced when the reply says that the lease is closed or gone."""
-    if reply[0] == b"fenced":
-        raise Fenced(
-            "lease: closed or gone; expected an open one; this incarnation must not act again"
-        )
-
-
-def _instant(score: bytes) -> int | None:
-    """Read a score as Redis writes it; None for none, and for one that is no finite number."""
-    try:
-        return int(float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-_NOTHING: dict[bytes, bytes] = {}
-
-
-def _pairs(flat: list[bytes] | None) -> dict[bytes, bytes]:
-    if not flat:
-        return _NOTHING
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def _retention(policy: Policy) -> list[str | int]:
+    """Spell how long a queue keeps its finished jobs: name, value, ... as `meta` has them."""
+    return list(chain.from_iterable((name, getattr(policy, name)) for name in RETAIN_FIELDS))

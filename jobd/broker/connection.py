@@ -217,6 +217,50 @@ def run(client: Client, command: list[str | bytes | int]) -> Reply:
             return client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
 
 
+def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, float]:
+    """Carry out one script call; give its reply, and for how many seconds the server was busy with it.
+
+    By the server's clock, asked before and after in the same round trip: a server carries out what
+    came together without serving others in between.
+    """
+    with translated(place_of(client)):
+        pipe = client.pipeline(transaction=False)
+        for each in (["TIME"], command, ["TIME"]):
+            pipe.execute_command(*each)  # type: ignore[no-untyped-call]
+        before, reply, after = pipe.execute(raise_on_error=False)
+        for answer in (before, after):
+            if isinstance(answer, RedisError):
+                raise answer
+        if isinstance(reply, NoScriptError):
+            reply = client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
+        elif isinstance(reply, RedisError):
+            raise reply
+    return reply, max(0.0, _seconds(after) - _seconds(before))
+
+
+def _seconds(time: tuple[int, int]) -> float:
+    return time[0] + time[1] / 1e6
+
+
+def run_many(client: Client, commands: list[list[str | bytes | int]]) -> list[Reply]:
+    """Carry out script calls in one round trip, each by itself.
+
+    When one is refused the others are done all the same; then its error is raised.
+    """
+    place = place_of(client)
+    with translated(place):
+        pipe = client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        replies: list[Any] = pipe.execute(raise_on_error=False)
+        for index, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                replies[index] = run(client, commands[index])
+            elif isinstance(reply, Exception):
+                raise reply
+    return replies
+
+
 async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:
     """Carry out one script call on the event loop."""
     with translated(place_of(client)):

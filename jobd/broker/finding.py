@@ -18,6 +18,7 @@ import msgspec
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.store import store_ms
+from jobd.core.labels import labels_of
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD
 
 PAGE = 500
@@ -25,13 +26,14 @@ _ENDED = (COMPLETED, DEAD, CANCELLED)
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job must be like. `error` is a part of its error's text, in any case.
+    """What a job must be like. `error` is a part of its error's text, in any case; `group` is the whole.
 
     `older_than_ms` counts from the end of a job that has ended, and from its adding otherwise.
     """
 
     task: str | None = None
     error: str | None = None
+    group: str | None = None
     older_than_ms: int | None = None
 
     def __bool__(self) -> bool:
@@ -49,10 +51,13 @@ class Found(NamedTuple):
 
 
 class Finder:
-    """Walks the containers of one queue."""
+    """Walks the containers of one queue. `now` is a store time in ms (tests); None asks Redis."""
 
-    def __init__(self, client: Client, namespace: str, queue: str) -> None:
+    def __init__(
+        self, client: Client, namespace: str, queue: str, *, now: int | None = None
+    ) -> None:
         self._client = client
+        self._now = now
         self._place = place_of(client)
         self._keys = QueueKeys(namespace, queue)
 
@@ -70,7 +75,7 @@ class Finder:
 
     def pages(self, states: Iterable[str], wanted: Wanted) -> Iterator[tuple[int, list[Found]]]:
         """Give, page by page, how many jobs were looked at and those that are wanted."""
-        began = store_ms(self._client)
+        began = store_ms(self._client) if self._now is None else self._now
         for state in states:
             for page in self._walk(state):
                 ended = state in _ENDED
@@ -107,7 +112,7 @@ class Finder:
         with translated(self._place):
             pipe = self._client.pipeline(transaction=False)
             for job in page:
-                pipe.hmget(self._keys.job(job.id), "task", "error", "at")
+                pipe.hmget(self._keys.job(job.id), "task", "error", "at", "options")
             records: list[Any] = pipe.execute(raise_on_error=False)
         return [
             job
@@ -119,8 +124,10 @@ class Finder:
 def _is_wanted(
     job: Found, record: list[bytes | None], wanted: Wanted, now: int, *, ended: bool
 ) -> bool:
-    task, error, added = record
+    task, error, added, options = record
     if wanted.task is not None and (task is None or _text(task) != wanted.task):
+        return False
+    if wanted.group is not None and wanted.group != _group(options):
         return False
     if wanted.error is not None and wanted.error.lower() not in _text(error or b"").lower():
         return False
@@ -128,6 +135,14 @@ def _is_wanted(
         return True
     since = job.score if ended else _number(added)
     return since is not None and now - since >= wanted.older_than_ms
+
+
+def _group(raw: bytes | None) -> str | None:
+    try:
+        options = {} if raw is None else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return labels_of(options)[0] if isinstance(options, dict) else None
 
 
 def _number(raw: bytes | float | None) -> float | None:

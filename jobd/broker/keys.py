@@ -11,14 +11,16 @@ class QueueKeys:
 
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
-        "leases", "meta", "minute_prefix", "orders", "outbox", "recent_prefix", "root", "tally",
-        "terms", "waiting", "wake_list",
+        "leases", "meta", "minute_prefix", "off", "orders", "outbox", "rate", "recent_prefix", "root",
+        "schedule_prefix", "schedules", "tally", "terms", "unique_prefix", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
         self.root = root = f"{namespace}:{{{queue}}}:"
         self.held_prefix = root + "held:"  # HASH a worker: job id -> claim number of what it holds
-        self.job_prefix = root + "job:"  # HASH a job: task args at seq, and what is not the default
+        self.job_prefix = (
+            root + "job:"
+        )  # HASH a job: task args at seq, what is not the default, ~notes
         self.waiting = root + "waiting"  # ZSET id -> priority * 2^40 + sequence
         self.delayed = root + "delayed"  # ZSET id -> due, ms
         self.leases = root + "leases"  # ZSET incarnation -> expiry, ms; 0 = closed
@@ -27,13 +29,20 @@ class QueueKeys:
         self.dead = root + "dead"  # ZSET id -> died at, ms
         self.cancelled = root + "cancelled"  # ZSET id -> cancelled at, ms
         self.recent_prefix = root + "recent:"  # SET ids of one window: removed, but remembered
+        self.unique_prefix = (
+            root + "unique:"
+        )  # STRING a lock: holder's job id, of a ttl also until, ms
         self.expiring = root + "expiring"  # ZSET id -> ms: jobs with a retention of their own
         self.orders = root + "orders"  # HASH job id -> "word claim incarnation", of running jobs
         self.awaited = root + "awaited"  # ZSET id -> until, ms: somebody waits for its end
         self.wake_list = root + "wake"  # LIST of hints for idle workers
-        self.meta = root + "meta"  # HASH claim and seq numbers
+        self.meta = root + "meta"  # HASH claim and seq numbers, settings, what holds the queue back
+        self.rate = root + "rate"  # HASH the claims of the last window, where there is a rate limit
+        self.off = root + "off"  # HASH paused task -> score of its jobs in `delayed`
         self.tally = root + "tally"  # HASH counters and histogram buckets, forever
         self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
+        self.schedules = root + "schedules"  # ZSET name -> next slot, ms; inf: paused
+        self.schedule_prefix = root + "schedule:"  # HASH a schedule: what it adds, when, its past
         self.outbox = root + "outbox"  # STREAM terminal events to deliver
 
     def held(self, incarnation: str) -> str:

@@ -1,27 +1,49 @@
-"""Being told of a job's end, instead of asking for it again and again."""
+"""Being told of jobs' ends, instead of asking for them again and again.
+
+A subscription stands when the server has said so: whoever asks to be told before that may miss the
+one notice there is. What was missed all the same, with a connection that broke, is found by looking.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Iterable
 from typing import Self
 
 from jobd.broker.connection import AsyncClient, Client, place_of, translated
 from jobd.broker.keys import QueueKeys
 
+# Without a time of its own a read of redis-py ends in an error when the client's has passed.
+_READ = 60.0
+
+
+def channel_of(keys: QueueKeys, job_id: str) -> str:
+    """Name the channel on which the scripts tell of a job's end."""
+    return f"{keys.awaited}:{job_id}"
+
 
 class Notices:
-    """A subscription to one job's end. Subscribe, ask to be told, look, then wait."""
+    """A subscription to one job's end. Subscribe, ask to be told, then wait."""
 
     def __init__(self, client: Client, keys: QueueKeys, job_id: str) -> None:
         self._place = place_of(client)
-        self._pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        self._channel = f"{keys.awaited}:{job_id}"
+        self._pubsub = client.pubsub()  # type: ignore[no-untyped-call]
+        self._channel = channel_of(keys, job_id)
+        self._patience = float(client.connection_pool.connection_kwargs["socket_timeout"])
 
     def __enter__(self) -> Self:
-        with translated(self._place):
-            self._pubsub.subscribe(self._channel)
+        try:
+            with translated(self._place):
+                self._pubsub.subscribe(self._channel)
+                self._confirm()
+        except BaseException:
+            self._pubsub.close()
+            raise
         return self
+
+    def _confirm(self) -> None:
+        if self._pubsub.get_message(timeout=self._patience) is None:
+            raise TimeoutError
 
     def wait(self, timeout: float) -> None:
         """Return at a notice, or after `timeout` seconds."""
@@ -32,20 +54,54 @@ class Notices:
         self._pubsub.close()
 
 
-@asynccontextmanager
-async def async_notices(
-    client: AsyncClient, keys: QueueKeys, job_id: str
-) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-    """The same on an event loop: gives a function that waits for a notice, or a timeout."""
-    pubsub = client.pubsub(ignore_subscribe_messages=True)
-    with translated(place_of(client)):
-        await pubsub.subscribe(f"{keys.awaited}:{job_id}")
+class AsyncNotices:
+    """One subscription of an event loop, to as many jobs' ends as it likes, over one connection.
 
-    async def wait(timeout: float) -> None:
-        with translated(place_of(client)):
-            await pubsub.get_message(timeout=timeout)
+    `changed` is set when there is something to take.
+    """
 
-    try:
-        yield wait
-    finally:
-        await pubsub.aclose()  # type: ignore[no-untyped-call]
+    def __init__(self, client: AsyncClient, changed: asyncio.Event) -> None:
+        self._place = place_of(client)
+        self._pubsub = client.pubsub()
+        self._changed = changed
+        self._reader: asyncio.Task[None] | None = None
+        self._told: set[str] = set()
+        self._is_open = True
+
+    async def subscribe(self, channels: Iterable[str]) -> None:
+        """Ask for more channels. That they stand is a notice, too: look then, and nothing is missed."""
+        with translated(self._place):
+            await self._pubsub.subscribe(*channels)
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+
+    async def unsubscribe(self, channels: Iterable[str]) -> None:
+        """Let go of channels."""
+        with translated(self._place):
+            await self._pubsub.unsubscribe(*channels)
+
+    def take(self) -> set[str]:
+        """Give the channels that were told of, or stand, since the last call. Raises BrokerError."""
+        if self._reader is not None and self._reader.done():
+            with translated(self._place):
+                self._reader.result()
+        told, self._told = self._told, set()
+        return told
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._is_open = False
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _read(self) -> None:
+        try:
+            while self._is_open:
+                message = await self._pubsub.get_message(timeout=_READ)
+                if message is not None and message["type"] in ("message", "subscribe"):
+                    self._told.add(message["channel"].decode())
+                    self._changed.set()
+        finally:
+            self._changed.set()

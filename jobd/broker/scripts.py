@@ -2,7 +2,8 @@
 
 One file is one transition is one method of the store. A file's header is its contract and is read
 here: the KEYS and ARGV lines name what the script gets, in order, and become its local variables,
-so a call with the wrong number of either fails before Redis sees it.
+so a call with the wrong number of either fails before Redis sees it. A file whose name begins with _
+is no script: `_prelude` is put before every one, any other before those whose WITH line names it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 _LUA = files("jobd.broker") / "lua"
-_HEADER = re.compile(r"^-- (KEYS|ARGV|REPLY|REPLAY|WHY)\s+(.*)$")
+_HEADER = re.compile(r"^-- (KEYS|ARGV|WITH|REPLY|REPLAY|WHY)\s+(.*)$")
 _FIRST = re.compile(r"^-- ([a-z_]+): (.+)$")
 
 
@@ -45,8 +46,11 @@ class Script:
         return ["EVALSHA", self.sha, len(keys), *keys, *args]
 
 
-def parse(name: str, text: str, prelude: str) -> Script:
-    """Read one file. Raises ValueError naming what its header lacks."""
+def parse(name: str, text: str, shared: dict[str, str]) -> Script:
+    """Read one file. `shared` is what scripts have in common, `_prelude` for all of them.
+
+    Raises ValueError naming what its header lacks.
+    """
     lines = text.splitlines()
     first = _FIRST.match(lines[0])
     fields = {m[1]: m[2].strip() for line in lines if (m := _HEADER.match(line))}
@@ -62,7 +66,8 @@ def parse(name: str, text: str, prelude: str) -> Script:
     names += [f"local {a} = ARGV[{i}]" for i, a in enumerate(args, 1)]
     if tail:
         names.append(f"local {words[-1][:-3]}_at = {len(words)}")
-    source = prelude + "\n" + " ".join(names) + "\n" + text
+    parts = [shared["_prelude"], *(shared[f"_{part}"] for part in fields.get("WITH", "").split())]
+    source = "\n".join([*parts, " ".join(names), text])
     return Script(
         name=name,
         edge=first[2],
@@ -86,10 +91,16 @@ def _read_all() -> dict[str, Script]:
         if entry.name.endswith(".lua")
     }
     # Comments are for readers of the file; Redis keeps each script's text, so it gets none.
-    prelude = "\n".join(
-        line for line in texts.pop("_prelude").splitlines() if not line.startswith("--")
-    )
-    return {name: parse(name, text, prelude) for name, text in sorted(texts.items())}
+    shared = {
+        name: "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+        for name, text in texts.items()
+        if name.startswith("_")
+    }
+    return {
+        name: parse(name, text, shared)
+        for name, text in sorted(texts.items())
+        if not name.startswith("_")
+    }
 
 
 SCRIPTS = _read_all()

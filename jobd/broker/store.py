@@ -6,28 +6,49 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
+from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     Blame,
     Claim,
     Command,
     Completed,
+    End,
     Ending,
+    Jot,
     NewJob,
     Order,
     QueueCommands,
-    read_claim,
-    read_held,
-    read_number,
-    refuse_fenced,
 )
-from jobd.broker.connection import Client, place_of, run, translated
+from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
+from jobd.core.limits import Limits
 from jobd.core.names import is_name
 from jobd.core.options import Policy
+
+
+class Promoted(NamedTuple):
+    """How many jobs a bite moved, when the next one is due (ms), whether more may be due, and for
+    how many seconds it held the server."""
+
+    moved: int
+    next_due: int | None
+    more: bool
+    took: float
+
+
+class Trimmed(NamedTuple):
+    """How many records a bite removed, whether there is more to look at, and for how many seconds
+    it held the server, by the server's own clock."""
+
+    removed: int
+    more: bool
+    took: float
 
 
 class Store:
@@ -48,9 +69,25 @@ class Store:
         reply = run(self._client, self.commands.add(jobs, fresh=fresh))
         return [word == b"added" for word in reply]
 
-    def join(self, incarnation: str, lease_ms: int, policy: Policy | None = None) -> None:
+    def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
+        """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
+
+        Raises as `add` does; a repeat with the same terms is harmless.
+        """
+        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        return words
+
+    def join(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        policy: Policy | None = None,
+        hooks: Sequence[str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         """Take a lease before the first claim. Raises Fenced."""
-        refuse_fenced(run(self._client, self.commands.join(incarnation, lease_ms, policy)))
+        command = self.commands.join(incarnation, lease_ms, policy, hooks, limits)
+        refuse_fenced(run(self._client, command))
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> list[str]:
         """Extend leases; give the incarnations that have no open one."""
@@ -65,12 +102,14 @@ class Store:
         slots: int = 1,
         limit: int = 256,
         budget_us: int = 0,
+        ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
     ) -> Claim:
         """Claim a batch. Raises Fenced."""
         command = self.commands.claim(
-            incarnation, lease_ms, slots=slots, limit=limit, budget_us=budget_us, costs=costs
-        )
+            incarnation, lease_ms,
+            slots=slots, limit=limit, budget_us=budget_us, ahead_ms=ahead_ms, costs=costs,
+        )  # fmt: skip
         return read_claim(run(self._client, command))
 
     def settle(
@@ -103,9 +142,14 @@ class Store:
         """Hand back suspects, then look: job id -> claim of what is held. Raises Fenced."""
         return read_held(run(self._client, self.commands.reconcile(incarnation, suspects)))
 
-    def release(self, incarnation: str, blamed: Sequence[Blame] = ()) -> None:
-        """Give back everything a dead worker of this host held, bite by bite."""
-        while run(self._client, self.commands.release(incarnation, blamed)) == [b"more"]:
+    def release(
+        self, incarnation: str, blamed: Sequence[Blame] = (), *, begun: int | None = None
+    ) -> None:
+        """Give back everything a dead worker of this host held, bite by bite. `begun` is the last
+        claim of which it has begun a job, where that is known."""
+        while run(self._client, self.commands.release(incarnation, blamed, begun=begun)) == [
+            b"more"
+        ]:
             blamed = ()
 
     def reap(self, incarnation: str, seen: str) -> bool:
@@ -118,29 +162,48 @@ class Store:
                 return True
             seen = "0"  # closed by the first bite
 
-    def promote(self, limit: int = 1000) -> tuple[int, int | None]:
-        """Move what is due; give how many went and when the next is due (ms)."""
-        reply = run(self._client, self.commands.promote(limit))
-        return int(reply[1]), int(float(reply[2])) if reply[2] else None
+    def promote(self, limit: int = PROMOTE_BITE) -> Promoted:
+        """Move what is due, at most a bite."""
+        reply, took = run_timed(self._client, self.commands.promote(limit))
+        moved, due = int(reply[1]), int(float(reply[2])) if reply[2] else None
+        return Promoted(moved, due, more=moved == limit, took=took)
 
-    def trim(
-        self, *, completed_ms: int, completed_keep: int, dead_ms: int, limit: int = 200
-    ) -> int:
-        """Remove finished jobs past their retention, at most a bite; give how many."""
-        command = self.commands.trim(
-            completed_ms=completed_ms,
-            completed_keep=completed_keep,
-            dead_ms=dead_ms,
-            limit=limit,
+    def trim(self, policy: Policy, *, keeper: str = "", limit: int = TRIM_BITE) -> Trimmed:
+        """Remove finished jobs past their retention, at most a bite.
+
+        What the queue's workers said goes before `policy`. `keeper` names the caller: while one has
+        more to do, another's call is answered with nothing for a second.
+        """
+        reply, took = run_timed(
+            self._client, self.commands.trim(policy, keeper=keeper, limit=limit)
         )
-        return int(run(self._client, command)[1])
+        if reply == [b"busy"]:
+            return Trimmed(0, more=False, took=took)
+        return Trimmed(int(reply[1]), more=reply[2] == b"more", took=took)
 
-    def await_end(self, job_id: str, until_ms: int) -> None:
-        """Ask to be told of a job's end, for this long."""
-        run(self._client, self.commands.await_end(job_id, until_ms))
+    def await_end(self, job_id: str, until_ms: int) -> End:
+        """Look whether a job has ended, and ask to be told of its end, for this long."""
+        return read_ends(run(self._client, self.commands.await_ends([job_id], until_ms)))[0]
+
+    def jot(self, incarnation: str, jots: Iterable[Jot]) -> list[bytes]:
+        """Write down what runs have said; give the ids that are not this worker's any more.
+
+        Raises Fenced.
+        """
+        reply = run(self._client, self.commands.jot(incarnation, jots))
+        refuse_fenced(reply)
+        return list(reply[1:])
+
+    def step(
+        self, incarnation: str, job_id: str | bytes, claim: int, name: str, value: bytes = b""
+    ) -> list[bytes]:
+        """Record a step's value, or with b'' ask for it; give the script's words."""
+        reply = run(self._client, self.commands.step(incarnation, job_id, claim, name, value))
+        return list(reply)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> list[str]:
-        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone."""
+        """Cancel jobs; a word for each: cancelled, asked (it runs), completed, dead or gone; or
+        `later`, where nothing was done and it is to be asked for again. The first never is."""
         return _words(run(self._client, self.commands.cancel(ids, force=force)))
 
     def heed(self) -> list[Order]:
@@ -162,6 +225,20 @@ class Store:
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove ended jobs; a word for each: deleted, or the state that forbids it."""
         return _words(run(self._client, self.commands.delete(ids)))
+
+    def pause(self, task: str = "", why: str = "") -> str:
+        """Let nothing more begin; say paused, already, or too_many (tasks)."""
+        return str(run(self._client, self.commands.pause(task, why))[0].decode())
+
+    def resume(self, task: str = "") -> str:
+        """Let it go on, when every job of the task is back in line; say resumed or running."""
+        while (word := run(self._client, self.commands.resume(task))[0]) == b"more":
+            pass
+        return str(word.decode())
+
+    def purge(self, state: str, ids: Sequence[str]) -> list[str]:
+        """Remove jobs that are in one state; a word for each: purged, or the state it is in."""
+        return _words(run(self._client, self.commands.purge(state, ids)))
 
     def wake(self) -> None:
         """Make one idle worker look at the queue."""

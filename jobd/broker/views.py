@@ -8,12 +8,33 @@ from typing import Any, TypeVar
 import msgspec
 
 from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.flow import SET_ASIDE, Flow, read_flow
 from jobd.broker.keys import QueueKeys, SharedKeys
+from jobd.broker.notes import (
+    JobLine,
+    JobProgress,
+    read_dropped,
+    read_log,
+    read_progress,
+    read_steps,
+)
+from jobd.core.labels import labels_of
 from jobd.core.names import is_name
-from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
+from jobd.core.states import (
+    ACTIVE,
+    CANCELLED,
+    COMPLETED,
+    DEAD,
+    DELAYED,
+    PARKED,
+    STATES,
+    WAITING,
+)
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
+# Fields of the tally that name a task and nothing more.
+OUTCOMES = ("completed", "failed", "timeout", "snoozed", "throttled", "dead", "cancelled")
 _LOOKS = 5  # a job may move between two reads; so often in a row it does not
 
 
@@ -25,10 +46,14 @@ class JobInfo(msgspec.Struct, kw_only=True):
     task: str
     state: str
     args: Any = None
+    group: str | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    unique: str | None = None
     priority: int = 5
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     enqueued_at: int | None = None
     due_at: int | None = None
+    task_paused: bool = False
     finished_at: int | None = None
     failed: int = 0
     timeouts: int = 0
@@ -36,6 +61,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     lost: int = 0
     interrupted: int = 0
     snoozed: int = 0
+    throttled: int = 0
     cause: str | None = None
     error: str | None = None
     history: list[dict[str, Any]] = msgspec.field(default_factory=list)
@@ -44,13 +70,19 @@ class JobInfo(msgspec.Struct, kw_only=True):
     parked_since: int | None = None
     cancel_asked_at: int | None = None
     expires_at: int | None = None
+    progress: JobProgress | None = None
+    logs: list[JobLine] = msgspec.field(default_factory=list)
+    logs_dropped: int = 0
+    steps: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What `job.once` has recorded: the name of each step and its value."""
 
 
 class Views:
-    """Everything that is read about a namespace."""
+    """Everything that is read about a namespace. `now` injects a store time in ms for tests."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, *, now: int | None = None) -> None:
         self._client = client
+        self._now = now
         self._place = place_of(client)
         self._namespace = namespace
 
@@ -91,6 +123,17 @@ class Views:
             )
         return _ids(found)
 
+    def flow(self, queue: str) -> Flow:
+        """Read what holds a queue back."""
+        return read_flow(self._client, self._namespace, queue, now=self._now)
+
+    def tasks_seen(self, queue: str) -> set[str]:
+        """Name the tasks of which a job has ended in this queue."""
+        with translated(self._place):
+            fields: Any = self._client.hkeys(QueueKeys(self._namespace, queue).tally)
+        pairs = (name.partition("|") for name in _ids(fields))
+        return {task for kind, _, task in pairs if kind in OUTCOMES and is_name(task.encode())}
+
     def find(self, job_id: str, queues: list[str] | None = None) -> str | None:
         """Name the queue that records a job, or None."""
         for queue in queues or self.queues():
@@ -114,6 +157,10 @@ class Views:
         if state is None:
             return None
         priority = _int(record.get("priority"))
+        options = _of_kind(dict, _json(record.get("options")))
+        group, meta = labels_of(options)
+        lock = _text(record.get("unique"))
+        set_aside = state == DELAYED and score is not None and score >= SET_ASIDE
         return JobInfo(
             id=job_id,
             queue=queue,
@@ -121,10 +168,14 @@ class Views:
             worker=worker,
             task=_text(record.get("task")) or "?",
             args=_json(record.get("args")),
-            options=_of_kind(dict, _json(record.get("options"))),
+            group=group,
+            meta=meta,
+            unique=None if lock is None else lock.partition(" ")[0],
+            options={name: options[name] for name in options if name not in ("group", "meta")},
             priority=5 if priority is None else priority,
             enqueued_at=_int(record.get("at")),
-            due_at=score if state == DELAYED else None,
+            due_at=score if state == DELAYED and not set_aside else None,
+            task_paused=set_aside,
             finished_at=score if state in (COMPLETED, DEAD, CANCELLED) else None,
             failed=_int(record.get("failed")) or 0,
             timeouts=_int(record.get("timeouts")) or 0,
@@ -132,14 +183,36 @@ class Views:
             lost=_int(record.get("lost")) or 0,
             interrupted=_int(record.get("interrupted")) or 0,
             snoozed=_int(record.get("snoozed")) or 0,
+            throttled=_int(record.get("throttled")) or 0,
             cause=_text(record.get("cause")),
             error=_text(record.get("error")),
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],
             result=_json(record.get("result")),
-            parked_since=_int(record.get("parked")),
+            parked_since=_parked(record),
             cancel_asked_at=_int(record.get("cancel")),
             expires_at=_int(record.get("expires")),
+            progress=read_progress(record.get("~progress")),
+            logs=read_log(record.get("~log")),
+            logs_dropped=read_dropped(record.get("~noted")),
+            steps=read_steps(record),
         )
+
+    def progress(self, queue: str, job_id: str) -> JobProgress | None:
+        """Read what a job last said of its progress, or None."""
+        return read_progress(self._fields(queue, job_id, "~progress")[0])
+
+    def notes(self, queue: str, job_id: str) -> tuple[JobProgress | None, list[JobLine], int]:
+        """Read a job's progress, its log, and how many lines that has lost."""
+        progress, log, noted = self._fields(queue, job_id, "~progress", "~log", "~noted")
+        return read_progress(progress), read_log(log), read_dropped(noted)
+
+    def _fields(self, queue: str, job_id: str, *names: str) -> list[bytes | None]:
+        key = QueueKeys(self._namespace, queue).job(job_id)
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(key, *names)
+            [found] = pipe.execute(raise_on_error=False)
+        return list(found) if isinstance(found, list) else [None] * len(names)
 
     def _leases(self, keys: QueueKeys) -> list[str]:
         with translated(self._place):
@@ -188,6 +261,11 @@ def _ids(raw: Iterable[bytes]) -> list[str]:
 
 def _int(raw: bytes | None) -> int | None:
     return None if raw is None else _whole(raw)
+
+
+def _parked(record: dict[str, bytes]) -> int | None:
+    is_past = not record.get("error", PARKED.encode()).startswith(PARKED.encode())
+    return None if is_past else _int(record.get("parked"))
 
 
 def _whole(raw: bytes | float) -> int | None:

@@ -60,6 +60,7 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
     if config.app is not None:
         users.setdefault(config.app, [])
     declared: set[str] = set()
+    tasks: dict[str, set[str]] = {}
     for reference, queues in users.items():
         try:
             app = load_app(reference)
@@ -67,8 +68,12 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
             problems += error.problems
             continue
         declared |= set(app.queues)
+        for queue, each in app.queues.items():
+            tasks.setdefault(queue, set()).update(each.tasks)
         notes += _differences(config, file, reference, app)
         notes += _undeclared(file, reference, queues, app.queues)
+    if not problems:
+        notes += _unscheduled(config, file, tasks)
     if not problems and not declared and not config.queues:
         notes.append(
             f"{file}: app: {config.app!r} declares no queue, so there is nothing to serve; declare "
@@ -81,6 +86,17 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
             for queue in config.daemon.queues or []
             if queue not in declared and queue not in config.queues
         ]
+
+
+def _unscheduled(config: Config, file: str, tasks: Mapping[str, set[str]]) -> list[str]:
+    """A schedule for what nobody runs would add jobs that are parked."""
+    return [
+        f"{file}: schedules[{place}].task: {each.schedule.task!r} is no task of queue {each.queue!r} "
+        "in the code; its jobs would be parked"
+        f"{nearest(each.schedule.task, tasks.get(each.queue, ()))}"
+        for place, each in enumerate(config.schedules)
+        if each.schedule.task not in tasks.get(each.queue, ())
+    ]
 
 
 def _undeclared(

@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from jobd.broker.connection import safe_url
+from jobd.broker.private import private_server
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
 from jobd.cli.options import url_option
@@ -27,7 +28,6 @@ from jobd.core.config_values import target
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
 from jobd.seams import host
 from jobd.seams.exits import Exit
-from jobd.wiring.server import private_server
 
 _DRAIN = 5.0
 _SIGNALLED = 128

@@ -1,21 +1,30 @@
-"""`jobd enqueue QUEUE TASK`: add one job by its task's name, without importing the app."""
+"""`jobd enqueue QUEUE TASK`: add a job by its task's name, without importing the app; or many.
+
+Exit code 75 says that the job may be in or not: Redis went away before it answered.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import msgspec
 
 from jobd.cli import settings
+from jobd.cli.enqueue_lines import Request, enqueue_lines
+from jobd.cli.job_lines import Reader
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.client.app import Jobd
+from jobd.client.queue import Queue
+from jobd.core.errors import EX_TEMPFAIL, BrokerUnavailable
+from jobd.core.names import check_name
 
 
 @click.command("enqueue")
 @click.argument("queue")
-@click.argument("task")
+@click.argument("task", required=False)
 @click.option(
     "--arg",
     "pairs",
@@ -28,39 +37,87 @@ from jobd.client.app import Jobd
 @click.option("--expires", metavar="DURATION", help="Do not start later than that.")
 @click.option("--priority", type=int, help="Lower runs sooner. Default: 5.")
 @click.option("--job-id", metavar="ID", help="An id of your own; adding it twice adds one job.")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    help='Many jobs: a JSON object a line, {"task": ..., "args": {...}} and options; - is standard input.',
+)
+@click.option("--id-prefix", metavar="NAME", help="With --from: ids NAME.<line>, safe to repeat.")
+@click.option("--skip-bad", is_flag=True, help="With --from: add the good lines, name the bad.")
+@click.option("--dry-run", is_flag=True, help="With --from: check all lines, and add nothing.")
 @config_option
 @url_option
 @json_option
 def command(
     queue: str,
-    task: str,
+    task: str | None,
     pairs: tuple[str, ...],
     json_args: str | None,
     delay: str | None,
     expires: str | None,
     priority: int | None,
     job_id: str | None,
+    source: str | None,
+    id_prefix: str | None,
+    skip_bad: bool,
+    dry_run: bool,
     config_file: str | None,
     redis_url: str | None,
     as_json: bool,
-) -> None:
-    """Add a job for TASK to QUEUE and print its id.
+) -> int:
+    """Add a job for TASK to QUEUE and print its id; or many, with --from.
 
-    The app's code is not read: a name that no worker knows is parked, and visible.
+    The app's code is not read: a name that no worker knows is parked, and visible. Lines of --from
+    that name no task are for TASK; what they say goes before the options given here.
     """
-    args = _arguments(pairs, json_args)
-    config = settings.read(settings.find_file(config_file), url=redis_url)
     given = {
         "delay": _duration(delay), "expires": _duration(expires), "priority": priority,
         "job_id": job_id,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
-    app = Jobd(config.redis.url, namespace=config.redis.namespace)
-    handle = app.queue(queue).add(task, args, **options)
+    of_one = {"--arg": pairs, "--json-args": json_args, "--job-id": job_id}
+    of_many = {"--id-prefix": id_prefix, "--skip-bad": skip_bad, "--dry-run": dry_run}
+    _refuse_mixed(source, of_one, of_many)
+    args = _arguments(pairs, json_args)
+    config = settings.read(settings.find_file(config_file), url=redis_url)
+    target = Jobd(config.redis.url, namespace=config.redis.namespace).queue(queue)
+    if source is not None:
+        reader = Reader(target, task, options, id_prefix)
+        return enqueue_lines(target, Request(source, reader, skip_bad, dry_run, as_json))
+    if task is None:
+        raise click.UsageError("Missing argument 'TASK'.")
+    return _add_one(target, task, args, options, as_json=as_json)
+
+
+def _refuse_mixed(
+    source: str | None, of_one: Mapping[str, object], of_many: Mapping[str, object]
+) -> None:
+    """Refuse flags for one job beside --from, and flags for many without it."""
+    for name, value in (of_many if source is None else of_one).items():
+        if value and source is None:
+            raise click.UsageError(f"{name}: without --from; expected both; drop it or add --from")
+        if value:
+            raise click.UsageError(f"{name} and --from; expected one of the two; drop either")
+    if of_many["--id-prefix"] is not None:
+        check_name(of_many["--id-prefix"], what="--id-prefix")
+
+
+def _add_one(
+    queue: Queue, task: str, args: dict[str, Any], options: dict[str, Any], *, as_json: bool
+) -> int:
+    try:
+        handle = queue.add(task, args, **options)
+    except BrokerUnavailable as error:
+        if not error.outcome_unknown:
+            raise
+        click.echo(f"jobd: {error}", err=True)
+        return EX_TEMPFAIL
     if as_json:
-        print_json({"id": handle.id, "queue": queue, "task": task, "outcome": handle.outcome})
+        print_json({"id": handle.id, "queue": queue.name, "task": task, "outcome": handle.outcome})
     else:
-        click.echo(f"{handle.outcome} {handle.id} on {queue}")
+        click.echo(f"{handle.outcome} {handle.id} on {queue.name}")
+    return 0
 
 
 def _arguments(pairs: tuple[str, ...], whole: str | None) -> dict[str, Any]:

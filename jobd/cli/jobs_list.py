@@ -20,7 +20,7 @@ from jobd.core.states import DEAD, DELAYED, STATES
 from jobd.core.suggest import nearest, one_of
 from jobd.seams import clock
 
-_PRIVATE = ("args", "result", "history", "options")
+_PRIVATE = ("args", "result", "history", "options", "logs", "steps", "meta")
 _COUNTERS = {
     "failed": "failed",
     "timeouts": "timed out",
@@ -28,6 +28,7 @@ _COUNTERS = {
     "lost": "lost",
     "interrupted": "interrupted",
     "snoozed": "snoozed",
+    "throttled": "throttled",
 }
 
 
@@ -44,6 +45,7 @@ def command(
     state: str | None,
     task: str | None,
     error: str | None,
+    group: str | None,
     older_than: str | None,
     limit: int,
     config_file: str | None,
@@ -51,7 +53,7 @@ def command(
     as_json: bool,
 ) -> None:
     """List jobs: what runs next first, what ended last first."""
-    wanted = read_wanted(task, error, older_than)
+    wanted = read_wanted(task, error, group, older_than)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     if queue is not None:
         check_name(queue, what="--queue")
@@ -119,6 +121,8 @@ def _note(job: JobInfo, now: float) -> str:
     parts = []
     if job.state == DELAYED and job.due_at is not None:
         parts.append(f"due in {words(max(0.0, (job.due_at - now) / 1000))}")
+    if job.task_paused:
+        parts.append("its task is paused")
     parts += [f"{word} {n}x" for name, word in _COUNTERS.items() if (n := getattr(job, name))]
     if job.state == DEAD:
         parts.append(f"cause {job.cause}")

@@ -1,4 +1,4 @@
-"""`jobd jobs show ID`: everything recorded about one job."""
+"""`jobd jobs show ID`: everything recorded about one job, and with --follow what it says until it ends."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 import click
 import msgspec
 
-from jobd.broker.views import JobInfo
+from jobd.broker.connection import connect
+from jobd.broker.store import Store
+from jobd.broker.views import JobInfo, Views
 from jobd.cli import settings
+from jobd.cli.notes import Follower, bar, print_log
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json, printable, when
 from jobd.cli.redis import views_of
+from jobd.core.config import Config
 from jobd.core.durations import words
 from jobd.core.errors import EX_NOINPUT, JobdError
 from jobd.core.names import check_name
-from jobd.core.states import DEAD_CAUSES
+from jobd.core.states import DEAD_CAUSES, TERMINAL
 
 _TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since", "cancel_asked_at", "expires_at")
 
@@ -30,17 +34,22 @@ class NoSuchJob(JobdError):
 @click.command("show")
 @click.argument("job_id", metavar="ID")
 @click.option("--queue", help="The job's queue. Default: look in all.")
+@click.option("--follow", is_flag=True, help="Go on: print its log and progress until it ends.")
 @config_option
 @url_option
 @json_option
 def command(
     job_id: str,
     queue: str | None,
+    follow: bool,
     config_file: str | None,
     redis_url: str | None,
     as_json: bool,
 ) -> None:
-    """Show everything recorded about a job, its arguments and result included."""
+    """Show everything recorded about a job, its arguments and result included.
+
+    With --follow and --json: a line of JSON for each thing it says, and one for the job at its end.
+    """
     config = settings.read(settings.find_file(config_file), url=redis_url)
     check_name(job_id, what="job id")
     if queue is not None:
@@ -48,27 +57,63 @@ def command(
     views = views_of(config)
     home = queue or views.find(job_id)
     info = None if home is None else views.info(home, job_id)
-    if info is None:
+    if home is None or info is None:
         raise NoSuchJob(
             f"job {job_id!r}: not recorded in {f'queue {queue!r}' if queue else 'any queue'}; "
             "expected an id that was added and is still kept (`retain`); "
             "see `jobd jobs list` for what there is"
         )
-    if as_json:
+    if follow:
+        _follow(info, views, config, as_json=as_json)
+    elif as_json:
         print_json(info)
     else:
         _print(info)
 
 
+def _follow(info: JobInfo, views: Views, config: Config, *, as_json: bool) -> None:
+    client = connect(config.redis.url, timeout=2.0)
+    store = Store(client, config.redis.namespace, info.queue)
+    follower = Follower(views, store, client, as_json=as_json)
+    if not as_json:
+        _print(info)
+        follower.skip(info.logs_dropped + len(info.logs), info.progress)
+    if info.state not in TERMINAL or as_json:
+        try:
+            follower.follow(info.queue, info.id)
+        finally:
+            follower.close()
+        ended = views.info(info.queue, info.id)
+        if as_json:
+            click.echo(msgspec.json.encode({"job": ended}))
+        else:
+            _print_end(ended)
+
+
+def _print_end(info: JobInfo | None) -> None:
+    if info is None:
+        click.echo(f"{'state:':<14} gone; nothing is kept of it (`retain`)")
+        return
+    click.echo(f"{'state:':<14} {info.state}")
+    for name in ("cause", "error", "result"):
+        if (value := getattr(info, name)) is not None:
+            click.echo(f"{name + ':':<14} {printable(_shown(name, value))}")
+
+
 def _print(info: JobInfo) -> None:
     fields: dict[str, Any] = msgspec.to_builtins(info)
     history = fields.pop("history")
+    for name in ("progress", "logs", "logs_dropped"):
+        del fields[name]
     for name, value in fields.items():
         if value in (None, 0, {}) and name not in ("args", "priority"):
             continue
         click.echo(f"{name.replace('_', ' ') + ':':<14} {printable(_shown(name, value))}")
     for number, run in enumerate(history, 1):
         _print_run(number, run)
+    if info.progress is not None:
+        click.echo(f"{'progress:':<14} {bar(info.progress)}, {when(info.progress.at)}")
+    print_log(info.logs, info.logs_dropped)
 
 
 def _print_run(number: int, run: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from jobd.cli import settings
 from jobd.cli.operate import Operation, Outcome, Request
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json, printable
+from jobd.cli.queue_name import known_queue
+from jobd.cli.redis import views_of
 from jobd.cli.wanted import read_wanted, wanted_options
 from jobd.client.operate import DONE, VERBS
 from jobd.core.errors import EX_NOINPUT
@@ -43,6 +45,7 @@ def make(verb: str, help_text: str, *, forcible: bool = False) -> click.Command:
         state: tuple[str, ...],
         task: str | None,
         error: str | None,
+        group: str | None,
         older_than: str | None,
         dry_run: bool,
         config_file: str | None,
@@ -50,13 +53,15 @@ def make(verb: str, help_text: str, *, forcible: bool = False) -> click.Command:
         as_json: bool,
         force: bool = False,
     ) -> int:
-        wanted = read_wanted(task, error, older_than)
+        wanted = read_wanted(task, error, group, older_than)
         _refuse_unclear(verb, ids, bool(queue or state or wanted), bool(state or wanted))
         for job_id in ids:
             check_name(job_id, what="job id")
         if queue is not None:
             check_name(queue, what="--queue")
         config = settings.read(settings.find_file(config_file), url=redis_url)
+        if queue is not None and not ids:
+            known_queue(queue, views_of(config))
         states = state or tuple(_usual(verb).split(", "))
         request = Request(verb, ids, queue, states, wanted, dry_run, force)
         operation = Operation(request, config)

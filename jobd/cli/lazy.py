@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from jobd.core.suggest import nearest
 
@@ -60,12 +61,22 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a command line, naming the nearest when there is none."""
-        if args and args[0] not in self._table and not args[0].startswith("-"):
+        known = not args or args[0] in self._table or args[0].startswith("-")
+        if not known and not ctx.resilient_parsing:  # the latter: a shell completes
             ctx.fail(
                 f"{ctx.command_path} {args[0]}: no such command; "
                 f"expected {', '.join(self._table)}{nearest(args[0], self._table)}"
             )
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the table, and options as any command does."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return options + [
+            CompletionItem(name, help=entry.help)
+            for name, entry in self._table.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, without importing them."""

@@ -28,10 +28,28 @@ _TABLE: dict[str, Entry | Verbs] = {
     "init": Entry("jobd.cli.init", "Write a commented jobd.toml."),
     "check": Entry("jobd.cli.check", "Check the config and import the app."),
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
+    "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "queues": Verbs(
-        "Look at queues.",
-        {"list": Entry("jobd.cli.queues_list", "List queues with their counts.")},
+        "Look at queues, pause and resume them, wait for them, empty them.",
+        {
+            "list": Entry("jobd.cli.queues_list", "List queues with their counts."),
+            "pause": Entry("jobd.cli.queues_pause", "Let nothing more of a queue begin."),
+            "resume": Entry("jobd.cli.queues_resume", "Let a queue, or a task of it, go on."),
+            "drain": Entry("jobd.cli.queues_drain", "Wait until all that waits has run."),
+            "purge": Entry("jobd.cli.queues_purge", "Remove all that waits."),
+        },
+    ),
+    "schedules": Verbs(
+        "Look at schedules, run, pause and resume them.",
+        {
+            "list": Entry("jobd.cli.schedules_list", "List schedules: when they fire."),
+            "preview": Entry("jobd.cli.schedules_preview", "Show the next runs."),
+            "run": Entry("jobd.cli.schedules_run", "Add a schedule's job now."),
+            "pause": Entry("jobd.cli.schedules_pause", "Fire a schedule no more for now."),
+            "resume": Entry("jobd.cli.schedules_resume", "Fire a paused schedule again."),
+            "remove": Entry("jobd.cli.schedules_remove", "Take a schedule away."),
+        },
     ),
     "jobs": Verbs(
         "Look at jobs, retry, cancel and delete them.",
@@ -44,6 +62,7 @@ _TABLE: dict[str, Entry | Verbs] = {
             "run-now": Entry("jobd.cli.jobs_run_now", "Let delayed jobs run now."),
         },
     ),
+    "completion": Entry("jobd.cli.completion", "Print what completes this command in a shell."),
 }
 
 cli = LazyGroup(

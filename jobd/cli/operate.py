@@ -5,17 +5,13 @@ A bar shows the way, at a terminal. Called by jobd.cli.jobs_verb.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
-
-import click
 
 from jobd.broker.connection import connect
 from jobd.broker.finding import Finder, Wanted
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.cli.progress import progress
 from jobd.client.operate import carry_out
 from jobd.core.config import Config
 
@@ -60,7 +56,7 @@ class Operation:
         queues = [request.queue] if request.queue else self._views.queues()
         finders = {queue: Finder(self._client, self._space, queue) for queue in queues}
         total = sum(finder.size(request.states) for finder in finders.values())
-        with _bar(request.verb, total, quiet) as advance:
+        with progress(request.verb, total, quiet=quiet) as advance:
             for queue, finder in finders.items():
                 for state in request.states:
                     for looked, page in finder.pages((state,), request.wanted):
@@ -85,13 +81,3 @@ class Operation:
         store = Store(self._client, self._space, queue)
         words = carry_out(self._request.verb, store, fresh, force=self._request.force)
         self.done += [Outcome(job_id, queue, word) for job_id, word in words]
-
-
-@contextmanager
-def _bar(verb: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show how far it is, to people at a terminal and to nobody else."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda looked: None  # noqa: ARG005  nobody is told
-        return
-    with click.progressbar(length=total, label=verb, file=sys.stderr) as bar:
-        yield bar.update

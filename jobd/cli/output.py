@@ -6,6 +6,9 @@ obeys escape sequences. JSON has its own way of writing them.
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import Any
 
 import click
@@ -25,6 +28,20 @@ def print_json(data: Any) -> None:
 def printable(value: object) -> str:
     """Write a value so that a terminal shows it and does nothing else; on one line."""
     return "".join(char if char.isprintable() else _escaped(char) for char in str(value))
+
+
+def paragraph(text: str, indent: str = "") -> None:
+    """Print a sentence, indented; on a terminal between words, so that it stays in its column."""
+    text = printable(text)
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        text = textwrap.fill(
+            text, width, initial_indent=indent, subsequent_indent=indent + "  ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    else:
+        text = indent + text
+    click.echo(text)
 
 
 def when(at_ms: object) -> str:

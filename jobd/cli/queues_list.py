@@ -1,4 +1,4 @@
-"""`jobd queues list`: every queue and how many jobs are in each state."""
+"""`jobd queues list`: every queue and how many jobs are in each state, what holds it back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import click
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
+from jobd.cli.queues_table import print_queues
 from jobd.cli.redis import views_of
-from jobd.cli.table import print_table
-from jobd.core.states import STATES
 
 
 @click.command("list")
@@ -21,10 +20,12 @@ def command(config_file: str | None, redis_url: str | None, as_json: bool) -> No
     config = settings.read(settings.find_file(config_file), url=redis_url)
     views = views_of(config)
     counts = {queue: views.counts(queue) for queue in views.queues()}
+    flows = {queue: views.flow(queue) for queue in counts}
     if as_json:
-        print_json([{"queue": queue, "jobs": jobs} for queue, jobs in counts.items()])
+        print_json(
+            [{"queue": name, "jobs": jobs, "flow": flows[name]} for name, jobs in counts.items()]
+        )
     elif counts:
-        rows = [(queue, *(jobs[state] for state in STATES)) for queue, jobs in counts.items()]
-        print_table(("QUEUE", *(state.upper() for state in STATES)), rows)
+        print_queues(counts, flows)
     else:
         click.echo(f"no queue in namespace {config.redis.namespace!r} yet", err=True)

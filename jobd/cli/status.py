@@ -8,18 +8,19 @@ import click
 import msgspec
 
 from jobd.broker.connection import connect, safe_url
+from jobd.broker.flow import Flow
 from jobd.broker.server import read_facts
 from jobd.cli import runtime, settings
 from jobd.cli.daemon_state import Daemon, Worker, look
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable
+from jobd.cli.queues_table import print_queues
 from jobd.cli.redis import views_of
 from jobd.cli.table import print_table
 from jobd.core.config import Config
 from jobd.core.durations import words
 from jobd.core.errors import EX_UNAVAILABLE, BrokerError, NotPermitted
 from jobd.core.server_facts import ServerFacts, Unfit, judge
-from jobd.core.states import STATES
 
 
 @click.command("status")
@@ -46,14 +47,14 @@ def command(
             "unfit": store.unfit,
         }
         document = {"runtime_dir": str(directory), "daemon": daemon, "redis": redis}
-        print_json(document | {"queues": store.counts})
+        print_json(document | {"queues": store.counts, "flow": store.flows})
     else:
         _print_daemon(daemon, str(directory))
         _print_store(store, safe_url(config.redis.url))
         if daemon is not None and daemon.workers:
             _print_workers(daemon.workers)
         if not store.trouble:
-            _print_queues(store.counts)
+            _print_queues(store)
     return EX_UNAVAILABLE if store.trouble else 0
 
 
@@ -63,6 +64,7 @@ class _Store(msgspec.Struct):
     server: ServerFacts | None = None
     unfit: list[Unfit] = []
     counts: dict[str, dict[str, int]] = {}
+    flows: dict[str, Flow] = {}
     trouble: str | None = None
 
 
@@ -74,6 +76,7 @@ def _look_at_store(config: Config) -> _Store:
             found.unfit = judge(found.server)
         views = views_of(config)
         found.counts = {queue: views.counts(queue) for queue in views.queues()}
+        found.flows = {queue: views.flow(queue) for queue in found.counts}
     except BrokerError as error:
         found.trouble = str(error)
     return found
@@ -118,10 +121,9 @@ def _row(worker: Worker) -> tuple[object, ...]:
     return worker.slot, worker.phase, worker.pid, *facts, running
 
 
-def _print_queues(counts: dict[str, dict[str, int]]) -> None:
+def _print_queues(store: _Store) -> None:
     click.echo()
-    if counts:
-        rows = [(queue, *(jobs[state] for state in STATES)) for queue, jobs in counts.items()]
-        print_table(("QUEUE", *(state.upper() for state in STATES)), rows)
+    if store.counts:
+        print_queues(store.counts, store.flows)
     else:
         click.echo("no queue in Redis yet")

@@ -47,7 +47,30 @@ app = "@APP@"
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # soft_timeout = 0                     # then jobd.SoftTimeout is raised in the task; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
+# rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any minute,
+#                                      # counted over all hosts
+# max_active = 0                       # that many jobs at once, over all hosts; 0 = no limit
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
+#                                      # also cancelled = { age = "24h" }; a count for each
+
+# What is added at times of its own, by no program: schedules. Code may declare them too
+# (@queue.cron, @queue.every); of the same name on the same queue, what is said here holds.
+# [[schedules]]
+# name = "daily-digest"
+# queue = "reports"
+# task = "digest"
+# args = { user_id = 7 }               # default: none
+# cron = "0 9 * * *"                   # minute, hour, day of month, month, day of week; or @daily ...
+# tz = "Europe/Berlin"                 # default: "UTC"
+# missed = "latest"                    # of slots with no daemon to fire them within a minute:
+#                                      # skip, latest (the last one, late), all (at most 100)
+# unique = false                       # true: no job while the last one's still lives
+# priority = 5                         # and expires, attempts, backoff, timeout ... of its jobs
+# [[schedules]]
+# name = "tidy"
+# queue = "reports"
+# task = "tidy"
+# every = "5m"                         # instead of cron and tz; counted from 1970-01-01T00:00Z
 
 # Health, metrics and dashboard come in a later release; this address is kept for them.
 [web]

@@ -18,6 +18,7 @@ def wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option("--task", help="Only jobs of this task."),
             click.option("--error", metavar="TEXT", help="Only with this in their error."),
+            click.option("--group", help="Only jobs of this group."),
             click.option(
                 "--older-than",
                 metavar="DURATION",
@@ -29,15 +30,19 @@ def wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_wanted(task: str | None, error: str | None, older_than: str | None) -> Wanted:
+def read_wanted(
+    task: str | None, error: str | None, group: str | None, older_than: str | None
+) -> Wanted:
     """Read those options. Raises OptionError."""
-    age = None if older_than is None else milliseconds(_bare(older_than), what="--older-than")
+    age = None if older_than is None else milliseconds(bare(older_than), what="--older-than")
     if task is not None:
         check_name(task, what="--task")
-    return Wanted(task=task, error=error, older_than_ms=age)
+    if group is not None:
+        check_name(group, what="--group")
+    return Wanted(task=task, error=error, group=group, older_than_ms=age)
 
 
-def _bare(written: str) -> str | float:
+def bare(written: str) -> str | float:
     """Take a bare number as seconds, which is what it means everywhere else."""
     try:
         return float(written)

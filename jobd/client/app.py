@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+from jobd.client.hooks import H, Hooks
 from jobd.client.producer import Producer
 from jobd.client.queue import Queue
 from jobd.core.errors import DeclarationError
@@ -27,6 +29,16 @@ class Jobd:
             url or os.environ.get("JOBD_REDIS_URL") or DEFAULT_URL, namespace, timeout=timeout
         )
         self.queues: dict[str, Queue] = {}
+        self.hooks = Hooks()
+
+    def on(self, event: str) -> Callable[[H], H]:
+        """Declare a hook: `@app.on("dead")`, a function, async or not, that takes a JobEvent.
+
+        `started`, `completed`, `failed`: called beside the run, at most once. `dead` (for every cause)
+        and `lost` (the run's process or host ended): delivered by a job, at least once. Raises
+        DeclarationError for another event.
+        """
+        return self.hooks.on(event)
 
     def queue(self, name: str, **options: Any) -> Queue:
         """Declare a queue. The same name again, without options, gives the same queue.

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
-from jobd.broker.notices import Notices, async_notices
+from jobd.broker.commands import WAITS, End
+from jobd.broker.notes import JobProgress
 from jobd.broker.views import JobInfo
+from jobd.client.loops import refuse_in_a_loop
 from jobd.client.producer import Producer
 from jobd.core.durations import Duration, seconds
 from jobd.core.errors import JobCancelled, JobFailed, ResultGone, ResultTimeout
 from jobd.core.options import read_new_due
 from jobd.core.states import CANCELLED, COMPLETED, DEAD
-from jobd.seams.clock import mono
+from jobd.core.why import Explanation, explain
 
 R = TypeVar("R")
-
-_RECHECK = 5.0  # a notice may get lost with a connection; so often the record itself is read
 
 
 class JobHandle(Generic[R]):
     """A job that was added.
 
-    `outcome` is `enqueued`, or `duplicate` when a job of this id is recorded or ended within the
-    last minute: then nothing was added and the handle is that job's. It is `known` for a handle that
-    `Queue.job` gave: nobody asked whether there is such a job.
+    `outcome` is `enqueued`, or `duplicate`: nothing was added and the handle is that of the job in
+    the way, which holds the lock (`unique`), or has the same id, recorded or ended within the last
+    minute. `replaced`: this job was added, and took the place of one. It is `known` for a handle
+    that `Queue.job` gave: nobody asked whether there is such a job.
     """
 
     __slots__ = ("_producer", "id", "outcome", "queue")
@@ -48,6 +49,18 @@ class JobHandle(Generic[R]):
     def info(self) -> JobInfo | None:
         """Read everything recorded about the job, or None."""
         return self._producer.views().info(self.queue, self.id)
+
+    def progress(self) -> JobProgress | None:
+        """Read what the job last said of its progress, or None. Cheap: one small read."""
+        return self._producer.views().progress(self.queue, self.id)
+
+    def why(self) -> Explanation | None:
+        """Say why the job has not run, and when it will, or how it ended; None when it is gone.
+
+        What `jobd why` prints. Printing it does the same; its reasons have words for programs.
+        """
+        asked = self._producer.why_facts(self.queue).read(self.id)
+        return None if asked is None else explain(asked.job, asked.queue)
 
     def cancel(self, *, force: bool = False) -> str:
         """Cancel the job; say what became of it.
@@ -76,7 +89,8 @@ class JobHandle(Generic[R]):
     def retry(self) -> str:
         """Put a dead or cancelled job back in line; its attempts start anew.
 
-        `retried`; any other word is the state that it is in, and nothing was changed.
+        `retried`. `duplicate`: another job holds its lock (`unique`). Any other word is the state
+        that it is in. Only the first says that something was changed.
         """
         return self._producer.store(self.queue).retry([self.id])[0]
 
@@ -93,72 +107,79 @@ class JobHandle(Generic[R]):
         Raises JobFailed, JobCancelled, ResultGone, ResultTimeout; RuntimeError inside an event
         loop, which it would block.
         """
-        if _inside_a_loop():
-            raise RuntimeError(
-                "result() blocks the event loop it is called in; expected code outside of one; "
-                "write `await handle.aresult()` here"
-            )
-        end = mono() + (span := seconds(timeout, what="timeout"))
-        store = self._producer.store(self.queue)
-        with Notices(self._producer.client, store.commands.keys, self.id) as notices:
-            store.await_end(self.id, int(span * 1000) + 1000)
-            while True:
-                done, value = self._look()
-                if done:
-                    return cast("R", value)
-                if (left := end - mono()) <= 0:
-                    raise self._late(span)
-                notices.wait(min(left, _RECHECK))
+        refuse_in_a_loop("result()", "handle.aresult()")
+        span = seconds(timeout, what="timeout")
+        return self._value(self._producer.end_of(self.queue, self.id, span), span)
 
     async def aresult(self, timeout: Duration = "30s") -> R:
-        """Wait for the job's end without blocking the event loop. Raises as `result` does."""
-        end = mono() + (span := seconds(timeout, what="timeout"))
-        store = self._producer.store(self.queue)
-        keys = store.commands.keys
-        async with async_notices(self._producer.async_client, keys, self.id) as notice:
-            await asyncio.to_thread(store.await_end, self.id, int(span * 1000) + 1000)
-            while True:
-                done, value = await asyncio.to_thread(self._look)
-                if done:
-                    return cast("R", value)
-                if (left := end - mono()) <= 0:
-                    raise self._late(span)
-                await notice(min(left, _RECHECK))
+        """Wait for the job's end without blocking the event loop. Raises as `result` does.
 
-    def _look(self) -> tuple[bool, Any]:
-        state, record = self._producer.views().ending(self.queue, self.id)
-        if state == COMPLETED:
-            raw = record.get("result")
-            return True, None if raw is None else msgspec.json.decode(raw)
-        if state == DEAD:
-            cause = record.get("cause", b"?").decode()
-            error = record["error"].decode("utf-8", "replace") if "error" in record else None
+        All that wait on one event loop share one subscription.
+        """
+        span = seconds(timeout, what="timeout")
+        end = await self._producer.end_of_async(self.queue, self.id, span)
+        return self._value(end, span)
+
+    async def astate(self) -> str | None:
+        """Name the job's state, as `state` does."""
+        return await asyncio.to_thread(self.state)
+
+    async def ainfo(self) -> JobInfo | None:
+        """Read everything recorded, as `info` does."""
+        return await asyncio.to_thread(self.info)
+
+    async def aprogress(self) -> JobProgress | None:
+        """Read the job's progress, as `progress` does."""
+        return await asyncio.to_thread(self.progress)
+
+    async def acancel(self, *, force: bool = False) -> str:
+        """Cancel the job, as `cancel` does."""
+        return await asyncio.to_thread(self.cancel, force=force)
+
+    async def areschedule(
+        self, delay: Duration | None = None, *, run_after: datetime | None = None
+    ) -> str:
+        """Move the job, as `reschedule` does."""
+        return await asyncio.to_thread(self.reschedule, delay, run_after=run_after)
+
+    async def arun_now(self) -> str:
+        """Let a delayed job run, as `run_now` does."""
+        return await asyncio.to_thread(self.run_now)
+
+    async def aretry(self) -> str:
+        """Put the job back in line, as `retry` does."""
+        return await asyncio.to_thread(self.retry)
+
+    async def adelete(self) -> str:
+        """Remove the job's record, as `delete` does."""
+        return await asyncio.to_thread(self.delete)
+
+    def _value(self, end: End, span: float) -> R:
+        """Give the result, or raise what kept us from having one."""
+        if end.state == COMPLETED:
+            return cast("R", None if end.value is None else msgspec.json.decode(end.value))
+        if end.state == DEAD:
+            cause = _text(end.value) or "?"
+            error = _text(end.error)
             raise JobFailed(
                 f"job {self.id}: dead, cause {cause}" + (f": {error}" if error else ""),
                 job_id=self.id,
                 cause=cause,
                 error=error,
             )
-        if state == CANCELLED:
+        if end.state == CANCELLED:
             raise JobCancelled(f"job {self.id}: cancelled", job_id=self.id)
-        if state is None:
-            raise ResultGone(
-                f"job {self.id}: its record is no longer kept; expected to be asked for sooner; "
-                "raise `retain` for its queue or task",
+        if end.state == WAITS:
+            raise ResultTimeout(
+                f"job {self.id}: not finished after {span:g}s; it goes on, ask again later",
                 job_id=self.id,
             )
-        return False, None
-
-    def _late(self, span: float) -> ResultTimeout:
-        return ResultTimeout(
-            f"job {self.id}: not finished after {span:g}s; it goes on, ask again later",
+        raise ResultGone(
+            f"job {self.id}: its record is no longer kept; expected to be asked for sooner; "
+            "raise `retain` for its queue or task",
             job_id=self.id,
         )
 
 
-def _inside_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from jobd.broker.commands import SMALL_BITE
+from jobd.broker.bites import SMALL_BITE
 from jobd.broker.store import Store
 from jobd.core.states import (
     ACTIVE,
@@ -26,6 +26,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "delete": (DEAD, CANCELLED, COMPLETED),
     "run-now": (DELAYED,),
 }
+# A word for a job that nothing was done about: the call would have held Redis for too long.
+LATER = "later"
 DONE = {
     "cancel": ("cancelled", "asked"),
     "retry": ("retried",),
@@ -38,9 +40,18 @@ def carry_out(
     verb: str, store: Store, ids: Iterable[str], *, force: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Do it to each job; give (id, word) as it is done. Raises BrokerError."""
+    rest, again = iter(ids), list[str]()
+    while bite := [*again, *islice(rest, SMALL_BITE - len(again))]:
+        words = list(zip(bite, _one_call(verb, store, bite, force=force), strict=True))
+        again = [job_id for job_id, word in words if word == LATER]
+        yield from (pair for pair in words if pair[1] != LATER)
+
+
+def bites(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Cut ids into what one call may carry."""
     rest = iter(ids)
     while bite := list(islice(rest, SMALL_BITE)):
-        yield from zip(bite, _one_call(verb, store, bite, force=force), strict=True)
+        yield bite
 
 
 def _one_call(verb: str, store: Store, ids: list[str], *, force: bool) -> list[str]:

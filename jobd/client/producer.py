@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from weakref import WeakKeyDictionary
 
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.calls import Calls
-from jobd.broker.commands import NewJob, QueueCommands
+from jobd.broker.commands import (
+    End,
+    JobOnTerms,
+    NewJob,
+    QueueCommands,
+)
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -20,8 +27,12 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
+from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
+from jobd.broker.why import WhyFacts
+from jobd.client.instead import Instead
+from jobd.client.waiting import Waiting, wait_here
 from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
@@ -37,8 +48,18 @@ class Producer:
         self._client: Client | None = None
         self._calls: Calls | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, Waiting] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
         self._registered: set[str] = set()
+        self._instead: Instead | None = None
+
+    def divert(self, instead: Instead | None) -> Instead | None:
+        """Let another take this one's place from now on, in all threads; give who was there before.
+
+        None ends that. For tests: see jobd.testing.
+        """
+        before, self._instead = self._instead, instead
+        return before
 
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's.
@@ -49,12 +70,15 @@ class Producer:
         self._client = connect(url, timeout=self._timeout)
         self._calls = None
         self._loops.clear()
+        self._waiting.clear()
         self._commands.clear()
         self._registered.clear()
 
     @property
     def client(self) -> Client:
         """The synchronous client. Raises ConfigError for a URL that cannot be read."""
+        if self._instead is not None:
+            return self._instead.client()
         if self._client is None:
             self._client = connect(self.url, timeout=self._timeout)
         return self._client
@@ -69,15 +93,51 @@ class Producer:
 
     def store(self, queue: str) -> Store:
         """The transitions of one queue."""
+        if self._instead is not None:
+            return self._instead.store(queue)
         return Store(self.client, self.namespace, queue)
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """The schedules of one queue."""
+        if self._instead is not None:
+            return self._instead.schedules(queue)
+        return ScheduleStore(self.client, self.namespace, queue)
 
     def finder(self, queue: str) -> Finder:
         """The walks through one queue."""
+        if self._instead is not None:
+            return self._instead.finder(queue)
         return Finder(self.client, self.namespace, queue)
 
     def views(self) -> Views:
         """The reads."""
+        if self._instead is not None:
+            return self._instead.views()
         return Views(self.client, self.namespace)
+
+    def why_facts(self, queue: str) -> WhyFacts:
+        """What reads why a job of one queue has not run."""
+        if self._instead is not None:
+            return self._instead.why_facts(queue)
+        return WhyFacts(self.client, self.namespace, queue)
+
+    def end_of(self, queue: str, job_id: str, span: float) -> End:
+        """Wait for a job's end, `span` seconds at most; its state is WAITS when that was not enough.
+
+        Raises BrokerError.
+        """
+        if self._instead is not None:
+            return self._instead.end_of(queue, job_id)
+        return wait_here(self.client, self.store(queue), job_id, span)
+
+    async def end_of_async(self, queue: str, job_id: str, span: float) -> End:
+        """The same on the running event loop, whose waiters share two connections."""
+        if self._instead is not None:
+            return self._instead.end_of(queue, job_id)
+        loop = asyncio.get_running_loop()
+        if (waiting := self._waiting.get(loop)) is None:
+            waiting = self._waiting[loop] = Waiting(self.async_client, self._of)
+        return await waiting.end_of(queue, job_id, span)
 
     def new_id(self) -> str:
         """Make a job id.
@@ -87,31 +147,75 @@ class Producer:
         """
         return uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
 
-    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add up to 1,000 jobs in one round trip; True for each that is new."""
+    def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Add one job or a few in one script call; a word for each, as the scripts give it."""
+        if self._instead is not None:
+            return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
         try:
             self._register(queue)
-            if (calls := self._calls) is None:
-                calls = self._calls = Calls(self.client)
-            reply = calls.run(command)
+            words: list[bytes] = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return words
 
-    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bool]:
-        """Add jobs without blocking the event loop."""
-        command = self._of(queue).add(jobs, fresh=fresh)
+    def begin_add(
+        self, queue: str, jobs: Sequence[NewJob], *, fresh: bool
+    ) -> Callable[[], list[bytes]]:
+        """Send up to 1,000 jobs; what is given back waits for the answer: a word for each."""
+        if self._instead is not None:
+            words = self._instead.add(queue, jobs, fresh=fresh)
+            return lambda: words
+        try:
+            self._register(queue)
+            calls = self._calls or self._make_calls()
+            answers = calls.begin(self._of(queue).add_bites(jobs, fresh=fresh))
+        except BrokerError as error:
+            raise _about(error, jobs) from error
+
+        def land() -> list[bytes]:
+            try:
+                return list(chain.from_iterable(answers()))
+            except BrokerError as error:
+                raise _about(error, jobs) from error
+
+        return land
+
+    async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
+        """Add up to 1,000 jobs without blocking the event loop."""
+        if self._instead is not None:
+            return await self._instead.add_async(queue, jobs, fresh=fresh)
+        commands = self._of(queue).add_bites(jobs, fresh=fresh)
         client = self.async_client
         try:
             if queue not in self._registered:
                 with translated(place_of(client)):
                     await client.sadd(SharedKeys(self.namespace).queues, queue)
                 self._registered.add(queue)
-            reply = await run_async(client, command)
+            replies = [await run_async(client, command) for command in commands]
         except BrokerError as error:
             raise _about(error, jobs) from error
-        return [word == b"added" for word in reply]
+        return list(chain.from_iterable(replies))
+
+    def _make_calls(self) -> Calls:
+        self._calls = Calls(self.client)
+        return self._calls
+
+    async def pause_async(self, queue: str, task: str, why: str) -> str:
+        """Pause without blocking the event loop; the word of `Store.pause`."""
+        if self._instead is not None:
+            return self._instead.store(queue).pause(task, why)
+        reply = await run_async(self.async_client, self._of(queue).pause(task, why))
+        return str(reply[0].decode())
+
+    async def resume_async(self, queue: str, task: str) -> str:
+        """Resume without blocking the event loop; the word of `Store.resume`."""
+        if self._instead is not None:
+            return self._instead.store(queue).resume(task)
+        word = b"more"
+        while word == b"more":
+            [word] = await run_async(self.async_client, self._of(queue).resume(task))
+        return word.decode()
 
     def _of(self, queue: str) -> QueueCommands:
         if (commands := self._commands.get(queue)) is None:
@@ -125,17 +229,25 @@ class Producer:
 
 
 def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
-    """Say which job an unanswered add was about."""
+    """Say which jobs an add was about that failed, and how to go on."""
+    nonces = [job.terms.nonce if isinstance(job, JobOnTerms) else "" for job in jobs]
+    if len(jobs) == 1:
+        same = f" and nonce={nonces[0]!r}" if nonces[0] else ""
+        again = f"adding again with job_id={jobs[0].id!r}{same} is safe"
+    else:
+        same = " and `nonces`" if any(nonces) else ""
+        again = f"adding these {len(jobs)} again, each with its own of `job_ids`{same}, is safe"
     if isinstance(error, BrokerUnavailable):
         outcome = (
             "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
         )
-        again = f"adding again with job_id={jobs[0].id!r} is safe"
-        if len(jobs) > 1:
-            again = f"adding these {len(jobs)} again, each with its own of `job_ids`, is safe"
         return BrokerUnavailable(
             f"{error}; {outcome}; {again}",
             job_ids=[job.id for job in jobs],
+            nonces=nonces,
             outcome_unknown=error.outcome_unknown,
         )
+    error.job_ids = tuple(job.id for job in jobs)
+    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+        error.add_note(f"some of them may be in; {again}")
     return error

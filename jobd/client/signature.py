@@ -7,22 +7,20 @@ generated struct, which converts and checks in C, and spreads that over the call
 from __future__ import annotations
 
 import inspect
-import math
 import operator
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from jobd.client.job import Job
-from jobd.core.errors import DeclarationError, NotSerializable, PayloadTooLarge
-from jobd.core.options import MAX_PAYLOAD
+from jobd.client.payload import encode_payload
+from jobd.core.errors import DeclarationError
 from jobd.core.suggest import nearest, one_of
 
 _EMPTY = inspect.Parameter.empty
 _NO_KEYWORDS: dict[str, Any] = {}
-_encoder = msgspec.json.Encoder()
 Spread = Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -55,9 +53,9 @@ class Signature:
             self._refuse(parameter, hints)
         self._parameters = parameters
         self._positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self._names = frozenset(p.name for p in parameters)
+        self.names = frozenset(p.name for p in parameters)
         self._required = frozenset(p.name for p in parameters if p.default is _EMPTY)
-        self._optional = bool(self._names - self._required)
+        self._optional = bool(self.names - self._required)
         self._decoder = self._make_decoder(hints)
         self.decode = self._make_spread()
         """Reads arguments, converted to the annotations: (args, kwargs). Raises msgspec.DecodeError."""
@@ -114,16 +112,24 @@ class Signature:
             if twice := by_position.keys() & kwargs.keys():
                 raise TypeError(f"{self._what}: {sorted(twice)[0]!r} is given twice")
             kwargs = by_position | kwargs
-        if not kwargs.keys() <= self._names:
-            wrong = sorted(kwargs.keys() - self._names)[0]
-            raise TypeError(
-                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self._names)}"
-                + nearest(wrong, self._names)
-            )
+        if not kwargs.keys() <= self.names:
+            self.refuse_unknown(kwargs)
         if not self._required <= kwargs.keys():
             missing = ", ".join(sorted(self._required - kwargs.keys()))
             raise TypeError(f"{self._what}: missing {missing}; expected {one_of(self._required)}")
         return encode_payload(kwargs, what=f"arguments of {self._what}")
+
+    def takes(self, names: Iterable[str]) -> bool:
+        """Say whether all of these are parameters."""
+        return self.names.issuperset(names)
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Raise TypeError for the first name that is no parameter, with the nearest that is."""
+        for wrong in sorted(set(names) - self.names):
+            raise TypeError(
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
+                + nearest(wrong, self.names)
+            )
 
     def _make_spread(self) -> Spread:
         """Choose how a decoded struct becomes a call: most tasks need one attribute getter."""
@@ -152,32 +158,3 @@ class Signature:
             else:
                 args.append(value)
         return tuple(args), kwargs
-
-
-def encode_payload(value: object, *, what: str) -> bytes:
-    """Write JSON within the limit. Raises NotSerializable, PayloadTooLarge."""
-    try:
-        raw = _encoder.encode(value)
-        # NaN and infinity would become null without a word; only a payload with a null can hold one.
-        lossy = b"null" in raw and _has_nan(msgspec.to_builtins(value))
-    except Exception as error:  # user code too: what a property or a mapping raises
-        raise NotSerializable(
-            f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
-        ) from error
-    if len(raw) > MAX_PAYLOAD:
-        raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
-    if lossy:
-        raise NotSerializable(
-            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
-        )
-    return raw
-
-
-def _has_nan(value: object) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(_has_nan(item) for item in value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_has_nan(item) for item in value)
-    return False

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import msgspec
-
 from jobd.broker.commands import NewJob
+from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.client.signature import Signature
 from jobd.core.errors import DeclarationError
-from jobd.core.options import (
-    ADD_OPTIONS,
-    CODE_OPTIONS,
-    RUN_OPTIONS,
-    Policy,
-    RunOptions,
-    check_known,
-    check_timeouts,
-    read_job_id,
-    read_priority,
-    read_run_options,
-    read_times,
-    write_run_options,
-)
+from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options
+from jobd.core.unique import Unique, check_by
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-CALL_OPTIONS = (*ADD_OPTIONS, *RUN_OPTIONS, *CODE_OPTIONS)
-
-
-class CallOptions:
-    """What one call says: read once, applied to a job."""
-
-    __slots__ = ("due", "encoded", "job_id", "priority")
-
-    def __init__(self, given: Mapping[str, object], *, what: str) -> None:
-        check_known(given, CALL_OPTIONS, what=what)
-        self.job_id = (
-            None if given.get("job_id") is None else read_job_id(given["job_id"], what=what)
-        )
-        self.due = read_times(given, what=what)
-        self.priority = (
-            None if given.get("priority") is None else read_priority(given["priority"], what=what)
-        )
-        run = read_run_options(given, what=what, counts_allowed=False)
-        said = write_run_options(run, what=what)
-        self.encoded = msgspec.json.encode(said) if said else b""
-
-
-_NONE = CallOptions({}, what="call")
 
 
 class Task(Generic[P, R]):
@@ -69,6 +32,7 @@ class Task(Generic[P, R]):
         priority: int,
         options: RunOptions,
         policy: Policy,
+        unique: Unique | None = None,
     ) -> None:
         """`policy` is what these and the queue's options in code make together."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -85,6 +49,9 @@ class Task(Generic[P, R]):
         self.policy = policy
         self.priority = priority
         self.signature = Signature(function, name=name)
+        self.unique = unique
+        check_by(unique, self.signature.names, what=f"task {name!r}")
+        self.defaults = Defaults(priority, unique, self.signature.names)
         self._producer = producer
         self.__doc__ = function.__doc__
 
@@ -98,11 +65,11 @@ class Task(Generic[P, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Add a job; give its handle. Raises TypeError, NotSerializable, PayloadTooLarge,
         BrokerUnavailable, StoreFull."""
-        return self._add(_NONE, args, kwargs)
+        return self._add(SAYS_NOTHING, args, kwargs)
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Add a job without blocking the event loop."""
-        return await self._add_async(_NONE, args, kwargs)
+        return await self._add_async(SAYS_NOTHING, args, kwargs)
 
     def using(self, **options: Any) -> Call[P, R]:
         """Give the same task with options for this call: `using(delay="5m").enqueue(...)`.
@@ -111,6 +78,7 @@ class Task(Generic[P, R]):
         """
         what = f"task {self.name!r}"
         call = CallOptions(options, what=what)
+        check_by(call.unique, self.signature.names, what=what)
         if "timeout" in options or "soft_timeout" in options:
             said = read_run_options(options, what=what, counts_allowed=False)
             soft, hard = said.soft_timeout, said.timeout
@@ -122,7 +90,7 @@ class Task(Generic[P, R]):
         return Call(self, call)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        return NewJob(
+        job = NewJob(
             options.job_id or self._producer.new_id(),
             self.name,
             self.signature.encode(args, kwargs),
@@ -130,20 +98,22 @@ class Task(Generic[P, R]):
             options.due,
             options.encoded,
         )
+        return options.applied(job, self.unique)
 
     def _add(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [added] = self._producer.add(self.queue, [job], fresh=options.job_id is None)
-        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+        [word] = self._producer.add(self.queue, [job], fresh=is_fresh(job, options))
+        return handle_of(self._producer, self.queue, job, word)
 
     async def _add_async(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> JobHandle[R]:
         job = self._new(options, args, kwargs)
-        [added] = await self._producer.add_async(self.queue, [job], fresh=options.job_id is None)
-        return JobHandle(self._producer, self.queue, job.id, "enqueued" if added else "duplicate")
+        fresh = is_fresh(job, options)
+        [word] = await self._producer.add_async(self.queue, [job], fresh=fresh)
+        return handle_of(self._producer, self.queue, job, word)
 
 
 class AsyncTask(Task[P, R]):

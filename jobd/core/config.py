@@ -15,9 +15,12 @@ import msgspec
 
 from jobd.core import config_values as values
 from jobd.core.config_problems import Findings, said
+from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.options import RUN_OPTIONS, read_run_options
+from jobd.core.schedule import Declared
 
 
 class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +49,14 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue: its processes, and run options (as written) that go before those in code."""
+    """One queue: its processes; run options and limits (as written) that go before those in code."""
 
     processes: int = 1
     concurrency: int = 1
     preload: bool = True
     app: str | None = None
     options: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
 
 
 class WebConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     daemon: DaemonConfig = DaemonConfig()
     queues: dict[str, QueueConfig] = {}
+    schedules: list[Declared] = []
     web: WebConfig = WebConfig()
 
 
@@ -76,9 +81,9 @@ _IN_CODE = "fixed when a job is added, by programs that do not read this file; s
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
-_LATER_OF_FILE = dict.fromkeys(("schedules", "alerts"), _LATER)
+_LATER_OF_FILE = {"alerts": _LATER}
 _LATER_OF_QUEUE = dict.fromkeys(
-    ("rate_limit", "memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
+    ("memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
     _LATER,
 ) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
 
@@ -95,7 +100,7 @@ def load(text: str, file: str) -> Config:
 def parse(data: Mapping[str, Any], file: str) -> Config:
     """Read a decoded file. Raises ConfigError with all problems at once."""
     found = Findings(file)
-    found.known(data, "", ("app", "redis", "daemon", "queues", "web"), _LATER_OF_FILE)
+    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
     given: dict[str, Any] = said(
         app=found.read(data, "", "app", values.target),
         redis=_redis(found, found.table(data.get("redis"), "redis")),
@@ -104,6 +109,7 @@ def parse(data: Mapping[str, Any], file: str) -> Config:
             name: _queue(found, name, found.table(settings, f"queues.{name}"))
             for name, settings in found.table(data.get("queues"), "queues").items()
         },
+        schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
     )
     if found.problems:
@@ -193,7 +199,7 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         check_name(name, what="queues")
     except OptionError as error:
         found.problem("queues", str(error))
-    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS)
+    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS, *LIMIT_OPTIONS)
     found.known(table, path, known, _LATER_OF_QUEUE)
     options = said(
         **{
@@ -213,6 +219,12 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
             app=found.read(table, path, "app", values.target),
         ),
         options=options,
+        limits=said(
+            **{
+                limit: found.read(table, path, limit, values.limit(limit))
+                for limit in LIMIT_OPTIONS
+            }
+        ),
     )
 
 

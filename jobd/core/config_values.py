@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from jobd.core.durations import seconds
 from jobd.core.errors import OptionError
+from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import MOST_CONCURRENCY, read_run_options
 from jobd.core.suggest import nearest, one_of
@@ -146,10 +147,18 @@ def concurrency(value: object) -> int:
 
 def run_option(option: str) -> Callable[[object], object]:
     """Check one run option of a queue; it stays as written, workers read it."""
+    return _as_written(option, read_run_options)
 
+
+def limit(option: str) -> Callable[[object], object]:
+    """Check one limit of a queue; it stays as written, workers read it."""
+    return _as_written(option, read_limits)
+
+
+def _as_written(option: str, reader: Callable[..., object]) -> Callable[[object], object]:
     def read(value: object) -> object:
         try:
-            read_run_options({option: value}, what="")
+            reader({option: value}, what="")
         except OptionError as error:
             raise OptionError(str(error).removeprefix(": ")) from error
         return value

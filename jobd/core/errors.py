@@ -7,7 +7,9 @@
     ├── TaskError
     │   ├── UnknownTask         no such task in this program
     │   ├── NotSerializable     arguments or result cannot become JSON
-    │   └── PayloadTooLarge     ... or become too much of it
+    │   ├── PayloadTooLarge     ... or become too much of it
+    │   ├── ValueNotKept        a step (job.once) succeeded, and its value could not be recorded
+    │   └── StaleRun            this run does not hold its job any more: it should stop
     ├── BrokerError
     │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
     │   ├── StoreFull           Redis is at maxmemory: nothing was added
@@ -23,7 +25,7 @@
     └── HostError
         └── AlreadyRunning      another daemon owns the runtime directory
 
-What a task raises on purpose (Retry, Discard, Snooze) is no error: see jobd.core.raised.
+What a task raises on purpose (Retry, Discard, Snooze, Throttle) is no error: see jobd.core.raised.
 
 A message reads "what: value; expected ...; do this next". `code` is stable and meant for programs,
 `exit_code` follows sysexits(3).
@@ -35,9 +37,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 EX_USAGE = 64
+EX_DATAERR = 65
 EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
+EX_TEMPFAIL = 75
 EX_CONFIG = 78
 
 
@@ -111,20 +115,38 @@ class PayloadTooLarge(TaskError, ValueError):
         )
 
 
+class ValueNotKept(TaskError, ValueError):
+    """A step succeeded and its value could not be recorded. It does not run again, if that could be."""
+
+    code = "jobd.value_not_kept"
+
+
+class StaleRun(TaskError):
+    """This run does not hold its job any more: another has it, or it has ended."""
+
+    code = "jobd.stale_run"
+
+
 class BrokerError(JobdError):
-    """Something about the Redis server."""
+    """Something about the Redis server.
+
+    Of an add that failed, `job_ids` are the jobs of the round trip that did, in their order; of an
+    `add_many`, the first `added` jobs of the call are in, and what comes after these was not sent.
+    """
 
     code = "jobd.broker"
     exit_code = EX_UNAVAILABLE
+    job_ids: tuple[str, ...] = ()
+    added: int = 0
 
 
 class BrokerUnavailable(BrokerError):
     """Redis did not answer within the bound.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
-    may have been carried out: adding again with `using(job_id=...)` is safe either way. Of an
-    `add_many`, `job_ids` are the jobs of the round trip that failed, in their order; the first
-    `added` jobs of the call are in, and what comes after these was not sent.
+    may have been carried out: adding again with `using(job_id=...)` is safe either way; where that
+    may begin an ended job anew (`on_duplicate="rerun_finished"`), with its `nonce`, too, which says
+    that it is the same call. `nonces` has one for each of `job_ids`, or ''.
     """
 
     code = "jobd.broker_unavailable"
@@ -134,11 +156,13 @@ class BrokerUnavailable(BrokerError):
         message: str,
         *,
         job_ids: Sequence[str] = (),
+        nonces: Sequence[str] = (),
         outcome_unknown: bool = False,
     ) -> None:
         self.job_id = job_ids[0] if job_ids else None
+        self.nonces = tuple(nonces)
+        self.nonce = nonces[0] if nonces and nonces[0] else None
         self.job_ids = tuple(job_ids)
-        self.added = 0
         self.outcome_unknown = outcome_unknown
         super().__init__(message)
 

@@ -53,6 +53,17 @@ class JobSnoozed(Event, frozen=True, kw_only=True):
     retry_in: float
 
 
+class QueueThrottled(Event, frozen=True, kw_only=True):
+    """A task has asked the whole queue to wait."""
+
+    event: ClassVar[str] = "queue.throttled"
+    level: ClassVar[Level] = "warning"
+    job: str
+    task: str
+    why: str
+    resumes_in: float
+
+
 class BackoffUnusable(Event, frozen=True, kw_only=True):
     """A task's back-off function raised or gave no duration. Told once for each task."""
 
@@ -61,6 +72,17 @@ class BackoffUnusable(Event, frozen=True, kw_only=True):
     job: str
     task: str
     why: str
+
+
+class HookFailed(Event, frozen=True, kw_only=True):
+    """A hook of the application raised. Its job goes on as if it had not."""
+
+    event: ClassVar[str] = "hook.failed"
+    level: ClassVar[Level] = "warning"
+    hook: str
+    on: str
+    job: str
+    error: str
 
 
 class TaskUnknown(Event, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ import msgspec
 from jobd.core.durations import Duration, milliseconds, seconds
 from jobd.core.error_types import ErrorTypes, read_error_types, write_error_types
 from jobd.core.errors import OptionError
+from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
+from jobd.core.retention import BUILT_IN_RETAIN, RETAIN_FIELDS, Retain, read_retain, write_retain
 from jobd.core.retry import DEFAULT_BACKOFF, Backoff, read_backoff, write_backoff
 from jobd.core.suggest import nearest, one_of
 
@@ -27,26 +29,16 @@ MAX_LOST = 10
 # and keeper read several times a second.
 MOST_CONCURRENCY = 1000
 
-ADD_OPTIONS = ("priority", "delay", "run_after", "expires", "job_id")
+ADD_OPTIONS = (
+    "priority", "delay", "run_after", "expires", "job_id", "on_duplicate", "nonce", "unique", "group", "meta",
+)  # fmt: skip
 RUN_OPTIONS = ("attempts", "backoff", "timeout", "soft_timeout", "max_crashes", "retain")
+ON_DUPLICATE = ("skip", "rerun_finished")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
-COMING = (
-    "on_duplicate",
-    "unique",
-    "group",
-    "meta",
-)
 
-QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority")
-
-
-class Retain(msgspec.Struct, frozen=True, kw_only=True):
-    """How long finished jobs are kept, in ms; `completed_count` how many. None: not said here."""
-
-    completed_ms: int | None = None
-    completed_count: int | None = None
-    dead_ms: int | None = None
+TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
+QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +54,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     give_up_on: ErrorTypes | None = None
 
 
+NOTHING_SAID = RunOptions()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Run options with every question answered. A timeout of 0 means none, `retry_on` None all."""
+    """Run options with every question answered. A timeout of 0 means none, `retry_on` None all,
+    a count below 0 any number."""
 
     attempts: int
     backoff: Backoff
@@ -72,6 +68,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int
     completed_count: int
     dead_ms: int
+    dead_count: int
+    cancelled_ms: int
+    cancelled_count: int
     soft_timeout: float = 0.0
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
@@ -82,12 +81,11 @@ BUILT_IN = RunOptions(
     backoff=DEFAULT_BACKOFF,
     timeout=1800.0,
     max_crashes=3,
-    retain=Retain(completed_ms=86_400_000, completed_count=10_000, dead_ms=604_800_000),
+    retain=BUILT_IN_RETAIN,
 )
 
 
 _SIMPLE = ("attempts", "timeout", "soft_timeout", "max_crashes")
-_RETAIN_FIELDS = Retain.__struct_fields__
 
 
 def resolve(*levels: RunOptions | None) -> Policy:
@@ -100,7 +98,7 @@ def resolve(*levels: RunOptions | None) -> Policy:
         for name in (*_SIMPLE, "backoff", *CODE_OPTIONS):
             if (value := getattr(level, name)) is not None:
                 merged[name] = value
-        for name in _RETAIN_FIELDS if level.retain else ():
+        for name in RETAIN_FIELDS if level.retain else ():
             if (value := getattr(level.retain, name)) is not None:
                 retain[name] = value
     return Policy(**merged, **retain)
@@ -125,7 +123,9 @@ def read_run_options(
     if "backoff" in given:
         read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
     if "retain" in given:
-        read["retain"] = _retain(given["retain"], f"{what}: retain", counts_allowed=counts_allowed)
+        read["retain"] = read_retain(
+            given["retain"], what=f"{what}: retain", of_queue=counts_allowed
+        )
     for name in CODE_OPTIONS:
         if name in given:
             read[name] = read_error_types(given[name], what=f"{what}: {name}", by_name=by_name)
@@ -155,8 +155,7 @@ def write_run_options(options: RunOptions, *, what: str = "call") -> dict[str, o
         if (chosen := getattr(options, name)) is not None:
             said[name] = write_error_types(chosen, what=f"{what}: {name}")
     if options.retain is not None:
-        ages = {"completed": options.retain.completed_ms, "dead": options.retain.dead_ms}
-        said["retain"] = {k: {"age": ms / 1000} for k, ms in ages.items() if ms is not None}
+        said["retain"] = write_retain(options.retain)
     return said
 
 
@@ -165,8 +164,10 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
     for name in given:
         if name in known:
             continue
-        if name in COMING:
-            raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
+        if name in LIMIT_OPTIONS:
+            raise OptionError(
+                f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
+            )
         raise OptionError(
             f"{what}: unknown option {name!r}; expected {one_of(known)}" + nearest(name, known)
         )
@@ -235,51 +236,37 @@ def read_job_id(value: object, *, what: str) -> str:
     return check_name(value, what=f"{what}: job_id")
 
 
+def read_reruns(given: Mapping[str, object], *, what: str) -> bool:
+    """Read `on_duplicate`: whether an ended job of the same id begins anew. Raises OptionError."""
+    word = "skip" if given.get("on_duplicate") is None else given["on_duplicate"]
+    if word not in ON_DUPLICATE:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r}; expected {one_of(ON_DUPLICATE)}"
+            + nearest(str(word), ON_DUPLICATE)
+        )
+    reruns = word == "rerun_finished"
+    if reruns and given.get("job_id") is None:
+        raise OptionError(
+            f"{what}: on_duplicate {word!r} without job_id; expected both: a new id has no duplicate"
+        )
+    if given.get("nonce") is not None:
+        if not reruns:
+            raise OptionError(
+                f"{what}: nonce without on_duplicate='rerun_finished'; adding again with the same "
+                "job_id is safe; drop nonce"
+            )
+        check_name(given["nonce"], what=f"{what}: nonce")
+    return reruns
+
+
 def _whole(value: object, low: int, high: int, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     raise OptionError(f"{what}: {value!r}; expected a whole number from {low} to {high}")
 
 
-def _retain(value: object, what: str, *, counts_allowed: bool) -> Retain:
-    if isinstance(value, Retain):
-        return value
-    if not isinstance(value, dict):
-        raise OptionError(
-            f"{what}: {value!r}; expected {{'completed': {{'age': '24h', 'count': 10000}}, "
-            "'dead': {'age': '7d'}}"
-        )
-    read: dict[str, int] = {}
-    for outcome, rule in value.items():
-        known = {"completed": ("age", "count"), "dead": ("age",)}.get(str(outcome))
-        if known is None:
-            words = ("completed", "dead")
-            raise OptionError(
-                f"{what}.{outcome}: unknown; expected {one_of(words)}"
-                + nearest(str(outcome), words)
-            )
-        if not isinstance(rule, dict):
-            raise OptionError(f"{what}.{outcome}: {rule!r}; expected {{'age': '24h'}}")
-        for name, amount in rule.items():
-            if name not in known:
-                raise OptionError(
-                    f"{what}.{outcome}.{name}: unknown; expected {one_of(known)}"
-                    + nearest(str(name), known)
-                )
-            if name == "age":
-                read[f"{outcome}_ms"] = milliseconds(amount, what=f"{what}.{outcome}.age")
-            elif not counts_allowed:
-                raise OptionError(
-                    f"{what}.{outcome}.count: {amount!r}; a count belongs to the whole queue; "
-                    "set it on the queue, and only an age here"
-                )
-            else:
-                read["completed_count"] = _whole(amount, 0, 100_000_000, f"{what}.{outcome}.count")
-    return Retain(**read)
-
-
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "check_timeouts", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a task raises to say how its run is to end: Retry, Discard, Snooze.
+"""What a task raises to say how its run is to end: Retry, Discard, Snooze, Throttle.
 
 They are exceptions like any other on their way out of a task, so an `except Exception` in between
 catches them. A duration that makes no sense is refused where it is written. jobd.core.verdict
@@ -11,6 +11,8 @@ from jobd.core.durations import Duration, seconds, words
 
 # A task that snoozes costs nothing but Redis' and a worker's time: it may not spin.
 SHORTEST_SNOOZE = 1.0
+# No answer of a remote service stops a queue for longer without somebody having looked.
+SHORTEST_THROTTLE, LONGEST_THROTTLE = 0.1, 86_400.0
 
 
 class Asked(Exception):
@@ -72,6 +74,26 @@ class Snooze(Asked):
 
     def _otherwise(self) -> str:
         return f"snoozed for {words(self.delay)}"
+
+
+class Throttle(Asked):
+    """Somebody asks us to slow down (HTTP 429, Retry-After): `raise Throttle("30s")`.
+
+    Nothing of the queue is claimed by anybody before then. The job itself goes back to its place in
+    line and uses up no attempt. Who asks for longer goes before; nobody makes it shorter, but
+    `Queue.resume`. From 100 ms to 24 hours: less is 100 ms, more is 24 hours.
+    """
+
+    delay: float = SHORTEST_THROTTLE
+
+    def __init__(self, delay: Duration, *, why: str = "") -> None:
+        super().__init__(delay)
+        asked_for = seconds(delay, what="Throttle")
+        self.delay = min(LONGEST_THROTTLE, max(SHORTEST_THROTTLE, asked_for))
+        self.why = why
+
+    def _otherwise(self) -> str:
+        return f"asked the whole queue to wait for {words(self.delay)}"
 
 
 def asked(error: BaseException | None) -> Asked | None:

@@ -9,9 +9,13 @@ else records it, so nothing can disagree with it.
                               ▲         └──release, reap───┤
                               └───retry, snooze, park──────┘
 
+    A claimed job whose task is paused becomes delayed without an end; resume brings it back.
+
     cancel ends what is waiting or delayed; what is active is told, and settles as cancelled or goes
-    that way wherever it would go back. reschedule moves between waiting and delayed; retry puts the
-    dead and the cancelled back in line; delete and trim remove what has ended.
+    that way wherever it would go back. add_once adds under conditions: it may cancel who waits under
+    the same lock, and begin an ended job of the same id anew. reschedule moves between waiting and
+    delayed; retry puts the dead and the cancelled back in line; delete and trim remove what has
+    ended, and purge also what never ran.
 
 `release` is what the daemon does for its own dead worker, `reap` what any daemon does for a host
 that is gone, `hand_back` what a living worker does with jobs it has claimed but not started.
@@ -32,8 +36,22 @@ TERMINAL = (COMPLETED, DEAD, CANCELLED)
 # verb -> (from, to); None is "not recorded". The verbs are the scripts of jobd/broker/lua.
 EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "add": ((None, WAITING), (None, DELAYED)),
-    "claim": ((WAITING, ACTIVE), (WAITING, DEAD)),
+    "add_once": (
+        (None, WAITING),
+        (None, DELAYED),
+        (WAITING, CANCELLED),
+        (DELAYED, CANCELLED),
+        (COMPLETED, WAITING),
+        (COMPLETED, DELAYED),
+        (DEAD, WAITING),
+        (DEAD, DELAYED),
+        (CANCELLED, WAITING),
+        (CANCELLED, DELAYED),
+    ),
+    "schedule_fire": ((None, WAITING),),
+    "claim": ((WAITING, ACTIVE), (WAITING, DEAD), (WAITING, DELAYED)),
     "promote": ((DELAYED, WAITING),),
+    "resume": ((DELAYED, WAITING),),
     "settle": (
         (ACTIVE, COMPLETED),
         (ACTIVE, DELAYED),
@@ -49,6 +67,13 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "reschedule": ((WAITING, DELAYED), (DELAYED, WAITING)),
     "retry": ((DEAD, WAITING), (CANCELLED, WAITING)),
     "delete": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
+    "purge": (
+        (WAITING, None),
+        (DELAYED, None),
+        (COMPLETED, None),
+        (DEAD, None),
+        (CANCELLED, None),
+    ),
     "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
 }
 
@@ -65,3 +90,7 @@ DEAD_CAUSES = {
     "expired": "it could not start before the time it said (`expires`)",
     "unknown_task": "no worker has known the task's name for an hour",
 }
+
+# How the error of a job begins that is set aside since no worker knows its task. Whatever its record
+# says of that, after another error it is the past.
+PARKED = "no worker knows the task"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from jobd.core.error_types import refusal
 from jobd.core.options import MAX_LOST, Policy
-from jobd.core.raised import Discard, Retry, Snooze, asked
+from jobd.core.raised import Discard, Retry, Snooze, Throttle, asked
 from jobd.core.retry import Random, wait_after
 
 
@@ -27,6 +27,7 @@ class Counters:
     suspected: int = 0
     """Crashes of its process while others ran there too: nobody knows which of them did it."""
     snoozed: int = 0
+    throttled: int = 0
 
     @property
     def attempts_used(self) -> int:
@@ -49,9 +50,11 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """Run it again after `delay` seconds, and count no attempt."""
+    """Run it again after `delay` seconds, and count no attempt. `whole_queue`: nothing of its queue
+    runs before then, and it keeps its place in line."""
 
     delay: float
+    whole_queue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ def after_error(
     match wish:
         case Snooze():
             return Postpone(wish.delay), replace(counters, snoozed=counters.snoozed + 1)
+        case Throttle():
+            after = replace(counters, throttled=counters.throttled + 1)
+            return Postpone(wish.delay, whole_queue=True), after
         case Discard():
             return Bury("discarded"), counters
     after = replace(counters, failed=counters.failed + 1)

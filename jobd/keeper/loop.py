@@ -6,6 +6,7 @@ While Redis is away it goes on listening: supervision does not wait for Redis.
 
 from __future__ import annotations
 
+import secrets
 import select
 from collections.abc import Callable, Iterable
 
@@ -34,12 +35,16 @@ from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
+from jobd.keeper.schedules import Scheduler
+from jobd.keeper.tidy import Tidier
 from jobd.seams.clock import mono, wall_ms
 from jobd.seams.lines import Lines
 from jobd.seams.scoreboard import Scoreboard
 
 TICK = 0.1
 TIDY_EVERY = 1.0
+# Queues that are served elsewhere, or nowhere, are looked at too; once in so many rounds.
+TIDY_ALL = 10
 # The pauses between two tries to reach Redis; the last one is repeated.
 BACKOFF = (0.0, 0.1, 0.2, 0.5, 1.0)
 
@@ -59,15 +64,17 @@ class Keeper:
         retention: Callable[[str], Policy],
         channel: Lines,
         board: Scoreboard,
+        scheduler: Scheduler,
         emit: Callable[[Event], None],
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._lease = lease
         self._queues = set(queues)
-        self._retention = retention
         self._channel = channel
         self._board = board
+        self._scheduler = scheduler
+        self._known: list[str] = []
         self._emit = emit
         self._boards = Boards()
         self._fleet = Fleet()
@@ -78,8 +85,12 @@ class Keeper:
         self._reap_at = 0.0
         self._heed_at = 0.0
         self._tidy_at = 0.0
+        self._tidied = 0
         self._failures = 0
         self._try_at = 0.0
+        self._tidier = Tidier(
+            name=secrets.token_hex(8), store=self._store, retention=retention, clock=mono
+        )
         self._inspector = Inspector(client, keeps_nothing=keeps_nothing)
         self._renewer = Renewer(
             client=renewing,
@@ -105,7 +116,14 @@ class Keeper:
         self._renewer.stop()
 
     def _listen(self) -> None:
-        select.select([self._channel.fileno()], [], [], TICK)
+        """Hear the supervisor, for a tick; in its pauses, go on with what is to be tidied."""
+        until = mono() + TICK
+        while not self._hears(min(until, self._tidier.due)) and mono() < until:
+            try:
+                self._tidier.go_on()
+            except BrokerError as error:
+                self._say_lost(error)
+                break
         for message in self._channel.receive():
             if isinstance(message, dict) and "fleet" in message:
                 self._fleet = msgspec.convert(message["fleet"], Fleet)
@@ -113,6 +131,10 @@ class Keeper:
                 self._renewer.start()
                 self._released &= {dead.incarnation for dead in self._fleet.dead}
                 self._queues |= {worker.queue for worker in self._fleet.alive}
+
+    def _hears(self, until: float) -> bool:
+        wait = max(0.0, until - mono())
+        return bool(select.select([self._channel.fileno()], [], [], wait)[0])
 
     def _to_release(self) -> list[str]:
         return [d.incarnation for d in self._fleet.dead if d.incarnation not in self._released]
@@ -138,6 +160,8 @@ class Keeper:
         if now >= self._heed_at:
             self._heed_at = now + HEED_EVERY
             heed(self._fleet.alive, board=self._board, store=self._store)
+        # Last, since a full store refuses what is due.
+        self._scheduler.work(self._known, now)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:
@@ -164,7 +188,8 @@ class Keeper:
         ours |= {dead.incarnation for dead in self._fleet.dead}
         store_now = store_ms(self._client)
         again = self._lease / 6
-        for queue in self._known_queues():
+        self._known = self._known_queues()
+        for queue in self._known:
             reaper = self._reapers.setdefault(
                 queue, Reaper(self._store(queue), lease=self._lease, period=self._lease / 6)
             )
@@ -175,14 +200,9 @@ class Keeper:
         self._reap_at = mono() + again
 
     def _tidy(self) -> None:
-        for queue in sorted(self._queues):
-            store, policy = self._store(queue), self._retention(queue)
-            store.promote()
-            store.trim(
-                completed_ms=policy.completed_ms,
-                completed_keep=policy.completed_count,
-                dead_ms=policy.dead_ms,
-            )
+        everywhere = self._tidied % TIDY_ALL == 0
+        self._tidier.begin(self._known_queues() if everywhere else sorted(self._queues))
+        self._tidied += 1
         # Last, since it is the one duty that a full store may refuse.
         register_queues(self._client, self._namespace, self._queues)
 
@@ -198,6 +218,7 @@ class Keeper:
         if not isinstance(error, StoreFull):  # a refusal over a connection that stands
             for reaper in self._reapers.values():
                 reaper.forget()
+            self._scheduler.forget()
             self._inspector.forget()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if not self._failures:

@@ -22,6 +22,11 @@ def mono() -> Mono:
     return Mono(time.monotonic())
 
 
+def since_boot() -> float:
+    """Read how long the machine has been up, in seconds, its sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def wall() -> Wall:
     """Read the wall clock, in seconds."""
     return Wall(time.time())

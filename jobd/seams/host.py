@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from jobd.core.errors import HostError
+from jobd.seams.clock import since_boot
 from jobd.seams.exits import Exit
 
 _PR_SET_PDEATHSIG = 1
@@ -236,6 +237,11 @@ def stat(pid: int) -> ProcessStat | None:
     # The name in parentheses may hold anything, also spaces and parentheses.
     fields = raw[raw.rindex(b")") + 2 :].split()
     return ProcessStat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def running_for(pid: int) -> float:
+    """Tell for how many seconds a process has run; no clock that people set has a part in it."""
+    return since_boot() - start_ticks(pid) / os.sysconf("SC_CLK_TCK")
 
 
 def start_ticks(pid: int) -> int:

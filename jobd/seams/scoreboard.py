@@ -88,7 +88,8 @@ def mark_of(job_id: str, claim: int) -> int:
 
 
 class PageView(msgspec.Struct, frozen=True):
-    """One worker, at one look. `claimed` counts jobs claimed, the running ones included."""
+    """One worker, at one look. `claimed` counts jobs claimed, the running ones included; `begun` is the
+    last claim of which a job was begun, 0 for none."""
 
     index: int
     incarnation: str
@@ -103,6 +104,7 @@ class PageView(msgspec.Struct, frozen=True):
     settled: int
     revoked: int
     cells: tuple[CellView, ...]
+    begun: int = 0
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -121,6 +123,12 @@ class Page:
         self._memory = memory
         self._at = _UNIT + size * index
         self.index = index
+
+    @classmethod
+    def alone(cls, cells: int = 1) -> Self:
+        """Make a page that only this process sees."""
+        size = _page_size(cells)
+        return cls(mmap.mmap(-1, _UNIT + size), 0, size)
 
     # --- the supervisor's side ---
 
@@ -229,6 +237,7 @@ class Page:
             settled=_ACK.unpack_from(memory, at + 24)[0],
             revoked=_ACK.unpack_from(memory, at + 32)[0],
             cells=tuple(c for i in range(self.cells) if (c := self._cell(i)) is not None),
+            begun=max(map(self._begun, range(self.cells)), default=0),
         )
 
     def latest(self) -> tuple[CellView, ...]:
@@ -238,6 +247,11 @@ class Page:
         """
         runs = (self._read(index) for index in range(self.cells))
         return tuple(run for run in runs if run.claim)
+
+    def _begun(self, index: int) -> int:
+        """Read the claim of the last job in a cell, whether it still runs or not."""
+        claim: int = _ACK.unpack_from(self._memory, self._at + _CELLS_AT + index * CELL + 8)[0]
+        return claim
 
     def _cell(self, index: int) -> CellView | None:
         at = self._at + _CELLS_AT + index * CELL

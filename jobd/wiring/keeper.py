@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,11 +11,17 @@ import msgspec
 from setproctitle import setproctitle
 
 from jobd.broker.connection import connect
+from jobd.broker.schedules import ScheduleStore
+from jobd.broker.store import register_queues
 from jobd.core.config import Config
 from jobd.core.options import Policy, read_run_options, resolve
+from jobd.keeper.declarations import Declarations
 from jobd.keeper.loop import Keeper
 from jobd.keeper.renew import renew_timeout
-from jobd.seams.host import Signals
+from jobd.keeper.schedules import Scheduler
+from jobd.seams import declared
+from jobd.seams.clock import mono
+from jobd.seams.host import Signals, running_for
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Scoreboard
@@ -24,23 +31,36 @@ def main(argv: list[str]) -> int:
     """Build the keeper's objects and run it."""
     setproctitle("jobd: keeper")
     Signals([signal.SIGTERM, signal.SIGINT])  # it ends when the supervisor says so
-    config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
+    path = Path(argv[1])
+    config = msgspec.json.decode(path.read_bytes(), type=Config)
     log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="keeper")
 
     def retention(queue: str) -> Policy:
         settings = config.queues.get(queue)
         return resolve(read_run_options(settings.options if settings else {}, what=queue))
 
+    client, namespace = connect(config.redis.url), config.redis.namespace
+    # The file was read just before the supervisor began.
+    read_at = mono() - running_for(os.getppid())
+    scheduler = Scheduler(
+        store=lambda queue, floor_of: ScheduleStore(client, namespace, queue, floor_of=floor_of),
+        register=lambda queues: register_queues(client, namespace, queues),
+        declarations=Declarations(
+            path.parent, declared.owner(), in_file=config.schedules, read_at=read_at
+        ),
+        emit=log,
+    )
     keeper = Keeper(
-        client=connect(config.redis.url),
+        client=client,
         renewing=connect(config.redis.url, timeout=renew_timeout(config.daemon.lease)),
-        namespace=config.redis.namespace,
+        namespace=namespace,
         lease=config.daemon.lease,
         keeps_nothing=config.redis.keeps_nothing,
         queues=config.queues,
         retention=retention,
         channel=Lines.from_fd(int(argv[2])),
         board=Scoreboard.open(Path(argv[3])),
+        scheduler=scheduler,
         emit=log,
     )
     keeper.run()

@@ -14,8 +14,12 @@ import setproctitle
 
 from jobd.client.app import Jobd
 from jobd.core.config import Config
+from jobd.core.schedule import Declared
+from jobd.core.schedule_events import SchedulesUnwritten
+from jobd.seams import declared
+from jobd.seams.clock import mono
 from jobd.seams.lines import Lines
-from jobd.seams.log import Log
+from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
 from jobd.wiring.worker import Workshop
 from jobd.worker.preload import Order, Preloader, Run
@@ -31,8 +35,11 @@ def main(argv: list[str]) -> int:
     setproctitle.setproctitle(f"jobd: preloader {reference}")
     log = config.daemon.log
 
+    emit = Log(style=log.format, level=log.level, role="preloader")
+
     def prepare(app: Jobd) -> Run:
         workshop = Workshop(config, app)
+        _declare(path.parent, reference, app, emit)
 
         def run(order: Order, page: Page) -> int:
             setproctitle.setproctitle(f"jobd: worker {order.slot}")
@@ -46,9 +53,23 @@ def main(argv: list[str]) -> int:
         preload=FORKS_ONLY not in argv[4:],
         runtime_dir=path.parent,
         prepare=prepare,
-        emit=Log(style=log.format, level=log.level, role="preloader"),
+        emit=emit,
     )
     return preloader.serve()
+
+
+def _declare(runtime_dir: Path, reference: str, app: Jobd, emit: Emit) -> None:
+    """Leave for the keeper what the code says of schedules."""
+    schedules = [
+        Declared(name, schedule)
+        for name, queue in app.queues.items()
+        for schedule in queue.declared.values()
+    ]
+    said = declared.Declarations(owner=declared.owner(), loaded_at=mono(), schedules=schedules)
+    try:
+        declared.write(runtime_dir, reference, said)
+    except OSError as error:
+        emit(SchedulesUnwritten(app=reference, why=str(error)))
 
 
 if __name__ == "__main__":

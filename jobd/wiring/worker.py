@@ -13,12 +13,14 @@ from jobd.broker.connection import connect
 from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.errors import ConfigError, Fenced, OptionError
+from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, check_timeouts, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
+from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
@@ -30,6 +32,7 @@ class _Bench:
 
     tasks: dict[bytes, Runnable]
     policy: Policy
+    limits: Limits
 
 
 def _check(queue: str, task: Runnable) -> None:
@@ -63,7 +66,10 @@ class Workshop:
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
         for task in tasks.values():
             _check(queue, task)
-        return _Bench(tasks, resolve(*levels))
+        policy = resolve(*levels)
+        said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
+        limits = resolve_limits(declared.limits, said)
+        return _Bench(tasks | hook_tasks(self._app, queue, policy), policy, limits)
 
     def run(self, order: Order, page: Page) -> int:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
@@ -92,6 +98,8 @@ class Workshop:
             queue=order.queue,
             tasks=bench.tasks,
             policy=bench.policy,
+            limits=bench.limits,
+            hooks=self._app.hooks,
             concurrency=page.cells,
             incarnation=order.incarnation,
             slot=order.slot,

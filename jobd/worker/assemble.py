@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobd.broker.connection import Client
+from jobd.client.hooks import BY_JOBS, Hooks
 from jobd.core.events import Event
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.aio import AsyncExecutor
 from jobd.worker.crew import CrewLoop
 from jobd.worker.desk import Desk
+from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
@@ -32,6 +35,8 @@ def assemble(
     queue: str,
     tasks: dict[bytes, Runnable],
     policy: Policy,
+    limits: Limits,
+    hooks: Hooks,
     concurrency: int,
     incarnation: str,
     slot: str,
@@ -53,6 +58,7 @@ def assemble(
         worker=slot,
         queue_policy=policy,
         emit=emit,
+        makers=hooked(hooks, queue=queue, desk=desk, emit=emit),
     )
     settings = {
         "client": client,
@@ -61,6 +67,8 @@ def assemble(
         "incarnation": incarnation,
         "lease": lease,
         "policy": policy,
+        "limits": limits,
+        "hooks": hooks.asked(BY_JOBS),
         "page": page,
         "stop": stop,
         "emit": emit,

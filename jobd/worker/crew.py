@@ -15,16 +15,18 @@ one for each free lane. What lies unstarted while no lane moves goes back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from jobd.broker.commands import Claimed
+from jobd.broker.commands import CAPPED, LIMITED, Claim, Claimed
 from jobd.seams.bell import Bell
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Phase
-from jobd.worker.desk import Desk, take_all
+from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.loop import IDLE_FOR, SECOND_LOOK, WorkerLoop
+from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
+from jobd.worker.take import take_all
 
 OVERSTAYED = 0.05
 LOOK_EVERY = 0.025
@@ -55,16 +57,19 @@ class CrewLoop(WorkerLoop):
 
     def __init__(self, executor: CrewExecutor, **settings: Any) -> None:
         super().__init__(desk=executor.desk, **settings)
-        self._executor = executor
+        self.executor = executor
         self._lanes = executor.lanes
         self._bell = executor.bell
         self._waiter = self._make_talk()
         self._careful: list[tuple[Claimed, int]] = []  # of those at hand: in whose company few run
+        self._capped = False  # so many jobs run as the queue may have at once
+        self._rest_until = 0.0  # nobody may claim before that
+        self._nudge_at = math.inf  # the hint is late by then
         self._batch = 0  # jobs of the last claim that went beyond the free lanes: all fast
 
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
-        self._executor.run(super().run)
+        self.executor.run(super().run)
 
     def _hang_up(self) -> None:
         super()._hang_up()
@@ -96,43 +101,73 @@ class CrewLoop(WorkerLoop):
     def _exchange(self) -> bool:
         """Settle and claim, where there is something to settle or somebody to claim for."""
         desk, free = self.desk, self._free()
-        may_claim = not (self._waiter.under_way or self._suspects or desk.wary)
         ahead = self._batch and not self._careful and len(desk.unstarted) <= self._batch // 2
-        if not (may_claim and (free or ahead)):
+        if not (self._may_claim() and (free or ahead)):
             if not (desk.done or desk.endings or desk.revoked):
                 return False
-            self._talk.settle()
+            self._talk.settle(hint=self._capped)
             return True
         self._page.set_claimed(self._at_hand() + max(free, self._batch))
-        self.desk.pace = self._pace()
-        self._talk.put(slots=free, batches=not self._careful)
+        desk.pace = self._pace()
+        # Nothing ahead of its time: lanes that look at the line would begin it.
+        self._talk.put(slots=free, batches=not self._careful, ahead=False)
         claim = self._talk.land()
         assert claim is not None
         brought = len(claim.jobs)
         self._batch = brought if brought > free else 0
-        self._executor.feed()
+        self.executor.feed()
         if brought < free:
-            hint = self._hint(claim.next_due, claim.now)
-            self._waiter.put_waiting(slots=free - brought, wait=hint, batches=not self._careful)
+            self._await_more(claim, free - brought)
         else:
             self._page.set_claimed(self._at_hand())
         return True
 
+    def _may_claim(self) -> bool:
+        return not (
+            self._waiter.under_way
+            or self._suspects
+            or self.desk.wary
+            or monotonic() < self._rest_until
+        )
+
+    def _await_more(self, claim: Claim, slots: int) -> None:
+        """Nothing is left to claim: wait for a hint, until there may be more, or for a while."""
+        span = idle_span(claim)
+        self._capped = claim.word == CAPPED
+        if claim.word == LIMITED:
+            # No hint could change that: each worker sleeps until the instant it was given.
+            self._rest_until = monotonic() + span
+            return
+        self._nudge_at = monotonic() + span + NUDGE_AFTER if span < IDLE_FOR else math.inf
+        if claim.within_ms is None:
+            self._waiter.put_waiting(slots=slots, wait=self._hint(span), batches=not self._careful)
+        else:
+            # Its own trip for the claim: how long ago that was is known by when it was sent.
+            self._waiter.wait(self._hint(span))
+
     def _wait(self, seconds: float) -> None:
         """Wait for a lane, a hint or a stop; take in what the hint has brought."""
         waiting = [self._waiter.fileno()] if self._waiter.under_way else []
-        found = self._bell.wait(seconds, beside=(self._stop.readable, *waiting))
+        found = self._bell.wait(max(0.0, seconds), beside=(self._stop.readable, *waiting))
         if found.intersection(waiting):
             self._waiter.land()
-            self._executor.feed()
+            self._nudge_at = math.inf
+            self.executor.feed()
             self._page.set_claimed(self._at_hand())
+        elif waiting and monotonic() >= self._nudge_at:
+            self._nudge_at = math.inf
+            self._waiter.nudge()
 
     def _span(self) -> float:
         if self.desk.unstarted:
             return LOOK_EVERY
         if self._suspects:
             return SECOND_LOOK
-        return BEAT_EVERY if self._phase is Phase.BUSY else IDLE_FOR
+        span = BEAT_EVERY if self._phase is Phase.BUSY else IDLE_FOR
+        now = monotonic()
+        if self._rest_until > now:
+            span = min(span, self._rest_until - now)
+        return min(span, self._nudge_at - now)
 
     def _take_back(self) -> None:
         """Take unstarted jobs from lanes that do not move: nothing may wait behind them."""
@@ -159,7 +194,7 @@ class CrewLoop(WorkerLoop):
                 return
             self._careful.append(self.desk.wary.popleft())
             self.desk.unstarted.append(job)
-            self._executor.feed()
+            self.executor.feed()
 
     def _most(self) -> int:
         """Say how many jobs may be at hand at once."""

@@ -14,19 +14,11 @@ from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.seams.clock import monotonic
 from jobd.worker.costs import Costs, SharedCosts
 from jobd.worker.figures import Figures, SharedFigures
+from jobd.worker.notes import Notebook
 from jobd.worker.record import company
+from jobd.worker.take import take_all
 
 T = TypeVar("T")
-
-
-def take_all(line: deque[T]) -> list[T]:
-    """Empty a deque that two threads take from: what one of them gets, the other does not."""
-    taken = []
-    while True:
-        try:
-            taken.append(line.popleft())
-        except IndexError:
-            return taken
 
 
 def _take(line: deque[T], count: int) -> list[T]:
@@ -60,13 +52,15 @@ class Desk:
         self.loaded_at = 0.0
         self.pace = 1
         """How many lanes move: their jobs end one after another."""
+        self.notes = Notebook(self.store_ms)
         self._lease = lease
         self._shared = shared
 
-    def load(self, claim: Claim, now: float) -> None:
-        """Take in a batch. `now` is our monotonic clock when its reply came."""
+    def load(self, claim: Claim, now: float, start_by: float | None = None) -> None:
+        """Take in a batch. `now` is our monotonic clock when its reply came, and `start_by` the last
+        instant for a start, where there is a rate limit."""
         self.store_offset_ms = claim.now - now * 1000
-        self.ours_until = now + self._lease
+        self.ours_until = now + self._lease if start_by is None else start_by
         self.loaded_at = now
         if not self._shared:
             self.unstarted.extend(claim.jobs)
@@ -81,6 +75,7 @@ class Desk:
         """Drop everything claimed: the store that gave it is no more."""
         for line in (self.unstarted, self.wary, self.done, self.endings, self.revoked):
             line.clear()
+        self.notes.forget()
 
     def give_up_unstarted(self) -> None:
         """Have everything handed back that has not begun."""

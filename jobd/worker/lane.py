@@ -10,11 +10,12 @@ it through these steps in its own way; what they are is written here alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from jobd.broker.commands import Claimed, Completed
 from jobd.client.job import Job
-from jobd.client.signature import encode_payload
+from jobd.client.payload import encode_payload
 from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
@@ -25,7 +26,15 @@ from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
-from jobd.worker.record import UNREADABLE, Past, last_error, noted, read_past, writable
+from jobd.worker.record import (
+    UNREADABLE,
+    Past,
+    last_error,
+    noted,
+    read_labels,
+    read_past,
+    writable,
+)
 from jobd.worker.runnable import Runnable, context
 from jobd.worker.soft import Deadline, ThreadWatch, call_async, make_deadline
 from jobd.worker.tell import text
@@ -128,7 +137,8 @@ class Lane(Run):
         page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
         if page.revoked() >= job.claim or started > self._desk.ours_until:
             # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
-            # still for a lease and another host may have them. If nobody has, we hand them back.
+            # still for a lease and another host may have them, or for longer than a rate limit lets
+            # a start be late. If nobody has them, we hand them back.
             page.finish(self._cell)
             self._desk.revoked.append(job)
             return None
@@ -159,14 +169,18 @@ class Lane(Run):
                 self._outcomes.bury(job, "unencodable", writable(f"{error}"), self.history)
                 self._page.finish(self._cell)
                 return
-        self._page.finish(self._cell)
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)
-        elif self.history or self.policy.completed_ms != self._completed_ms:
+        elif (
+            self.history
+            or self.policy.completed_ms != self._completed_ms
+            or b"unique" in job.more  # a lock to let go of
+        ):
             self._outcomes.done_at_length(self, figures, result)
         else:
             self._done.append(Completed(job.id, job.claim, figures, result))
+        self._page.finish(self._cell)
 
     def failed(self, error: BaseException) -> None:
         """Take in what the task raised."""
@@ -239,8 +253,18 @@ class Lane(Run):
             policy=self.policy,
             enqueued_at=utc(job.at / 1000),
             deadline=utc(at) if deadline else None,
+            labels=read_labels(job.more),
             asks_cancelled=self.watch,
+            notes=self._desk.notes.pad(job),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What `make_lanes` makes lanes with. jobd.worker.hooked has others, for where hooks are asked for."""
+
+    outcomes: Callable[..., Outcomes] = Outcomes
+    lane: Callable[..., Lane] = Lane
 
 
 def make_lanes(
@@ -253,12 +277,19 @@ def make_lanes(
     worker: str,
     queue_policy: Policy,
     emit: Callable[[Event], None],
+    alarms: bool = True,
+    makers: Makers = Makers(),
 ) -> list[Lane]:
-    """Make the lanes of one worker, each with its cell of the page."""
-    outcomes = Outcomes(desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit)
-    deadlines = ThreadWatch()
+    """Make the lanes of one worker, each with its cell of the page.
+
+    `alarms`: SIGALRM is ours to use, for soft deadlines in the main thread.
+    """
+    outcomes = makers.outcomes(
+        desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit
+    )
+    deadlines = ThreadWatch(alarms=alarms)
     return [
-        Lane(
+        makers.lane(
             cell,
             queue=queue,
             tasks=tasks,

@@ -13,24 +13,28 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from jobd.broker.commands import Command, QueueCommands, read_held
+from jobd.broker.commands import Claim, Command, QueueCommands
 from jobd.broker.connection import Client
+from jobd.broker.replies import read_held
 from jobd.broker.store import read_epoch
 from jobd.core.errors import BrokerError, Fenced
 from jobd.core.events import Event
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
+from jobd.worker.flush import Flusher
 from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
+NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -47,6 +51,8 @@ class WorkerLoop(ABC):
         incarnation: str,
         lease: float,
         policy: Policy,
+        hooks: Sequence[str] = (),
+        limits: Limits,
         desk: Desk,
         page: Page,
         stop: Stop,
@@ -58,6 +64,8 @@ class WorkerLoop(ABC):
         self._incarnation = incarnation
         self._lease_ms = round(lease * 1000)
         self._policy = policy
+        self._hooks = hooks
+        self._limits = limits
         self.desk = desk
         self._page = page
         self._stop = stop
@@ -69,6 +77,9 @@ class WorkerLoop(ABC):
         self._suspects: dict[bytes, int] = {}
         self._reconcile_at = 0.0
         self._talk = self._make_talk()
+        self._flusher = Flusher(
+            desk.notes, client=client, commands=self._commands, incarnation=incarnation
+        )
         # Whoever holds it may be sure that no other thread has jobs in its hands.
         self._hands: AbstractContextManager[object] = nullcontext()
 
@@ -80,6 +91,8 @@ class WorkerLoop(ABC):
             incarnation=self._incarnation,
             lease_ms=self._lease_ms,
             policy=self._policy,
+            hooks=self._hooks,
+            limits=self._limits,
             desk=self.desk,
             page=self._page,
             patience=LINK_TIMEOUT,
@@ -91,6 +104,7 @@ class WorkerLoop(ABC):
             while self._goes_on():
                 pass
         finally:
+            self._flusher.stop()
             self._hang_up()
 
     @abstractmethod
@@ -172,14 +186,18 @@ class WorkerLoop(ABC):
         self.desk.forget()
         self._pause(self._lease_ms / 6000)
 
-    def _hint(self, next_due: int | None, now: int) -> Command:
-        """Spell the wait for a hint, until the next due time (ms) or a while has passed."""
-        span = IDLE_FOR
-        if next_due is not None:
-            span = min(span, max(0.001, (next_due - now) / 1000))
+    def _hint(self, span: float) -> Command:
+        """Spell the wait for a hint."""
         return ["BLPOP", self._commands.keys.wake_list, f"{span:.3f}"]
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self._phase:
             self._phase = phase
             self._page.set_phase(phase)
+
+
+def idle_span(claim: Claim) -> float:
+    """Say how long there may be nothing to claim: until the time that a claim has named, or a while."""
+    if claim.again_at is None:
+        return IDLE_FOR
+    return min(IDLE_FOR, max(0.001, (claim.again_at - claim.now) / 1000))

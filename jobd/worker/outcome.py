@@ -13,17 +13,20 @@ from typing import Any
 import msgspec
 
 from jobd.broker.commands import Claimed, Ending
-from jobd.core.errors import SoftTimeout
+from jobd.core.errors import SoftTimeout, StaleRun
 from jobd.core.events import Event
 from jobd.core.names import check_name
 from jobd.core.options import Policy
+from jobd.core.states import PARKED
 from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error
 from jobd.seams.clock import monotonic
 from jobd.seams.host import Copies
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
+from jobd.worker.put_off import put_off
 from jobd.worker.record import MAX_ERROR, Past, describe, noted, writable, write_history
 from jobd.worker.runnable import Runnable
+from jobd.worker.take import take_all
 from jobd.worker.tell import Teller, text
 from jobd.worker.watch import Watch
 
@@ -96,6 +99,8 @@ class Outcomes:
         if copies.here:
             end_copy(error)
         self._desk.costs.note(job.task, ended - run.started)
+        if isinstance(error, StaleRun):
+            return  # the job is another's, or over: it is neither failed nor ours to tell of
         verdict, after = after_error(error, run.counters, run.policy, self.random)
         line, trace = describe(error)
         if copies.here:  # of the back-off function, or of what makes the error's text
@@ -104,7 +109,7 @@ class Outcomes:
             self.cancelled(run, line, self.figures(job, text(job.task), run.started, ended), ended)
             return
         if isinstance(verdict, Postpone):
-            self._postpone(job, verdict.delay, after.snoozed, line)
+            self._put_off(job, verdict, after, line)
             return
         entry = self._note(_kind(error, verdict), run, ended, line)
         history = noted([*run.history, entry | {"traceback": trace}], verdict.note)
@@ -172,7 +177,7 @@ class Outcomes:
         name = check_name(job.task.decode(), what="task")
         now = self._desk.store_ms()
         since = now if past.parked is None else past.parked
-        line = f"no worker knows the task {name!r}; deploy the code that declares it"
+        line = f"{PARKED} {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
             self.bury(job, "unknown_task", line, [])
             return
@@ -188,11 +193,11 @@ class Outcomes:
         wait = int(started * 1000 + self._desk.store_offset_ms) - due
         return self._desk.figures.of(task, wait, (ended - started) * 1000)
 
-    def _postpone(self, job: Claimed, delay: float, snoozed: int, why: str) -> None:
-        fields: Fields = {"snoozed": snoozed, "error": why}
-        figures, delay_ms = self._figures_unrun(job), round(delay * 1000)
-        self._end(Ending("retry", job.id, job.claim, figures, delay_ms, "snoozed", fields))
-        self._tell.snoozed(job, why, delay)
+    def _put_off(self, job: Claimed, verdict: Postpone, after: Counters, why: str) -> None:
+        self._end(put_off(job, verdict, after, why, self._figures_unrun(job)))
+        if verdict.whole_queue:  # what stands behind it would be refused as well
+            self._desk.revoked.extend(take_all(self._desk.unstarted))
+        self._tell.put_off(job, why, verdict)
 
     def _note(self, kind: str, run: Run, ended: float, error: str) -> dict[str, Any]:
         """Write the line of a run that has just ended into a history."""

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobd.core.errors import OptionError
-from jobd.core.options import RunOptions, read_run_options
+from jobd.core.labels import labels_of
+from jobd.core.options import NOTHING_SAID, RunOptions, read_run_options
+from jobd.core.states import PARKED
 from jobd.core.verdict import Counters
 
 MAX_HISTORY = 20
@@ -23,8 +25,9 @@ MAX_TRACEBACK = 4000
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
 _OURS = str(Path(__file__).parent)  # frames of the worker itself tell nobody anything
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "suspected", "snoozed")
-_NOTHING_SAID = RunOptions()
+_COUNTERS = (
+    "failed", "timeouts", "crashes", "lost", "interrupted", "suspected", "snoozed", "throttled",
+)  # fmt: skip
 
 
 class Past(NamedTuple):
@@ -47,11 +50,13 @@ def read_past(more: dict[bytes, bytes]) -> Past:
     Raises one of UNREADABLE for what jobd did not write.
     """
     _count(more, "due")
+    if len(more) == 1:  # it was delayed, and nothing else: claim.lua
+        return _ONLY_DELAYED
     return Past(
         counters=Counters(**{name: _count(more, name) for name in _COUNTERS}),
         history=_history(more.get(b"history")),
         options=_options(more.get(b"options")),
-        parked=_count(more, "parked") if b"parked" in more else None,
+        parked=_parked(more),
         expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
@@ -81,6 +86,16 @@ def company(more: dict[bytes, bytes]) -> int | None:
     return 1
 
 
+def _parked(more: dict[bytes, bytes]) -> int | None:
+    if b"parked" not in more:
+        return None
+    since, error = _count(more, "parked"), more.get(b"error")
+    return since if error is None or error.startswith(PARKED.encode()) else None
+
+
+_ONLY_DELAYED = Past(Counters(), [], NOTHING_SAID, None, None, timed_out=False)
+
+
 def _count(more: dict[bytes, bytes], name: str) -> int:
     number = int(more.get(name.encode(), 0))
     if number < 0:
@@ -90,9 +105,15 @@ def _count(more: dict[bytes, bytes], name: str) -> int:
 
 def _options(raw: bytes | None) -> RunOptions:
     if raw is None:
-        return _NOTHING_SAID
+        return NOTHING_SAID
     said = msgspec.json.decode(raw, type=dict[str, Any])
     return read_run_options(said, what="the job's options", by_name=True)
+
+
+def read_labels(more: dict[bytes, bytes]) -> tuple[str | None, dict[str, Any]]:
+    """Read the group and the meta from a record that `read_past` could read."""
+    raw = more.get(b"options")
+    return labels_of({} if raw is None else msgspec.json.decode(raw, type=dict[str, Any]))
 
 
 def _history(raw: bytes | None) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from jobd.client.job import Job
+from jobd.client.job import Job, Notes
 from jobd.client.task import Task
-from jobd.core.options import Policy, RunOptions, resolve
+from jobd.core.options import NOTHING_SAID, Policy, RunOptions, resolve
 
 
 class Runnable:
@@ -25,8 +25,8 @@ class Runnable:
         self.policy = resolve(*self._levels)
 
     def policy_for(self, said: RunOptions) -> Policy:
-        """Give the policy for a call that said something."""
-        return resolve(*self._levels, said)
+        """Give the policy for what a call said."""
+        return self.policy if said is NOTHING_SAID else resolve(*self._levels, said)
 
 
 def context(
@@ -40,7 +40,9 @@ def context(
     policy: Policy,
     enqueued_at: datetime,
     deadline: datetime | None,
+    labels: tuple[str | None, dict[str, Any]],
     asks_cancelled: Callable[[], bool],
+    notes: Notes,
 ) -> Job:
     """Make the context for a task that asked for it."""
     return Job(
@@ -53,5 +55,8 @@ def context(
         snoozed=snoozed,
         enqueued_at=enqueued_at,
         deadline=deadline,
+        group=labels[0],
+        meta=labels[1],
         asks_cancelled=asks_cancelled,
+        notes=notes,
     )

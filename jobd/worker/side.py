@@ -11,13 +11,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands, refuse_fenced
+from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
-from jobd.worker.desk import Desk, take_all
+from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.take import take_all
 from jobd.worker.talk import Talk
 
 LOOK_EVERY = 0.025
@@ -118,21 +120,19 @@ class SideThread:
     def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:
             link = Link(self._client)
-            link.load([SCRIPTS["hand_back"], SCRIPTS["settle"]])
+            link.load([SCRIPTS["hand_back"], SCRIPTS["settle"], SCRIPTS["jot"]])
             self._link = link
-        calls = []
+        jots = self._desk.notes.spell() if done or endings else []
+        calls = [self._commands.jot(self._incarnation, each) for each in jots]
         if unstarted:
             jobs = [(job.id, job.claim) for job in unstarted]
             calls.append(self._commands.hand_back(self._incarnation, jobs))
         if done or endings:
-            calls.append(
-                self._commands.settle(
-                    self._incarnation,
-                    self._lease_ms,
-                    keep=self._keep,
-                    completed=done,
-                    endings=endings,
-                )
+            calls += self._commands.settles(
+                self._incarnation, self._lease_ms, keep=self._keep, completed=done, endings=endings
             )
-        for reply in self._link.roundtrip(calls):
+        replies = self._link.roundtrip(calls)
+        for reply in replies:
             refuse_fenced(reply)
+        for each, reply in zip(jots, replies, strict=False):
+            self._desk.notes.heard(each, reply)

@@ -32,7 +32,7 @@ class Deadline(Protocol):
 
 def make_deadline(watch: ThreadWatch) -> Deadline:
     """Make the kind that works in this thread."""
-    return MainDeadline() if is_main_thread() else ThreadDeadline(watch)
+    return MainDeadline() if watch.alarms and is_main_thread() else ThreadDeadline(watch)
 
 
 async def call_async(at: float, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -126,7 +126,9 @@ class ThreadDeadline:
 class ThreadWatch:
     """The watching thread of one worker: it begins with the first soft deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alarms: bool = True) -> None:
+        """`alarms`: the main thread has no need of us, SIGALRM is ours to use."""
+        self.alarms = alarms
         self._deadlines: list[ThreadDeadline] = []
         self._lock = threading.Lock()
         self._heard = threading.Event()

@@ -11,10 +11,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobd.broker.commands import LIMITED, Claim
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Phase
 from jobd.worker.inline import InlineExecutor
-from jobd.worker.loop import LINK_TIMEOUT, SECOND_LOOK, WorkerLoop
+from jobd.worker.loop import (
+    IDLE_FOR,
+    LINK_TIMEOUT,
+    NUDGE_AFTER,
+    SECOND_LOOK,
+    WorkerLoop,
+    idle_span,
+)
 from jobd.worker.side import SideThread
 
 
@@ -60,8 +68,11 @@ class SoloLoop(WorkerLoop):
         if not line:
             talk.put(slots=1)
             claim = talk.land()
-            if not line and claim is not None:
-                self._idle(claim.next_due, claim.now)
+            if claim is not None and not line:
+                self._idle(claim)
+            elif claim is not None and claim.wait_ms > 0:
+                # Given ahead of its time, which counts from the claim; its answer came after that.
+                self._stop.wait(claim.wait_ms / 1000)
         self._page.beat(monotonic())
         if line:
             self._run_batch(len(line))
@@ -82,15 +93,34 @@ class SoloLoop(WorkerLoop):
             self._side.batch_closed()
         self._page.set_claimed(0)
 
-    def _idle(self, next_due: int | None, now: int) -> None:
-        """Sleep until a hint, the next due time or a while has passed; then claim, in one trip."""
+    def _idle(self, claim: Claim) -> None:
+        """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""
         self._set_phase(Phase.IDLE)
-        self._talk.put(slots=1, wait=self._hint(next_due, now))
-        if self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno()):
+        span = idle_span(claim)
+        if claim.word == LIMITED:
+            # No hint could change that: each worker sleeps until the instant it was given.
+            self._stop.wait(span)
+            return
+        if claim.within_ms is None:
+            self._talk.put(slots=1, wait=self._hint(span))
+        else:
+            # Its own trip for the claim: how long ago that was is known by when it was sent.
+            self._talk.wait(self._hint(span))
+        if self._answered(span, is_due=span < IDLE_FOR):
+            self._talk.land()
+        else:
             # What the claim behind the hint may still bring is released by the keeper.
             self._talk.close()
-        else:
-            self._talk.land()
+
+    def _answered(self, span: float, *, is_due: bool) -> bool:
+        """Wait for the answer of a command that blocks for so long; False when asked to stop."""
+        if is_due:
+            late = monotonic() + span + NUDGE_AFTER
+            if self._stop.wait(span + NUDGE_AFTER, beside=self._talk.fileno()):
+                return False
+            if monotonic() >= late:
+                self._talk.nudge()
+        return not self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno())
 
     def _leave(self) -> bool:
         """Settle what ended, hand back the rest."""

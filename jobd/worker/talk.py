@@ -11,39 +11,51 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobd.broker.commands import (
-    Claim,
-    Command,
-    Completed,
-    Ending,
-    QueueCommands,
-    read_claim,
-    refuse_fenced,
-)
+from jobd.broker.claims import read_claim
+from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
 from jobd.broker.connection import Client, Link
+from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError
+from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
-from jobd.worker.desk import Desk, take_all
+from jobd.worker.desk import Desk
+from jobd.worker.promptness import Promptness
+from jobd.worker.take import take_all
 
-_LOADED = [SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile")]
+# A worker with nothing to do may be given a job this long before it may start (rate limits).
+AHEAD_MS = 40
+
+_LOADED = [
+    SCRIPTS[name]
+    for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
+]
 
 
 @dataclass(slots=True)
 class Exchange:
-    """What was sent together, and the endings it settles. `claims` is the place of the claim."""
+    """What was sent together, and the endings it settles. `claims` is the place of the claim.
+
+    `jots` are the notes that go before these, a call each; then come so many calls that `settles`.
+    `is_prompt` says that nothing but the way to Redis and back lies between `sent_at` and its answer.
+    """
 
     calls: list[Command]
+    jots: list[list[Jot]] = field(default_factory=list)
     done: list[Completed] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
+    settles: int = 0
     claims: int | None = None
+    sent_at: float = 0.0
+    is_prompt: bool = False
 
 
 class Talk:
@@ -58,6 +70,8 @@ class Talk:
         incarnation: str,
         lease_ms: int,
         policy: Policy,
+        hooks: Sequence[str],
+        limits: Limits,
         desk: Desk,
         page: Page,
         patience: float,
@@ -69,6 +83,9 @@ class Talk:
         self._incarnation = incarnation
         self._lease_ms = lease_ms
         self._policy = policy
+        self._hooks = hooks
+        self._limits = limits
+        self._promptness = Promptness()
         self._desk = desk
         self._page = page
         self._patience = patience
@@ -98,8 +115,12 @@ class Talk:
             [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
-            join = self._commands.join(self._incarnation, self._lease_ms, self._policy)
+            join = self._commands.join(
+                self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits
+            )
+            asked_at = monotonic()
             [joined] = link.roundtrip([join])
+            self._promptness.note(monotonic() - asked_at)
             refuse_fenced(joined)
         except BaseException:
             link.close()
@@ -129,29 +150,52 @@ class Talk:
             self._desk.endings.extendleft(reversed(exchange.endings))
             self._desk.figures.put_back(exchange.sums)
 
-    def put(self, *, slots: int, wait: Command | None = None, batches: bool = True) -> None:
+    def put(
+        self, *, slots: int, wait: Command | None = None, batches: bool = True, ahead: bool = True
+    ) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
 
         `wait` is a blocking command to be carried out between the two. Without `batches` no more
-        jobs come than there are slots, however fast they are.
+        jobs come than there are slots, however fast they are; without `ahead` none that is to start
+        a little later.
         """
-        self._claim(self._settlement(), slots, wait, BUDGET_US if batches else 0)
+        exchange = self._settlement()
+        exchange.is_prompt = wait is None and slots > 0
+        self._claim(exchange, slots, wait, batches=batches, ahead=ahead)
 
     def put_waiting(self, *, slots: int, wait: Command, batches: bool) -> None:
         """Send: claim once `wait` has ended. Settles nothing: that is another link's business."""
-        self._claim(Exchange([]), slots, wait, BUDGET_US if batches else 0)
+        self._claim(Exchange([]), slots, wait, batches=batches, ahead=False)
 
-    def settle(self) -> None:
-        """Settle what has ended and hand back what shall not run. Raises BrokerError, Fenced."""
+    def wait(self, command: Command) -> None:
+        """Send a blocking command alone. Raises BrokerError."""
+        self._send(Exchange([command]))
+
+    def nudge(self) -> None:
+        """Make the server look at its clock: an idle one ends a blocking command up to 100 ms late,
+        and whatever comes in, also behind that command, wakes it. Raises BrokerError."""
+        with self._lock:
+            if self._link is not None and self._exchange is not None:
+                self._exchange.calls.append(["PING"])
+                self._link.send([["PING"]])
+
+    def settle(self, *, hint: bool = False) -> None:
+        """Settle what has ended and hand back what shall not run. Raises BrokerError, Fenced.
+
+        `hint` is for where jobs at once are bounded: there is a place free now, which nobody else
+        was told of.
+        """
         exchange = self._settlement()
         if exchange.calls:
+            if hint:
+                exchange.calls.append(self._commands.wake())
             self._send(exchange)
             self.land()
 
     def leave(self) -> None:
         """Settle what has ended and hand back what has not begun. Raises BrokerError, Fenced."""
         self._desk.give_up_unstarted()
-        self.settle()
+        self.settle(hint=True)
 
     def ask(self, call: Command) -> list[bytes]:
         """Carry out one call when nothing is under way. Raises BrokerError, Fenced."""
@@ -191,16 +235,25 @@ class Talk:
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
+        for jots, reply in zip(exchange.jots, replies, strict=False):
+            refuse_fenced(reply)
+            self._desk.notes.heard(jots, reply)
         if exchange.done or exchange.endings:
-            refuse_fenced(replies[0])
+            for reply in replies[len(exchange.jots) :][: exchange.settles]:
+                refuse_fenced(reply)
             self.count(len(exchange.done) + len(exchange.endings))
         if exchange.claims is None:
             return None
-        claim = read_claim(replies[exchange.claims])
-        self._desk.load(claim, monotonic())
+        claim, now = read_claim(replies[exchange.claims]), monotonic()
+        start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
+        if exchange.is_prompt:  # for the next: its own slowness excuses none
+            self._promptness.note(now - exchange.sent_at)
+        self._desk.load(claim, now, start_by)
         return claim
 
-    def _claim(self, exchange: Exchange, slots: int, wait: Command | None, budget_us: int) -> None:
+    def _claim(
+        self, exchange: Exchange, slots: int, wait: Command | None, *, batches: bool, ahead: bool
+    ) -> None:
         if wait is not None:
             exchange.calls.append(wait)
         exchange.claims = len(exchange.calls)
@@ -209,7 +262,8 @@ class Talk:
                 self._incarnation,
                 self._lease_ms,
                 slots=slots,
-                budget_us=budget_us,
+                budget_us=BUDGET_US if batches else 0,
+                ahead_ms=AHEAD_MS if ahead and exchange.is_prompt else 0,
                 costs=self._desk.costs.flat(self._desk.pace),
             )
         )
@@ -220,20 +274,25 @@ class Talk:
         with self._lock:
             assert self._exchange is None
             self._exchange = exchange
+            exchange.sent_at = monotonic()
             self._link.send(exchange.calls)
 
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
         exchange = Exchange([])
         exchange.done, exchange.endings = self._desk.take_ended()
+        # Looked at after the ends, so that all words of these are there; sent before them, since to a
+        # run whose job is settled nobody listens. What is not answered is still in the notebook.
+        exchange.jots = self._desk.notes.spell()
+        exchange.calls += [self._commands.jot(self._incarnation, jots) for jots in exchange.jots]
         if exchange.done or exchange.endings:
             exchange.sums = self._desk.figures.take_sums()
-            exchange.calls.append(
-                self._commands.settle(
-                    self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
-                    endings=exchange.endings, sums=exchange.sums,
-                )
+            settles = self._commands.settles(
+                self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
+                endings=exchange.endings, sums=exchange.sums,
             )  # fmt: skip
+            exchange.settles = len(settles)
+            exchange.calls += settles
         if refused := take_all(self._desk.revoked):
             # Should this not arrive, reconcile finds what we hold and do not know.
             jobs = [(job.id, job.claim) for job in refused]

@@ -15,8 +15,10 @@ from jobd.core.job_events import (
     JobDiscarded,
     JobFailed,
     JobSnoozed,
+    QueueThrottled,
     TaskUnknown,
 )
+from jobd.core.verdict import Postpone
 
 # Of an error's text in a log line, and of names that are told once each.
 MAX_LOGGED = 200
@@ -47,10 +49,13 @@ class Teller:
             self._unusable.add(job.task)
             self._emit(BackoffUnusable(job=job_id, task=task, why=note))
 
-    def snoozed(self, job: Claimed, why: str, delay: float) -> None:
-        """Tell of a job that its task has put off."""
-        line = why[:MAX_LOGGED]
-        self._emit(JobSnoozed(job=text(job.id), task=text(job.task), why=line, retry_in=delay))
+    def put_off(self, job: Claimed, why: str, verdict: Postpone) -> None:
+        """Tell of a job that its task has put off, with all its queue or alone."""
+        job_id, task, line = text(job.id), text(job.task), why[:MAX_LOGGED]
+        if verdict.whole_queue:
+            self._emit(QueueThrottled(job=job_id, task=task, why=line, resumes_in=verdict.delay))
+        else:
+            self._emit(JobSnoozed(job=job_id, task=task, why=line, retry_in=verdict.delay))
 
     def unknown(self, name: str) -> None:
         """Tell of a task that this worker does not know."""

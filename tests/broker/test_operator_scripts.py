@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from support.policies import NOTHING
+from support.servers import eventually
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo, Views
+from jobd.client.operate import carry_out
 
 LEASE = 30_000
 NOW = 1_800_000_000_000
@@ -113,7 +116,7 @@ def test_a_retried_job_starts_anew_and_forgets_nothing(client: Client) -> None:
     assert found.history[1] == {
         "kind": "retried", "at": NOW + 5, "was": "dead", "cause": "failed", "failed": 2, "crashes": 1,
     }  # fmt: skip
-    trimmed = store(client, NOW + 10**9).trim(completed_ms=0, completed_keep=0, dead_ms=0)
+    trimmed = store(client, NOW + 10**9).trim(NOTHING).removed
     assert (trimmed, info(client).state) == (0, "waiting")
     assert store(client).claim("w.1", LEASE).jobs[0].more[b"history"]
 
@@ -197,3 +200,59 @@ def test_an_order_ends_with_what_its_worker_holds(client: Client) -> None:
 
     assert store(client).heed() == []
     assert not client.exists("t:{q}:orders")
+
+
+def test_many_running_jobs_of_many_workers_are_cancelled_in_bites(client: Client) -> None:
+    """Who holds each is asked of every worker: no call may ask for too long, and none is left out."""
+    workers, ids = 300, [f"j{i}" for i in range(40)]
+    s = store(client)
+    for number in range(workers):
+        s.join(f"v.{number}", LEASE)
+    added(client, *ids)
+    s.join("w.1", LEASE)
+    held = s.claim("w.1", LEASE, slots=40)
+
+    assert s.cancel(ids).count("asked") == 2000 // (workers + 1)
+    assert dict(carry_out("cancel", s, ids)) == dict.fromkeys(ids, "asked")
+    assert {order.job_id for order in s.heed()} == set(ids)
+    assert s.hand_back("w.1", [(job.id, held.number) for job in held.jobs])
+    assert Views(client, "t").counts("q")["cancelled"] == 40
+
+
+def test_purge_takes_what_is_in_the_state_that_was_named(client: Client) -> None:
+    """And nothing that has left it since: for a worker's hands, an end, or another line."""
+    number = claimed(client, "done", "runs")
+    store(client).settle("w.1", LEASE, completed=[Completed(b"done", number, FIGURES, b"")])
+    added(client, "waits")
+    added(client, "later", due="+9")
+    every = ["waits", "done", "later", "nobody", "runs"]
+
+    words = store(client).purge("waiting", every)
+
+    assert words == ["purged", "completed", "delayed", "gone", "active"]
+    assert not client.exists("t:{q}:job:waits")
+    assert client.hget("t:{q}:tally", "cancelled|noop") == b"1"
+    assert store(client).purge("delayed", every) == [
+        "gone",
+        "completed",
+        "purged",
+        "gone",
+        "active",
+    ]
+    assert store(client).purge("completed", ["done"]) == ["purged"]
+    assert client.hget("t:{q}:tally", "cancelled|noop") == b"2"
+    counts = Views(client, "t").counts("q")
+    assert (sum(counts.values()), counts["active"]) == (1, 1)
+    assert store(client).add([NewJob("waits", "noop", b"{}")]) == [False]
+
+
+def test_who_waits_for_a_purged_job_is_told(client: Client) -> None:
+    """It will not come to an end any more."""
+    added(client, "a")
+    store(client).await_end("a", 60_000)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    pubsub.subscribe("t:{q}:awaited:a")
+    assert store(client).purge("waiting", ["a"]) == ["purged"]
+    assert client.zscore("t:{q}:awaited", "a") is None
+    eventually(lambda: pubsub.get_message(timeout=0.1))
+    pubsub.close()

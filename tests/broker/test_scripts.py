@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
@@ -10,7 +11,6 @@ from jobd.broker.scripts import SCRIPTS, parse
 from jobd.broker.store import Store, read_epoch
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, Fenced, StoreFull
-from jobd.core.options import read_run_options, resolve
 from jobd.core.states import EDGES
 
 LEASE = 30_000
@@ -44,7 +44,8 @@ def claimed(client: Client, *ids: str, worker: str = "w.1", now: int = NOW) -> i
 
 def test_every_verb_of_the_states_is_a_script() -> None:
     """The edges, the files and the methods are the same list."""
-    no_state = {"join", "renew", "await", "wake", "epoch", "heed"}
+    no_state = {"join", "renew", "await", "wake", "epoch", "heed", "jot", "step", "pause"}
+    no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}
 
     assert set(SCRIPTS) - no_state == set(EDGES)
 
@@ -133,7 +134,7 @@ def test_a_delayed_job_is_not_claimed_before_its_time(client: Client) -> None:
 
     early = store(client, NOW + 999).claim("w.1", LEASE)
     assert early.jobs == []
-    assert early.next_due == NOW + 1000
+    assert early.again_at == NOW + 1000
     assert [j.id for j in store(client, NOW + 1000).claim("w.1", LEASE).jobs] == [b"a"]
 
 
@@ -359,7 +360,7 @@ def test_at_maxmemory_adding_is_refused_and_all_else_goes_on(client: Client) -> 
     s.join("w.2", LEASE)
     assert [j.id for j in s.claim("w.2", LEASE).jobs] == [b"c"]
     s.release("w.2")
-    assert s.trim(completed_ms=0, completed_keep=0, dead_ms=0) == 1
+    assert s.trim(NOTHING).removed == 1
 
 
 def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
@@ -368,7 +369,7 @@ def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
     listener = client.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("t:{q}:awaited:a")
     s.add([a_job("a"), a_job("b")])
-    s.await_end("a", 60_000)
+    assert s.await_end("a", 60_000).state == "waits"
     s.join("w.1", LEASE)
     claim = s.claim("w.1", LEASE, budget_us=50_000, costs=FAST)
     s.settle(
@@ -379,51 +380,6 @@ def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
     assert b"t:{q}:awaited:a" in [m["channel"] for m in messages if m]
     assert not client.exists("t:{q}:awaited")
     listener.close()
-
-
-def test_trim_keeps_what_asked_for_a_longer_life(client: Client) -> None:
-    """A job's own retention goes before the queue's age."""
-    number = claimed(client, "long", "short")
-    ends = [Ending("done", b"long", number, FIGURES, 90_000, "", {})]
-    done = [Completed(b"short", number, FIGURES, b"")]
-    store(client).settle("w.1", LEASE, completed=done, endings=ends)
-
-    later = store(client, NOW + 60_000)
-    assert later.trim(completed_ms=30_000, completed_keep=10, dead_ms=1) == 1
-    assert Views(client, "t").jobs("q", "completed") == ["long"]
-    assert store(client, NOW + 90_000).trim(completed_ms=30_000, completed_keep=10, dead_ms=1) == 1
-
-
-def test_a_queue_is_trimmed_by_what_its_workers_said(client: Client) -> None:
-    """A retention in code is known to nobody else: the keeper's own word counts without it only."""
-    number = claimed(client, "a")
-    done = [Completed(b"a", number, FIGURES, b"")]
-    store(client).settle("w.1", LEASE, completed=done)
-    hour = resolve(read_run_options({"retain": {"completed": {"age": "1h"}}}, what="queue"))
-    store(client).join("w.2", LEASE, hour)
-
-    ages = {"completed_ms": 86_400_000, "completed_keep": 10, "dead_ms": 86_400_000}
-    assert store(client, NOW + 3_599_000).trim(**ages) == 0
-    assert store(client, NOW + 3_600_000).trim(**ages) == 1
-
-
-def test_what_asked_for_a_longer_life_keeps_nobody_else_alive(client: Client) -> None:
-    """However many of them stand before the others in line."""
-    for step in range(6):
-        number = claimed(client, f"long{step}", worker=f"w.{step}", now=NOW + step)
-        end = Ending("done", f"long{step}".encode(), number, FIGURES, 900_000, "", {})
-        store(client, NOW + step).settle(f"w.{step}", LEASE, endings=[end])
-    number = claimed(client, "short", worker="w.s", now=NOW + 9)
-    done = [Completed(b"short", number, FIGURES, b"")]
-    store(client, NOW + 9).settle("w.s", LEASE, completed=done)
-
-    later = store(client, NOW + 60_000)
-    looks = [
-        later.trim(completed_ms=30_000, completed_keep=10, dead_ms=1, limit=2) for _ in range(8)
-    ]
-    assert sum(looks) == 1
-    assert "short" not in Views(client, "t").jobs("q", "completed")
-    assert len(Views(client, "t").jobs("q", "completed")) == 6
 
 
 def test_the_epoch_is_made_once(client: Client) -> None:

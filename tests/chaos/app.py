@@ -16,6 +16,10 @@ def quick(job: Job, uid: str) -> int:
     return job.token
 
 @q.task()
+def silent() -> None:
+    """What a schedule adds: jobs that nobody counts."""
+
+@q.task()
 def nap(job: Job, uid: str, seconds: float) -> int:
     effect("start", uid, job)
     time.sleep(seconds)
@@ -60,6 +64,17 @@ def stumbles(job: Job, uid: str) -> int:
     effect("start", uid, job)
     if first_time(uid):
         raise ValueError("as asked")
+    effect("end", uid, job)
+    return job.token
+
+@q.task()
+def tells(job: Job, uid: str) -> int:
+    """Says much of itself, and has a step; whether its value is recorded is not always known."""
+    effect("start", uid, job)
+    job.progress(0.5, "half")
+    job.log("a line")
+    with contextlib.suppress(JobdError):
+        job.once("step", lambda: uid)
     effect("end", uid, job)
     return job.token
 '''

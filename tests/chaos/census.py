@@ -25,6 +25,10 @@ end
 for i, key in ipairs(redis.call('KEYS', root .. 'job:*')) do
   found.jobs[i] = string.sub(key, #root + 5)
 end
+found.told = {}
+for i, entry in ipairs(redis.call('XRANGE', root .. 'outbox', '-', '+')) do
+  found.told[i] = entry[2][4]
+end
 found.tally = redis.call('HGETALL', root .. 'tally')
 found.claim = redis.call('HGET', root .. 'meta', 'claim') or '0'
 local time = redis.call('TIME')
@@ -35,12 +39,13 @@ return cjson.encode(found)
 
 @dataclass
 class Census:
-    """One look. `held` is incarnation -> job -> claim."""
+    """One look. `held` is incarnation -> job -> claim, `told` the jobs of the outbox' deaths."""
 
     containers: dict[str, list[str]]
     held: dict[str, dict[str, int]]
     leases: dict[str, int]
     jobs: set[str]
+    told: list[str]
     tally: dict[str, int]
     claim: int
     now: int
@@ -69,6 +74,10 @@ class Census:
         wrong += [f"{job} has a record and no container" for job in self.jobs - places.keys()]
         wrong += [f"{job} has a container and no record" for job in places.keys() - self.jobs]
         wrong += [f"{name} holds jobs without a lease" for name in self.held.keys() - self.leases]
+        told = Counter(self.told)
+        wrong += [
+            f"{i} is dead and told {told[i]} times" for i in self.containers["dead"] if told[i] != 1
+        ]
         newest = max((claim for jobs in self.held.values() for claim in jobs.values()), default=0)
         if newest > self.claim:
             wrong.append(f"claim {newest} is held, the last one drawn is {self.claim}")
@@ -94,6 +103,7 @@ def take(client: Any, queue: str = "q") -> Census:
         },
         leases={name: int(float(score)) for name, score in _pairs(leases).items()},
         jobs=set(raw["jobs"]),
+        told=list(raw["told"]),
         tally={name: int(n) for name, n in _pairs(raw["tally"]).items()},
         claim=int(raw["claim"]),
         now=int(raw["now"]),

@@ -14,7 +14,23 @@ import psutil
 from support.daemons import Daemon, eventually, gone
 
 from jobd.core.config import QueueConfig
+from jobd.core.schedule import Declared
 from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+
+_SKEW = """
+import datetime, time
+
+_time, _time_ns, _by = time.time, time.time_ns, datetime.timedelta(seconds={by})
+
+class Skewed(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(_time(), tz) + _by
+
+time.time = lambda: _time() + {by}
+time.time_ns = lambda: _time_ns() + int({by} * 1e9)
+datetime.datetime = Skewed
+"""
 
 
 class Host:
@@ -31,14 +47,27 @@ class Host:
         lease: float,
         drain: float = 10.0,
         options: dict[str, Any] | None = None,
+        schedules: list[Declared] | None = None,
+        skew: float = 0.0,
+        limits: dict[str, Any] | None = None,
     ) -> None:
+        """`skew`: by how many seconds its wall clock is wrong."""
         top = directory / name
         top.mkdir()
         self.name = name
         self.lease = lease
         self.workers = workers
-        queue = QueueConfig(processes=workers, options=options or {})
-        self.daemon = Daemon(top, url, app, lease=lease, drain=drain, queues={"q": queue})
+        queue = QueueConfig(processes=workers, options=options or {}, limits=limits or {})
+        self.daemon = Daemon(
+            top,
+            url,
+            app,
+            lease=lease,
+            drain=drain,
+            queues={"q": queue},
+            schedules=schedules,
+            env=_skewed(top, skew),
+        )
 
     def up(self) -> Host:
         """Wait until every worker has joined."""
@@ -117,6 +146,14 @@ class Host:
     def end(self) -> None:
         """Leave nothing behind, frozen or not."""
         self.daemon.end()
+
+
+def _skewed(top: Path, by: float) -> dict[str, str]:
+    """Make every Python of a host believe in another wall clock, from its start on."""
+    if not by:
+        return {}
+    (top / "sitecustomize.py").write_text(_SKEW.format(by=by))
+    return {"PYTHONPATH": str(top)}
 
 
 def _signal(pids: Iterable[int], number: int) -> None:

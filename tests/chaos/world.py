@@ -22,6 +22,7 @@ from chaos.hosts import Host
 from chaos.stores import Store
 from jobd import Jobd
 from jobd.core.errors import BrokerError
+from jobd.core.schedule import Declared
 
 # A load is a load, not a flood: what is added next must get its turn within a second or so.
 MOST_WAITING = 100
@@ -72,13 +73,16 @@ class World:
     # --- hosts ---
 
     def host(
-        self, name: str, *, workers: int, lease: float, drain: float = 10.0, url: str | None = None
-    ) -> Host:
-        """Start a daemon; `up()` waits for it."""
-        source = self.effects.prelude(name) + SOURCE
+        self, name: str, *, workers: int, lease: float, drain: float = 10.0, url: str | None = None,
+        more: str = "", schedules: list[Declared] | None = None, skew: float = 0.0,
+        limits: dict[str, Any] | None = None,
+    ) -> Host:  # fmt: skip
+        """Start a daemon; `up()` waits for it. `more` is source that its application has too."""
+        source = self.effects.prelude(name) + SOURCE + more
         host = Host(
             self.directory, url or self.url, source,
             name=name, workers=workers, lease=lease, drain=drain, options=KEEP_ALL,
+            schedules=schedules, skew=skew, limits=limits,
         )  # fmt: skip
         self.hosts.append(host)
         return host

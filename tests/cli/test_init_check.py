@@ -47,6 +47,10 @@ def test_every_commented_key_is_a_key_with_its_default() -> None:
     assert config.queues["email"].options.keys() == {
         "attempts", "backoff", "timeout", "max_crashes", "retain"
     }  # fmt: skip
+    assert config.queues["email"].limits == {"rate_limit": False, "max_active": 0}
+    assert [each.schedule.when for each in config.schedules] == [
+        "0 9 * * * (Europe/Berlin)", "every 5m",
+    ]  # fmt: skip
     assert config.redis == Config().redis
     assert config.daemon.log == Config().daemon.log
     assert (config.daemon.lease, config.daemon.drain_timeout) == (30.0, 25.0)

@@ -29,7 +29,18 @@ def test_help_lists_every_command_and_loads_none() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
-    for name in ["run", "dev", "demo", "init", "check", "enqueue", "status", "queues", "jobs"]:
+    for name in [
+        "run",
+        "dev",
+        "demo",
+        "init",
+        "check",
+        "enqueue",
+        "status",
+        "queues",
+        "jobs",
+        "why",
+    ]:
         assert f"\n  {name} " in done.stdout
     assert done.stdout.endswith("[]\n")
 
@@ -37,6 +48,7 @@ def test_help_lists_every_command_and_loads_none() -> None:
 @pytest.mark.parametrize("command", [
     ["run"], ["dev"], ["demo"], ["init"], ["check"], ["enqueue"], ["status"], ["queues", "list"],
     ["jobs", "list"], ["jobs", "show"], ["queues"], ["jobs"],
+    ["why"], ["queues", "drain"], ["queues", "purge"], ["completion"],
 ])  # fmt: skip
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Each module of the table can be imported and says what it does."""
@@ -52,6 +64,7 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
     ["enqueue", "q", "t", "--arg", "a=1", "--arg", "a=2"], ["enqueue", "q", "t", "--delay", "soon"],
     ["enqueue", "q", "t", "--arg", "x=\udcff"], ["enqueue", "q", "t", "--json-args", "\udcff"],
     ["jobs", "show", "a\udcff"], ["jobs", "show", "a", "--queue", "a b"],
+    ["why"], ["why", "a b"], ["whi", "a"], ["queues", "purge"], ["completion", "csh"],
 ])  # fmt: skip
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Said on stderr, with nothing on stdout."""
@@ -70,6 +83,7 @@ def test_the_nearest_command_is_named(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("arguments", [
     ["queues", "list"], ["jobs", "list"], ["jobs", "show", "x"], ["enqueue", "q", "t"], ["status"],
+    ["why", "x"], ["queues", "drain", "q"], ["queues", "purge", "q", "--yes"],
 ])  # fmt: skip
 def test_no_redis_is_69(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -154,6 +154,16 @@ def test_an_unclear_command_does_nothing(
     assert q._producer.views().counts("q")["dead"] == 1
 
 
+def test_a_misspelled_queue_is_not_an_empty_one(
+    q: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script must not take one for the other."""
+    Jobd(q._producer.url).queue("reports").add("t")
+    assert main(["jobs", "retry", "--queue", "report"]) == 66
+    assert "did you mean 'reports'?" in capsys.readouterr().err
+    assert main(["jobs", "retry", "--queue", "reports"]) == 0
+
+
 def test_people_get_a_line_and_no_bar_in_a_pipe(
     capsys: pytest.CaptureFixture[str], q: Queue
 ) -> None:

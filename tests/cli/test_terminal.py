@@ -45,7 +45,7 @@ Show = Callable[..., str]
 def show(redis_url: str, tmp_path: Path) -> Show:
     """Run `jobd ...` on a terminal of some columns; give the bytes it was sent, as text."""
 
-    def run(*arguments: str, columns: int = 80, **environment: str) -> str:
+    def run(*arguments: str, columns: int = 80, typed: str = "", **environment: str) -> str:
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         clean = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
@@ -54,6 +54,7 @@ def show(redis_url: str, tmp_path: Path) -> Show:
             cwd=tmp_path, stdout=theirs, stderr=theirs, stdin=theirs, env=clean | environment,
         )  # fmt: skip
         os.close(theirs)
+        os.write(ours, typed.encode())
         said = b""
         try:
             while chunk := os.read(ours, 65536):
@@ -145,3 +146,23 @@ def test_long_work_shows_a_bar_on_a_terminal(show: Show, ids: list[str]) -> None
     assert "retry  [####" in said
     assert "100%" in said
     assert lines(said)[-1] == "retry: 1 retried"
+
+
+def test_purge_asks_for_the_queue_s_name(show: Show, ids: list[str]) -> None:
+    """It says what it would remove, shows how far it is, and leaves the rest."""
+    said = show("queues", "purge", "reports", typed="reports\n")
+
+    assert "This removes 1 waiting and 1 delayed jobs of queue 'reports', for good." in said
+    assert "Type the queue's name to go on: " in said
+    assert "purge  [####" in said
+    assert lines(said)[-1] == "purge: 2 removed"
+    assert lines(show("queues", "list"))[1].split() == ["reports", "0", "0", "0", "0", "1", "0"]
+
+
+def test_why_fits_its_terminal(show: Show, ids: list[str]) -> None:
+    """Broken between words; nothing that a terminal obeys comes out."""
+    said = show("why", ids[0], columns=80)
+
+    assert max(map(len, lines(said))) <= 80
+    assert "first second \\x1b[2J" in " ".join(said.split())
+    assert said.replace("\n", "").isprintable()

@@ -61,3 +61,15 @@ def test_a_new_time_is_one_time(q: Queue, given: dict[str, object]) -> None:
     """Neither and both make no sense."""
     with pytest.raises(OptionError, match="expected one of the two"):
         q.job("a").reschedule(**given)  # type: ignore[arg-type]
+
+
+def test_a_handle_says_why(redis_url: str) -> None:
+    """As `jobd why` does."""
+    handle = Jobd(redis_url).queue("q").add("t", delay="1h")
+    said = handle.why()
+    assert said is not None
+    assert [reason.word for reason in said.reasons] == ["delayed", "no_workers"]
+    assert "no worker serves queue 'q'" in str(said)
+    handle.cancel()
+    handle.delete()
+    assert handle.why() is None

@@ -98,12 +98,10 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[[schedules]]\nname = 'x'", "schedules"),
         ("[alerts]\nrules = []", "alerts"),
         ("[redis]\nurl_file = '/x'", "redis.url_file"),
         ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
         ("[redis]\nurl = 'redis://:${PASSWORD}@a/0'", "redis.url"),
-        ("[queues.a]\nrate_limit = { max = 1, per = '1s' }", "queues.a.rate_limit"),
         ("[queues.a]\nmemory_limit = '1GB'", "queues.a.memory_limit"),
         ("[queues.a]\nmax_jobs = 5", "queues.a.max_jobs"),
         ("[queues.a]\nprocesses = { min = 1, max = 4 }", "queues.a.processes"),

@@ -19,12 +19,15 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.policies import keeping
 
 from jobd.broker.commands import Blame, Completed, Ending, NewJob
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
+from jobd.core.retention import OUTCOMES
+from jobd.core.states import STATES
 
 LEASE = 10_000
 FIGURES = "noop|0|0|0"
@@ -65,6 +68,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.asked: set[str] = set()
             self.orders: dict[str, tuple[str, int, str]] = {}
             self.deleted: dict[str, int] = {}
+            self.ended: dict[str, int] = {}
 
         @property
         def store(self) -> Store:
@@ -151,7 +155,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         def leave(self, job_id: str, state: str) -> None:
             self.past.append((job_id, *self.owner.pop(job_id)))
-            self.state[job_id] = state
+            self.state[job_id], self.ended[job_id] = state, self.now
 
         @precondition(lambda self: self.owner)
         @rule(data=st.data())
@@ -237,7 +241,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             word = {"active": "asked", "waiting": "cancelled", "delayed": "cancelled"}
             assert self.store.cancel([job_id], force=force) == [word.get(state, state)]
             if state in ("waiting", "delayed"):
-                self.state[job_id] = "cancelled"
+                self.state[job_id], self.ended[job_id] = "cancelled", self.now
                 self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
                 self.due.pop(job_id, None)
             if state == "active":
@@ -306,6 +310,46 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert self.store.delete([job_id]) == [self.state.get(job_id, "gone")]
             assert before == self.dump()
 
+        @rule(job_id=ids, state=st.sampled_from([s for s in STATES if s != "active"]))
+        def purge(self, job_id: str, state: str) -> None:
+            """Only what is in the state that was named; what never ran counts as cancelled."""
+            is_in = self.state.get(job_id, "gone")
+            assert self.store.purge(state, [job_id]) == ["purged" if is_in == state else is_in]
+            if is_in == state:
+                if state in ("waiting", "delayed"):
+                    self.counted["cancelled"] = self.counted.get("cancelled", 0) + 1
+                del self.state[job_id], self.place[job_id]
+                self.due.pop(job_id, None)
+                self.deleted[job_id] = self.now
+                self.asked.discard(job_id)
+            before = self.dump()
+            assert self.store.purge(state, [job_id]) == [self.state.get(job_id, "gone")]
+            assert before == self.dump()
+
+        @rule(
+            outcome=st.sampled_from(OUTCOMES),
+            age=st.sampled_from([0, 500, 4000]),
+            limit=st.sampled_from([1, 3, 1000]),
+        )
+        def trim(self, outcome: str, age: int, limit: int) -> None:
+            """Of one outcome by its age; of the others nothing, whatever they were before."""
+            rules = keeping(
+                **{outcome: {"age": age / 1000}},
+                **{other: {"age": "9d"} for other in OUTCOMES if other != outcome},
+            )
+            due = {
+                i for i, s in self.state.items() if s == outcome and self.ended[i] <= self.now - age
+            }
+            removed, more, _ = self.store.trim(rules, limit=limit)
+            gone = {i for i in due if not client.exists(KEYS.job(i))}
+            assert removed == len(gone) == min(limit, len(due))
+            assert more == (len(due) >= limit)
+            for job_id in gone:
+                del self.state[job_id], self.place[job_id]
+                self.asked.discard(job_id)
+                if self.ended[job_id] > self.now - 2 * WINDOW:
+                    self.deleted[job_id] = self.now
+
         @precondition(lambda self: self.past)
         @rule(data=st.data(), verb=st.sampled_from(["done", "retry", "dead", "back", "look"]))
         def a_stale_worker_tries(self, data: st.DataObject, verb: str) -> None:
@@ -342,6 +386,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             assert {i: [s] for i, s in self.state.items()} == found
             records = {k.decode().removeprefix(KEYS.job_prefix) for k in client.keys("t:{q}:job:*")}
             assert set(self.state) == records
+
+        @invariant()
+        def each_death_is_told_once(self) -> None:
+            assert client.xlen(KEYS.outbox) == self.counted.get("dead", 0)
 
         @invariant()
         def the_tallies_add_up(self) -> None:

@@ -154,11 +154,11 @@ def test_a_swallowed_soft_timeout_is_followed_by_the_hard_one(plain: Queue) -> N
 
 def test_an_alarm_hits_nobody_else(plain: Queue) -> None:
     """Runs that end at about their deadline, with others between them."""
-    added = plain.add_many(
-        job
+    added = [
+        plain.add(*job)
         for n in range(300)
         for job in (("races", {"seconds": 0.004 + n % 20 / 10_000}), ("works", {}))
-    )
+    ]
     eventually("all have ended", lambda: all(h.state() in ("completed", "dead") for h in added))
     assert [handle.state() for handle in added[1::2]] == ["completed"] * 300
     dead = [info for h in added[::2] if (info := h.info()) is not None and info.state == "dead"]

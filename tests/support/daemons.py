@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from jobd.core.config import Config, DaemonConfig, LogConfig, QueueConfig, RedisConfig
+from jobd.core.schedule import Declared
 from jobd.seams import statefile
 from jobd.seams.statefile import SlotState, State
 
@@ -36,9 +37,11 @@ class Daemon:
 
     def __init__(
         self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
-        queues: dict[str, QueueConfig] | None = None,
+        queues: dict[str, QueueConfig] | None = None, schedules: list[Declared] | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.top = top
+        self.env = env
         self.runtime = top / "run"
         self.runtime.mkdir(exist_ok=True)
         (top / "shopjobs.py").write_text(app)
@@ -50,6 +53,7 @@ class Daemon:
                 log=LogConfig(format="json", level="debug"),
             ),
             queues=queues or {},
+            schedules=schedules or [],
         )  # fmt: skip
         self.effective = self.runtime / "effective.json"
         self.effective.write_bytes(msgspec.json.encode(config))
@@ -61,6 +65,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jobd.wiring.supervisor", str(self.effective)],
                 cwd=self.top, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | (self.env or {}),
             )  # fmt: skip
         return self.process
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
 from jobd.core.errors import Fenced
+from jobd.core.events import Event
+from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
+from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.runnable import Runnable
 
 
@@ -46,18 +49,25 @@ class Running:
             client=connect(app.producer.url),
             namespace="jobd",
             queue=queue.name,
-            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()},
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()}
+            | hook_tasks(app, queue.name, policy),
             policy=policy,
+            limits=resolve_limits(queue.limits),
+            hooks=app.hooks,
             concurrency=concurrency,
             incarnation=incarnation,
             slot="q.1",
             lease=30.0,
             page=page,
             stop=self.stop,
-            emit=lambda event: self.said.append(event.event),
+            emit=self._emit,
         )
         self.desk = self.loop.desk
+        self.executor = self.loop.executor
         self.thread = threading.Thread(target=self._run)
+
+    def _emit(self, event: Event) -> None:
+        self.said.append(event.event)
 
     def _run(self) -> None:
         try:

@@ -14,6 +14,7 @@ from support.inline import working
 from support.servers import eventually
 
 from jobd import Jobd, Queue
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.connection import Client
 from jobd.seams.scoreboard import Page
 
@@ -123,14 +124,14 @@ def test_adding_one_by_one_costs_seven_commands_in_one_script_call(app: Jobd) ->
 
 
 def test_adding_in_bulk_costs_one_command_a_job(app: Jobd) -> None:
-    """A call for a thousand jobs."""
+    """A call for 250 jobs, so that none takes long; four of them in a round trip."""
     queue = app.queue("q")
     queue.add("noop", {"user_id": 0})
     counting = Counting(app.producer.client)
     queue.add_many([("noop", {"user_id": i}) for i in range(JOBS)])
     asked = counting.stop()
 
-    assert asked.calls == JOBS / 1000
+    assert asked.calls == JOBS / ADD_BITE
     assert asked.commands <= JOBS + asked.calls * 12
 
 
@@ -150,7 +151,7 @@ def test_a_job_for_an_idle_worker_takes_three_round_trips(app: Jobd, page: Page)
             eventually(settled(page, i + 1))
         asked = counting.stop()
 
-    # Five of slack in a hundred: the look at what is held, every few seconds.
-    assert asked.reads <= 100 * 3 + 5
+    # Some slack: the look at what is held, every few seconds, and a claim by itself, every two.
+    assert asked.reads <= 100 * 3 + 20
     assert asked.calls <= 100 * 4 + 5
     assert asked.commands <= 100 * IDLE_COMMANDS + 50

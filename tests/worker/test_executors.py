@@ -511,11 +511,12 @@ def test_a_soft_timeout_hits_nobody_else(app: Jobd, page: Page, kind: Kind) -> N
     queue.task("races", soft_timeout="5ms")(races_async if kind.is_async else races)
     queue.task("quick")(kind(lambda: None))
     with serving(app, kind, page) as running:
-        added = queue.add_many(
+        jobs = [
             job
             for n in range(150)
             for job in (("races", {"seconds": 0.004 + n % 20 / 10_000}), ("quick", {}))
-        )
+        ]
+        added = [queue.add(*job) for job in jobs]
         eventually(lambda: ended(app) == len(added), within=30)
     assert ended(app) == len(added)
     assert running.error is None

@@ -342,7 +342,7 @@ def test_what_was_claimed_a_lease_ago_is_not_started(app: Jobd, page: Page) -> N
     store = app.producer.store("q")
     store.join("w.1", 30_000)
     running.desk.load(store.claim("w.1", 30_000), time.monotonic() - 30.1)
-    running.loop.executor.run_all(running.stop)
+    running.executor.run_all(running.stop)
     assert (ran, len(running.desk.revoked)) == ([], 1)
 
     running.thread.start()

@@ -20,7 +20,7 @@ import psutil
 import tomli_w
 
 from examples.shop import settings as names
-from jobd.wiring.server import private_server
+from jobd.broker.private import private_server
 
 ROOT = Path(__file__).parents[3]
 PROCESSES = {"mail": 2, "images": 1, "reports": 1}
@@ -162,7 +162,7 @@ class Stage:
         end_by: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
         log: IO[bytes] = self._ending.enter_context((self.folder / f"{name}.log").open("wb"))
-        tied = [sys.executable, "-m", "jobd.wiring.tied", str(os.getpid())]  # dies with us
+        tied = [sys.executable, "-m", "jobd.seams.tied", str(os.getpid())]  # dies with us
         process = subprocess.Popen(
             [*tied, sys.executable, "-m", module, *arguments],
             cwd=ROOT,

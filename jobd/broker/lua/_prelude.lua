@@ -2,7 +2,9 @@
 
 local PRIORITY_SPAN = 2 ^ 40 -- a place in line is priority * 2^40 + sequence, exact in a double
 local WAKE_CAP = 16          -- tokens are hints: more than a handful of them tell nothing new
-local WINDOW_MS = 30000      -- finished ids are remembered for two to three windows
+local SET_ASIDE = 4e15       -- scores of `delayed` from here on are no times: such jobs' tasks are paused
+local WINDOW_MS = 30000      -- removed ids are remembered for two to three windows
+local REMEMBERED_MS = 60000  -- and only those of jobs that ended less than this ago
 
 -- Lua's tostring loses digits from 1e14 on; a claim number has sixteen. %d is exact to 2^63.
 local function int(number)
@@ -32,6 +34,33 @@ end
 local function instant(said, at)
   if said == '' then return at end
   return string.sub(said, 1, 1) == '+' and at + tonumber(string.sub(said, 2)) or tonumber(said)
+end
+
+-- When a new job may start, and after which time it may not, as its producer says it: a time, then
+-- perhaps 'x' and another one.
+local function times(said, at)
+  if said == '' then return at end
+  local from, to = string.match(said, '^([^x]*)x?(.*)$')
+  return instant(from, at), to ~= '' and instant(to, at) or nil
+end
+
+-- The fields of a new record. Only what no container says is written; `more` tells the claim that
+-- there is more than the plain. Numbers go to Redis as they are (it writes 17 digits of them).
+local function record_of(task, args, priority, options, at, due_at, seq, expires)
+  local fields = { 'task', task, 'args', args, 'at', at, due_at > at and 'due' or 'seq', due_at > at and due_at or seq }
+  local n = 8
+  local function put(name, value)
+    fields[n + 1], fields[n + 2], n = name, value, n + 2
+  end
+  if priority ~= '5' then put('priority', priority) end
+  if options ~= '' then put('options', options) end
+  if expires then put('expires', int(expires)) end
+  if options ~= '' or expires then
+    put('more', '1')
+  elseif due_at > at then
+    put('more', 'd') -- only that it was delayed
+  end
+  return fields
 end
 
 -- Redis does not roll a failed script back, so types are checked before the first write.
@@ -78,8 +107,41 @@ local function state_of(id, key, waiting, delayed, completed, dead, cancelled)
   return 'gone'
 end
 
+-- What a record says of the lock its job was added with: until when it holds (finished, started,
+-- ttl), and its digest. Nothing for a job that asked for none.
+local function lock_of(key)
+  local mark = redis.pcall('HGET', key, 'unique')
+  if type(mark) == 'string' then return string.match(mark, '^(%a+) (%x+)$') end
+end
+
+-- Who holds a lock, and where that job is. The job it names, while the record of that job says so
+-- and the job is where the lock holds: so no lock outlives its job, whatever became of either. Of a
+-- `ttl` the time decides. What cannot be read is no lock.
+local function holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
+  local said = redis.pcall('GET', unique_prefix .. digest)
+  local id, ends = string.match(type(said) == 'string' and said or '', '^(%S+) ?(%d*)$')
+  if not id then return nil end
+  local key = job_prefix .. id
+  local state = state_of(id, key, waiting, delayed, completed, dead, cancelled)
+  if ends ~= '' then
+    if whole(ends, 0) > at then return id, state end
+    return nil
+  end
+  local hold, of = lock_of(key)
+  if of ~= digest then return nil end
+  if state == 'waiting' or state == 'delayed' or state == 'active' and hold == 'finished' then return id, state end
+end
+
+-- Let go of a lock, if it is this job that holds it. Called with what `lock_of` gave.
+local function unlock(unique_prefix, id, _, digest)
+  if not digest then return end
+  local said = redis.pcall('GET', unique_prefix .. digest)
+  if type(said) == 'string' and string.match(said, '^%S+') == id then redis.call('DEL', unique_prefix .. digest) end
+end
+
 -- The one place where a job becomes cancelled. `cancel` is when that was asked for.
-local function end_cancelled(cancelled, awaited, key, id, now)
+local function end_cancelled(cancelled, awaited, unique_prefix, key, id, now)
+  unlock(unique_prefix, id, lock_of(key))
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
   redis.call('HSETNX', key, 'cancel', int(now))
@@ -105,14 +167,49 @@ local function chronicle(key, note)
   end
 end
 
+-- Ask for a lock, as the producer spelled it (add_once.lua). Whether the job may come; and the holder
+-- with its state, where one makes way for it or, if it may not, stands in it.
+local function ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
+  local digest, rest = string.match(lock, '^%a+ (%x+) ?(%w*)$')
+  if not digest then return true end
+  local holder, state = holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
+  if not holder then return true end
+  local has_not_begun = (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)
+  return rest == 'replace' and has_not_begun, holder, state
+end
+
+-- End a holder that has not begun, for its successor. Give its place in line, where it stood in one.
+local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+  local key = job_prefix .. holder
+  local place = state == 'waiting' and whole(redis.call('HGET', key, 'seq')) or nil
+  redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
+  chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
+  end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
+  count_cancelled(tally, key)
+  return place
+end
+
+-- Give a job the lock that it may have.
+local function lock_up(lock, at, unique_prefix, key, id)
+  local hold, digest, rest = string.match(lock, '^(%a+) (%x+) ?(%w*)$')
+  if not digest then return end
+  redis.call('HSET', key, 'unique', hold .. ' ' .. digest, 'more', '1')
+  if hold == 'ttl' then
+    -- The time in the value decides; Redis' own only sees to it that nothing stays for ever.
+    redis.call('SET', unique_prefix .. digest, id .. ' ' .. int(at + rest), 'PX', int(rest + 60000))
+  else
+    redis.call('SET', unique_prefix .. digest, id)
+  end
+end
+
 -- Put claimed jobs back to the places where they stood. One that somebody cancelled while it ran
 -- ends instead: it never runs again. `now` is as it was given; it is seldom needed.
-local function put_back(waiting, held, cancelled, awaited, tally, job_prefix, ids, now)
+local function put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, ids, now)
   local places = {}
   for _, id in ipairs(ids) do
     local place, asked = place_of(job_prefix .. id)
     if asked then
-      end_cancelled(cancelled, awaited, job_prefix .. id, id, clock(now))
+      end_cancelled(cancelled, awaited, unique_prefix, job_prefix .. id, id, clock(now))
       count_cancelled(tally, job_prefix .. id)
     else
       places[#places + 1] = place
@@ -123,13 +220,17 @@ local function put_back(waiting, held, cancelled, awaited, tally, job_prefix, id
   redis.call('HDEL', held, unpack(ids))
 end
 
--- Give jobs new places at the end of their lines.
+-- Give jobs new places at the end of their lines. pcall: a record that cannot be read or written is
+-- found out by the claim that meets it there.
 local function line_up(waiting, meta, job_prefix, ids)
   local seq = whole(redis.call('HGET', meta, 'seq'), 0)
   local places = {}
   for i, id in ipairs(ids) do
-    redis.pcall('HSET', job_prefix .. id, 'seq', int(seq + i))
-    places[2 * i - 1], places[2 * i] = place_of(job_prefix .. id), id
+    local key = job_prefix .. id
+    local priority = redis.pcall('HGET', key, 'priority')
+    redis.pcall('HSET', key, 'seq', int(seq + i))
+    places[2 * i - 1] = whole(type(priority) == 'string' and priority, 5) * PRIORITY_SPAN + seq + i
+    places[2 * i] = id
   end
   redis.call('HSET', meta, 'seq', int(seq + #ids))
   redis.call('ZADD', waiting, unpack(places))
@@ -140,8 +241,14 @@ local function promote(delayed, waiting, meta, job_prefix, now, limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
   if #due == 0 then return 0 end
   line_up(waiting, meta, job_prefix, due)
-  redis.call('ZREM', delayed, unpack(due))
+  redis.call('ZREMRANGEBYRANK', delayed, 0, #due - 1)
   return #due
+end
+
+-- When the next delayed job is due; '' when none is.
+local function next_due(delayed)
+  local due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
+  return due and tonumber(due) < SET_ASIDE and due or ''
 end
 
 -- Ids whose records are gone are remembered all the same, so that a late repeat of an add is known
@@ -158,17 +265,44 @@ end
 
 local function is_remembered(recent_prefix, now, id)
   for back = 0, 2 do
-    if redis.call('SISMEMBER', window(recent_prefix, now, back), id) == 1 then return true end
+    if redis.pcall('SISMEMBER', window(recent_prefix, now, back), id) == 1 then return true end
   end
   return false
 end
 
--- Record a death: the one place where a job becomes dead.
-local function bury(dead, outbox, awaited, key, id, cause, now)
+-- Let the application hear of what has just become true of a job, where its workers said (in `hooks`)
+-- that it wants to: by a job like any other, so that this survives whoever dies, is tried again, and
+-- is seen. What becomes of that job is told by no other. `line` is { waiting, meta, wake_list, job_prefix }.
+local function tell(line, event, id, cause, now)
+  local waiting, meta, wake_list, job_prefix = unpack(line)
+  local hooks = redis.call('HGET', meta, 'hooks')
+  if not hooks or not string.find(hooks, event, 1, true) then return end
+  local found = redis.pcall('HMGET', job_prefix .. id, 'task', 'error')
+  local task, failure = found[1] or '?', found[2] and string.sub(found[2], 1, 1000) or nil
+  if string.sub(task, 1, 8) == 'jobd.on.' then return end
+  local seq = whole(redis.call('HGET', meta, 'seq'), 0) + 1
+  local new = 'on.' .. event .. ':' .. int(now) .. '-' .. int(seq)
+  local args = cjson.encode({ job_id = id, task = string.sub(task, 1, 128), cause = cause, error = failure, at = now })
+  redis.call('HSET', job_prefix .. new, 'task', 'jobd.on.' .. event, 'args', args, 'at', int(now), 'seq', int(seq))
+  redis.call('HSET', meta, 'seq', int(seq))
+  redis.call('ZADD', waiting, int(5 * PRIORITY_SPAN + seq), new)
+  wake(wake_list)
+end
+
+-- Record a death: the one place where a job becomes dead. `line` is as `tell` wants it.
+local function bury(dead, outbox, awaited, unique_prefix, key, id, cause, now, line)
+  unlock(unique_prefix, id, lock_of(key))
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
   redis.call('HSET', key, 'cause', cause, 'more', '1')
   redis.call('ZADD', dead, int(now), id)
   redis.call('XADD', outbox, 'MAXLEN', '~', '10000', '*', 'event', 'dead', 'id', id, 'cause', cause)
   announce(awaited, id)
+  tell(line, 'dead', id, cause, now)
+end
+
+-- Whether a schedule still has somebody who wants it: one that a host's code or file declares goes
+-- without, ten minutes after the last of them said so.
+local function is_declared(origin, declared_at, at)
+  return origin ~= 'declared' or at - whole(declared_at, 0) <= 600000
 end

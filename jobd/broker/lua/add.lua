@@ -8,8 +8,8 @@
 --         before, and only the answer to the write tells that a record was there after all.
 --         It is the one script that Redis may refuse at maxmemory: its first write needs memory.
 --         jobs... is, for each: id task args priority due options; due is '' (now), '+N' (ms from
---         now) or N (ms since 1970), then perhaps 'x' and when it expires. Only what no container says is written.
---         Numbers go to Redis as they are (it writes 17 digits of them); only text needs `int`.
+--         now) or N (ms since 1970), then perhaps 'x' and when it expires.
+--         Jobs that ask for more than to be added go through add_once.
 -- These reads are needed, or cost less than asking for types: each refuses a key of a wrong type
 -- before the first write. Only when one did are the types asked for, to name the key.
 local last, hints = redis.pcall('HGET', meta, 'seq'), redis.pcall('LLEN', wake_list)
@@ -35,33 +35,14 @@ for k = jobs_at, #ARGV, 6 do
   local id, priority, due, options = ARGV[k], ARGV[k + 3], ARGV[k + 4], ARGV[k + 5]
   local key, due_at, new, expires = job_prefix .. id, at, true, nil
   if due ~= '' then
-    local from, to = string.match(due, '^([^x]*)x?(.*)$')
-    due_at, expires = instant(from, at), to ~= '' and instant(to, at)
+    due_at, expires = times(due, at)
   end
   if fresh == '' and (redis.call('EXISTS', key) == 1 or is_remembered(recent_prefix, at, id)) then
     new = false
   elseif priority == '5' and options == '' and due_at <= at and not expires then
     new = redis.call('HSET', key, 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at, 'seq', seq + 1) == 4
   else
-    local fields = { 'task', ARGV[k + 1], 'args', ARGV[k + 2], 'at', at }
-    if priority ~= '5' then
-      fields[#fields + 1] = 'priority'
-      fields[#fields + 1] = priority
-    end
-    if options ~= '' then
-      fields[#fields + 1] = 'options'
-      fields[#fields + 1] = options
-    end
-    fields[#fields + 1] = due_at > at and 'due' or 'seq'
-    fields[#fields + 1] = due_at > at and due_at or seq + 1
-    if expires then
-      fields[#fields + 1] = 'expires'
-      fields[#fields + 1] = int(expires)
-    end
-    if options ~= '' or due_at > at or expires then
-      fields[#fields + 1] = 'more'
-      fields[#fields + 1] = '1'
-    end
+    local fields = record_of(ARGV[k + 1], ARGV[k + 2], priority, options, at, due_at, seq + 1, expires)
     new = redis.call('HSET', key, unpack(fields)) == #fields / 2
   end
   words[#words + 1] = new and 'added' or 'duplicate'

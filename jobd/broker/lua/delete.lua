@@ -1,5 +1,5 @@
 -- delete: completed | dead | cancelled -> -
--- KEYS    leases waiting delayed completed dead cancelled expiring recent:* job:*
+-- KEYS    leases waiting delayed completed dead cancelled expiring recent:* unique:* job:*
 -- ARGV    now ids...
 -- REPLY   deleted | waiting | delayed | active | gone, a word an id
 -- REPLAY  what was deleted is gone, and answered so
@@ -21,6 +21,7 @@ for i = ids_at, #ARGV do
   if containers[state] then
     redis.call('ZREM', containers[state], id)
     redis.call('ZREM', expiring, id)
+    unlock(unique_prefix, id, lock_of(key)) -- a `ttl` may still hold: what is deleted by hand never was
     redis.call('UNLINK', key)
     remember(recent_prefix, at, { id })
     state = 'deleted'

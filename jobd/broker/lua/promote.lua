@@ -10,5 +10,4 @@ local wrong = expect(waiting, 'zset') or expect(delayed, 'zset') or expect(meta,
 if wrong then return wrong end
 local moved = promote(delayed, waiting, meta, job_prefix, clock(now), tonumber(limit))
 if moved > 0 then wake(wake_list) end
-local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-return { 'ok', int(moved), head[2] or '' }
+return { 'ok', int(moved), next_due(delayed) }

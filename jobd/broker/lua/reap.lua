@@ -1,5 +1,5 @@
 -- reap: active -> waiting | cancelled, for everything a worker of a vanished host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta unique:* job:*
 -- ARGV    now incarnation seen limit
 -- REPLY   released | more | alive
 -- REPLAY  what went back is no longer held, so nothing is charged twice
@@ -10,7 +10,7 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score then return { 'released' } end
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset')
+local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
 if wrong then return wrong end
 if score ~= seen or tonumber(score) > clock(now) then return { 'alive' } end
 if tonumber(score) > 0 then add_up(tally, 'leases_expired', 1) end
@@ -29,7 +29,10 @@ for i = 1, math.min(#ids, tonumber(limit)) do
 end
 if #back > 0 then
   add_up(tally, 'lost', #back)
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
+  for _, id in ipairs(back) do
+    tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, 'lost', clock(now))
+  end
 end
 -- Also when it held nothing: it may have taken a hint and died before it claimed.
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

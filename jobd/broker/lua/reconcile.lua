@@ -1,5 +1,5 @@
 -- reconcile: active -> waiting (cancelled, where that was asked for), for what a worker holds and does not know of
--- KEYS    leases held waiting wake_list cancelled awaited tally job:*
+-- KEYS    leases held waiting wake_list cancelled awaited tally unique:* job:*
 -- ARGV    now incarnation suspects...
 -- REPLY   ok (<id> <claim>)... of what is held now | fenced
 -- REPLAY  suspects that went back are no longer held: a repeat does nothing
@@ -19,7 +19,7 @@ for i = suspects_at, #ARGV, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, job_prefix, back, now)
+  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(redis.call('HGETALL', held)) }

@@ -1,5 +1,5 @@
 -- settle: active -> completed | delayed | waiting | dead | cancelled
--- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* job:*
+-- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* unique:* job:*
 -- ARGV    now incarnation lease_ms keep sums items...
 -- REPLY   ok <now> <ids that were not this worker's any more>... | fenced
 -- REPLAY  a settled job is no longer held, so a repeat finds it gone and writes nothing, counts nothing
@@ -9,12 +9,14 @@
 --         plain (completed, null result): claim figures n, then n ids;
 --         value (completed with a result): claim figures n, then n pairs (id result);
 --         any other word is one job: id claim figures delay_ms cause n, then n pairs (field value):
---         done (completed, with fields), retry (runs again after delay_ms), dead (with cause),
---         cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
+--         done (completed, with fields, or with a lock to let go of), retry (runs again after delay_ms), dead (with cause),
+--         throttle (back to its place in line, and nothing of the queue is claimed for delay_ms; what
+--         somebody else has asked for is never shortened), cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
 --         retry ends as cancelled.
 --         figures is "task|wait bucket|run bucket|total bucket".
---         Trimming rides along, at most two removed for each settled: Redis never holds more than
---         `keep` completed jobs for long, and no settle takes long.
+--         Trimming rides along, a little more removed than was settled: Redis never holds more than
+--         `keep` completed jobs for long, no settle takes long, and no worker pays for others. What
+--         is more than that, the keepers trim in their time.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
@@ -31,7 +33,7 @@ sums, keep = tonumber(sums), tonumber(keep)
 
 local gone, counts, accepted, total = {}, {}, 0, 0
 local finished, scored, done = {}, {}, 0
-local left, again = {}, {}
+local left, again, not_before, throttled_by = {}, {}, 0, nil
 
 local function count(outcome, figures, n)
   local key = outcome .. '|' .. figures
@@ -81,18 +83,23 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
   left[#left + 1] = id
   if verb == 'done' then
     complete(id)
+    local hold, digest = lock_of(key)
+    if hold ~= 'ttl' then unlock(unique_prefix, id, hold, digest) end
     count('completed', figures, 1)
     if delay > 0 and keep > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'dead' then
-    bury(dead, outbox, awaited, key, id, cause, at)
+    bury(dead, outbox, awaited, unique_prefix, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
     count('dead', figures, 1)
     if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
   elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
-    end_cancelled(cancelled, awaited, key, id, at)
+    end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
     count('cancelled', figures, 1)
   else
     count(cause, figures, 1)
-    if delay > 0 then
+    if verb == 'throttle' then
+      redis.call('ZADD', waiting, place_of(key), id)
+      not_before, throttled_by = math.max(not_before, at + delay), id
+    elseif delay > 0 then
       redis.call('ZADD', delayed, int(at + delay), id)
       redis.call('HSET', key, 'due', int(at + delay), 'more', '1')
     else
@@ -116,15 +123,18 @@ while ARGV[k] do
 end
 if #again > 0 then line_up(waiting, meta, job_prefix, again) end
 if #left > 0 then redis.call('HDEL', held, unpack(left)) end
+if not_before > whole(throttled_by and redis.call('HGET', meta, 'not_before'), 0) then
+  redis.call('HSET', meta, 'not_before', int(not_before), 'throttled_by', throttled_by)
+end
 
--- Remove records of completed jobs; their ids are remembered.
-local function forget(ids)
+-- Remove records of completed jobs. Their ids are remembered when the last of them ended lately.
+local function forget(ids, ended)
   local keys = {}
   for i, id in ipairs(ids) do
     keys[i] = job_prefix .. id
   end
   redis.call('UNLINK', unpack(keys))
-  remember(recent_prefix, at, ids)
+  if ended > at - REMEMBERED_MS then remember(recent_prefix, at, ids) end
 end
 
 if done > 0 then
@@ -134,14 +144,15 @@ if done > 0 then
     end
   end
   if keep == 0 then
-    forget(finished)
+    forget(finished, at)
   else
     redis.call('ZADD', completed, unpack(scored))
-    local excess = math.min(redis.call('ZCARD', completed) - keep, 2 * done)
+    local excess = math.min(redis.call('ZCARD', completed) - keep, done + math.floor(done / 8) + 1)
     if excess > 0 then
       local ids = redis.call('ZRANGE', completed, 0, excess - 1)
+      local ended = redis.call('ZSCORE', completed, ids[excess])
       redis.call('ZREMRANGEBYRANK', completed, 0, excess - 1)
-      forget(ids)
+      forget(ids, tonumber(ended))
     end
   end
 end

@@ -67,7 +67,7 @@ def private_server(directory: Path, *settings: str) -> Iterator[str]:
         )
     log = directory / "redis.log"
     command = [
-        *(sys.executable, "-m", "jobd.wiring.tied", str(getpid()), find_program()),
+        *(sys.executable, "-m", "jobd.seams.tied", str(getpid()), find_program()),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--dir", str(directory.absolute()), "--save", "", "--appendonly", "no"),
         *("--daemonize", "no", *settings),

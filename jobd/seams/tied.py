@@ -1,4 +1,4 @@
-"""`python -m jobd.wiring.tied PARENT_PID PROGRAM ARGUMENT...`: a program that dies with its parent.
+"""`python -m jobd.seams.tied PARENT_PID PROGRAM ARGUMENT...`: a program that dies with its parent.
 
 It becomes the program, so the pid its parent knows stays right. The tie is to the thread that
 started it: start it from the main thread.

@@ -1,0 +1,41 @@
+"""What is sent with a job or comes back from it: JSON, within the limit, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from jobd.core.errors import NotSerializable, PayloadTooLarge
+from jobd.core.options import MAX_PAYLOAD
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_payload(value: object, *, what: str) -> bytes:
+    """Write JSON within the limit. Raises NotSerializable, PayloadTooLarge."""
+    try:
+        raw = _encoder.encode(value)
+        # NaN and infinity would become null without a word; only a payload with a null can hold one.
+        lossy = b"null" in raw and _has_nan(msgspec.to_builtins(value))
+    except Exception as error:  # user code too: what a property or a mapping raises
+        raise NotSerializable(
+            f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
+        ) from error
+    if len(raw) > MAX_PAYLOAD:
+        raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
+    if lossy:
+        raise NotSerializable(
+            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
+        )
+    return raw
+
+
+def _has_nan(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(_has_nan(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_has_nan(item) for item in value)
+    return False

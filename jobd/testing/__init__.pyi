@@ -1,0 +1,10 @@
+from jobd.broker.private import private_server as private_server
+from jobd.testing.added import Added as Added
+from jobd.testing.added import AddedJob as AddedJob
+from jobd.testing.at_once import inline as inline
+from jobd.testing.memory import NoRedisHere as NoRedisHere
+from jobd.testing.recording import recorded as recorded
+from jobd.testing.virtual import Ran as Ran
+from jobd.testing.virtual import Unsettled as Unsettled
+from jobd.testing.virtual import World as World
+from jobd.testing.virtual import world as world

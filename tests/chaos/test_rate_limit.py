@@ -1,0 +1,132 @@
+"""What bounds a whole queue holds over all workers and hosts, whoever dies, as the tasks see it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from support.daemons import eventually
+
+from chaos import census
+from chaos.world import World
+
+LONG = (pytest.mark.chaos, pytest.mark.timeout(900))
+pytestmark = pytest.mark.process
+
+MAX, PER = 100, 1.0
+CAP = 3
+
+
+def kill_somebody(world: World, rng: random.Random) -> None:
+    """SIGKILL a worker, whatever it does."""
+    pids = [pid for host in world.hosts for pid in host.joined()]
+    if not pids:
+        return
+    pid = rng.choice(pids)
+    with contextlib.suppress(ProcessLookupError):
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        world.faults.note("kill", pid, since=began)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kill_every"),
+    [(4, 1.0), pytest.param(60, 0.7, marks=LONG), pytest.param(60, None, marks=LONG)],
+)
+def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
+    world: World, report: Callable[..., bool], seconds: int, kill_every: float | None
+) -> None:
+    """Two daemons with two workers each, a backlog, workers killed at random."""
+    limits = {"rate_limit": {"max": MAX, "per": f"{PER}s"}}
+    hosts = [world.host(name, workers=2, lease=30, limits=limits) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
+    rng = random.Random(11)
+    total = int(seconds * MAX / PER)
+    for _ in range(0, total, 500):
+        world.burst("quick", min(500, total))
+    kills = 0
+    began = time.monotonic()
+    # No census while it runs: with so many records each holds Redis for tens of ms, and that is felt.
+    while len(world.effects.all()) < 2 * total - 2 * MAX:
+        assert time.monotonic() < began + 2 * seconds + 20
+        time.sleep(kill_every or 0.2)
+        if kill_every is not None:
+            kill_somebody(world, rng)
+            kills += 1
+    world.at_rest()
+    account = world.account()
+
+    account.require_clean()
+    starts = sorted(line.at for line in world.effects.all() if line.kind == "start")
+    gaps = [b - a for a, b in zip(starts, starts[MAX:], strict=False)]
+    most = max(
+        sum(1 for at in starts[i : i + 2 * MAX] if at < starts[i] + PER) for i in range(len(starts))
+    )
+    # From the end of the first window on: the first hundred may start at once.
+    use = (len(starts) - MAX) / (starts[-1] - starts[0]) * PER / MAX
+    long = report(
+        f"rate limit {MAX} per {PER:g} s, 2 daemons with 2 workers"
+        + (f", a worker SIGKILLed every {kill_every} s" if kill_every else ""),
+        bar=f"<= {MAX} starts in every window; use >= 98 %",
+        figures=f"most in a window {most}, the shortest {MAX + 1} starts took {min(gaps):.4f} s, "
+        f"use {use:.1%} over {starts[-1] - starts[0]:.0f} s; {kills} kills; {account}",
+        n=len(starts),
+    )
+    assert min(gaps) >= PER
+    if long:
+        assert use >= 0.98
+
+
+@pytest.mark.parametrize(("jobs", "kills"), [(150, 3), pytest.param(3000, 60, marks=LONG)])
+def test_never_more_are_active_than_the_cap(
+    world: World, report: Callable[..., bool], jobs: int, kills: int
+) -> None:
+    """Two daemons with three workers each; a place of a killed worker is free again, once."""
+    limits = {"max_active": CAP}
+    for name in ("a", "b"):
+        world.host(name, workers=3, lease=30, limits=limits).up()
+    rng = random.Random(5)
+    with census.watching(world.store.url) as watch:
+        for _ in range(0, jobs, 500):
+            world.burst("nap", min(500, jobs), seconds=0.02)
+        for _ in range(kills):
+            time.sleep(0.2 + rng.random() * 0.1)
+            kill_somebody(world, rng)
+        world.at_rest(within=120)
+    began = world.effects.all()[0].at
+    account = world.account()
+
+    account.require_clean()
+    assert not watch.wrong
+    killed = {pid: fault.since for fault in world.faults.faults for pid in fault.pids}
+    ends = {(e.uid, e.token): e.at for e in world.effects.all() if e.kind == "end"}
+    changes, last = [], began
+    for line in world.effects.all():
+        if line.kind == "start":
+            end = ends.get((line.uid, line.token), killed.get(line.pid, line.at))
+            changes += [(line.at, 1), (max(line.at, end), -1)]
+            last = max(last, end)
+    active = most = 0
+    busy = 0.0
+    at = began
+    for now, change in sorted(changes):
+        busy += active * (now - at)
+        at = now
+        active += change
+        most = max(most, active)
+    report(
+        f"cap of {CAP} active, 2 daemons with 3 workers, workers SIGKILLed",
+        bar=f"never more than {CAP} at once",
+        figures=f"most {most}, on the average {busy / (last - began):.2f}; "
+        f"{world.faults.count('kill')} kills; {account}",
+        n=jobs,
+    )
+    assert most <= CAP
+    held = eventually("nothing is held", lambda: world.census().at_rest)
+    assert held

@@ -1,0 +1,295 @@
+"""One firing per slot, whatever hosts do: random worlds on a real server, in virtual time.
+
+Hosts look and fire late, with looks that are stale by then; they declare, and disagree; programs put,
+pause, resume and remove; the store's clock jumps both ways; the store itself goes back to an older copy.
+What should have fired is counted by a model that knows no script: from when a schedule holds, each of
+its slots that has come is fired once, and none else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from jobd.broker.connection import Client, connect
+from jobd.broker.schedules import DECLARED, Due, ScheduleStore
+from jobd.broker.views import Views
+from jobd.core.schedule import Schedule, job_id, read_schedule
+
+START = 1_800_000_000_000 - 1_800_000_000_000 % 60_000
+NAMES = ("a", "b")
+# Each schedule fires at whole multiples of its period, in ms, so that anybody can count its slots.
+TIMINGS: tuple[tuple[dict[str, object], int], ...] = (
+    ({"every": "5s"}, 5_000), ({"every": "7s"}, 7_000), ({"cron": "* * * * *"}, 60_000),
+    ({"cron": "*/2 * * * *", "tz": "Europe/Berlin"}, 120_000),
+)  # fmt: skip
+HOSTS = (0, 1, 2)
+
+
+def spec(name: str, timing: int, task: str) -> Schedule:
+    """One of the schedules of this world; all of them make up for what was missed."""
+    return read_schedule(name, task, missed="all", **TIMINGS[timing][0])
+
+
+def multiples(period: int, after: int, until: int) -> Iterator[int]:
+    """Count the slots in (after, until]."""
+    return iter(range((after // period + 1) * period, until + 1, period))
+
+
+class Kept:
+    """What the model knows of one schedule. All slots up to `decided` are done with."""
+
+    def __init__(self, schedule: Schedule, period: int, decided: int, loaded_at: int) -> None:
+        self.schedule = schedule
+        self.period = period
+        self.decided = decided
+        self.loaded_at = loaded_at
+        self.paused = False
+        self.is_api = False
+
+    def copy(self) -> Kept:
+        """Give one that changes apart."""
+        made = Kept(self.schedule, self.period, self.decided, self.loaded_at)
+        made.paused, made.is_api = self.paused, self.is_api
+        return made
+
+
+def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a world is one class
+    """A world bound to one server."""
+
+    class World(RuleBasedStateMachine):
+        @initialize()
+        def begin(self) -> None:
+            client.flushall()
+            self.now = START
+            self.kept: dict[str, Kept] = {}
+            self.expected: set[str] = set()
+            self.added: list[str] = []
+            self.stale: list[tuple[int, Due]] = []
+            self.floors: dict[str, int] = {}
+            self.went_back = False
+            self.copies: list[tuple[dict[bytes, tuple[bytes, int]], dict[str, Kept]]] = []
+
+        @property
+        def store(self) -> ScheduleStore:
+            return ScheduleStore(client, "t", "q", floor_of=self.floor_of, now=self.now)
+
+        def floor_of(self, name: str) -> int:
+            return self.floors.get(name, 0)
+
+        def come(self, kept: Kept, until: int) -> None:
+            """Expect what has come, unless the store's clock was set back since."""
+            if kept.paused:
+                return
+            for slot in multiples(kept.period, kept.decided, until):
+                self.expected.add(job_id(kept.schedule.name, slot))
+            kept.decided = max(kept.decided, until)
+
+        def all_come(self) -> None:
+            for kept in self.kept.values():
+                self.come(kept, self.now)
+
+        def note(self, name: str, slots: tuple[int, ...], decided: int) -> None:
+            self.added += [job_id(name, slot) for slot in slots]
+            self.floors[name] = max(self.floors.get(name, 0), decided)
+
+        # --- what happens ---
+
+        @rule(span=st.sampled_from([1, 900, 5_000, 20_000, 61_000, 150_000]))
+        def time_passes(self, span: int) -> None:
+            self.now += span
+
+        @rule(span=st.sampled_from([1_000, 59_000, 200_000]))
+        def the_clock_is_set_back(self, span: int) -> None:
+            self.now -= span
+
+        @rule()
+        def a_host_fires(self) -> None:
+            looked = self.store.fire_due()
+            for fired in looked.fired:
+                if fired.word == "fired":
+                    self.note(fired.name, fired.slots, looked.now)
+            self.all_come()
+
+        @rule()
+        def a_host_looks(self) -> None:
+            now, _, due = self.store.look()
+            self.stale = (self.stale + [(now, each) for each in due])[-6:]
+
+        @precondition(lambda self: self.stale)
+        @rule(data=st.data())
+        def a_host_fires_what_it_saw_before(self, data: st.DataObject) -> None:
+            seen_at, due = data.draw(st.sampled_from(self.stale))
+            [fired] = self.store.fire([due], seen_at)
+            if fired.word == "fired":
+                self.note(fired.name, fired.slots, seen_at)
+                self.come(self.kept[due.name], seen_at)
+            else:
+                assert fired.word in ("moved", "changed", "early")
+
+        @rule(
+            name=st.sampled_from(NAMES), timing=st.integers(0, 3), task=st.sampled_from(["t", "u"]),
+            host=st.sampled_from(HOSTS),
+        )  # fmt: skip
+        def declare_or_put(self, name: str, timing: int, task: str, host: int) -> None:
+            """Host 0 is a program; host 2 loaded its code later than host 1, an hour ago."""
+            schedule, period = spec(name, timing, task), TIMINGS[timing][1]
+            age = {0: 0, 1: 7_200_000, 2: 3_600_000}[host]
+            origin = DECLARED if host else "api"
+            kept = self.kept.get(name)
+            before = self.fired_by_now()
+            word = self.store.put(schedule, origin=origin, age_ms=age)
+            self.note_new(before)
+            loaded_at = self.now - age
+            if kept is None:
+                assert word == "created"
+                decided = max(self.now, self.floors.get(name, 0))
+                self.kept[name] = kept = Kept(schedule, period, decided, loaded_at)
+                kept.is_api = origin == "api"
+            elif kept.schedule == schedule:
+                assert word == "same"
+                kept.is_api |= origin == "api"
+                if loaded_at > kept.loaded_at + 1000:
+                    kept.loaded_at = loaded_at
+            elif origin == DECLARED and loaded_at <= kept.loaded_at + 1000:
+                assert word == "older"
+            else:
+                assert word == "changed"
+                if kept.schedule.timing != schedule.timing:
+                    # What was due under the old time is fired, and what else is due with it.
+                    if any(multiples(kept.period, kept.decided, self.now)) and not kept.paused:
+                        self.all_come()
+                    kept.decided = max(kept.decided, self.now, self.floors.get(name, 0))
+                kept.schedule, kept.period, kept.loaded_at = schedule, period, loaded_at
+                kept.is_api = origin == "api"
+
+        def fired_by_now(self) -> set[str]:
+            return set(Views(client, "t").jobs("q", "waiting", 100_000))
+
+        def note_new(self, before: set[str]) -> None:
+            """What a put has fired, it does not tell."""
+            self.added += sorted(self.fired_by_now() - before)
+
+        @rule(name=st.sampled_from(NAMES))
+        def pause(self, name: str) -> None:
+            word = self.store.pause(name)
+            assert word == ("paused" if name in self.kept else "gone")
+            if name in self.kept and not self.kept[name].paused:
+                self.kept[name].paused = True
+                self.kept[name].decided = max(self.kept[name].decided, self.now)
+
+        @rule(name=st.sampled_from(NAMES))
+        def resume(self, name: str) -> None:
+            word = self.store.resume(name)
+            kept = self.kept.get(name)
+            assert word == ("gone" if kept is None else "resumed" if kept.paused else "running")
+            if kept is not None and kept.paused:
+                kept.paused = False
+                kept.decided = max(kept.decided, self.now)
+
+        @rule(name=st.sampled_from(NAMES))
+        def remove(self, name: str) -> None:
+            assert self.store.remove(name) == ("removed" if self.kept.pop(name, None) else "gone")
+
+        @rule()
+        def copy_the_store(self) -> None:
+            dumped = {key: (client.dump(key), 0) for key in client.keys("*")}
+            kept = {name: each.copy() for name, each in self.kept.items()}
+            self.copies = [*self.copies, (dumped, kept)][-2:]
+
+        @precondition(lambda self: self.copies)
+        @rule(data=st.data())
+        def the_store_goes_back(self, data: st.DataObject) -> None:
+            """Every host has looked at all schedules within the last minute, and knows."""
+            self.a_host_fires()
+            dumped, kept = data.draw(st.sampled_from(self.copies))
+            before = self.kept
+            client.flushall()
+            for key, (raw, _) in dumped.items():
+                client.restore(key, 0, raw)
+            self.stale, self.went_back = [], True
+            self.kept = {name: each.copy() for name, each in kept.items()}
+            for name, each in self.kept.items():
+                known = self.floors.get(name, 0)
+                if name in before:
+                    known = max(known, before[name].decided)
+                self.floors[name] = known
+                each.decided = max(each.decided, known)
+
+        @rule()
+        def the_store_is_flushed(self) -> None:
+            client.flushall()
+            self.kept, self.stale, self.copies = {}, [], []
+
+        # --- what holds ---
+
+        @invariant()
+        def no_slot_fires_twice(self) -> None:
+            assert len(self.added) == len(set(self.added))
+
+        @invariant()
+        def what_fired_had_come(self) -> None:
+            """And what has come has fired, as soon as a host has looked."""
+            assert set(self.added) <= self.expected | self.due_now()
+
+        def due_now(self) -> set[str]:
+            return {
+                job_id(name, slot)
+                for name, kept in self.kept.items()
+                if not kept.paused
+                for slot in multiples(kept.period, kept.decided, self.now)
+            }
+
+        def teardown(self) -> None:
+            if hasattr(self, "kept"):
+                self.a_host_fires()
+                assert set(self.added) == self.expected
+                for name, kept in self.kept.items():
+                    info = self.store.get(name)
+                    assert info is not None
+                    assert info.paused == kept.paused
+                    assert (info.origin == "api") == kept.is_api
+                    if kept.paused:
+                        assert info.next_at is None
+                        continue
+                    expected = next(multiples(kept.period, max(kept.decided, self.now), 10**14))
+                    assert info.next_at is not None
+                    # What an older copy of the store says is next may be done with: then it is
+                    # passed over when its time has come.
+                    assert self.now < info.next_at <= expected
+                    assert self.went_back or info.next_at == expected
+
+    return World
+
+
+def test_each_slot_fires_once_in_random_worlds(redis_url: str) -> None:
+    """The law."""
+    run_state_machine_as_test(
+        machine(connect(redis_url)),
+        settings=settings(
+            max_examples=200, stateful_step_count=40, deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("timing", range(4))
+def test_the_worlds_own_count_is_right(timing: int) -> None:
+    """Its schedules have their slots at whole multiples."""
+    period = TIMINGS[timing][1]
+    slots = spec("a", timing, "t").slots.after(START)
+
+    assert [next(slots) for _ in range(20)] == list(
+        multiples(period, START, START + 20 * period + period)
+    )[:20]
