@@ -9,7 +9,15 @@ from itertools import chain
 from weakref import WeakKeyDictionary
 
 from jobd.broker.calls import Calls
-from jobd.broker.commands import ADD_BITE, End, JobOnTerms, NewJob, QueueCommands
+from jobd.broker.commands import (
+    ADD_BITE,
+    SMALL_ADD_BITE,
+    End,
+    JobOnTerms,
+    NewJob,
+    QueueCommands,
+    any_on_terms,
+)
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -242,6 +250,7 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)
-    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+    bite = SMALL_ADD_BITE if any_on_terms(jobs) else ADD_BITE
+    if len(jobs) > bite:  # some of the calls that were sent together may have been carried out
         error.add_note(f"some of them may be in; {again}")
     return error

@@ -2,6 +2,7 @@
 -- KEYS    waiting delayed completed dead cancelled expiring awaited tally meta wake_list recent:* unique:* job:*
 -- ARGV    now jobs...
 -- REPLY   added | replaced | duplicate | held <id>, a word a job
+-- WITH    locks
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`, whether
 --         it holds its lock still or not; a nonce that began an ended job anew does so once
 -- WHY     Adding for jobs that ask for more: a lock, or to begin an ended job of the same id anew.

@@ -2,6 +2,7 @@
 -- KEYS    schedules waiting delayed completed dead cancelled awaited tally meta wake_list recent:* unique:* schedule:* job:*
 -- ARGV    now name slot version next missed slots...
 -- REPLY   fired <added> | moved | changed | undeclared | early
+-- WITH    locks
 -- REPLAY  the slot was passed by the first call: a repeat is `moved`
 -- WHY     The firing of a slot is a compare-and-set: whoever finds the schedule still at `slot` adds
 --         the jobs and moves it on, in one step. So any number of hosts may try, none leads, and a
