@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from weakref import WeakKeyDictionary
 
+from jobd.broker.bites import ADD_BITE, SMALL_ADD_BITE
 from jobd.broker.calls import Calls
 from jobd.broker.commands import (
-    ADD_BITE,
-    SMALL_ADD_BITE,
     End,
     JobOnTerms,
     NewJob,
