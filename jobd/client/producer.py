@@ -10,13 +10,7 @@ from weakref import WeakKeyDictionary
 
 from jobd.broker.bites import ADD_BITE, SMALL_ADD_BITE
 from jobd.broker.calls import Calls
-from jobd.broker.commands import (
-    End,
-    JobOnTerms,
-    NewJob,
-    QueueCommands,
-    any_on_terms,
-)
+from jobd.broker.commands import End, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -28,6 +22,7 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
+from jobd.broker.new_job import JobOnTerms, NewJob, any_on_terms
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
