@@ -35,13 +35,15 @@ local function ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, co
 end
 
 -- End a holder that has not begun, for its successor. Give its place in line, where it stood in one.
-local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+-- A row of adds may be long, and nobody wants all of it back: its records go after ten minutes.
+local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
   local key = job_prefix .. holder
   local place = state == 'waiting' and whole(redis.call('HGET', key, 'seq')) or nil
   redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
   chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
   end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
   count_cancelled(tally, key)
+  redis.call('ZADD', expiring, int(at + 600000), holder)
   return place
 end
 

@@ -47,7 +47,7 @@ local function add_one(id, task, args, priority, due, options, nonce, lock)
   local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
   if not free then return 'held ' .. holder end
   begin()
-  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
   if ended then
     redis.call('ZREM', ended, id)
     redis.call('ZREM', expiring, id)
