@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import assert_type
 
-from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze
+from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze, Unique
 from jobd.testing import AddedJob, Ran, inline, recorded, world
 
 app = Jobd("redis://127.0.0.1:1/0")
@@ -50,6 +50,17 @@ async def typed_async() -> None:
     """The same for the asynchronous calls."""
     assert_type(await welcome.aenqueue(7), JobHandle[bool])
     assert_type(await welcome.enqueue(7).aresult(), bool)
+
+
+@email.task(unique=Unique(by="user_id", until="started", replace=True))
+def once(user_id: int) -> None: ...
+
+
+def typed_once() -> None:
+    """A lock changes no type."""
+    assert_type(once.using(unique={"key": "k"}, group="eu").enqueue(7), JobHandle[None])
+    Unique(until="ttl", ttl="10m")
+    Unique(key=7)  # type: ignore[arg-type]
 
 
 def refused() -> None:
