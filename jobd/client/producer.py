@@ -248,6 +248,8 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)
-    if len(jobs) > ADD_ONCE_BITE:  # some of the calls that were sent together may have been carried out
+    if (
+        len(jobs) > ADD_ONCE_BITE
+    ):  # some of the calls that were sent together may have been carried out
         error.add_note(f"some of them may be in; {again}")
     return error
