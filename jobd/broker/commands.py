@@ -302,12 +302,19 @@ class QueueCommands:
         return self._call("reconcile", incarnation, incarnation, *flat)
 
     def release(
-        self, incarnation: str, blamed: Iterable[Blame] = (), limit: int = bites.BITE
+        self,
+        incarnation: str,
+        blamed: Iterable[Blame] = (),
+        limit: int = bites.BITE,
+        begun: int | None = None,
     ) -> Command:
+        """Close a lease and give back what was held; `begun` is the last claim of which a job was
+        begun, where that is known."""
         flat: list[str | bytes | int] = []
         for blame in blamed:
             flat += [blame.id, blame.counter, blame.note]
-        return self._call("release", incarnation, incarnation, limit, *flat)
+        known = "" if begun is None else begun
+        return self._call("release", incarnation, incarnation, limit, known, *flat)
 
     def reap(self, incarnation: str, seen: str | bytes, limit: int = bites.BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)

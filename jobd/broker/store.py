@@ -142,9 +142,14 @@ class Store:
         """Hand back suspects, then look: job id -> claim of what is held. Raises Fenced."""
         return read_held(run(self._client, self.commands.reconcile(incarnation, suspects)))
 
-    def release(self, incarnation: str, blamed: Sequence[Blame] = ()) -> None:
-        """Give back everything a dead worker of this host held, bite by bite."""
-        while run(self._client, self.commands.release(incarnation, blamed)) == [b"more"]:
+    def release(
+        self, incarnation: str, blamed: Sequence[Blame] = (), *, begun: int | None = None
+    ) -> None:
+        """Give back everything a dead worker of this host held, bite by bite. `begun` is the last
+        claim of which it has begun a job, where that is known."""
+        while run(self._client, self.commands.release(incarnation, blamed, begun=begun)) == [
+            b"more"
+        ]:
             blamed = ()
 
     def reap(self, incarnation: str, seen: str) -> bool:

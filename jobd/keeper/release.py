@@ -10,7 +10,7 @@ import msgspec
 from jobd.broker.commands import Blame
 from jobd.broker.store import Store
 from jobd.keeper.fleet import Dead
-from jobd.seams.scoreboard import CellView, Scoreboard
+from jobd.seams.scoreboard import CellView, PageView, Scoreboard
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, a host that
 # went away may have had any reason; a stop is nobody's fault; a fence says it was late elsewhere.
@@ -39,22 +39,22 @@ def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
     return charged
 
 
-def running_cells(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> list[CellView]:
-    """Read what ran when the worker ended: its page cannot change any more."""
+def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> PageView | None:
+    """Read the page as it was when the worker ended: it cannot change any more."""
     board = boards(dead.board)
     if board is None or dead.page >= len(board.pages):
-        return []
+        return None
     view = board.pages[dead.page].view()
-    if view is None or view.incarnation != dead.incarnation:
-        return []
-    return list(view.cells)
+    return view if view is not None and view.incarnation == dead.incarnation else None
 
 
 def release(
     dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
-    store.release(dead.incarnation, blame(dead, running_cells(dead, boards), now_ms))
+    view = last_look(dead, boards)
+    cells, begun = ([], None) if view is None else (list(view.cells), view.begun)
+    store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
 
 
 class Boards:

@@ -85,7 +85,8 @@ def mark_of(job_id: str, claim: int) -> int:
 
 
 class PageView(msgspec.Struct, frozen=True):
-    """One worker, at one look. `claimed` counts jobs claimed, the running ones included."""
+    """One worker, at one look. `claimed` counts jobs claimed, the running ones included; `begun` is the
+    last claim of which a job was begun, 0 for none."""
 
     index: int
     incarnation: str
@@ -100,6 +101,7 @@ class PageView(msgspec.Struct, frozen=True):
     settled: int
     revoked: int
     cells: tuple[CellView, ...]
+    begun: int = 0
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -218,7 +220,13 @@ class Page:
             settled=_ACK.unpack_from(memory, at + 24)[0],
             revoked=_ACK.unpack_from(memory, at + 32)[0],
             cells=tuple(c for i in range(self._cells) if (c := self._cell(i)) is not None),
+            begun=max(map(self._begun, range(self._cells))),
         )
+
+    def _begun(self, index: int) -> int:
+        """Read the claim of the last job in a cell, whether it still runs or not."""
+        claim: int = _ACK.unpack_from(self._memory, self._at + _CELLS_AT + index * CELL + 8)[0]
+        return claim
 
     def _cell(self, index: int) -> CellView | None:
         at = self._at + _CELLS_AT + index * CELL

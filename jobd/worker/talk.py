@@ -252,12 +252,13 @@ class Talk:
 
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
-        # Notes first: once a job is settled nobody listens to its run. What has not been answered is
-        # still in the notebook, so there is nothing to put back.
-        jots = self._desk.notes.spell()
-        exchange = Exchange([self._commands.jot(self._incarnation, each) for each in jots], jots)
+        exchange = Exchange([])
         exchange.done = take_all(self._desk.done)
         exchange.endings = take_all(self._desk.endings)
+        # Looked at after the ends, so that all words of these are there; sent before them, since to a
+        # run whose job is settled nobody listens. What is not answered is still in the notebook.
+        exchange.jots = self._desk.notes.spell()
+        exchange.calls += [self._commands.jot(self._incarnation, jots) for jots in exchange.jots]
         if exchange.done or exchange.endings:
             exchange.sums = self._desk.figures.take_sums()
             settles = self._commands.settles(

@@ -269,10 +269,33 @@ def test_a_batch_takes_what_is_free_and_what_the_rate_gives_in_ten_ms(client: Cl
     slower = {"budget_us": 25_000, "costs": ["noop", 500]}
     assert len(store(client).claim("w.1", LEASE, **fast).jobs) == 50
     assert len(store(client).claim("w.1", LEASE, **slower).jobs) == 5
-    join(client, rate_max=59, rate_ms=1000)
+    join(client, rate_max=200, rate_ms=5000)
     assert len(store(client).claim("w.1", LEASE, **fast).jobs) == 1
     assert len(store(client).claim("w.1", LEASE, slots=3, **fast).jobs) == 3
+    join(client, rate_max=61, rate_ms=5000)
+    assert len(store(client).claim("w.1", LEASE, slots=3, **fast).jobs) == 2
     assert store(client).claim("w.1", LEASE, slots=3, **fast).jobs == []
+
+
+def test_a_high_rate_that_is_half_used_is_used_up_at_double_the_rate(client: Client) -> None:
+    """A burst would come back with each window; what is asked for in an empty one starts at once."""
+    join(client, rate_max=100, rate_ms=1000)
+    line(client, 200)
+    assert len(take(client, slots=50)) == 50
+    found = [claim(client, ahead_ms=40) for _ in range(9)]
+    assert [each.wait_ms for each in found[:8]] == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert (found[8].word, found[8].again_at) == ("limited", NOW + 45 - 20)
+    assert [claim(client, 44).jobs, len(claim(client, 45).jobs)] == [[], 1]
+
+
+def test_what_a_dead_worker_had_not_begun_takes_no_place(client: Client) -> None:
+    """Where its page says what it had."""
+    join(client, "w.1", "w.2", rate_max=3, rate_ms=1000)
+    line(client)
+    first, second = claim(client), claim(client, 1)
+    store(client, 2).release("w.1", begun=first.number)
+    assert take(client, 3, "w.2", slots=3) == ["j0", "j1"]
+    assert second.number > first.number
 
 
 def test_a_limited_worker_pushes_no_hints(client: Client) -> None:

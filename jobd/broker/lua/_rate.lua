@@ -4,7 +4,7 @@
 -- position holds more than rate_max. It is bounded all the same: claims of one thousandth of the
 -- window are one entry, which counts from its end, so late and never early. Fields: a bucket's
 -- number -> its claims; width (ms of a bucket), first and last (buckets), used (sum), gone (how many
--- have left the window so far), told (up to which of those somebody was told to come).
+-- have left the window so far), told (up to which of those somebody was told to come), next (us).
 --
 -- A worker that asks a little ahead gets its job with the instant at which it may start, and that is
 -- what the log says: how late workers wake up, and how long the way is, costs no part of the rate.
@@ -27,24 +27,24 @@ end
 -- Read the log as it is at this instant; what has left the window is dropped.
 local function rate_open(rate, rate_ms, at)
   local width = math.max(1, math.floor(rate_ms / 1000))
-  local row = redis.call('HMGET', rate, 'width', 'first', 'last', 'used', 'gone', 'told')
+  local row = redis.call('HMGET', rate, 'width', 'first', 'last', 'used', 'gone', 'told', 'next')
   local bucket = math.floor(at / width)
   local log = {
     width = width, span = rate_ms + rate_guard(rate_ms), bucket = bucket,
     first = whole(row[2], bucket), last = whole(row[3], bucket), used = math.max(0, whole(row[4], 0)),
-    gone = whole(row[5], 0), told = whole(row[6], 0),
+    gone = whole(row[5], 0), told = whole(row[6], 0), next_us = whole(row[7], 0),
   }
   -- After another window was set, or the store's clock was set back, all that is known is that these
   -- claims were made before now: they count from now on. A second ahead is none: see above.
   if log.used > 0 and (whole(row[1], 0) ~= width or log.last * width > at + 1000) then
     redis.call('DEL', rate)
     redis.call('HSET', rate, 'width', int(width), 'first', int(bucket), 'last', int(bucket), 'used', int(log.used), int(bucket), int(log.used))
-    log.first, log.last, log.gone, log.told = bucket, bucket, 0, 0
+    log.first, log.last, log.gone, log.told, log.next_us = bucket, bucket, 0, 0, 0
   end
   local past = math.floor((at - log.span) / width) - 1
   if log.used == 0 or log.last <= past then
     redis.call('DEL', rate)
-    log.first, log.last, log.used, log.gone, log.told = bucket, bucket, 0, 0, 0
+    log.first, log.last, log.used, log.gone, log.told, log.next_us = bucket, bucket, 0, 0, 0, 0
   elseif log.first <= past then
     local dropped = 0
     for from = log.first, past, 500 do
@@ -72,6 +72,24 @@ local function rate_leaves(rate, log, n)
   return log.bucket * log.width + log.span
 end
 
+-- A rate that is more than half used is used up at double the rate, not at once: otherwise a burst would
+-- come back with each window, faster than workers can begin it, and what they are late is lost. Slow
+-- rates need no such thing. Gives the us from one start to the next, 0 for none.
+local function rate_pace(rate_max, rate_ms)
+  local us = math.floor(rate_ms * 500 / rate_max)
+  return us <= 10000 and us or 0
+end
+
+-- Say when the next job may start: at this instant, or later.
+local function rate_opens(rate, log, rate_max, rate_ms, at)
+  local opens = at
+  if log.used >= rate_max then opens = math.max(at, rate_leaves(rate, log, log.used - rate_max + 1)) end
+  if log.used * 2 >= rate_max and rate_pace(rate_max, rate_ms) > 0 then
+    opens = math.max(opens, math.min(math.ceil(log.next_us / 1000), at + 1000))
+  end
+  return opens
+end
+
 -- Say for when to come, to each that asks another of the claims that are to leave the window: one call
 -- finds one free, and not all that wait. Nobody is told of what is more than two seconds away, for
 -- nobody sleeps so long without looking.
@@ -91,11 +109,14 @@ local function rate_instant(claim)
 end
 
 -- Count claims of jobs that may start at this instant. A number far ahead is of a clock set back.
-local function rate_count(rate, log, start_at, claim, n)
+local function rate_count(rate, log, rate_max, rate_ms, start_at, claim, n)
   local told = rate_instant(claim)
   local bucket = math.floor((told > start_at + 1000 and start_at or told) / log.width)
   redis.call('HINCRBY', rate, int(bucket), n)
   redis.call('HSET', rate, 'width', int(log.width), 'first', int(log.first), 'last', int(math.max(log.last, bucket)), 'used', int(log.used + n))
+  local pace = rate_pace(rate_max, rate_ms)
+  if log.used * 2 < rate_max then n = 1 end
+  if pace > 0 then redis.call('HSET', rate, 'next', int(math.max(log.next_us, start_at * 1000) + n * pace)) end
 end
 
 -- Take the claim of a job out of the log that was handed back and never started.

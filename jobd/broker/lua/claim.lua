@@ -66,14 +66,14 @@ local free, log, start_at = math.huge, nil, at
 if is_limited then
   log = rate_open(rate, rate_ms, at)
   free = rate_max - log.used
-  if free <= 0 and redis.call('EXISTS', waiting) == 1 then
+  start_at = rate_opens(rate, log, rate_max, rate_ms, at)
+  if start_at > at and redis.call('EXISTS', waiting) == 1 then
     if slots < 1 then return nothing('limited') end
-    start_at = rate_leaves(rate, log, 1 - free)
     if start_at > at + tonumber(ahead_ms) then
-      local opens = rate_ticket(rate, log, rate_max, at)
-      return nothing('limited', int(math.max(at + 1, opens - math.floor(ahead_ms / 2))))
+      local come = free > 0 and start_at or rate_ticket(rate, log, rate_max, at)
+      return nothing('limited', int(math.max(at + 1, come - math.floor(ahead_ms / 2))))
     end
-    free = 1
+    free = math.max(free, 1)
   end
   -- A batch is what the rate gives in ten ms: should its worker die, no more places are lost; and it
   -- is run as quickly as its claims were counted.
@@ -170,6 +170,6 @@ for i = 1, taken do
   entries[2 * i - 1], entries[2 * i] = ids[i], claim
 end
 redis.call('HSET', held, unpack(entries))
-if is_limited then rate_count(rate, log, start_at, claim, taken) end
+if is_limited then rate_count(rate, log, rate_max, rate_ms, start_at, claim, taken) end
 if taken < room and taken < free and redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
 return { 'ok', claim, int(at), head, '', within, int(start_at), unpack(jobs) }

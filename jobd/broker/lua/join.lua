@@ -13,6 +13,7 @@ local wrong = expect(terms, 'hash') or expect(meta, 'hash') or expect(wake_list,
 if wrong then return wrong end
 local score = redis.call('ZSCORE', leases, incarnation)
 if score and tonumber(score) == 0 then return { 'fenced' } end
+local BOUNDS, rebound = { rate_max = 1, rate_ms = 1, max_active = 1 }, false
 for i = settings_at, #ARGV, 2 do
   if (redis.call('HGET', meta, ARGV[i]) or '') ~= ARGV[i + 1] then
     if ARGV[i + 1] == '' then
@@ -20,9 +21,10 @@ for i = settings_at, #ARGV, 2 do
     else
       redis.call('HSET', meta, ARGV[i], ARGV[i + 1])
     end
-    wake(wake_list)
+    rebound = rebound or BOUNDS[ARGV[i]]
   end
 end
+if rebound then wake(wake_list) end
 redis.call('HSET', terms, incarnation, lease_ms)
 redis.call('ZADD', leases, int(clock(now) + tonumber(lease_ms)), incarnation)
 return { 'ok' }

@@ -1,6 +1,7 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta unique:* job:*
--- ARGV    now incarnation limit blamed...
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate unique:* job:*
+-- ARGV    now incarnation limit begun blamed...
+-- WITH    rate
 -- REPLY   released | more
 -- REPLAY  what went back is no longer held, so nothing is charged twice
 -- WHY     The lease is closed first (score 0): commands of the dead worker that still sit in a
@@ -9,7 +10,8 @@
 --         die between two bites. blamed... is (id counter note) for each job that was running:
 --         the counter (crashes, timeouts, lost, interrupted) grows by one, the note joins the
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
---         policy and passes the verdict. Everything else goes back free of charge.
+--         policy and passes the verdict. Everything else goes back free of charge; where
+--         `begun` says up to which claim it has begun jobs, the later ones take no place under a rate limit.
 open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
 if wrong then return wrong end
@@ -36,9 +38,13 @@ for i = blamed_at, #ARGV, 3 do
     if causes[counter] then tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, causes[counter], clock(now)) end
   end
 end
-for _, id in ipairs(redis.call('HKEYS', held)) do
+local holds = redis.call('HGETALL', held)
+for i = 1, #holds, 2 do
   if #back >= tonumber(limit) then break end
-  if not taken[id] then back[#back + 1] = id end
+  if not taken[holds[i]] then
+    back[#back + 1] = holds[i]
+    if begun ~= '' and whole(holds[i + 1], 0) > tonumber(begun) then rate_return(rate, holds[i + 1]) end
+  end
 end
 if #back > 0 then
   put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
