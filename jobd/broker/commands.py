@@ -200,10 +200,9 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
-        return [
-            self.add(jobs[first : first + bites.ADD_BITE], fresh=fresh)
-            for first in range(0, len(jobs), bites.ADD_BITE)
-        ]
+        on_terms = not fresh and any(isinstance(job, JobOnTerms) for job in jobs)
+        bite = bites.ADD_ONCE_BITE if on_terms else bites.ADD_BITE
+        return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
 
     def join(
         self,
