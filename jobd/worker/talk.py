@@ -38,10 +38,6 @@ _LOADED = [
     for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
 ]
 
-_LOADED = [
-    SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "wake")
-]
-
 
 @dataclass(slots=True)
 class Exchange:
