@@ -20,6 +20,17 @@ def with_context(job: Job, text: str) -> str:
     return job.id + text
 
 
+@email.cron("0 9 * * *", tz="Europe/Berlin", args={"text": "t"})
+@email.task()
+def scheduled(job: Job, text: str) -> str:
+    return job.id + text
+
+
+@email.every("5m", unique=True)
+def tidy(most: int = 10) -> int:
+    return most
+
+
 @email.task(give_up_on=LookupError, backoff=lambda failures: failures)
 def wishes(job: Job, n: int) -> None:
     if job.snoozed:
@@ -45,6 +56,14 @@ def typed() -> None:
     assert_type(welcome.enqueue(user_id=7).result(), bool)
     assert_type(with_context.enqueue(text="t"), JobHandle[str])
     assert_type(with_context.using(delay="5m").enqueue(text="t"), JobHandle[str])
+
+
+def typed_schedules() -> None:
+    """A task stays what it is under a schedule, and a function becomes one."""
+    assert_type(scheduled.enqueue(text="t"), JobHandle[str])
+    assert_type(tidy.enqueue(most=7), JobHandle[int])
+    assert_type(tidy(7), int)
+    assert_type(email.schedules.put("n", tidy, {"most": 7}, every="1h"), str)
 
 
 def typed_tests() -> None:
