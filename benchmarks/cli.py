@@ -120,8 +120,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--against",
         metavar="COMMIT",
-        help="only this: is the plain path as fast as it was at that commit of this checkout; ten "
-        "times as many pairs of slices as runs, 30 by default",
+        help="only this: is the plain path as fast as it was at that commit of this checkout; twenty "
+        "times as many pairs of slices as runs, 60 by default",
     )
     parser.add_argument("--runs", type=_positive, help="runs of each system (default 3; quick: 1)")
     parser.add_argument(

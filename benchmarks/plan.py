@@ -55,7 +55,7 @@ class Plan:
     @property
     def slices(self) -> int:
         """Pairs of slices in a comparison of two that may be a few percent apart."""
-        return self.runs * 10
+        return self.runs * 20
 
     @property
     def short_runs(self) -> int:

@@ -86,6 +86,13 @@ class Group:
                 found += [top, *top.children(recursive=True)]
         return found
 
+    def stay_on(self, core: int) -> None:
+        """Keep what was started, and all it will start, on one core, and before others there."""
+        for root in self._roots:
+            os.sched_setaffinity(root.pid, {core})
+            with suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, root.pid, -10)
+
     def signal(self, number: int) -> None:
         """Send a signal to every process of the group that is there now."""
         for process in self.members():

@@ -135,6 +135,10 @@ class RedisServer:
             return False
         return True
 
+    def stay_on(self, core: int) -> None:
+        """Keep the server on one core."""
+        os.sched_setaffinity(self.pid, {core})
+
     def process_cpu_seconds(self) -> float:
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)

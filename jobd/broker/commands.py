@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import asdict
 
+from jobd.broker import bites
 from jobd.broker.keys import QueueKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.limits import Limits
@@ -21,18 +23,6 @@ from jobd.core.options import Policy
 from jobd.core.retention import RETAIN_FIELDS
 
 Command = list[str | bytes | int]
-
-MAX_BATCH_BYTES = 1024 * 1024
-MAX_BATCH = 256
-BITE = 256
-# Ids in one call of an operator's verb: Redis is not held for longer than a couple of ms.
-SMALL_BITE = 50
-# Jobs in one call that adds many. Delayed ones, or with ids of the caller's, take 10 us each.
-ADD_BITE = 250
-MAX_ORDERS = 500
-# Jobs in one call of the keeper's own.
-PROMOTE_BITE = 256
-TRIM_BITE = 256
 
 # What holds a queue back, in the words of the claim script.
 PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
@@ -211,8 +201,8 @@ class QueueCommands:
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
         return [
-            self.add(jobs[first : first + ADD_BITE], fresh=fresh)
-            for first in range(0, len(jobs), ADD_BITE)
+            self.add(jobs[first : first + bites.ADD_BITE], fresh=fresh)
+            for first in range(0, len(jobs), bites.ADD_BITE)
         ]
 
     def join(
@@ -241,7 +231,7 @@ class QueueCommands:
         lease_ms: int,
         *,
         slots: int,
-        limit: int = MAX_BATCH,
+        limit: int = bites.MAX_BATCH,
         budget_us: int = 0,
         ahead_ms: int = 0,
         costs: Iterable[str | bytes | int] = (),
@@ -251,7 +241,7 @@ class QueueCommands:
         `ahead_ms`: where there is a rate limit, a job that may start within that time will do.
         """
         return self._call(
-            "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, MAX_BATCH_BYTES,
+            "claim", incarnation, incarnation, lease_ms, slots, limit, budget_us, bites.MAX_BATCH_BYTES,
             ahead_ms, *costs,
         )  # fmt: skip
 
@@ -285,6 +275,25 @@ class QueueCommands:
             *flat,
         )
 
+    def settles(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        *,
+        keep: int,
+        completed: Sequence[Completed],
+        endings: Sequence[Ending],
+        sums: Sequence[str | int] = (),
+    ) -> list[Command]:
+        """Settle a batch in calls that are sent together and do not hold Redis for long each."""
+        first, *rest = (
+            endings[at : at + bites.ENDINGS_BITE]
+            for at in range(0, len(endings) or 1, bites.ENDINGS_BITE)
+        )
+        settle = partial(self.settle, incarnation, lease_ms, keep=keep)
+        head = settle(completed=completed, endings=first, sums=sums)
+        return [head, *(settle(endings=bite) for bite in rest)]
+
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
         flat = [part for job in jobs for part in job]
         return self._call("hand_back", incarnation, incarnation, *flat)
@@ -297,7 +306,7 @@ class QueueCommands:
         self,
         incarnation: str,
         blamed: Iterable[Blame] = (),
-        limit: int = BITE,
+        limit: int = bites.BITE,
         begun: int | None = None,
     ) -> Command:
         """Close a lease and give back what was held; `begun` is the last claim of which a job was
@@ -308,18 +317,18 @@ class QueueCommands:
         known = "" if begun is None else begun
         return self._call("release", incarnation, incarnation, limit, known, *flat)
 
-    def reap(self, incarnation: str, seen: str | bytes, limit: int = BITE) -> Command:
+    def reap(self, incarnation: str, seen: str | bytes, limit: int = bites.BITE) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit)
 
-    def promote(self, limit: int = PROMOTE_BITE) -> Command:
+    def promote(self, limit: int = bites.PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)
 
-    def trim(self, policy: Policy, *, keeper: str, limit: int = TRIM_BITE) -> Command:
+    def trim(self, policy: Policy, *, keeper: str, limit: int = bites.TRIM_BITE) -> Command:
         """Remove finished jobs past their retention; `keeper` names who does it."""
         return self._call("trim", None, limit, keeper, *_retention(policy))
 
     def await_ends(self, ids: Sequence[str], until_ms: int) -> Command:
-        """Ask for up to SMALL_BITE ends, and to be told of those to come within `until_ms`."""
+        """Ask for up to bites.SMALL_BITE ends, and to be told of those to come within `until_ms`."""
         return self._call("await", None, until_ms, *ids)
 
     def jot(self, incarnation: str, jots: Iterable[Jot]) -> Command:
@@ -336,11 +345,11 @@ class QueueCommands:
         return self._call("step", incarnation, incarnation, job_id, claim, name, value)
 
     def cancel(self, ids: Sequence[str], *, force: bool = False) -> Command:
-        """Cancel up to SMALL_BITE jobs; `force` ends the process of one that runs."""
+        """Cancel up to bites.SMALL_BITE jobs; `force` ends the process of one that runs."""
         return self._call("cancel", None, "kill" if force else "cancel", *ids)
 
     def heed(self) -> Command:
-        return self._call("heed", None, MAX_ORDERS)
+        return self._call("heed", None, bites.MAX_ORDERS)
 
     def reschedule(self, ids: Sequence[str], due: str) -> Command:
         """Move jobs to another time; `due` is as in NewJob."""
@@ -357,7 +366,7 @@ class QueueCommands:
         return self._call("pause", None, task, why)
 
     def resume(self, task: str = "") -> Command:
-        return self._call("resume", None, task, BITE)
+        return self._call("resume", None, task, bites.BITE)
 
     def purge(self, state: str, ids: Sequence[str]) -> Command:
         return self._call("purge", None, state, *ids)

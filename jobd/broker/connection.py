@@ -239,6 +239,25 @@ def _seconds(time: tuple[int, int]) -> float:
     return time[0] + time[1] / 1e6
 
 
+def run_many(client: Client, commands: list[list[str | bytes | int]]) -> list[Reply]:
+    """Carry out script calls in one round trip, each by itself.
+
+    When one is refused the others are done all the same; then its error is raised.
+    """
+    place = place_of(client)
+    with translated(place):
+        pipe = client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        replies: list[Any] = pipe.execute(raise_on_error=False)
+        for index, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                replies[index] = run(client, commands[index])
+            elif isinstance(reply, Exception):
+                raise reply
+    return replies
+
+
 async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:
     """Carry out one script call on the event loop."""
     with translated(place_of(client)):

@@ -18,7 +18,9 @@ class QueueKeys:
     def __init__(self, namespace: str, queue: str) -> None:
         self.root = root = f"{namespace}:{{{queue}}}:"
         self.held_prefix = root + "held:"  # HASH a worker: job id -> claim number of what it holds
-        self.job_prefix = root + "job:"  # HASH a job: task args at seq, and what is not the default
+        self.job_prefix = (
+            root + "job:"
+        )  # HASH a job: task args at seq, what is not the default, ~notes
         self.waiting = root + "waiting"  # ZSET id -> priority * 2^40 + sequence
         self.delayed = root + "delayed"  # ZSET id -> due, ms
         self.leases = root + "leases"  # ZSET incarnation -> expiry, ms; 0 = closed

@@ -7,11 +7,11 @@ the script's affair. Called by the keeper's duty, by `Queue.schedules` and by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobd.broker.commands import Command, JobOnTerms, NewJob, Terms
-from jobd.broker.connection import Client, place_of, run, translated
+from jobd.broker.connection import Client, place_of, run, run_many, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.schedule_records import (
     ScheduleInfo,
@@ -54,7 +54,8 @@ class Due(NamedTuple):
 class Fired(NamedTuple):
     """What became of a schedule that was due: the script's word, or `unusable` and why.
 
-    `slots` became jobs, the first `late` of them late; `missed` were late, run or not.
+    `slots` are those that fired, the first `late` of them late, and `jobs` so many were added: fewer
+    where a lock was held. `missed` were late, run or not. `next` is the slot after all of these.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Fired(NamedTuple):
     slots: tuple[int, ...] = ()
     late: int = 0
     missed: int = 0
+    jobs: int = 0
+    next: int | None = None
     why: str = ""
 
 
@@ -182,21 +185,35 @@ class ScheduleStore:
         ]
         return int(reply[0]), finite(reply[1]), due
 
-    def fire(self, due: Due, now: int) -> Fired:
-        """Fire what is due of one schedule, unless somebody else did. Raises StoreFull."""
-        try:
-            firing = self._decided(due, now)
-        except JobdError as error:
-            return Fired(due.name, "unusable", why=str(error))
+    def fire(self, due: Sequence[Due], now: int) -> list[Fired]:
+        """Fire what is due of some schedules in one round trip, unless somebody else did.
+
+        Raises StoreFull; those that were not refused are fired then.
+        """
+        done: list[Fired] = []
+        fires: list[tuple[int, Due, Firing]] = []
+        for place, each in enumerate(due):
+            try:
+                fires.append((place, each, self._decided(each, now)))
+                done.append(Fired(each.name, ""))
+            except JobdError as error:
+                done.append(Fired(each.name, "unusable", why=str(error)))
+        replies = run_many(self._client, [self._firing(each, firing) for _, each, firing in fires])
+        for (place, each, firing), (word, *added) in zip(fires, replies, strict=True):
+            done[place] = Fired(
+                each.name, word.decode(), tuple(firing.slots), firing.late, firing.missed,
+                jobs=int(added[0]) if added else 0, next=firing.next,
+            )  # fmt: skip
+        return done
+
+    def _firing(self, due: Due, firing: Firing) -> Command:
         jobs: list[str | int] = []
         for slot in firing.slots:
             jobs += [job_id(due.name, slot), slot]
         upcoming = _NEVER if firing.next is None else firing.next
-        command = self._call(
+        return self._call(
             "schedule_fire", due.name, due.slot, due.version, upcoming, firing.missed, *jobs
         )
-        word = run(self._client, command)[0].decode()
-        return Fired(due.name, word, tuple(firing.slots), firing.late, firing.missed)
 
     def _decided(self, due: Due, now: int) -> Firing:
         check_name(due.name, what="schedule: name")
@@ -209,14 +226,14 @@ class ScheduleStore:
         done: list[Fired] = []
         stuck = 0
         for _ in range(_MOST_LOOKS):
-            now, upcoming, due = self.look(stuck)
-            for each in due:
-                fired = self.fire(each, now)
-                done.append(fired)
-                stuck += fired.word in ("undeclared", "unusable")
+            now, soonest, due = self.look(stuck)
+            fired = self.fire(due, now)
+            done += fired
+            stuck += sum(each.word in ("undeclared", "unusable") for each in fired)
             if len(due) < PAGE:
                 break
-        wait = None if upcoming is None else upcoming - now
+        upcoming = [at for at in (soonest, *(each.next for each in done)) if at is not None]
+        wait = min(upcoming) - now if upcoming else None
         return Round(done, now, wait, len(due) < PAGE)
 
     def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
-    PROMOTE_BITE,
-    TRIM_BITE,
     Blame,
     Claim,
     Command,

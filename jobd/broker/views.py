@@ -20,7 +20,16 @@ from jobd.broker.notes import (
 )
 from jobd.core.labels import labels_of
 from jobd.core.names import is_name
-from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DELAYED, STATES, WAITING
+from jobd.core.states import (
+    ACTIVE,
+    CANCELLED,
+    COMPLETED,
+    DEAD,
+    DELAYED,
+    PARKED,
+    STATES,
+    WAITING,
+)
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
@@ -179,7 +188,7 @@ class Views:
             error=_text(record.get("error")),
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],
             result=_json(record.get("result")),
-            parked_since=_int(record.get("parked")),
+            parked_since=_parked(record),
             cancel_asked_at=_int(record.get("cancel")),
             expires_at=_int(record.get("expires")),
             progress=read_progress(record.get("~progress")),
@@ -252,6 +261,11 @@ def _ids(raw: Iterable[bytes]) -> list[str]:
 
 def _int(raw: bytes | None) -> int | None:
     return None if raw is None else _whole(raw)
+
+
+def _parked(record: dict[str, bytes]) -> int | None:
+    is_past = not record.get("error", PARKED.encode()).startswith(PARKED.encode())
+    return None if is_past else _int(record.get("parked"))
 
 
 def _whole(raw: bytes | float) -> int | None:

@@ -12,7 +12,6 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.replies import read_number
 from jobd.broker.store import store_ms
 from jobd.broker.views import JobInfo, Views
-from jobd.core.states import DELAYED
 from jobd.core.why_facts import Busy, JobFacts, QueueFacts
 
 _LOOKS = 5  # a job may move between two reads
@@ -20,8 +19,6 @@ _SHOWN = 3
 _MINUTES = 3
 _MINUTE_MS = 60_000
 _WINDOW_MS = 30_000  # of remembered ids; see _prelude.lua
-_SET_ASIDE = 4e15  # scores of `delayed` from here on are no times; see _prelude.lua
-_META = ("paused", "paused_why", "not_before", "throttled_by", "max_active", "rate_max", "rate_ms")
 
 
 class Asking(NamedTuple):
@@ -41,7 +38,7 @@ class WhyFacts:
         self._place = place_of(client)
         self._queue = queue
         self._keys = QueueKeys(namespace, queue)
-        self._views = Views(client, namespace)
+        self._views = Views(client, namespace, now=now)
         self._now = now
 
     def read(self, job_id: str) -> Asking | None:
@@ -74,22 +71,20 @@ class WhyFacts:
     def _read_queue(self, info: JobInfo) -> tuple[QueueFacts, bool]:
         """Read all that concerns the queue; say whether the job was still where it had been found."""
         keys = self._keys
-        now = self._time()
+        now, flow = self._time(), self._views.flow(self._queue)
         with translated(self._place):
             leases: list[Any] = self._client.zrange(keys.leases, 0, -1, withscores=True)
             pipe = self._client.pipeline(transaction=True)
             pipe.zscore(getattr(keys, info.state, keys.waiting), info.id)
             pipe.zrank(keys.waiting, info.id)
             pipe.zcard(keys.waiting)
-            pipe.hmget(keys.meta, *_META)
-            pipe.hget(f"{keys.root}off", info.task)
             for back in range(_MINUTES):
                 pipe.hvals(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
             for name, _ in leases:
                 pipe.hgetall(keys.held(_text(name)))
             replies = pipe.execute(raise_on_error=False)
-        score, rank, waiting, meta, off = replies[:5]
-        minutes, held = replies[5 : 5 + _MINUTES], replies[5 + _MINUTES :]
+        score, rank, waiting = replies[:3]
+        minutes, held = replies[3 : 3 + _MINUTES], replies[3 + _MINUTES :]
         alive = {_text(name): int(until) for name, until in leases}
         hands = [
             (name, job, read_number(claim))
@@ -100,9 +95,6 @@ class WhyFacts:
         idle = sum(
             until > now and jobs == {} for until, jobs in zip(alive.values(), held, strict=True)
         )
-        known = dict(zip(_META, meta if isinstance(meta, list) else (), strict=False))
-        set_aside = info.state == DELAYED and isinstance(score, float) and score >= _SET_ASIDE
-        rate = _number(known.get("rate_max")), _number(known.get("rate_ms"))
         facts = QueueFacts(
             now=now,
             waiting=waiting if isinstance(waiting, int) else 0,
@@ -112,13 +104,15 @@ class WhyFacts:
             active=len(hands),
             busy=self._busy(hands, info.id),
             pace=_pace(minutes, now),
-            paused_since=_number(known.get("paused")),
-            paused_why=_text(known.get("paused_why") or b"") or None,
-            task_paused=set_aside or (_number(off) or 0) >= _SET_ASIDE,
-            held_until=_number(known.get("not_before")),
-            held_by=_text(known.get("throttled_by") or b"") or None,
-            max_active=_number(known.get("max_active")),
-            rate=(rate[0], rate[1]) if rate[0] and rate[1] else None,
+            paused_since=flow.paused_at,
+            paused_why=flow.paused_why or None,
+            task_paused=info.task in flow.paused_tasks,
+            task_resuming=info.task in flow.resuming,
+            held_until=flow.throttled_until,
+            held_by=flow.throttled_by,
+            max_active=flow.max_active or None,
+            rate=(flow.rate_max, flow.rate_ms) if flow.rate_max else None,
+            rate_opens_at=flow.rate_free_at,
         )
         here = isinstance(score, int | float) or info.id in {_text(job) for _, job, _ in hands}
         return facts, here

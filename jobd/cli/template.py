@@ -62,6 +62,7 @@ app = "@APP@"
 # tz = "Europe/Berlin"                 # default: "UTC"
 # missed = "latest"                    # of slots with no daemon to fire them within a minute:
 #                                      # skip, latest (the last one, late), all (at most 100)
+# unique = false                       # true: no job while the last one's still lives
 # priority = 5                         # and expires, attempts, backoff, timeout ... of its jobs
 # [[schedules]]
 # name = "tidy"

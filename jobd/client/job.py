@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from jobd.client.once import Steps
 from jobd.core.errors import OptionError
@@ -41,6 +41,16 @@ class _Unheard:
 
     def log(self, text: str) -> None:
         pass
+
+
+def _read_fraction(value: object) -> float:
+    try:
+        # NaN is in no range.
+        if not isinstance(value, bool | str) and 0 <= value <= 1:  # type: ignore[operator]
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        pass  # no number at all
+    raise OptionError(f"progress {value!r}; expected a number from 0 to 1, as in done / total")
 
 
 def _never() -> bool:
@@ -92,12 +102,7 @@ class Job:
         times a second, the last word at the latest with the job's end. Said by a run that does not
         hold its job any more, it is dropped. Raises OptionError for what is no such number.
         """
-        # NaN is in no range.
-        if isinstance(fraction, bool | str) or not 0 <= fraction <= 1:
-            raise OptionError(
-                f"progress {fraction!r}; expected a number from 0 to 1, as in done / total"
-            )
-        self.notes.progress(float(fraction), str(text))
+        self.notes.progress(_read_fraction(fraction), str(text))
 
     def log(self, text: object) -> None:
         """Add a line to the job's log, which is kept with its record; its last 1,000 lines, in 64 KiB.
@@ -120,14 +125,16 @@ class Job:
         value: R = self.notes.steps.once(name, function, args, kwargs)
         return value
 
+    @overload
     async def aonce(
-        self,
-        name: str,
-        function: Callable[P, Awaitable[R]] | Callable[P, R],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
+        self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def aonce(
+        self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    async def aonce(
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
         """The same for async tasks: the function may be async; a plain one runs in a thread."""
-        value: R = await self.notes.steps.aonce(name, function, args, kwargs)
-        return value
+        return await self.notes.steps.aonce(name, function, args, kwargs)

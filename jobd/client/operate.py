@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from jobd.broker.commands import SMALL_BITE
+from jobd.broker.bites import SMALL_BITE
 from jobd.broker.store import Store
 from jobd.core.states import (
     ACTIVE,

@@ -8,8 +8,14 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from weakref import WeakKeyDictionary
 
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.calls import Calls
-from jobd.broker.commands import ADD_BITE, End, JobOnTerms, NewJob, QueueCommands
+from jobd.broker.commands import (
+    End,
+    JobOnTerms,
+    NewJob,
+    QueueCommands,
+)
 from jobd.broker.connection import (
     AsyncClient,
     Client,

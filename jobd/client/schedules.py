@@ -55,11 +55,11 @@ class Schedules:
         """
         read_name(name)
         chosen = task.name if isinstance(task, Task) else task
-        priority, unique, _ = self._defaults_of(chosen)
+        priority, unique, names = self._defaults_of(chosen)
         schedule = read_schedule(
             name, chosen, args=encode_args(task, args, what=f"schedule {name!r}"),
             cron=cron, every=every, tz=tz, missed=missed,
-            priority=priority, unique=unique, options=options,
+            priority=priority, unique=unique, names=names, options=options,
         )  # fmt: skip
         store = self._store
         store.register()
@@ -154,5 +154,5 @@ class Declaring:
             )
         self.found[chosen] = read_schedule(
             chosen, task.name, args=encode_args(task, args, what=what),
-            priority=task.priority, unique=task.unique, options=options, **timing,
+            priority=task.priority, unique=task.unique, names=task.signature.names, options=options, **timing,
         )  # fmt: skip

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
-from jobd.broker.commands import SMALL_BITE, WAITS, End, QueueCommands
+from jobd.broker.bites import SMALL_BITE
+from jobd.broker.commands import (
+    WAITS,
+    End,
+    QueueCommands,
+)
 from jobd.broker.connection import AsyncClient, Client, run_async
 from jobd.broker.notices import AsyncNotices, Notices, channel_of
 from jobd.broker.replies import read_ends

@@ -26,7 +26,8 @@ from jobd.core.schedule import (
 from jobd.core.unique import read_unique
 from jobd.core.zones import zone
 
-_KEYS = ("name", "queue", "task", "args", "cron", "every", "tz", "missed", "priority", "expires")
+_TIMES = ("name", "queue", "task", "args", "cron", "every", "tz", "missed")
+_KEYS = (*_TIMES, "priority", "expires", "unique", "group", "meta")
 _TYPES = "exception types are named in code, where a wrong one is an error; set it on the task"
 _REFUSED = dict.fromkeys(CODE_OPTIONS, _TYPES) | dict.fromkeys(
     ("delay", "run_after", "job_id", "on_duplicate", "nonce"),
@@ -61,7 +62,7 @@ def schedules(found: Findings, given: object) -> list[Declared]:
 
 def _one(found: Findings, path: str, table: Mapping[str, Any]) -> Declared | None:
     before = len(found.problems)
-    found.known(table, path, (*_KEYS, "unique", "group", "meta", *RUN_OPTIONS), _REFUSED)
+    found.known(table, path, (*_KEYS, *RUN_OPTIONS), _REFUSED)
     for key in ("name", "queue", "task"):
         if key not in table:
             found.problem(f"{path}.{key}", "not set; expected a name")
@@ -76,7 +77,7 @@ def _one(found: Findings, path: str, table: Mapping[str, Any]) -> Declared | Non
         )
     if len(found.problems) > before:
         return None
-    rest = {key: table[key] for key in table if key not in _KEYS[:8]}
+    rest = {key: table[key] for key in table if key not in _TIMES}
     try:
         schedule = read_schedule(
             table["name"], table["task"], args=encode_args(table.get("args", {}), what="args"),

@@ -7,7 +7,7 @@ a value: two with the same `version` are the same, whoever wrote them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -29,7 +29,7 @@ from jobd.core.options import (
 )
 from jobd.core.slots import Slots, slots_of
 from jobd.core.suggest import nearest, one_of
-from jobd.core.unique import Unique, read_unique, spell_lock
+from jobd.core.unique import Unique, check_by, read_unique, spell_lock
 
 SHORTEST_EVERY_MS = 1000
 # A job's id is the schedule's name and a slot, and has room for 128 characters.
@@ -93,20 +93,23 @@ def read_schedule(
     missed: object = "latest",
     priority: int = 5,
     unique: Unique | None = None,
+    names: Collection[str] | None = None,
     options: Mapping[str, object] = {},
 ) -> Schedule:
     """Read a schedule from keywords. Raises OptionError.
 
-    `args` is JSON; `priority` and `unique` are what holds where `options` say nothing.
+    `args` is JSON; `priority` and `unique` are what holds where `options` say nothing; `names` are
+    the task's parameters, where they are known.
     """
     what = f"schedule {read_name(name)!r}"
     check_known(options, JOB_OPTIONS, what=what)
     line, period = read_timing(cron, every, tz, what=what)
     said = write_run_options(read_run_options(options, what=what, counts_allowed=False), what=what)
     said |= read_labels(options, what=what)
+    payload = args if isinstance(args, str) else args.decode()
     if options.get("unique") is not None:
         unique = read_unique(options["unique"], what=what)
-    payload = args if isinstance(args, str) else args.decode()
+        check_by(unique, msgspec.json.decode(payload) if names is None else names, what=what)
     chosen = options.get("priority")
     return Schedule(
         name=read_name(name),

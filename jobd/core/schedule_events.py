@@ -8,13 +8,15 @@ from jobd.core.events import Event, Level
 
 
 class ScheduleFired(Event, frozen=True, kw_only=True):
-    """Slots of a schedule became jobs. `slot` is the last of them, in UTC."""
+    """Slots of a schedule were fired; `slot` is the last of them, in UTC. `jobs` so many were added,
+    fewer where a job of the same lock still lives."""
 
     event: ClassVar[str] = "schedule.fired"
     level: ClassVar[Level] = "debug"
     schedule: str
     queue: str
     slot: str
+    slots: int
     jobs: int
 
 

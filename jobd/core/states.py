@@ -90,3 +90,7 @@ DEAD_CAUSES = {
     "expired": "it could not start before the time it said (`expires`)",
     "unknown_task": "no worker has known the task's name for an hour",
 }
+
+# How the error of a job begins that is set aside since no worker knows its task. Whatever its record
+# says of that, after another error it is the past.
+PARKED = "no worker knows the task"

@@ -18,8 +18,6 @@ from jobd.core.why_facts import JobFacts, QueueFacts
 
 Instant = Callable[[int], str]
 
-# What the worker that set a job aside wrote into it (`worker/`): no worker with its code knew the task.
-PARKED = "no worker knows the task"
 _DEPLOY = "deploy the code that declares it, and let workers load that: see `jobd check`"
 
 
@@ -101,7 +99,8 @@ class _Explainer:
     def own(self) -> Iterator[Reason]:
         """Say what the job itself waits for, and what sent it back."""
         job = self._job
-        if job.state == DELAYED and not self._queue.task_paused:
+        set_aside = self._queue.task_paused or self._queue.task_resuming
+        if job.state == DELAYED and not (set_aside and job.due_at is None):
             yield self._delay()
         elif job.state != DELAYED and (went := self._came_back()):
             yield went
@@ -134,7 +133,7 @@ class _Explainer:
         return Reason(word="delayed", text=text, until=due, do=self._sooner())
 
     def _is_parked(self) -> bool:
-        return self._job.parked_since is not None and (self._job.error or "").startswith(PARKED)
+        return self._job.parked_since is not None
 
     def _was_snoozed(self) -> bool:
         """Tell a snooze from a failed attempt: that one's error is in the history too."""
@@ -161,7 +160,12 @@ class _Explainer:
             text = f"attempt {used + 1}{self._of_attempts()} is due"
             text += f", after {_short(job.error)}" if job.error else ""
             return Reason(word="retry", text=text)
-        counted = {"crashed": job.crashes, "was lost": job.lost, "was interrupted": job.interrupted}
+        counted = {
+            "crashed": job.crashes,
+            "was lost": job.lost,
+            "was interrupted": job.interrupted,
+            "held its queue back": job.throttled,
+        }
         said = [f"{what} {_times(n)}" for what, n in counted.items() if n]
         if not said:
             return None
@@ -187,13 +191,17 @@ class _Explainer:
                 do=f"`jobd queues resume {job.queue} --task {job.task}`",
                 holds=True,
             )
+        elif queue.task_resuming:
+            text = f"the task {job.task!r} was resumed, and its jobs are going back in line"
+            yield Reason(word="resumed", text=text)
         if not self._alive():
             yield self._nobody()
         if queue.held_until is not None and queue.held_until > queue.now:
             by = f", asked for by job {queue.held_by}" if queue.held_by else ""
             until = self._instant(queue.held_until)
             text = f"queue {job.queue!r} is held back until {until}{by}"
-            yield Reason(word="backs_off", text=text, until=queue.held_until)
+            do = f"`jobd queues resume {job.queue}` ends that"
+            yield Reason(word="throttled", text=text, until=queue.held_until, do=do)
         yield from self._limits()
 
     def _alive(self) -> bool:
@@ -223,7 +231,7 @@ class _Explainer:
             )
         if queue.max_active and queue.active >= queue.max_active:
             yield Reason(
-                word="cap",
+                word="max_active",
                 text=f"{queue.active} of its jobs run, and {queue.max_active} may at once "
                 f"(max_active): {self._hands()}",
             )

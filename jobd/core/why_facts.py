@@ -24,6 +24,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     lost: int = 0
     interrupted: int = 0
     snoozed: int = 0
+    throttled: int = 0
     cause: str | None = None
     error: str | None = None
     history: list[dict[str, Any]] = []
@@ -61,6 +62,7 @@ class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
     paused_since: int | None = None
     paused_why: str | None = None
     task_paused: bool = False
+    task_resuming: bool = False
     held_until: int | None = None
     held_by: str | None = None
     max_active: int | None = None

@@ -14,6 +14,7 @@ code and file say, again and again: a word that was lost, or a store that was fl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from jobd.broker.schedules import DECLARED, Fired, ScheduleStore
@@ -26,11 +27,12 @@ from jobd.core.schedule_events import (
     ScheduleMissed,
     ScheduleUnusable,
 )
-from jobd.keeper.declarations import Declarations
+from jobd.keeper.declarations import Declarations, Saying
 
 FloorOf = Callable[[str], int]
 
 LOOK_EVERY = 1.0
+BITE = 25  # schedules that are declared between two rounds of the other duties
 DECLARE_EVERY = 60.0
 GONE_AFTER = 600.0
 
@@ -73,6 +75,7 @@ class Scheduler:
         self._told: set[tuple[str, str]] = set()
         self._stamp: object = None
         self._hear_at = 0.0
+        self._unsaid: deque[Saying] = deque()
         self._declare_at = 0.0
         self._sweep_at = 0.0
         self._look_at: dict[str, float] = {}
@@ -81,6 +84,7 @@ class Scheduler:
         """Begin anew with what was seen of others, after the connection broke; and look at once."""
         self._silent.clear()
         self._look_at.clear()
+        self._declare_at = 0.0
 
     def work(self, queues: Iterable[str], now: float) -> None:
         """Do what is due. Raises BrokerError; StoreFull when Redis takes no job."""
@@ -88,8 +92,9 @@ class Scheduler:
             self._hear_at = now + LOOK_EVERY
             stamp = self._declarations.stamp()
             if now >= self._declare_at or stamp != self._stamp:
-                self.declare(now)
+                self._unsaid = deque(self._declarations.read())
                 self._stamp, self._declare_at = stamp, now + DECLARE_EVERY
+        self.declare(now)
         for queue in queues:
             if now >= self._look_at.get(queue, 0.0):
                 self._look_at[queue] = now + LOOK_EVERY
@@ -102,16 +107,13 @@ class Scheduler:
                 self.sweep(queue, now)
 
     def declare(self, now: float) -> None:
-        """Say what this host's code and file say."""
-        said = self._declarations.read()
+        """Say some of what this host's code and file say: other duties wait meanwhile."""
+        said = [self._unsaid.popleft() for _ in range(min(BITE, len(self._unsaid)))]
         if said:
             self._register({saying.queue for saying in said})
         for queue, schedule, loaded_at in said:
-            how = self._store(queue).put(
-                schedule,
-                origin=DECLARED,
-                age_ms=round(max(0.0, now - loaded_at) * 1000),
-            )
+            age = round(max(0.0, now - loaded_at) * 1000)
+            how = self._store(queue).put(schedule, origin=DECLARED, age_ms=age)
             if how in ("created", "changed"):
                 self._emit(ScheduleDeclared(schedule=schedule.name, queue=queue, how=how))
 
@@ -123,9 +125,10 @@ class Scheduler:
                 self._say_unusable(queue, each)
             elif each.word == "fired":
                 self._say_fired(queue, each)
-        if looked.is_whole:
-            undecided = [f.name for f in looked.fired if f.word not in ("fired", "moved")]
-            self._floors[queue].rise(looked.now, undecided)
+        if not looked.is_whole:
+            return 0
+        undecided = [f.name for f in looked.fired if f.word not in ("fired", "moved")]
+        self._floors[queue].rise(looked.now, undecided)
         return looked.wait
 
     def sweep(self, queue: str, now: float) -> None:
@@ -150,7 +153,13 @@ class Scheduler:
         if fired.slots:
             slot = job_id("", fired.slots[-1]).removeprefix(":")
             self._emit(
-                ScheduleFired(schedule=fired.name, queue=queue, slot=slot, jobs=len(fired.slots))
+                ScheduleFired(
+                    schedule=fired.name,
+                    queue=queue,
+                    slot=slot,
+                    slots=len(fired.slots),
+                    jobs=fired.jobs,
+                )
             )
         if fired.missed:
             self._emit(

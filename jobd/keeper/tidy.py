@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from jobd.broker.commands import TRIM_BITE
+from jobd.broker.bites import TRIM_BITE
 from jobd.broker.store import Store
 from jobd.core.options import Policy
 

@@ -28,5 +28,9 @@ what has ended.
 `record` writes its line in the job's history, `tell` the one in the log. Until both are written the job
 answers for the process: the text of an error and a back-off function are the application's code too.
 
+**What a job says travels with what becomes of it.** `notes` holds it until Redis has it; the settle takes
+it along, and `flush` sends it before, a few times a second, from a thread that lives only where
+somebody speaks. Hooks of runs (`hooked`) have lanes of their own kind: the plain ones ask nobody.
+
 `preload` is where workers come from: a process with the application in memory, which forks them.
 """

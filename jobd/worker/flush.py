@@ -76,6 +76,8 @@ class Flusher:
             reply = self._calls.run(self._commands.jot(self._incarnation, jots))
             refuse_fenced(reply)
             self._notes.heard(jots, reply)
+        if self._notes.holds_some:
+            self._something.set()  # said while we sent: nobody told us, since the book was not empty
 
     def _record(self, job_id: bytes, claim: int, name: str, value: bytes) -> list[bytes]:
         """Carry out one call of `step`, again and again while Redis is away: a repeat is harmless."""

@@ -1,4 +1,4 @@
-"""Calling an application's hooks: from the lanes, where somebody asked, and as tasks.
+"""Calling an application's hooks of runs: from the lanes, where somebody asked.
 
 A worker whose application has no hooks of runs has plain lanes, and nothing here is called. What a
 hook raises is told and changes nothing about its job; but while it runs the job answers for what
@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from inspect import iscoroutine
 from typing import Any
 
 from jobd.broker.commands import Claimed, Completed
-from jobd.client.app import Jobd
 from jobd.client.hooks import (
-    BY_JOBS,
     COMPLETED,
     FAILED,
     IN_THE_WORKER,
@@ -29,12 +26,9 @@ from jobd.client.hooks import (
     JobEvent,
     name_of,
 )
-from jobd.client.job import Job
-from jobd.client.signature import Spread
-from jobd.client.task import Task
 from jobd.core.events import Event
 from jobd.core.job_events import HookFailed
-from jobd.core.options import Policy, Retain, RunOptions
+from jobd.core.options import Policy
 from jobd.core.verdict import RetryLater
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.host import Copies
@@ -43,14 +37,11 @@ from jobd.worker.desk import Desk
 from jobd.worker.lane import Call, Lane
 from jobd.worker.outcome import Fields, Outcomes, Run
 from jobd.worker.record import describe
-from jobd.worker.runnable import Runnable
 from jobd.worker.tell import MAX_LOGGED, text
 
 _OURS = TASK_PREFIX.encode()
 # A run that ended so has failed; what is dead otherwise did not run, or was not to.
 _FAILURES = ("failed", "timeout", "unencodable")
-_ATTEMPTS = 10
-_TIMEOUT = 300.0
 
 
 class Caller:
@@ -232,80 +223,3 @@ def hooked(
         "make_outcomes": partial(HookedOutcomes, caller),
         "make_lane": lambda cell, **rest: HookedLane(cell, caller, **rest),
     }
-
-
-# --- dead and lost ---
-
-
-def hook_tasks(app: Jobd, queue: str, policy: Policy) -> dict[bytes, Runnable]:
-    """Make the tasks that call an application's hooks of deaths and losses. `policy`: the queue's."""
-    options = RunOptions(
-        attempts=_ATTEMPTS,
-        timeout=_TIMEOUT,
-        retain=Retain(completed_ms=policy.completed_ms, dead_ms=policy.dead_ms),
-    )
-    made = {}
-    for event in app.hooks.asked(BY_JOBS):
-        name = TASK_PREFIX + event
-        deliver = _deliverer(event, queue, app.hooks.of(event))
-        task: Task[Any, Any] = Task(app.producer, queue, name, deliver, priority=5, options=options)
-        runnable = made[name.encode()] = Runnable(task, ())
-        runnable.decode = _lenient(runnable.decode)
-    return made
-
-
-def _lenient(decode: Spread) -> Spread:
-    """Read what the script has put together, too: what a record said may be any bytes."""
-    return lambda raw: decode(raw.decode("utf-8", "replace").encode())
-
-
-def _deliverer(event: str, queue: str, hooks: tuple[Hook, ...]) -> Callable[..., None]:
-    """Make the function that calls all hooks of an event; what one raises is the job's failure."""
-
-    def deliver(
-        job: Job,
-        job_id: str,
-        task: str,
-        at: int,
-        cause: str,
-        error: str | None = None,
-    ) -> None:
-        told = JobEvent(
-            event=event,
-            id=job_id,
-            queue=queue,
-            task=task,
-            at=utc(at / 1000),
-            cause=cause,
-            error=error,
-        )
-        if len(hooks) == 1:
-            _run(hooks[0], told)
-            return
-        failures = []
-        for number, hook in enumerate(hooks):
-            # One that went well is not called again because another did not.
-            try:
-                job.once(f"{number}.{name_of(hook)}", _run, hook, told)
-            except Exception as failure:  # noqa: BLE001  the others are called all the same
-                failures.append(failure)
-        if failures:
-            raise failures[0] if len(failures) == 1 else ExceptionGroup("hooks", failures)
-
-    return deliver
-
-
-def _run(hook: Hook, event: JobEvent) -> None:
-    made = hook(event)
-    if iscoroutine(made):
-        _run_here(made)
-
-
-def _run_here(work: Coroutine[Any, Any, Any]) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(work)
-        return
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()

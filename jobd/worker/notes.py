@@ -125,7 +125,7 @@ class Notebook:
 
     def spell(self) -> list[list[Jot]]:
         """Give everything that is not known to be taken in, in calls that hold nobody up."""
-        if not self._open:  # looked at with each settle: nobody wrote anything, as a rule
+        if not self.holds_some:  # looked at with each settle: nobody wrote anything, as a rule
             return []
         calls: list[list[Jot]] = []
         room = 0
@@ -150,6 +150,11 @@ class Notebook:
                 if pad is not None and (jot.id in gone or pad.heard(jot)):
                     pad.stale = jot.id in gone
                     del self._open[key]
+
+    @property
+    def holds_some(self) -> bool:
+        """Whether there is something that Redis may not have."""
+        return bool(self._open)
 
     def forget(self) -> None:
         """Drop everything: the store that gave these jobs is no more."""

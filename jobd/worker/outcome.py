@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from jobd.broker.commands import Claimed, Ending
+from jobd.core.errors import StaleRun
 from jobd.core.events import Event
 from jobd.core.names import check_name
 from jobd.core.options import Policy
+from jobd.core.states import PARKED
 from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error
 from jobd.seams.clock import monotonic
 from jobd.seams.host import Copies
@@ -97,6 +99,8 @@ class Outcomes:
         if copies.here:
             end_copy(error)
         self._desk.costs.note(job.task, ended - run.started)
+        if isinstance(error, StaleRun):
+            return  # the job is another's, or over: it is neither failed nor ours to tell of
         verdict, after = after_error(error, run.counters, run.policy, self.random)
         line, trace = describe(error)
         if copies.here:  # of the back-off function, or of what makes the error's text
@@ -174,7 +178,7 @@ class Outcomes:
         name = check_name(job.task.decode(), what="task")
         now = self._desk.store_ms()
         since = now if past.parked is None else past.parked
-        line = f"no worker knows the task {name!r}; deploy the code that declares it"
+        line = f"{PARKED} {name!r}; deploy the code that declares it"
         if now - since >= PARK_LIMIT_MS:
             self.bury(job, "unknown_task", line, [])
             return

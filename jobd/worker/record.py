@@ -10,6 +10,7 @@ import msgspec
 from jobd.core.errors import OptionError
 from jobd.core.labels import labels_of
 from jobd.core.options import NOTHING_SAID, RunOptions, read_run_options
+from jobd.core.states import PARKED
 from jobd.core.verdict import Counters
 
 MAX_HISTORY = 20
@@ -50,10 +51,17 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         counters=Counters(**{name: _count(more, name) for name in _COUNTERS}),
         history=_history(more.get(b"history")),
         options=_options(more.get(b"options")),
-        parked=_count(more, "parked") if b"parked" in more else None,
+        parked=_parked(more),
         expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
+
+
+def _parked(more: dict[bytes, bytes]) -> int | None:
+    if b"parked" not in more:
+        return None
+    since, error = _count(more, "parked"), more.get(b"error")
+    return since if error is None or error.startswith(PARKED.encode()) else None
 
 
 _ONLY_DELAYED = Past(Counters(), [], NOTHING_SAID, None, None, timed_out=False)

@@ -128,14 +128,8 @@ class SideThread:
             jobs = [(job.id, job.claim) for job in unstarted]
             calls.append(self._commands.hand_back(self._incarnation, jobs))
         if done or endings:
-            calls.append(
-                self._commands.settle(
-                    self._incarnation,
-                    self._lease_ms,
-                    keep=self._keep,
-                    completed=done,
-                    endings=endings,
-                )
+            calls += self._commands.settles(
+                self._incarnation, self._lease_ms, keep=self._keep, completed=done, endings=endings
             )
         replies = self._link.roundtrip(calls)
         for reply in replies:

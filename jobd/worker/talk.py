@@ -47,7 +47,7 @@ _LOADED = [
 class Exchange:
     """What was sent together, and the endings it settles. `claims` is the place of the claim.
 
-    `jots` are the notes that go before these, a call each.
+    `jots` are the notes that go before these, a call each; then come so many calls that `settles`.
     `is_prompt` says that nothing but the way to Redis and back lies between `sent_at` and its answer.
     """
 
@@ -56,6 +56,7 @@ class Exchange:
     done: list[Completed] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
+    settles: int = 0
     claims: int | None = None
     sent_at: float = 0.0
     is_prompt: bool = False
@@ -229,7 +230,8 @@ class Talk:
             refuse_fenced(reply)
             self._desk.notes.heard(jots, reply)
         if exchange.done or exchange.endings:
-            refuse_fenced(replies[len(exchange.jots)])
+            for reply in replies[len(exchange.jots) :][: exchange.settles]:
+                refuse_fenced(reply)
             self.count(len(exchange.done) + len(exchange.endings))
         if exchange.claims is None:
             return None
@@ -250,20 +252,21 @@ class Talk:
 
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
-        # Notes first: once a job is settled nobody listens to its run. What has not been answered is
-        # still in the notebook, so there is nothing to put back.
-        jots = self._desk.notes.spell()
-        exchange = Exchange([self._commands.jot(self._incarnation, each) for each in jots], jots)
+        exchange = Exchange([])
         exchange.done = take_all(self._desk.done)
         exchange.endings = take_all(self._desk.endings)
+        # Looked at after the ends, so that all words of these are there; sent before them, since to a
+        # run whose job is settled nobody listens. What is not answered is still in the notebook.
+        exchange.jots = self._desk.notes.spell()
+        exchange.calls += [self._commands.jot(self._incarnation, jots) for jots in exchange.jots]
         if exchange.done or exchange.endings:
             exchange.sums = self._desk.figures.take_sums()
-            exchange.calls.append(
-                self._commands.settle(
-                    self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
-                    endings=exchange.endings, sums=exchange.sums,
-                )
+            settles = self._commands.settles(
+                self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
+                endings=exchange.endings, sums=exchange.sums,
             )  # fmt: skip
+            exchange.settles = len(settles)
+            exchange.calls += settles
         if refused := take_all(self._desk.revoked):
             # Should this not arrive, reconcile finds what we hold and do not know.
             jobs = [(job.id, job.claim) for job in refused]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from jobd.broker.commands import NewJob
+from jobd.broker.commands import Blame, JobOnTerms, NewJob, Terms
 from jobd.broker.connection import Client
 from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, StoreFull
 from jobd.core.schedule import Schedule, read_schedule
+from jobd.core.unique import Unique, spell_lock
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 MINUTE = 60_000
@@ -45,9 +47,9 @@ def test_a_slot_becomes_one_job_with_everything_it_asked_for(client: Client) -> 
     _, _, [due] = later.look()
 
     [fired], _, wait, _ = later.fire_due()
-    again = later.fire(due, NOW + MINUTE)
+    [again] = later.fire([due], NOW + MINUTE)
 
-    assert (fired.word, fired.slots, wait) == ("fired", (NOW + MINUTE,), None)
+    assert (fired.word, fired.slots, wait) == ("fired", (NOW + MINUTE,), MINUTE)
     assert again.word == "moved"
     assert later.fire_due().wait == MINUTE
     assert waiting(client) == ["n:2027-01-15T08:01:00Z"]
@@ -119,7 +121,7 @@ def test_a_change_of_time_fires_what_was_due_before_it(client: Client) -> None:
     assert late.put(minutely(cron="30 * * * *", args=b'{"n":2}')) == "changed"
 
     assert waiting(client) == ["n:2027-01-15T08:01:00Z"]
-    assert late.fire(seen, NOW + MINUTE + 5).word == "moved"
+    assert late.fire([seen], NOW + MINUTE + 5)[0].word == "moved"
     end = store(client, NOW + 40 * MINUTE)
     end.fire_due()
     assert sorted(waiting(client)) == ["n:2027-01-15T08:01:00Z", "n:2027-01-15T08:30:00Z"]
@@ -132,7 +134,7 @@ def test_what_was_seen_before_a_change_fires_nothing(client: Client) -> None:
     _, _, [seen] = late.look()
     late.put(minutely(args=b'{"n":2}'))
 
-    assert late.fire(seen, NOW + MINUTE).word == "changed"
+    assert late.fire([seen], NOW + MINUTE)[0].word == "changed"
     assert late.fire_due().fired[0].word == "fired"
 
 
@@ -277,6 +279,24 @@ def test_at_maxmemory_slots_wait_and_all_else_goes_on(client: Client) -> None:
     assert later.fire_due().fired[0].slots == (NOW + MINUTE, NOW + 2 * MINUTE, NOW + 3 * MINUTE)
 
 
+def test_a_slot_whose_lock_is_held_adds_no_job(client: Client) -> None:
+    """No two runs of it at once; of several that were missed, one."""
+    store(client).put(minutely(missed="all", options={"unique": True}))
+    first = store(client, NOW + 10 * MINUTE).fire_due().fired[0]
+    assert (len(first.slots), first.jobs, len(waiting(client))) == (10, 1, 1)
+    claim(client, NOW + 10 * MINUTE)
+    second = store(client, NOW + 11 * MINUTE).fire_due().fired[0]
+    assert (second.word, len(second.slots), second.jobs) == ("fired", 1, 0)
+    assert waiting(client) == []
+    info = store(client).get("n")
+    assert info is not None
+    assert (info.fired, info.next_at) == (1, NOW + 12 * MINUTE)
+    assert info.last_job == "n:2027-01-15T08:01:00Z"  # who holds the lock
+    Store(client, "t", "q", now=NOW + 11 * MINUTE).cancel([info.last_job])
+    assert store(client).add_now("n", "by-hand") is not None
+    assert waiting(client) == []
+
+
 CALLS: dict[str, Callable[[ScheduleStore], object]] = {
     "put": lambda s: s.put(minutely(cron="30 * * * *")),
     "put_new": lambda s: s.put(minutely("new")),
@@ -321,3 +341,118 @@ def attempted(call: Callable[[ScheduleStore], object], schedules: ScheduleStore)
     except BrokerError as error:
         return str(error)
     return None
+
+
+def test_a_slot_that_comes_while_a_schedule_is_put_is_not_its_own(client: Client) -> None:
+    """Reckoned a moment before it, sent a moment after it."""
+
+    class Late(ScheduleStore):
+        """Its first reading of the clock is old by the time it is used."""
+
+        clocks = (NOW + MINUTE - 1, NOW + MINUTE + 1)
+
+        def time(self) -> int:
+            first, self.clocks = self.clocks[0], (*self.clocks[1:], self.clocks[-1])
+            return first
+
+    late = Late(client, "t", "q", now=NOW + MINUTE + 1)
+    assert late.put(minutely()) == "created"
+    assert late.get("n").next_at == NOW + 2 * MINUTE  # type: ignore[union-attr]
+    late.pause("n")
+    late.clocks = (NOW + MINUTE - 1, NOW + MINUTE + 1)
+    assert late.resume("n") == "resumed"
+    assert late.get("n").next_at == NOW + 2 * MINUTE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("missed", ["skip", "latest", "all"])
+@pytest.mark.parametrize("span", [3_600_000, 86_400_000])
+def test_a_clock_that_is_set_floods_nothing_and_repeats_nothing(
+    client: Client, missed: str, span: int
+) -> None:
+    """Forward by an hour or a day: a bounded number of jobs. Back: silence until it is caught up."""
+    store(client).put(minutely(missed=missed))
+    store(client, NOW + MINUTE).fire_due()
+    store(client, NOW + span).fire_due()
+    fired = waiting(client)
+    late = {"skip": 0, "latest": 0, "all": min(100, span // MINUTE - 3)}[missed]
+    assert len(fired) == 1 + 2 + late
+    for back in range(0, span, span // 7):
+        assert store(client, NOW + back).fire_due().fired == []
+        assert store(client, NOW + back).put(minutely(missed=missed), origin=DECLARED) == "same"
+    store(client, NOW + span + MINUTE).fire_due()
+    assert sorted(waiting(client))[:-1] == sorted(fired)
+
+
+def test_one_that_was_declared_since_it_was_seen_is_not_taken_away(client: Client) -> None:
+    """Nor one that a program has put in the meantime."""
+    store(client).put(minutely(), origin=DECLARED)
+    seen = store(client).mentions()["n"].declared_at
+    later = store(client, NOW + 5)
+    later.put(minutely(), origin=DECLARED, age_ms=5)
+    assert later.remove("n", seen=seen) == "declared"
+    later.put(minutely())
+    assert later.remove("n", seen=later.mentions()["n"].declared_at) == "declared"
+    assert later.get("n") is not None
+    later.remove("n")
+    later.put(minutely(), origin=DECLARED)
+    seen = later.mentions()["n"].declared_at
+    assert (later.remove("n", seen=seen), later.remove("n", seen=seen)) == ("removed", "gone")
+    assert client.keys("t:{q}:schedule*") == []
+
+
+def slot(n: int) -> str:
+    return f"n:2027-01-15T08:{n:02}:00Z"
+
+
+def test_a_slot_whose_lock_is_held_passes_without_a_job(client: Client) -> None:
+    """The overlap policy: while one of its jobs lives, no other comes; its holder is named."""
+    store(client).put(minutely(missed="all", options={"unique": True}))
+    store(client, NOW + 3 * MINUTE).fire_due()
+    assert waiting(client) == [slot(1)]
+    info = store(client).get("n")
+    assert info is not None
+    assert (info.last_slot, info.last_job, info.fired) == (NOW + 3 * MINUTE, slot(1), 1)
+    assert store(client).add_now("n", "by-hand") == (ANY, f"held {slot(1)}".encode())
+
+    claim(client, NOW + 3 * MINUTE)
+    store(client, NOW + 4 * MINUTE).fire_due()
+    assert waiting(client) == []
+    worker = Store(client, "t", "q", now=NOW + 4 * MINUTE)
+    worker.release("w.1", [Blame(slot(1), "crashes")])
+    worker.cancel([slot(1)])
+    store(client, NOW + 5 * MINUTE).fire_due()
+    assert waiting(client) == [slot(5)]
+    assert client.keys("t:{q}:unique:*") != []
+
+
+def test_the_job_of_the_latest_slot_takes_the_place_of_one_that_waits(client: Client) -> None:
+    """With `replace`: the older one ends as cancelled, its place in line stays."""
+    store(client).put(minutely(options={"unique": {"replace": True}}))
+    store(client, NOW + MINUTE).fire_due()
+    Store(client, "t", "q", now=NOW + MINUTE).add([NewJob("other", "t", b"{}")])
+    store(client, NOW + 2 * MINUTE).fire_due()
+
+    assert waiting(client) == [slot(2), "other"]
+    old = Views(client, "t").info("q", slot(1))
+    assert old is not None
+    assert (old.state, [(line["kind"], line["by"]) for line in old.history]) == (
+        "cancelled",
+        [("replaced", slot(2))],
+    )
+
+
+def test_a_schedules_job_shares_its_lock_with_those_that_are_added(client: Client) -> None:
+    """By task and arguments; and a schedule that asks for it no more forgets it."""
+    schedule = minutely(args=b'{"n": 1}', options={"unique": True, "group": "eu", "meta": {"a": 1}})
+    store(client).put(schedule)
+    held = JobOnTerms.of(
+        NewJob("mine", "t", b'{"n":1}'), Terms(lock=spell_lock(Unique(), "t", b'{"n":1}'))
+    )
+    assert Store(client, "t", "q", now=NOW).add_once([held]) == [b"added"]
+    store(client, NOW + MINUTE).fire_due()
+    assert waiting(client) == ["mine"]
+    store(client, NOW + MINUTE).put(minutely(args=b'{"n": 1}', options={"group": "eu"}))
+    store(client, NOW + 2 * MINUTE).fire_due()
+    job = Views(client, "t").info("q", slot(2))
+    assert job is not None
+    assert (job.group, job.unique) == ("eu", None)

@@ -66,4 +66,15 @@ def stumbles(job: Job, uid: str) -> int:
         raise ValueError("as asked")
     effect("end", uid, job)
     return job.token
+
+@q.task()
+def tells(job: Job, uid: str) -> int:
+    """Says much of itself, and has a step; whether its value is recorded is not always known."""
+    effect("start", uid, job)
+    job.progress(0.5, "half")
+    job.log("a line")
+    with contextlib.suppress(JobdError):
+        job.once("step", lambda: uid)
+    effect("end", uid, job)
+    return job.token
 '''

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 # Goes in front of an application's source. CLOCK_MONOTONIC is the same for all processes here.
 PRELUDE = """
-import ctypes, json, os, time
-from jobd import Fixed, Job, Jobd
+import contextlib, ctypes, json, os, time
+from jobd import Fixed, Job, Jobd, JobdError
 
 HOST = {host!r}
 _effects = os.open({path!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -16,7 +16,9 @@ from chaos import census
 from chaos.proxy import KillAtSend, Lose, Proxy
 from chaos.world import World
 from jobd import Jobd
+from jobd.broker.connection import connect
 from jobd.broker.scripts import SCRIPTS
+from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
 
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
@@ -91,6 +93,12 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
         "reschedule": lambda: operate(world, "run_now"),
         "retry": lambda: operate(world, "retry"),
         "delete": lambda: operate(world, "delete"),
+        "purge": lambda: purge(Store(connect(proxy.url), "jobd", "q")),
+        "add_once": lambda: add_locked(world),
+        "jot": lambda: world.add("tells"),
+        "step": lambda: world.add("tells"),
+        "pause": lambda: hold(world, "pause"),
+        "resume": lambda: hold(world, "resume"),
         "schedule_put": lambda: schedule(world, "put"),
         "schedule_pause": lambda: schedule(world, "pause"),
         "schedule_resume": lambda: schedule(world, "resume"),
@@ -105,7 +113,7 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
             for _ in range(times if name != "reap" else min(times, 3)):
                 host.up()
                 rule.arm(what, name)
-                provoked(rule, provoke.get(name, lambda: None))
+                provoked(rule, name, provoke.get(name, lambda: None))
     world.works_on(host)
     account = world.account()
 
@@ -121,14 +129,14 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
     )
 
 
-def provoked(rule: Lose, provoke: Callable[[], None]) -> None:
+def provoked(rule: Lose, name: str, provoke: Callable[[], None]) -> None:
     """Do what makes somebody send it, again if need be, until its reply was lost."""
     for _ in range(5):
         provoke()
         with contextlib.suppress(AssertionError):
             eventually("the loss", lambda: not rule.armed, within=8)
             return
-    raise AssertionError(f"not provoked: {rule.armed}")
+    raise AssertionError(f"not provoked: {name}")
 
 
 def kill_one(world: World) -> None:
@@ -162,6 +170,36 @@ def operate(world: World, verb: str) -> None:
     for attempt in (getattr(handle, verb),) * 10:
         with contextlib.suppress(BrokerError):
             assert attempt() == "gone"
+            return
+    raise AssertionError(verb)
+
+
+def purge(store: Store) -> None:
+    """Throw away a job that is not there, until somebody says so."""
+    for _ in range(10):
+        with contextlib.suppress(BrokerError):
+            assert store.purge("waiting", ["purged"]) == ["gone"]
+            return
+    raise AssertionError("purge")
+
+
+def add_locked(world: World) -> None:
+    """Add a job with a lock, until somebody says that it is in: its own lock is no other's."""
+    uid = world.uid()
+    world.added.add(uid)
+    for _ in range(10):
+        with contextlib.suppress(BrokerError):
+            handle = world.queue.add("quick", {"uid": uid}, job_id=uid, unique=True)
+            assert handle.id == uid
+            return
+    raise AssertionError("add_once")
+
+
+def hold(world: World, verb: str) -> None:
+    """Pause, or let go on, a task that nobody has, until somebody says that it was done."""
+    for _ in range(10):
+        with contextlib.suppress(BrokerError):
+            getattr(world.queue, verb)(task="nobody")
             return
     raise AssertionError(verb)
 

@@ -79,6 +79,9 @@ def test_one_is_paused_resumed_run_and_removed_by_its_name(app: Jobd, say: Say) 
     assert (ran["queue"], ran["task"]) == ("a", "t")
     assert app.queue("a").job(ran["id"]).info().args == {"n": 1}  # type: ignore[union-attr]
     assert say("run", "one")[0].startswith("enqueued ")
+    app.queue("a").schedules.put("once", "t", {"n": 2}, every="5m", unique=True)
+    ran = asked(say, "run", "once")
+    assert asked(say, "run", "once") == ran | {"outcome": "duplicate"}
     assert say("remove", "one")[0] == "removed one on a\n"
     assert "'one': not there; there are both, both; did" not in say("run", "one", code=66)[1]
     assert "did you mean 'both'?" in say("preview", "bothh", code=66)[1]

@@ -99,19 +99,23 @@ def test_delays_of_all_kinds(ask: Ask, q: Queue, store: Store) -> None:
         assert ask(job)[:2] == ("delayed", [word, "expires"])
 
 
-def test_what_a_queue_is_held_back_by(ask: Ask, q: Queue, store: Store) -> None:
-    """As the scripts write it."""
+def test_what_a_queue_is_paused_by(ask: Ask, q: Queue, store: Store) -> None:
+    """The whole of it, or one task of it; each until somebody resumes it."""
     store.join("w.1", LEASE)
-    job = q.add("t").id
-    client = q._producer.client
-    for fields, word in (
-        ({"paused": 1, "paused_why": "x"}, "paused"),
-        ({"not_before": 4e12, "throttled_by": "j"}, "backs_off"),
-    ):
-        client.hset("jobd:{q}:meta", mapping=fields)
-        assert ask(job)[1] == [word]
-        client.hdel("jobd:{q}:meta", *fields)
+    job, other = q.add("t").id, q.add("other", delay="1h").id
+    q.pause(why="the provider is down")
+    assert ask(job) == ("waiting", ["paused"], "not before that has changed: paused")
+    assert ask(other)[1] == ["delayed", "paused"]
+    q.resume()
     assert ask(job)[1] == []
+    q.pause(task="t")
+    assert ask(job)[:2] == ("waiting", ["task_paused"])
+    store.claim("w.1", LEASE)  # which sets it aside
+    assert ask(job)[:2] == ("delayed", ["task_paused"])
+    assert ask(other)[1] == ["delayed"]
+    q.resume(task="t")
+    store.claim("w.1", LEASE)
+    assert ask(job)[0] == "active"
 
 
 def test_active_with_its_worker_and_its_claim(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobd import Jobd
-from jobd.broker.commands import ADD_BITE
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.connection import Client, connect
 from jobd.client.many import Added, Handles
 from jobd.client.queue import Addition

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobd import Exponential
+from jobd import Exponential, Unique
 from jobd.core.config import load
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.schedule import Declared, job_id, read_schedule
@@ -81,22 +81,36 @@ def test_a_file_says_what_code_says() -> None:
         priority = 2
         expires = "1h"
         attempts = 3
+        unique = { by = "user_id" }
+        group = "mail"
+        meta = { team = "shop" }
         [[schedules]]
         name = "tidy"
         queue = "reports"
         task = "tidy"
         every = "5m"
+        unique = { until = "started", replace = true }
+        group = "night"
+        meta = { owner = "ops" }
         """,
         "f",
     )
     digest = read_schedule(
         "digest", "digest", args=b'{"user_id":7}', cron="0 9 * * *", tz="Europe/Berlin",
-        missed="skip", options={"priority": 2, "expires": "1h", "attempts": 3},
+        missed="skip", options={
+            "priority": 2, "expires": "1h", "attempts": 3, "unique": Unique(by="user_id"),
+            "group": "mail", "meta": {"team": "shop"},
+        },
     )  # fmt: skip
 
+    labelled = {
+        "unique": Unique(until="started", replace=True),
+        "group": "night",
+        "meta": {"owner": "ops"},
+    }
     assert config.schedules == [
         Declared("reports", digest),
-        Declared("reports", read_schedule("tidy", "tidy", every="5m")),
+        Declared("reports", read_schedule("tidy", "tidy", every="5m", options=labelled)),
     ]
     assert msgspec.json.decode(msgspec.json.encode(config), type=type(config)) == config
 
@@ -118,6 +132,8 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once() -> None:
             every = "0.1s"
             expires = "soon"
             delay = "5m"
+            unique = { untl = "started" }
+            group = "a b"
             [[schedules]]
             name = "n"
             queue = "q"
@@ -158,6 +174,8 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once() -> None:
         "f.toml: schedules[0].args: 5; expected a table",
         "f.toml: schedules[0].every: '0.1s'; expected at least 1s",
         "f.toml: schedules[0].expires: 'soon'; expected a duration",
+        "f.toml: schedules[0].unique.untl: unknown; expected by, key, replace, ttl, until; did you mean 'until'?",
+        "f.toml: schedules[0].group: 'a b'; expected 1 to 128",
         "f.toml: schedules[0].delay: a schedule's slot is its job's time",
         "f.toml: schedules[0]: both cron and every",
         "f.toml: schedules[1]: neither cron nor every",
@@ -166,7 +184,7 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once() -> None:
         "f.toml: schedules[5].name: 'twice' is the name of schedules[3] on the same queue",
     ):
         assert [problem for problem in problems if problem.startswith(said)], (said, problems)
-    assert len(problems) == 16, problems
+    assert len(problems) == 18, problems
 
 
 @pytest.mark.parametrize(
@@ -185,3 +203,19 @@ def test_what_is_no_list_of_tables_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(text, "f")
     assert refused.value.problems[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"unique": {"until": "ended"}}, "expected finished, started, ttl"),
+        ({"unique": {"by": "user"}}, "did you mean 'user_id'"),
+        ({"group": "two words"}, "1 to 128 characters"),
+        ({"meta": 7}, "expected a small dict"),
+        ({"on_duplicate": "skip"}, "unknown option"),
+    ],
+)
+def test_what_a_job_of_a_schedule_may_not_say(options: dict[str, object], said: str) -> None:
+    """Refused where it is written, as in a call."""
+    with pytest.raises(OptionError, match=said):
+        read_schedule("n", "t", cron="@daily", args='{"user_id": 1}', options=options)

@@ -67,7 +67,7 @@ def test_a_snooze_is_told_from_a_retry() -> None:
 
 
 def test_a_name_that_nobody_knows() -> None:
-    """Parked; and what is to be done. Once it ran and failed it is a retry."""
+    """Parked; and what is to be done."""
     line = "no worker knows the task 'welcome'; deploy the code that declares it"
     job = {"state": "delayed", "due_at": NOW + SECOND, "parked_since": NOW - HOUR, "error": line}
     [reason] = asked(job).reasons
@@ -75,7 +75,6 @@ def test_a_name_that_nobody_knows() -> None:
     assert "no worker knows the task 'welcome', since T-3600s" in reason.text
     assert reason.do is not None
     assert reason.do.startswith("deploy the code that declares it")
-    assert words(asked(job | {"error": "ValueError", "failed": 1})) == ["retry"]
     [reason] = asked(job | {"state": "waiting"}).reasons
     assert reason.text == "no worker that took it has known the task 'welcome', since T-3600s"
 
@@ -97,6 +96,9 @@ def test_a_paused_task_holds_its_jobs() -> None:
         [reason] = asked(job, {"task_paused": True}).reasons
         assert reason.word == "task_paused"
         assert reason.do == "`jobd queues resume email --task welcome`"
+    later = {"state": "delayed", "due_at": NOW + HOUR}
+    assert words(asked(later, {"task_paused": True})) == ["delayed", "task_paused"]
+    assert words(asked({"state": "delayed"}, {"task_resuming": True})) == ["resumed"]
 
 
 def test_a_queue_without_workers() -> None:
@@ -113,7 +115,7 @@ def test_a_queue_that_is_held_back_by_a_task() -> None:
     """Until then, and by whom; past that nothing is said."""
     said = asked({}, {"held_until": NOW + MINUTE, "held_by": "j7"})
     [reason] = said.reasons
-    assert (reason.word, reason.until, said.starts_at) == ("backs_off", NOW + MINUTE, NOW + MINUTE)
+    assert (reason.word, reason.until, said.starts_at) == ("throttled", NOW + MINUTE, NOW + MINUTE)
     assert reason.text == "queue 'email' is held back until T+60s, asked for by job j7"
     assert words(asked({}, {"held_until": NOW - 1})) == []
 
@@ -136,7 +138,7 @@ BUSY = [
 def test_a_cap_that_is_reached() -> None:
     """By whom."""
     [reason] = asked({}, {"max_active": 2, "active": 2, "busy": BUSY}).reasons
-    assert reason.word == "cap"
+    assert reason.word == "max_active"
     assert reason.text.endswith("report a for 5m, report b for 1s")
     assert words(asked({}, {"max_active": 3, "active": 2, "busy": BUSY})) == []
 
@@ -173,6 +175,8 @@ def test_what_came_back_says_so() -> None:
     [reason] = asked({"crashes": 2, "interrupted": 1}).reasons
     assert reason.word == "came_back"
     assert reason.text == "it ran before and crashed 2 times and was interrupted once"
+    [reason] = asked({"throttled": 1}).reasons
+    assert reason.text == "it ran before and held its queue back once"
 
 
 def test_a_deadline_and_whether_it_can_be_kept() -> None:

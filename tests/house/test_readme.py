@@ -70,6 +70,41 @@ def test_what_the_readme_says_of_failures_is_so(
     }
 
 
+def carried_out(word: str) -> dict[str, Any]:
+    """Run the one block that holds a word; give its names."""
+    [block] = [each for each in BLOCKS if word in each]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, str(README), "exec"), names)
+    return names
+
+
+def test_what_the_readme_says_of_notes_is_so(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, page: Page
+) -> None:
+    """Its order is packed by a worker, and paid once."""
+    monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
+    names = carried_out("job.once")
+    handle = names["handle"]
+    with working(names["app"], names["shop"], page):
+        assert handle.result() == "receipt-7"
+    info = handle.info()
+    assert [line.text for line in info.logs] == ["packed cup", "packed spoon"]
+    assert (handle.progress().fraction, handle.progress().text) == (1.0, "2 of 2 packed")
+    assert info.steps == {"charge": {"receipt": "receipt-7"}}
+
+
+def test_what_the_readme_says_of_hooks_is_so(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, page: Page
+) -> None:
+    """Its death is told by a job."""
+    monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
+    names = carried_out("page_somebody")
+    with working(names["app"], names["bank"], page):
+        [told] = eventually(lambda: names["pages"])
+    assert told.startswith("transfer ")
+    assert told.endswith(": failed, ValueError: -1")
+
+
 def test_there_is_something_to_run() -> None:
     """Empty lists would prove nothing."""
     assert BLOCKS

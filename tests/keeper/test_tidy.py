@@ -7,7 +7,10 @@ import math
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import PROMOTE_BITE, TRIM_BITE, NewJob
+from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
+from jobd.broker.commands import (
+    NewJob,
+)
 from jobd.broker.connection import Client, connect
 from jobd.broker.store import Store
 from jobd.keeper.tidy import (

@@ -37,6 +37,14 @@ ENDED = ("completed", "dead", "cancelled")
 LOCKS = ["", *(f"{how} {key}" for key in ("aa", "bb") for how in (
     "finished", "started", "finished", "finished replace", "started replace", f"ttl {TTL}"
 ))]  # fmt: skip
+# How a run may end: the script's word and delay, and where the job is then.
+VERBS = {
+    "done": ("done", 0, "completed"),
+    "dead": ("dead", 0, "dead"),
+    "cancelled": ("cancelled", 0, "cancelled"),
+    "retry": ("retry", 700, "delayed"),
+    "again": ("retry", 0, "waiting"),
+}
 Call = tuple[NewJob, Terms]
 
 
@@ -159,7 +167,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             return word
 
         @rule(
-            target=ids, number=st.integers(0, 4), lock=st.sampled_from(LOCKS),
+            target=ids, number=st.integers(0, 9), lock=st.sampled_from(LOCKS),
             delay=st.sampled_from([0, 0, 700]), again=st.booleans(),
         )  # fmt: skip
         def add(self, number: int, lock: str, delay: int, again: bool) -> str:
@@ -175,7 +183,8 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         def a_producer_repeats_what_it_said_long_ago(self, data: st.DataObject) -> None:
             self.try_to_add(*data.draw(st.sampled_from(self.calls)))
 
-        @rule(span=st.sampled_from([1, 700, 700, TTL]))
+        @precondition(lambda self: "delayed" in self.state.values() or self.holder)
+        @rule(span=st.sampled_from([700, TTL]))
         def time_passes(self, span: int) -> None:
             self.now += span
 
@@ -187,14 +196,21 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.store.join(self.leases[-1], LEASE)
 
         @precondition(lambda self: self.leases and {"waiting", "delayed"} & {*self.state.values()})
-        @rule(data=st.data())
-        def claim(self, data: st.DataObject) -> None:
+        @rule(
+            data=st.data(),
+            verbs=st.lists(st.sampled_from([*VERBS, "", ""]), min_size=2, max_size=6),
+        )
+        def work(self, data: st.DataObject, verbs: list[str]) -> None:
+            """Claim one job after another; each run ends so or so, or goes on."""
             name = data.draw(st.sampled_from(self.leases))
-            claim = self.store.claim(name, LEASE, slots=2)
-            for job in claim.jobs:
-                self.state[job.id.decode()] = "active"
-                self.owner[job.id.decode()] = (name, claim.number)
-            self.see_what_was_promoted()
+            for verb in verbs:
+                claim = self.store.claim(name, LEASE)
+                self.see_what_was_promoted()
+                for job in claim.jobs:
+                    self.state[job.id.decode()] = "active"
+                    self.owner[job.id.decode()] = (name, claim.number)
+                    if verb:
+                        self.end_run(job.id.decode(), verb)
 
         def see_what_was_promoted(self) -> None:
             for job_id, state in self.state.items():
@@ -202,17 +218,16 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                     self.state[job_id] = "waiting"
 
         @precondition(lambda self: self.owner)
-        @rule(data=st.data(), verb=st.sampled_from(["done", "dead", "retry", "again", "cancelled"]))
+        @rule(data=st.data(), verb=st.sampled_from(sorted(VERBS)))
         def settle(self, data: st.DataObject, verb: str) -> None:
-            job_id = data.draw(st.sampled_from(sorted(self.owner)))
+            self.end_run(data.draw(st.sampled_from(sorted(self.owner))), verb)
+
+        def end_run(self, job_id: str, verb: str) -> None:
             name, number = self.owner[job_id]
-            word, delay = ("retry", 0) if verb == "again" else (verb, 700 * (verb == "retry"))
+            word, delay, state = VERBS[verb]
             ends = [Ending(word, job_id.encode(), number, FIGURES, delay, "failed", {"failed": 1})]
             assert self.store.settle(name, LEASE, endings=ends) == []
-            self.leave(
-                job_id,
-                {"done": "completed", "retry": "delayed", "again": "waiting"}.get(verb, verb),
-            )
+            self.leave(job_id, state)
 
         @precondition(lambda self: self.owner)
         @rule(data=st.data())

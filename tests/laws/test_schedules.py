@@ -131,7 +131,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         @rule(data=st.data())
         def a_host_fires_what_it_saw_before(self, data: st.DataObject) -> None:
             seen_at, due = data.draw(st.sampled_from(self.stale))
-            fired = self.store.fire(due, seen_at)
+            [fired] = self.store.fire([due], seen_at)
             if fired.word == "fired":
                 self.note(fired.name, fired.slots, seen_at)
                 self.come(self.kept[due.name], seen_at)

@@ -18,7 +18,8 @@ from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
-from jobd.worker.hooked import hook_tasks, hooked
+from jobd.worker.hook_tasks import hook_tasks
+from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobd import Discard, Fixed, Job, Jobd, JobHandle, Retry, Snooze
+from jobd import Discard, Fixed, Job, Jobd, JobHandle, Retry, Snooze, Throttle
 from jobd.testing import World, world
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -85,6 +85,25 @@ def test_a_task_that_nobody_knows(app: Jobd, it: World) -> None:
     assert why(handle)[0] == ["retry"]
 
 
+def test_a_name_is_unknown_since_it_was_unknown_last(app: Jobd, it: World) -> None:
+    """A day of retries in between is no day of waiting for code."""
+    q = app.queue("q", attempts=2, backoff=Fixed("1d"))
+    handle = q.add("late")
+    it.run()
+    q.task("late")(lambda: 1 / 0)
+    it.run_for("1m")
+    info = handle.info()
+    assert info is not None
+    assert (info.failed, info.parked_since) == (1, None)
+    del q.tasks["late"]  # workers with older code came back
+    it.run_for("1d")
+    words, text = why(handle)
+    assert words == ["unknown_task"]
+    assert "since 2030-01-02 00:00:" in text
+    it.settle()
+    assert why(handle)[1].startswith("it died 2030-01-02 01:00:")
+
+
 def test_a_job_that_expires(app: Jobd, it: World) -> None:
     """Before, after, and when it has been found out."""
 
@@ -123,3 +142,61 @@ def test_a_job_that_runs_asks_for_itself(app: Jobd, it: World) -> None:
     assert said is not None
     assert said.reasons[0].text.startswith("it has run, and ended well 2030-01-01")
     assert timedelta(0) == it.now - START
+
+
+def test_a_rate_limit(app: Jobd, it: World) -> None:
+    """And when it lets the next one begin: then it does."""
+
+    @app.queue("slow", rate_limit={"max": 1, "per": "1m"}).task()
+    def work() -> None: ...
+
+    work.enqueue()
+    handle = work.enqueue()
+    it.run()
+    said = handle.why()
+    assert said is not None
+    [reason] = said.reasons
+    assert reason.word == "rate_limit"
+    assert reason.text.startswith("the rate limit of 1 in 1m is used up until 2030-01-01 00:01:")
+    assert said.starts_at is not None
+    span = said.starts_at / 1000 - START.timestamp()
+    it.run_for(span - 0.001)
+    assert handle.state() == "waiting"
+    it.run_for("1ms")
+    assert handle.state() == "completed"
+
+
+def test_a_task_that_holds_its_queue_back(app: Jobd, it: World) -> None:
+    """Who asked for that, and until when."""
+    q = app.queue("bank")
+
+    @q.task()
+    def work(job: Job) -> None:
+        if job.id == "first" and it.now == START:
+            raise Throttle("10m")
+
+    first = work.using(job_id="first").enqueue()
+    second = work.enqueue()
+    it.run()
+    until = "queue 'bank' is held back until 2030-01-01 00:10:00+00:00, asked for by job first"
+    assert why(second) == (["throttled", "line"], until)
+    assert why(first) == (["came_back", "throttled"], "it ran before and held its queue back once")
+    it.settle()
+    assert (first.state(), second.state()) == ("completed", "completed")
+
+
+def test_a_cap_over_all_hosts(app: Jobd, it: World) -> None:
+    """With what has taken the places."""
+    seen: list[tuple[list[str], str]] = []
+
+    @app.queue("one", max_active=1).task()
+    def work(other: str | None) -> None:
+        if other is not None:
+            seen.append(why(app.queue("one").job(other)))
+
+    work.using(job_id="second", priority=9).enqueue(None)
+    work.using(job_id="first").enqueue("second")
+    it.run()
+    [(words, text)] = seen
+    assert words == ["max_active", "busy"]
+    assert text == "1 of its jobs run, and 1 may at once (max_active): work first for 0ms"

@@ -378,3 +378,19 @@ def test_hooks_of_deaths_are_jobs(app: Jobd, it: World) -> None:
     ran = [(each.task, each.state) for each in it.settle()]
     assert ran == [("work", "dead"), ("jobd.on.dead", "delayed"), ("jobd.on.dead", "completed")]
     assert heard == [("work", "failed")] * 2
+
+
+def test_what_is_paused_is_not_waited_for(app: Jobd, it: World) -> None:
+    """A due job of a paused queue neither runs nor keeps a world from settling."""
+    q = app.queue("q")
+
+    @q.task()
+    def work() -> None: ...
+
+    handles = [work.enqueue(), work.using(delay="1h").enqueue()]
+    q.pause()
+    it.advance("2h")
+    assert (it.run(), it.settle(), it.run_for("1h")) == ([], [], [])
+    assert [handle.state() for handle in handles] == ["waiting", "delayed"]
+    q.resume()
+    assert len(it.settle()) == 2

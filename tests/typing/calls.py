@@ -1,8 +1,9 @@
 """Code that must type-check as it stands; mypy --strict reads it, nobody runs it."""
 
+from datetime import UTC, datetime
 from typing import assert_type
 
-from jobd import Discard, Exponential, Job, Jobd, JobHandle, Retry, Snooze
+from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze
 from jobd.testing import AddedJob, Ran, inline, recorded, world
 
 app = Jobd("redis://127.0.0.1:1/0")
@@ -59,3 +60,30 @@ def refused() -> None:
     Retry(after=object())  # type: ignore[arg-type]
     welcome.enqueue(user=7)  # type: ignore[call-arg]
     with_context.enqueue(1)  # type: ignore[arg-type]
+
+
+def charge(order: int, *, key: str) -> float:
+    return float(order) + len(key)
+
+
+async def acharge(order: int) -> str:
+    return str(order)
+
+
+async def steps(job: Job) -> None:
+    """A step gives what its function gives, and takes what it takes."""
+    assert_type(job.once("charge", charge, 7, key="k"), float)
+    assert_type(await job.aonce("charge", charge, 7, key="k"), float)
+    assert_type(await job.aonce("charge", acharge, 7), str)
+    job.progress(0.5, "half")
+    job.log("line")
+    job.once("charge", charge, "7", key="k")  # type: ignore[arg-type]
+    job.once("charge", charge, 7)  # type: ignore[call-arg]
+
+
+@app.on("dead")
+def dead(event: JobEvent) -> None:
+    assert_type(event.cause, str | None)
+
+
+assert_type(dead(JobEvent(event="dead", id="a", queue="q", task="t", at=datetime.now(UTC))), None)

@@ -14,7 +14,7 @@ from support.inline import working
 from support.servers import eventually
 
 from jobd import Jobd, Queue
-from jobd.broker.commands import ADD_BITE
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.connection import Client
 from jobd.seams.scoreboard import Page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,17 @@ from support.inline import working
 from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
+from jobd.broker.claims import read_claim
+from jobd.broker.commands import Completed, Jot, NewJob
+from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
-from jobd.seams.clock import utc
+from jobd.seams.clock import utc, wall_ms
 from jobd.seams.scoreboard import Page
 from jobd.worker import flush
+from jobd.worker.flush import Flusher
+from jobd.worker.notes import Notebook
+from jobd.worker.take import take_all
 
 
 @pytest.fixture
@@ -62,6 +69,38 @@ def test_what_a_job_says_is_seen_while_it_runs(app: Jobd, q: Queue, page: Page) 
         last = handle.progress()
         assert last is not None
         assert (last.fraction, last.text, last.token) == (1.0, "", seen.token)
+
+
+def test_what_is_said_while_words_are_on_their_way_follows_them(
+    app: Jobd, q: Queue, page: Page
+) -> None:
+    """The next look finds it, though the book was not empty when it was said."""
+    go_on = threading.Event()
+    jobs: list[Job] = []
+
+    @q.task()
+    def work(job: Job) -> None:
+        jobs.append(job)
+        job.log("one")
+        assert go_on.wait(10)
+
+    with working(app, q, page) as running:
+        calls = running.loop._flusher._calls
+        real = calls.run
+
+        def run(command: Any) -> Any:
+            reply = real(command)
+            if len(jobs) == 1:
+                jobs.append(jobs[0])
+                jobs[0].log("two")
+            return reply
+
+        calls.run = run  # type: ignore[method-assign]
+        handle = work.enqueue()
+        eventually(lambda: jobs)
+        eventually(lambda: texts(handle) == ["one", "two"])
+        go_on.set()
+        handle.result("10s")
 
 
 def test_a_short_jobs_words_travel_with_its_end(app: Jobd, q: Queue, page: Page) -> None:
@@ -123,6 +162,87 @@ def test_any_thread_of_a_task_may_speak(app: Jobd, q: Queue, page: Page) -> None
         assert [line for line in said if line[0] == name] == [f"{name}{i}" for i in range(200)]
 
 
+def test_words_are_looked_at_after_the_ends_they_belong_to(app: Jobd, q: Queue, page: Page) -> None:
+    """A run beside the settling thread may speak and end between two of its steps."""
+
+    @q.task()
+    def work() -> None: ...
+
+    client, store = app.producer.client, app.producer.store("q")
+    with working(app, q, page) as running:
+        work.enqueue().result("10s")  # the worker has looked at what it holds
+        with client.pipeline() as pipe:
+            pipe.execute_command(*store.commands.add([NewJob("b", "t", b"{}")], fresh=False))
+            pipe.execute_command(*store.commands.claim("w.1", 30_000, slots=1))
+            [job] = read_claim(pipe.execute()[1]).jobs
+        notes, real = running.desk.notes, running.desk.notes.spell
+        injected: list[int] = []
+
+        def spell() -> list[list[Jot]]:
+            found = real()
+            if not injected:
+                injected.append(1)
+                notes.pad(job).log("late")
+                running.desk.done.append(Completed(job.id, job.claim, "t|0|0|0", b""))
+            return found
+
+        notes.spell = spell  # type: ignore[method-assign]
+        work.enqueue().result("10s")
+        work.enqueue().result("10s")
+        eventually(lambda: q.job("b").state() == "completed")
+    assert texts(q.job("b")) == ["late"]
+
+
+def settle_all(store: Store, book: Notebook, ended: deque[Completed], count: int) -> None:
+    """Settle what ends until so much has, as the worker's talk does it."""
+    while count:
+        done = take_all(ended)
+        for jots in book.spell():
+            book.heard(jots, [b"ok", *store.jot("w.1", jots)])
+        if done:
+            assert store.settle("w.1", 30_000, completed=done, keep=1000) == []
+            count -= len(done)
+
+
+def test_no_word_is_lost_between_many_runs_and_their_settles(app: Jobd) -> None:
+    """Eight threads run jobs, one settles what ended, one sends words before that."""
+    store = app.producer.store("q")
+    store.add([NewJob(f"j{i}", "t", b"{}") for i in range(200)])
+    store.join("w.1", 30_000)
+    line = deque(store.claim("w.1", 30_000, slots=200).jobs)
+    assert len(line) == 200
+    book = Notebook(wall_ms)
+    flusher = Flusher(book, client=app.producer.client, commands=store.commands, incarnation="w.1")
+    ended: deque[Completed] = deque()
+
+    def run_jobs() -> None:
+        while True:
+            try:
+                job = line.popleft()
+            except IndexError:
+                return
+            pad = book.pad(job)
+            for i in range(20):
+                pad.log(f"{i}")
+                pad.progress(i / 19, "")
+            ended.append(Completed(job.id, job.claim, "t|0|0|0", b""))
+
+    threads = [threading.Thread(target=run_jobs) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    settle_all(store, book, ended, 200)
+    for thread in threads:
+        thread.join()
+    flusher.stop()
+    assert not book.holds_some
+    for i in range(200):
+        info = app.producer.views().info("q", f"j{i}")
+        assert info is not None
+        assert [line.text for line in info.logs] == [f"{n}" for n in range(20)]
+        assert info.progress is not None
+        assert info.progress.fraction == 1.0
+
+
 def test_a_flood_is_bounded_where_it_is_made(app: Jobd, q: Queue, page: Page) -> None:
     """Neither the worker nor Redis holds more than a thousand lines; what went is counted."""
 
@@ -180,7 +300,9 @@ def test_words_outlive_a_link_that_breaks(q: Queue, page: Page, app: Jobd) -> No
         assert not running.error
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1.01, float("nan"), float("inf"), True, "0.5"], ids=str)
+@pytest.mark.parametrize(
+    "fraction", [-0.1, 1.01, float("nan"), float("inf"), True, "0.5", None, 1j], ids=str
+)
 def test_progress_is_a_fraction(app: Jobd, q: Queue, page: Page, fraction: Any) -> None:
     """Refused where it is said."""
 
@@ -242,6 +364,7 @@ def test_a_run_that_lost_its_job_is_told_by_its_next_step(q: Queue, page: Page, 
         go_on.set()
         eventually(lambda: running.error)
     assert type(raised[0]).__name__ == "StaleRun"
+    assert "job.failed" not in running.said
     assert "it succeeded, and that was not recorded" in str(raised[0])
     assert app.producer.client.hgetall(f"jobd:{{q}}:job:{handle.id}") == before
 

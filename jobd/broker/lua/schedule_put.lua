@@ -7,7 +7,7 @@
 --         different things the one whose code was loaded last (`age` ms ago) is right, so hosts that
 --         still run the old code change nothing back. A new time begins with `next`; with the old
 --         time the next slot stays as it is, due or not. A slot that was due under the old time is
---         fired first (`due`), unless `force`. `next` is never one that was decided on (`below`).
+--         fired first (`due`), unless `force`. `next` is later than now, and never one that was decided on (`below`).
 --         fields... are names and values of the rest of the record.
 open_the_door(schedules)
 local key = schedule_prefix .. name
@@ -28,7 +28,8 @@ end
 local moves = not exists or known[2] ~= timing
 if moves then
   if exists and tonumber(score) <= at and force == '' and is_declared(known[3], known[5], at) then return { 'due' } end
-  if tonumber(next) <= whole(known[7], 0) then return { 'below', known[7] } end
+  local done = math.max(at, whole(known[7], 0))
+  if tonumber(next) <= done then return { 'below', int(done) } end
 end
 if not exists then redis.call('HSET', key, 'created_at', int(at), 'decided', int(at)) end
 redis.call('HDEL', key, 'cron', 'tz', 'every', 'options', 'expires', 'lock')

@@ -13,7 +13,8 @@ if not redis.call('ZSCORE', schedules, name) then return { 'gone' } end
 local known = redis.call('HMGET', key, 'version', 'paused', 'decided')
 if not known[2] then return { 'running' } end
 if known[1] ~= version then return { 'changed' } end
-if tonumber(next) <= whole(known[3], 0) then return { 'below', known[3] } end
+local done = math.max(clock(now), whole(known[3], 0))
+if tonumber(next) <= done then return { 'below', int(done) } end
 redis.call('HDEL', key, 'paused')
 redis.call('ZADD', schedules, next, name)
 return { 'resumed' }
