@@ -185,8 +185,8 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                 self.complete(job)
 
         @precondition(lambda self: self.held)
-        @rule(data=st.data(), span=st.sampled_from((100, 2000)))
-        def throttle(self, data: st.DataObject, span: int) -> None:
+        @rule(data=st.data(), span=st.sampled_from((100, 2000)), at_the_edge=st.booleans())
+        def throttle(self, data: st.DataObject, span: int, at_the_edge: bool) -> None:
             job = data.draw(st.sampled_from(sorted(self.held)))
             name, number = self.held.pop(job)
             figures = f"{self.task[job]}|0|0|0"
@@ -196,6 +196,11 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             # A repeat, or anybody late, moves nothing.
             late = Ending("throttle", job.encode(), number, figures, 9 * span, "throttled")
             assert self.store.settle(name, LEASE, endings=[late]) == [job.encode()]
+            if at_the_edge:
+                self.now = self.not_before - 1
+                self.claim(self.alive[0])
+                self.now += 1
+                self.claim(self.alive[0])
 
         @precondition(lambda self: len(self.alive) > 1)
         @rule(data=st.data())
@@ -274,5 +279,5 @@ def worlds(number: int) -> settings:
 def test_limits_and_pauses_hold_in_every_world(redis_url: str) -> None:
     """Random worlds, each of fifty steps."""
     client = connect(redis_url)
-    run_state_machine_as_test(machine(client), settings=worlds(40))
+    run_state_machine_as_test(machine(client), settings=worlds(60))
     client.close()
