@@ -34,6 +34,7 @@ from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
+AHEAD_MS = 40  # where there is a rate limit: so early before its start a job is taken
 NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -159,7 +160,7 @@ class WorkerLoop:
             self._stop.wait(SECOND_LOOK)
             return
         if not line:
-            talk.put(slots=1)
+            talk.put(slots=1, ahead_ms=AHEAD_MS)
             claim = talk.land()
             if claim is not None and not line:
                 self._idle(claim)

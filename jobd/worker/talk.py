@@ -30,9 +30,6 @@ from jobd.worker.desk import Desk
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
-# A worker with nothing to do may be given a job this long before it may start (rate limits).
-AHEAD_MS = 40
-
 _LOADED = [
     SCRIPTS[name]
     for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
@@ -144,10 +141,12 @@ class Talk:
             self._desk.endings.extendleft(reversed(exchange.endings))
             self._desk.figures.put_back(exchange.sums)
 
-    def put(self, *, slots: int, wait: Command | None = None) -> None:
+    def put(self, *, slots: int, wait: Command | None = None, ahead_ms: int = 0) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
 
-        `wait` is a blocking command to be carried out between the two.
+        `wait` is a blocking command to be carried out between the two. With `ahead_ms` a job of a
+        queue with a rate limit may come that long before its start (`Claim.wait_ms`): whoever asks so
+        has to wait for it.
         """
         exchange = self._settlement()
         exchange.is_prompt = wait is None and slots > 0
@@ -160,7 +159,7 @@ class Talk:
                 self._lease_ms,
                 slots=slots,
                 budget_us=BUDGET_US,
-                ahead_ms=AHEAD_MS if exchange.is_prompt else 0,
+                ahead_ms=ahead_ms,
                 costs=self._desk.costs.flat(),
             )
         )
