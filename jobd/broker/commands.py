@@ -98,8 +98,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A job that was running when its worker ended. `counter` is crashes, timeouts, lost or
-    interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+    """A job that was running when its worker ended. `counter` is crashes, suspected,
+    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
 
     id: str
     counter: str
@@ -159,10 +159,8 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
-        bite = bites.SMALL_ADD_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
-        return [
-            self.add(jobs[first : first + bite], fresh=fresh) for first in range(0, len(jobs), bite)
-        ]
+        bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
+        return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
 
     def join(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from weakref import WeakKeyDictionary
 
-from jobd.broker.bites import ADD_BITE, SMALL_ADD_BITE
+from jobd.broker.bites import ADD_BITE, ADD_ONCE_BITE
 from jobd.broker.calls import Calls
 from jobd.broker.commands import End, QueueCommands
 from jobd.broker.connection import (
@@ -244,7 +244,7 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)
-    bite = SMALL_ADD_BITE if any_on_terms(jobs) else ADD_BITE
+    bite = ADD_ONCE_BITE if any_on_terms(jobs) else ADD_BITE
     if len(jobs) > bite:  # some of the calls that were sent together may have been carried out
         error.add_note(f"some of them may be in; {again}")
     return error
