@@ -244,7 +244,7 @@ def test_locks_and_labels_are_there_too(app: Jobd) -> None:
 
 
 def test_locks_hold_and_let_go_as_they_would(app: Jobd) -> None:
-    """Who has not begun makes way; what was cancelled comes back only while the lock is free."""
+    """Who waits makes way; what was cancelled comes back only while the lock is free."""
     with recorded(app) as added:
         latest = welcome(app).using(unique={"by": "user_id", "replace": True})
         first, second = latest.enqueue(7, "a"), latest.enqueue(7, "b")
