@@ -139,8 +139,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A job that was running when its worker ended. `counter` is crashes, timeouts, lost or
-    interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+    """A job that was running when its worker ended. `counter` is crashes, suspected,
+    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
 
     id: str
     counter: str
@@ -200,10 +200,9 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
-        return [
-            self.add(jobs[first : first + bites.ADD_BITE], fresh=fresh)
-            for first in range(0, len(jobs), bites.ADD_BITE)
-        ]
+        on_terms = not fresh and any(isinstance(job, JobOnTerms) for job in jobs)
+        bite = bites.ADD_ONCE_BITE if on_terms else bites.ADD_BITE
+        return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
 
     def join(
         self,

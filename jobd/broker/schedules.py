@@ -70,7 +70,7 @@ class Fired(NamedTuple):
 
 class Round(NamedTuple):
     """What became of all that was due: at Redis' time `now` (ms), with the next one due in `wait`
-    ms. `is_whole` unless there was more than one round may do."""
+    ms. `is_whole` when nothing that was due at that time can have been overlooked."""
 
     fired: list[Fired]
     now: int
@@ -234,7 +234,9 @@ class ScheduleStore:
                 break
         upcoming = [at for at in (soonest, *(each.next for each in done)) if at is not None]
         wait = min(upcoming) - now if upcoming else None
-        return Round(done, now, wait, len(due) < PAGE)
+        more = len(due) == PAGE
+        # Where some were passed over, others may have slipped past with them, as they were removed.
+        return Round(done, now, 0 if more else wait, not more and not (stuck and len(done) > PAGE))
 
     def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:
         """Add its job now, beside its slots; give it, and the word that adding was answered with.

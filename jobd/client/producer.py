@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from weakref import WeakKeyDictionary
 
-from jobd.broker.bites import ADD_BITE
+from jobd.broker.bites import ADD_ONCE_BITE
 from jobd.broker.calls import Calls
 from jobd.broker.commands import (
     End,
@@ -248,6 +248,8 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)
-    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+    if (
+        len(jobs) > ADD_ONCE_BITE
+    ):  # some of the calls that were sent together may have been carried out
         error.add_note(f"some of them may be in; {again}")
     return error

@@ -17,7 +17,7 @@ end
 local wrong = expect(meta, 'hash') or expect(wake_list, 'list')
 if wrong then return wrong end
 local at, words, back, locked = clock(now), {}, {}, {}
-local COUNTERS = { 'failed', 'timeouts', 'crashes', 'lost', 'interrupted', 'snoozed', 'throttled' }
+local COUNTERS = { 'failed', 'timeouts', 'crashes', 'suspected', 'lost', 'interrupted', 'snoozed', 'throttled' }
 
 local function renew(key, state)
   local note = '{"kind":"retried","at":' .. int(at) .. ',"was":"' .. state .. '"'
