@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobd.broker.commands import Blame, Claim, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Claim, Completed, Ending
 from jobd.broker.connection import Client, run
 from jobd.broker.flow import Flow
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.limits import Limits
@@ -369,6 +370,18 @@ def test_a_strangers_log_fails_nothing(client: Client) -> None:
     client.hset("t:{q}:meta", "paused_why", b"\xff")
     assert take(client, 2) == ["j2"]
     assert flow(client).rate_max == 0
+
+
+def test_a_strangers_log_without_an_end_does_not_hold_the_store(client: Client) -> None:
+    """A first bucket of long ago would make a script that walks the row from there run for hours."""
+    for first in ("1", "-9999999999999999"):
+        client.flushdb()
+        join(client, rate_max=2, rate_ms=1000)
+        line(client)
+        assert len(take(client, slots=2)) == 2
+        client.hset("t:{q}:rate", "first", first)
+        assert take(client, 1) == []  # how many they were is still known
+        assert len(take(client, 1100, slots=2)) == 2
 
 
 # --- so many at once ---

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError, Fenced, StoreFull
+from jobd.core.options import resolve
 
 LEASE = 30_000
 NOW = 1_800_000_000_000
@@ -192,6 +194,8 @@ def test_the_last_of_a_row_keeps_the_place_of_the_first(client: Client) -> None:
     assert client.zrange("t:{q}:waiting", 0, -1) == [b"x", b"e"]
     assert client.zcard("t:{q}:cancelled") == 4
     assert client.hget("t:{q}:tally", "cancelled|t") == b"4"
+    assert store(client, NOW + 599_999).trim(resolve()).removed == 0
+    assert store(client, NOW + 600_000).trim(resolve()).removed == 4
 
 
 def test_a_key_of_another_type_is_no_lock(client: Client) -> None:
@@ -261,3 +265,14 @@ def test_a_call_is_known_as_long_as_its_job_is_recorded(client: Client) -> None:
     late = NOW + 3_600_000
     assert add(client, a_job("a", nonce="one"), now=late) == ["duplicate"]
     assert add(client, a_job("a", nonce="two"), now=late) == ["replaced"]
+
+
+def test_a_job_that_waits_for_a_retry_makes_way_too(client: Client) -> None:
+    """What it was to do is out of date; one that runs is left alone."""
+    add(client, a_job("a", "finished aa"))
+    run = claimed(client)
+    assert add(client, a_job("b", "finished aa replace")) == ["held a"]
+    run.ends("retry", 5000)
+    assert add(client, a_job("b", "finished aa replace")) == ["replaced"]
+    assert client.zrange("t:{q}:cancelled", 0, -1) == [b"a"]
+    assert (client.zrange("t:{q}:waiting", 0, -1), client.get(KEY)) == ([b"b"], b"b")

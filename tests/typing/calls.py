@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import assert_type
 
-from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze
+from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze, Unique
 from jobd.testing import AddedJob, Ran, inline, recorded, world
 
 app = Jobd("redis://127.0.0.1:1/0")
@@ -18,6 +18,17 @@ def welcome(user_id: int, address: str = "x") -> bool:
 @email.task()
 def with_context(job: Job, text: str) -> str:
     return job.id + text
+
+
+@email.cron("0 9 * * *", tz="Europe/Berlin", args={"text": "t"})
+@email.task()
+def scheduled(job: Job, text: str) -> str:
+    return job.id + text
+
+
+@email.every("5m", unique=True)
+def tidy(most: int = 10) -> int:
+    return most
 
 
 @email.task(give_up_on=LookupError, backoff=lambda failures: failures)
@@ -47,6 +58,14 @@ def typed() -> None:
     assert_type(with_context.using(delay="5m").enqueue(text="t"), JobHandle[str])
 
 
+def typed_schedules() -> None:
+    """A task stays what it is under a schedule, and a function becomes one."""
+    assert_type(scheduled.enqueue(text="t"), JobHandle[str])
+    assert_type(tidy.enqueue(most=7), JobHandle[int])
+    assert_type(tidy(7), int)
+    assert_type(email.schedules.put("n", tidy, {"most": 7}, every="1h"), str)
+
+
 def typed_tests() -> None:
     """What tests of applications hold."""
     with recorded(app) as added, inline(app, failures="record") as ran:
@@ -64,6 +83,17 @@ async def typed_async() -> None:
     assert_type(await looks_up.enqueue(n=1).aresult(), dict[str, int])
     assert_type(await plain_async(1), int)
     assert_type(plain_async.using(delay="5m").enqueue(n=1).result(), int)
+
+
+@email.task(unique=Unique(by="user_id", until="started", replace=True))
+def once(user_id: int) -> None: ...
+
+
+def typed_once() -> None:
+    """A lock changes no type."""
+    assert_type(once.using(unique={"key": "k"}, group="eu").enqueue(7), JobHandle[None])
+    Unique(until="ttl", ttl="10m")
+    Unique(key=7)  # type: ignore[arg-type]
 
 
 def refused() -> None:

@@ -2,6 +2,7 @@
 -- KEYS    waiting delayed completed dead cancelled expiring awaited tally meta wake_list recent:* unique:* job:*
 -- ARGV    now jobs...
 -- REPLY   added | replaced | duplicate | held <id>, a word a job
+-- WITH    locks
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`, whether
 --         it holds its lock still or not; a nonce that began an ended job anew does so once
 -- WHY     Adding for jobs that ask for more: a lock, or to begin an ended job of the same id anew.
@@ -10,9 +11,10 @@
 --         jobs... is, for each: id task args priority due options nonce lock, the first six as in
 --         `add`, whose jobs may come along. nonce is '' or names this call: then an ended job of this
 --         id begins anew, as another record. lock is '' or `<until> <digest> <rest>`: rest is, of a
---         `ttl`, for how many ms it holds from now; of the others `replace`, when a holder that has
---         not begun shall make way: it ends as cancelled, its history says for whom, and where both
---         are due the new one takes its place in line, so that no stream of them starves the work.
+--         `ttl`, for how many ms it holds from now; of the others `replace`, when a holder that
+--         waits, also for a retry, shall make way: it ends as cancelled, its history says for whom,
+--         and where both are due the new one takes its place in line, so that no stream of them
+--         starves the work.
 for _, key in ipairs({ waiting, delayed, completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(key, 'zset')
   if wrong then return wrong end
@@ -46,7 +48,7 @@ local function add_one(id, task, args, priority, due, options, nonce, lock)
   local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
   if not free then return 'held ' .. holder end
   begin()
-  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
   if ended then
     redis.call('ZREM', ended, id)
     redis.call('ZREM', expiring, id)
