@@ -34,6 +34,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from jobd import __version__
+from jobd.broker.address import bad_url, refuse_coming
 from jobd.broker.scripts import BY_SHA, Script
 from jobd.core.errors import (
     BrokerError,
@@ -74,7 +75,7 @@ _INTRODUCTION = _introduction()
 
 def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
     """Make a client. No connection is opened yet. Raises ConfigError for a URL it cannot read."""
-    _refuse_coming(url)
+    refuse_coming(url)
     try:
         _refuse_what_is_ignored(url)
         return redis.Redis.from_url(
@@ -87,12 +88,12 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
             **_INTRODUCTION,
         )
     except ValueError as error:
-        raise ConfigError(_bad_url(url, error)) from error
+        raise ConfigError(bad_url(url, error)) from error
 
 
 def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
     """Make a client for the running event loop. Raises ConfigError for a URL it cannot read."""
-    _refuse_coming(url)
+    refuse_coming(url)
     try:
         _refuse_what_is_ignored(url)
         return redis.asyncio.Redis.from_url(
@@ -105,16 +106,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
             **_INTRODUCTION,
         )
     except ValueError as error:
-        raise ConfigError(_bad_url(url, error)) from error
-
-
-def _refuse_coming(url: str) -> None:
-    scheme = url.partition("://")[0]
-    if scheme in {"redis+sentinel", "redis+cluster"}:
-        raise ConfigError(
-            f"redis.url: {scheme}://; expected redis://, rediss:// or unix://; "
-            f"{scheme} is coming in a later release"
-        )
+        raise ConfigError(bad_url(url, error)) from error
 
 
 def _refuse_what_is_ignored(url: str) -> None:
@@ -129,23 +121,6 @@ def _refuse_what_is_ignored(url: str) -> None:
             pool.connection_class(**pool.connection_kwargs)
         except TypeError as error:
             raise ValueError(f"{parts.query!r}: {error}") from error
-
-
-def _bad_url(url: str, error: Exception) -> str:
-    return (
-        f"redis.url: {safe_url(url)!r}; expected redis://host:port/db, rediss://... or unix://path "
-        f"({error}); write it as in redis://127.0.0.1:6379/0"
-    )
-
-
-def safe_url(url: str) -> str:
-    """Give the URL without its password, for messages and logs."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    if not at:
-        return url
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***@{place}"
 
 
 @contextmanager

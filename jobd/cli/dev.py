@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from jobd.broker.connection import safe_url
+from jobd.broker.address import safe_url
 from jobd.broker.private import private_server
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes

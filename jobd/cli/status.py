@@ -7,7 +7,8 @@ from contextlib import suppress
 import click
 import msgspec
 
-from jobd.broker.connection import connect, safe_url
+from jobd.broker.address import safe_url
+from jobd.broker.connection import connect
 from jobd.broker.flow import Flow
 from jobd.broker.server import read_facts
 from jobd.cli import runtime, settings
