@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobd.broker.commands import Command, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Command
 from jobd.broker.connection import Client, place_of, run, run_many, translated
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.schedule_records import (
     ScheduleInfo,
     fields_of,

@@ -13,9 +13,9 @@ from collections.abc import (
 )
 from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 
-from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
 from jobd.broker.flow import Flow
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.decorators import ScheduleDecorator, TaskDecorator
 from jobd.client.handle import JobHandle

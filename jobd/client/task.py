@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from jobd.broker.commands import NewJob
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer

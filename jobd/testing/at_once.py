@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from jobd.broker.commands import Claimed, Completed, Jot, NewJob
+from jobd.broker.commands import Claimed, Completed, Jot
+from jobd.broker.new_job import NewJob
 from jobd.broker.notes import STEP
 from jobd.client.app import Jobd
 from jobd.client.hooks import BY_JOBS, TASK_PREFIX

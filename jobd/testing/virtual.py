@@ -19,9 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
+from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
+from jobd.broker.new_job import NewJob
 from jobd.broker.private import private_server
 from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store, register_queues

@@ -110,7 +110,7 @@ class CrewLoop(WorkerLoop):
         self._page.set_claimed(self._at_hand() + max(free, self._batch))
         desk.pace = self._pace()
         # Nothing ahead of its time: lanes that look at the line would begin it.
-        self._talk.put(slots=free, batches=not self._careful, ahead=False)
+        self._talk.put(slots=free, batches=not self._careful)
         claim = self._talk.land()
         assert claim is not None
         brought = len(claim.jobs)

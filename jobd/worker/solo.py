@@ -66,7 +66,7 @@ class SoloLoop(WorkerLoop):
             self._stop.wait(SECOND_LOOK)
             return
         if not line:
-            talk.put(slots=1)
+            talk.put(slots=1, ahead=True)
             claim = talk.land()
             if claim is not None and not line:
                 self._idle(claim)

@@ -30,9 +30,7 @@ from jobd.worker.desk import Desk
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
-# A worker with nothing to do may be given a job this long before it may start (rate limits).
-AHEAD_MS = 40
-
+AHEAD_MS = 40  # where there is a rate limit: so early before its start a job is taken
 _LOADED = [
     SCRIPTS[name]
     for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
@@ -151,13 +149,13 @@ class Talk:
             self._desk.figures.put_back(exchange.sums)
 
     def put(
-        self, *, slots: int, wait: Command | None = None, batches: bool = True, ahead: bool = True
+        self, *, slots: int, wait: Command | None = None, batches: bool = True, ahead: bool = False
     ) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
 
         `wait` is a blocking command to be carried out between the two. Without `batches` no more
-        jobs come than there are slots, however fast they are; without `ahead` none that is to start
-        a little later.
+        jobs come than there are slots, however fast they are. With `ahead` a job of a queue with a
+        rate limit may come a little before its start (`Claim.wait_ms`): whoever asks so waits for it.
         """
         exchange = self._settlement()
         exchange.is_prompt = wait is None and slots > 0

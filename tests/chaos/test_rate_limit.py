@@ -130,3 +130,37 @@ def test_never_more_are_active_than_the_cap(
     assert most <= CAP
     held = eventually("nothing is held", lambda: world.census().at_rest)
     assert held
+
+
+@pytest.mark.parametrize("pauses", [4, pytest.param(60, marks=LONG)])
+def test_after_a_pause_nothing_starts(
+    world: World, report: Callable[..., bool], pauses: int
+) -> None:
+    """Two daemons at full speed; what was claimed before starts within 100 ms or is back."""
+    for name in ("a", "b"):
+        world.host(name, workers=2, lease=30).up()
+    rng = random.Random(3)
+    late: list[float] = []
+    with world.load(("quick", {}), ("nap", {"seconds": 0.003}), every=0.01, size=20):
+        for _ in range(pauses):
+            seen = len(world.effects.all())
+            eventually("work", lambda seen=seen: len(world.effects.all()) > seen + 40)
+            assert world.queue.pause()
+            paused_at = time.monotonic()
+            time.sleep(0.3 + rng.random() * 0.1)
+            after = [line.at - paused_at for line in world.effects.all() if line.kind == "start"]
+            late.append(max(0.0, *after))
+            assert world.census().state_counts()["active"] == 0
+            assert world.queue.resume()
+    world.at_rest()
+    account = world.account()
+
+    account.require_clean()
+    assert account.extra_starts == 0
+    if report(
+        "a queue paused under load, 2 daemons with 2 workers",
+        bar="no start later than 100 ms after pause() returned",
+        figures=f"the last start came {max(late) * 1000:.0f} ms after it at most; {account}",
+        n=pauses,
+    ):
+        assert max(late) <= 0.1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobd.broker.commands import NewJob
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.keeper.fleet import Alive, Dead

@@ -22,17 +22,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jobd.broker.commands import Completed, Ending, NewJob
+from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.core.limits import Limits
 
 LEASE = 1_000_000
 KEYS = QueueKeys("t", "q")
 TASKS = ("a", "b", "c")
-RATES = ((1, 500), (3, 1000), (5, 1000), (400, 1000), (4, 2500))
-CAPS = (0, 1, 2, 5)
+RATES = ((1, 500), (3, 1000), (5, 1000), (60, 1000), (4, 2500))
+CAPS = (0, 0, 2, 5)
 GUARD = 2  # at the least, so that starts obey that come a little after their claims
 
 
@@ -100,22 +101,34 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         def time_passes(self, span: int) -> None:
             self.now += span
 
-        @rule(data=st.data(), pause=st.sampled_from((0, 1, 9, 90)))
-        def claims_one_by_one(self, data: st.DataObject, pause: int) -> None:
-            """As workers do that have nothing else to do: again and again."""
-            for _ in range(4):
-                self.claim(data.draw(st.sampled_from(self.alive)), ahead_ms=40)
+        @rule(
+            ends=st.lists(
+                st.sampled_from(("end", "end", "end", "back", "hold")), min_size=8, max_size=8
+            ),
+            pause=st.sampled_from((0, 1, 9, 90, 300, 1100)),
+            who=st.integers(0, 9),
+            slots=st.sampled_from((1, 1, 1, 3)),
+            budget=st.sampled_from((0, 25_000)),
+            ahead=st.sampled_from((0, 40, 400)),
+        )
+        def workers_work(
+            self, ends: list[str], pause: int, who: int, slots: int, budget: int, ahead: int
+        ) -> None:
+            """Claim, run and settle in turns, with a little time between."""
+            for turn, end in enumerate(ends):
+                name = self.alive[(who + turn) % len(self.alive)]
+                self.claim(name, slots=slots, budget_us=budget, ahead_ms=ahead)
+                for job in [job for job, by in self.held.items() if by[0] == name]:
+                    if end == "end":
+                        self.complete(job)
+                    elif end == "back":
+                        self.hand_back(job)
                 self.now += pause
 
-        @rule(
-            data=st.data(),
-            slots=st.sampled_from((0, 1, 3)),
-            budget=st.sampled_from((0, 25_000)),
-            ahead=st.sampled_from((0, 0, 40, 400)),
-        )
-        def claims_some(self, data: st.DataObject, slots: int, budget: int, ahead: int) -> None:
-            name = data.draw(st.sampled_from(self.alive))
-            self.claim(name, slots=slots, budget_us=budget, ahead_ms=ahead)
+        @rule(who=st.integers(0, 9))
+        def looks_for_fast_ones(self, who: int) -> None:
+            """As while a batch runs."""
+            self.claim(self.alive[who % len(self.alive)], slots=0, budget_us=25_000)
 
         def claim(self, name: str, slots: int = 1, budget_us: int = 0, ahead_ms: int = 0) -> None:
             seen = self.line()
@@ -154,22 +167,29 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             )
             return sorted(free, key=self.place.__getitem__)
 
-        def draw_held(self, data: st.DataObject) -> tuple[str, str, int]:
-            job = data.draw(st.sampled_from(sorted(self.held)))
-            return (job, *self.held.pop(job))
-
-        @precondition(lambda self: self.held)
-        @rule(data=st.data())
-        def complete(self, data: st.DataObject) -> None:
-            job, name, number = self.draw_held(data)
+        def complete(self, job: str) -> None:
+            name, number = self.held.pop(job)
             done = [Completed(job.encode(), number, f"{self.task[job]}|0|0|0", b"")]
             assert self.store.settle(name, LEASE, completed=done) == []
             self.ended.add(job)
 
+        def hand_back(self, job: str) -> None:
+            name, number = self.held.pop(job)
+            for _ in range(2):
+                self.store.hand_back(name, [(job.encode(), number)])
+            if (each := next((c for c in self.claims if c[1:] == (number, job)), None)) is not None:
+                self.claims.remove(each)
+
+        @rule()
+        def all_that_runs_ends(self) -> None:
+            for job in sorted(self.held):
+                self.complete(job)
+
         @precondition(lambda self: self.held)
-        @rule(data=st.data(), span=st.sampled_from((100, 2000)))
-        def throttle(self, data: st.DataObject, span: int) -> None:
-            job, name, number = self.draw_held(data)
+        @rule(data=st.data(), span=st.sampled_from((100, 2000)), at_the_edge=st.booleans())
+        def throttle(self, data: st.DataObject, span: int, at_the_edge: bool) -> None:
+            job = data.draw(st.sampled_from(sorted(self.held)))
+            name, number = self.held.pop(job)
             figures = f"{self.task[job]}|0|0|0"
             end = Ending("throttle", job.encode(), number, figures, span, "throttled")
             assert self.store.settle(name, LEASE, endings=[end]) == []
@@ -177,15 +197,11 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             # A repeat, or anybody late, moves nothing.
             late = Ending("throttle", job.encode(), number, figures, 9 * span, "throttled")
             assert self.store.settle(name, LEASE, endings=[late]) == [job.encode()]
-
-        @precondition(lambda self: self.held)
-        @rule(data=st.data())
-        def hand_back(self, data: st.DataObject) -> None:
-            job, name, number = self.draw_held(data)
-            for _ in range(2):
-                self.store.hand_back(name, [(job.encode(), number)])
-            if (each := next((c for c in self.claims if c[1:] == (number, job)), None)) is not None:
-                self.claims.remove(each)
+            if at_the_edge:
+                self.now = self.not_before - 1
+                self.claim(self.alive[0])
+                self.now += 1
+                self.claim(self.alive[0])
 
         @precondition(lambda self: len(self.alive) > 1)
         @rule(data=st.data())
@@ -195,16 +211,25 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.store.release(name)
             self.held = {job: by for job, by in self.held.items() if by[0] != name}
 
-        @rule()
-        def pause(self) -> None:
-            assert self.store.pause() == ("already" if self.paused else "paused")
+        @rule(again=st.booleans())
+        def pause(self, again: bool) -> None:
+            """For a while; and a wait that somebody asked for ends with it."""
+            assert self.store.pause() == "paused"
             self.paused = True
+            self.claim(self.alive[0])
+            self.now += 10
+            self.claim(self.alive[-1], slots=3, ahead_ms=400)
+            if again:
+                assert self.store.pause() == "already"
+            assert self.store.resume() == "resumed"
+            self.paused, self.not_before = False, 0
+            self.claim(self.alive[0])
 
         @rule()
         def resume(self) -> None:
             waits = "not_before" in self.meta()
-            assert self.store.resume() == ("resumed" if self.paused or waits else "running")
-            self.paused, self.not_before = False, 0
+            assert self.store.resume() == ("resumed" if waits else "running")
+            self.not_before = 0
 
         def meta(self) -> set[str]:
             return {name.decode() for name in client.hkeys(KEYS.meta)}
@@ -255,5 +280,5 @@ def worlds(number: int) -> settings:
 def test_limits_and_pauses_hold_in_every_world(redis_url: str) -> None:
     """Random worlds, each of fifty steps."""
     client = connect(redis_url)
-    run_state_machine_as_test(machine(client), settings=worlds(40))
+    run_state_machine_as_test(machine(client), settings=worlds(60))
     client.close()

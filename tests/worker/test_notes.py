@@ -14,7 +14,8 @@ from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
 from jobd.broker.claims import read_claim
-from jobd.broker.commands import Completed, Jot, NewJob
+from jobd.broker.commands import Completed, Jot
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
