@@ -118,6 +118,8 @@ def _row(worker: Worker) -> tuple[object, ...]:
     running = ""
     if worker.job is not None and worker.running_for is not None:
         running = f"{words(worker.running_for)}: {worker.job} {worker.task}"
+        if worker.running > 1:
+            running += f" and {worker.running - 1} more"
     facts = worker.settled, worker.restarts, worker.last_exit
     return worker.slot, worker.phase, worker.pid, *facts, running
 
