@@ -61,7 +61,7 @@ def test_a_limited_worker_rests_until_its_place_is_free(app: Jobd, page: Page) -
         for _ in range(20):
             work.enqueue()
         eventually(in_state(app, "completed", 4))
-        assert calls(app) - before <= 20 + 3 * 6 + 3
+        assert calls(app) - before <= 20 + 60  # what spins asks thousands of times in that second
 
 
 def test_what_was_claimed_too_long_ago_goes_back_in_a_limited_queue(app: Jobd, page: Page) -> None:
