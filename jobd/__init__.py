@@ -43,6 +43,7 @@ _HOMES = {
     "PayloadTooLarge": "jobd.core.errors",
     "ResultGone": "jobd.core.errors",
     "ResultTimeout": "jobd.core.errors",
+    "SoftTimeout": "jobd.core.errors",
     "StaleRun": "jobd.core.errors",
     "StoreFull": "jobd.core.errors",
     "UnknownTask": "jobd.core.errors",

@@ -16,6 +16,7 @@ from jobd.core.errors import OptionError as OptionError
 from jobd.core.errors import PayloadTooLarge as PayloadTooLarge
 from jobd.core.errors import ResultGone as ResultGone
 from jobd.core.errors import ResultTimeout as ResultTimeout
+from jobd.core.errors import SoftTimeout as SoftTimeout
 from jobd.core.errors import StaleRun as StaleRun
 from jobd.core.errors import StoreFull as StoreFull
 from jobd.core.errors import UnknownTask as UnknownTask

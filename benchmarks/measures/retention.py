@@ -40,6 +40,8 @@ MAY_WAIT = "The server may have waited for a processor: SLOWLOG shows that too."
 PLANTED = '{"user_id":123456,"email":"user123456@example.com"}'
 ROOT = "jobd:{bench}:"
 
+Entry = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -52,10 +54,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rates in one window, per second."""
+    """Rates in one window, per second, and what SLOWLOG had at its end."""
 
     done: float
     trimmed: float
+    slow: list[Entry]
 
 
 def measure(bench: Bench) -> Outcome:
@@ -87,7 +90,7 @@ def _measure(bench: Bench, system: System) -> Outcome:
             before = _look(server)
             _wait(server, group, "trimmed", lambda look: not look.old)
             after = _look(server)
-        slow = server.client.slowlog_get(1000)
+        slow = _take_slow(server)
     return _outcome(bench, pairs, (before, after), slow, first=first)
 
 
@@ -116,7 +119,9 @@ def _window(server: RedisServer, *, trimming: bool) -> Window:
         time.sleep(0.25)
         now = _look(server)
     span = now.at - before.at
-    return Window((now.done - before.done) / span, (before.old - now.old) / span)
+    return Window(
+        (now.done - before.done) / span, (before.old - now.old) / span, _take_slow(server)
+    )
 
 
 def _hold(server: RedisServer) -> None:
@@ -163,7 +168,13 @@ def _watch_slow(server: RedisServer) -> None:
     server.client.slowlog_reset()
 
 
-def _named(entry: dict[str, Any]) -> str:
+def _take_slow(server: RedisServer) -> list[Entry]:
+    found: list[Entry] = server.client.slowlog_get(1000)
+    server.client.slowlog_reset()
+    return found
+
+
+def _named(entry: Entry) -> str:
     """Say which script, or which command, it was."""
     word, *rest = entry["command"].split()
     script = BY_SHA.get(rest[0].decode()) if word.startswith(b"EVAL") else None
@@ -174,11 +185,13 @@ def _outcome(
     bench: Bench,
     pairs: list[tuple[Window, Window]],
     idle: tuple[Look, Look],
-    slow: list[dict[str, Any]],
+    idle_slow: list[Entry],
     *,
     first: bool,
 ) -> Outcome:
     ratio = spread([on.done / off.done for on, off in pairs])
+    slow = [entry for on, _ in pairs for entry in on.slow] + idle_slow
+    without = [entry for _, off in pairs for entry in off.slow]
     over = spread([float(len(slow))])
     before, after = idle
     alone = (before.old - after.old) / (after.at - before.at) if before.old else None
@@ -188,7 +201,8 @@ def _outcome(
         ["ratio, pair by pair", show(ratio, 3, " x")],
         ["trimmed/s beside the worker", show(spread([on.trimmed for on, _ in pairs]))],
         ["trimmed/s when idle", show(spread([alone]))],
-        [f"commands over {SLOW_US // 1000} ms", show(over)],
+        [f"commands over {SLOW_US // 1000} ms while trimming", show(over)],
+        ["the same in windows without", f"{len(without)}"],
     ]
     slowest = [f"{entry['duration'] / 1000:.1f} ms: {_named(entry)}" for entry in slow[:10]]
     table = Table(

@@ -15,6 +15,8 @@ SMALL_BITE = 50
 MAX_ORDERS = 500
 # Jobs in one call that adds many: 4 us each; delayed ones, or with ids of the caller's, 10 us.
 ADD_BITE = 250
+# The same where some ask for locks, or to run again: 15 to 25 us each.
+ADD_ONCE_BITE = 100
 # Other endings than plain completion in one settle: a death with its history takes 20 us.
 ENDINGS_BITE = 100
 # Jobs in one call of the keeper's own. How many it trims follows from how long that takes.

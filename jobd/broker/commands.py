@@ -17,6 +17,7 @@ from msgspec.structs import asdict
 
 from jobd.broker import bites
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import NO_TERMS, JobOnTerms, NewJob, any_on_terms
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
@@ -26,48 +27,6 @@ Command = list[str | bytes | int]
 
 # What holds a queue back, in the words of the claim script.
 PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
-
-
-class NewJob(NamedTuple):
-    """A job to add. `due` is '' for now, '+N' for N ms from now, 'N' for ms since 1970; then, if it
-    may not start after some time, 'x' and that time, written in the same way.
-
-    `options` are the call's own run options as JSON, or b''.
-    """
-
-    id: str
-    task: str
-    args: bytes
-    priority: int = 5
-    due: str = ""
-    options: bytes = b""
-
-
-class Terms(NamedTuple):
-    """On which terms a job is added, where it asks for more than to be added.
-
-    `nonce` names the call which may begin an ended job of the same id anew; '' does not. `lock` is
-    "finished|started <digest>", then perhaps " replace", or "ttl <digest> <ms>"; '' is none.
-    """
-
-    nonce: str = ""
-    lock: str = ""
-
-
-NO_TERMS = Terms()
-
-
-class JobOnTerms(NewJob):
-    """A job that asks for more than to be added; where it goes, the others of its call may go too."""
-
-    terms = NO_TERMS
-
-    @classmethod
-    def of(cls, job: NewJob, terms: Terms) -> JobOnTerms:
-        """Put a job on terms."""
-        made = cls(*job)
-        made.terms = terms
-        return made
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -139,8 +98,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A job that was running when its worker ended. `counter` is crashes, timeouts, lost or
-    interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+    """A job that was running when its worker ended. `counter` is crashes, suspected,
+    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
 
     id: str
     counter: str
@@ -184,7 +143,7 @@ class QueueCommands:
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
         """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
         and none is on terms."""
-        if not fresh and any(isinstance(job, JobOnTerms) for job in jobs):
+        if not fresh and any_on_terms(jobs):
             return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
         for job in jobs:
@@ -200,9 +159,9 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
         return [
-            self.add(jobs[first : first + bites.ADD_BITE], fresh=fresh)
-            for first in range(0, len(jobs), bites.ADD_BITE)
+            self.add(jobs[first : first + bite], fresh=fresh) for first in range(0, len(jobs), bite)
         ]
 
     def join(

@@ -39,6 +39,7 @@ from jobd.core.errors import (
     BrokerUnavailable,
     ConfigError,
     NotPermitted,
+    SoftTimeout,
     StoreFull,
     StoreUnusable,
 )
@@ -142,6 +143,8 @@ def translated(where: str) -> Iterator[None]:
 def ours(error: Exception, where: str) -> BrokerError:
     """Say what an error of redis-py means. The hot paths call this in their own `except`."""
     match error:
+        case SoftTimeout():
+            raise error  # a task's own, that came while it spoke to Redis
         case redis.exceptions.TimeoutError() | TimeoutError():
             return BrokerUnavailable(
                 f"redis: no answer from {where} in time; expected one within the time-out; "
@@ -299,12 +302,21 @@ class Link:
         if blocking_for:
             settings["socket_timeout"] = blocking_for
         self._connection = client.connection_pool.connection_class(**settings)
+        self._loaded: list[Script] = []
 
     def load(self, scripts: list[Script]) -> None:
-        """Connect, and make sure that Redis knows these scripts."""
+        """Connect, and make sure that Redis knows these scripts.
+
+        Calls that are sent together are carried out in their order only where all are known: one that
+        is not runs after the others, when it is sent again.
+        """
+        self._loaded = scripts
         with translated(self._place):
             self._connection.connect()
-        self.roundtrip([["SCRIPT", "LOAD", script.source] for script in scripts])
+        self._load_all()
+
+    def _load_all(self) -> None:
+        self.roundtrip([["SCRIPT", "LOAD", script.source] for script in self._loaded])
 
     def call(self, command: list[str | bytes | int]) -> Reply:
         """Carry out one command, connecting first where that is needed."""
@@ -345,12 +357,15 @@ class Link:
     def collect(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
         """Read the replies of commands that were sent."""
         replies = [self._read_one() for _ in commands]
+        has_forgotten = any(isinstance(reply, NoScriptError) for reply in replies)
         for index, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
                 self.send([_spelled_out(commands[index])])
                 replies[index] = self._read_one()
             if isinstance(replies[index], ResponseError):
                 raise ours(replies[index], self._place)
+        if has_forgotten:
+            self._load_all()
         return replies
 
     def _read_one(self) -> Reply:

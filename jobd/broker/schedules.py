@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobd.broker.commands import Command, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Command
 from jobd.broker.connection import Client, place_of, run, run_many, translated
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.schedule_records import (
     ScheduleInfo,
     fields_of,
@@ -70,7 +71,7 @@ class Fired(NamedTuple):
 
 class Round(NamedTuple):
     """What became of all that was due: at Redis' time `now` (ms), with the next one due in `wait`
-    ms. `is_whole` unless there was more than one round may do."""
+    ms. `is_whole` when nothing that was due at that time can have been overlooked."""
 
     fired: list[Fired]
     now: int
@@ -234,7 +235,9 @@ class ScheduleStore:
                 break
         upcoming = [at for at in (soonest, *(each.next for each in done)) if at is not None]
         wait = min(upcoming) - now if upcoming else None
-        return Round(done, now, wait, len(due) < PAGE)
+        more = len(due) == PAGE
+        # Where some were passed over, others may have slipped past with them, as they were removed.
+        return Round(done, now, 0 if more else wait, not more and not (stuck and len(done) > PAGE))
 
     def add_now(self, name: str, new_id: str) -> tuple[NewJob, bytes] | None:
         """Add its job now, beside its slots; give it, and the word that adding was answered with.

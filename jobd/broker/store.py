@@ -18,12 +18,12 @@ from jobd.broker.commands import (
     End,
     Ending,
     Jot,
-    NewJob,
     Order,
     QueueCommands,
 )
 from jobd.broker.connection import Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.new_job import NewJob
 from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable

@@ -34,8 +34,9 @@ app = "@APP@"
 # One table for each queue with settings of its own. What is said here goes before the queue's
 # options in code; a task's own options and those of a call go before this.
 # [queues.email]
-# processes = 1                        # worker processes; each runs one job at a time
-# concurrency = 1                      # jobs at once in a process: 1 in this release
+# processes = 1                        # worker processes
+# concurrency = 1                      # jobs at once in each of them, 1 to 1000: threads, or
+#                                      # asyncio tasks in a queue that has async ones
 # preload = true                       # false: each worker imports the app for itself
 # app = "shop.mail:app"                # when it is not the app above
 # attempts = 1                         # runs in all; above 1, tasks must be safe to repeat
@@ -44,6 +45,7 @@ app = "@APP@"
 #                                      # or { kind = "fixed", base = "10s" }; a function, and
 #                                      # retry_on and give_up_on, are set in code
 # timeout = "30m"                      # then the worker is killed; 0 = never
+# soft_timeout = 0                     # then jobd.SoftTimeout is raised in the task; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
 # rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any minute,
 #                                      # counted over all hosts

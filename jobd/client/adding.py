@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jobd.broker.commands import JobOnTerms, NewJob, Terms
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.core.labels import read_labels

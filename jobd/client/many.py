@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from jobd.broker.commands import NewJob
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import handle_of
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer

@@ -8,14 +8,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from weakref import WeakKeyDictionary
 
-from jobd.broker.bites import ADD_BITE
+from jobd.broker.bites import ADD_BITE, ADD_ONCE_BITE
 from jobd.broker.calls import Calls
-from jobd.broker.commands import (
-    End,
-    JobOnTerms,
-    NewJob,
-    QueueCommands,
-)
+from jobd.broker.commands import End, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
@@ -27,6 +22,7 @@ from jobd.broker.connection import (
 )
 from jobd.broker.finding import Finder
 from jobd.broker.keys import SharedKeys
+from jobd.broker.new_job import JobOnTerms, NewJob, any_on_terms
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queues
 from jobd.broker.views import Views
@@ -248,6 +244,7 @@ def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
             outcome_unknown=error.outcome_unknown,
         )
     error.job_ids = tuple(job.id for job in jobs)
-    if len(jobs) > ADD_BITE:  # some of the calls that were sent together may have been carried out
+    bite = ADD_ONCE_BITE if any_on_terms(jobs) else ADD_BITE
+    if len(jobs) > bite:  # some of the calls that were sent together may have been carried out
         error.add_note(f"some of them may be in; {again}")
     return error

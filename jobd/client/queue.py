@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+import inspect
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 
-from jobd.broker.commands import NewJob
 from jobd.broker.finding import Wanted
 from jobd.broker.flow import Flow
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
+from jobd.client.decorators import ScheduleDecorator, TaskDecorator
 from jobd.client.handle import JobHandle
 from jobd.client.hold import read_hold, was_paused
-from jobd.client.job import Job
 from jobd.client.many import (
     Added,
     Handles,
@@ -27,7 +35,7 @@ from jobd.client.operate import carry_out
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.schedules import Declaring, Schedules
-from jobd.client.task import Task
+from jobd.client.task import AsyncTask, Task
 from jobd.core.durations import Duration, milliseconds
 from jobd.core.errors import (
     DeclarationError,
@@ -40,8 +48,10 @@ from jobd.core.options import (
     QUEUE_OPTIONS,
     TASK_OPTIONS,
     check_known,
+    check_timeouts,
     read_priority,
     read_run_options,
+    resolve,
 )
 from jobd.core.schedule import Schedule
 from jobd.core.states import DEAD, STATES
@@ -57,32 +67,13 @@ Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
 
-class TaskDecorator(Protocol):
-    """What `Queue.task(...)` gives: it keeps the function's parameters, less the job context."""
-
-    @overload
-    def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-
-
-class ScheduleDecorator(Protocol):
-    """What `Queue.cron(...)` gives: a task stays what it is, a function becomes one."""
-
-    @overload
-    def __call__(self, task: Task[P, R], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[Job, P], R], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-
-
 class Queue:
     """A queue of an application. Made by `Jobd.queue`.
 
     Options given here hold for every task of the queue: attempts, backoff, retry_on, give_up_on,
-    timeout, max_crashes, retain, priority. `rate_limit` (`{"max": 100, "per": "1m"}`: so many starts in
-    any minute) and `max_active` (so many jobs at once) bound the whole queue, over all hosts.
+    timeout, soft_timeout, max_crashes, retain, priority. `rate_limit` (`{"max": 100, "per": "1m"}`: so
+    many starts in any minute) and `max_active` (so many jobs at once) bound the whole queue, over all
+    hosts.
     """
 
     def __init__(self, producer: Producer, name: str, options: Mapping[str, object]) -> None:
@@ -90,6 +81,8 @@ class Queue:
         check_known(options, QUEUE_OPTIONS, what=what)
         self.name = check_name(name, what="queue")
         self.options = read_run_options(options, what=what)
+        own = resolve(self.options)
+        check_timeouts(own.soft_timeout, own.timeout, what=what)
         self.limits = read_limits(options, what=what)
         self.priority = read_priority(options.get("priority", 5), what=what)
         self._defaults = Defaults(self.priority)
@@ -106,7 +99,7 @@ class Queue:
         Raises OptionError and DeclarationError for what cannot work.
         """
 
-        def declare(function: Callable[..., Any], /) -> Task[Any, Any]:
+        def declare(function: Callable[..., Any], /) -> Any:
             if isinstance(function, Task):
                 raise DeclarationError(
                     f"task {function.name!r}: @task above @cron or @every; expected it below, next "
@@ -124,13 +117,18 @@ class Queue:
                     f"{what}: declared twice on queue {self.name!r}; expected one function a name; "
                     "rename one of them"
                 )
-            task: Task[Any, Any] = Task(
+            run_options = read_run_options(options, what=what, counts_allowed=False)
+            both = resolve(self.options, run_options)
+            check_timeouts(both.soft_timeout, both.timeout, what=what)
+            kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+            task: Task[Any, Any] = kind(
                 self._producer,
                 self.name,
                 chosen,
                 function,
                 priority=read_priority(options.get("priority", self.priority), what=what),
-                options=read_run_options(options, what=what, counts_allowed=False),
+                options=run_options,
+                policy=both,
                 unique=read_unique(options.get("unique"), what=what),
             )
             self.tasks[chosen] = task

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from jobd.broker.commands import NewJob
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
 from jobd.client.signature import Signature
 from jobd.core.errors import DeclarationError
-from jobd.core.options import RunOptions
+from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options
 from jobd.core.unique import Unique, check_by
 
 P = ParamSpec("P")
@@ -31,14 +31,11 @@ class Task(Generic[P, R]):
         *,
         priority: int,
         options: RunOptions,
+        policy: Policy,
         unique: Unique | None = None,
     ) -> None:
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise DeclarationError(
-                f"task {name!r}: an async function; expected a plain one; "
-                "async tasks are coming in a later release"
-            )
-        if inspect.isgeneratorfunction(function):
+        """`policy` is what these and the queue's options in code make together."""
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise DeclarationError(
                 f"task {name!r}: a generator function; expected a plain one, for nobody would run "
                 "what it yields; return a list"
@@ -46,7 +43,10 @@ class Task(Generic[P, R]):
         self.queue = queue
         self.name = name
         self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        """Whether it is an `async def`: then workers run it on an event loop."""
         self.options = options
+        self.policy = policy
         self.priority = priority
         self.signature = Signature(function, name=name)
         self.unique = unique
@@ -76,8 +76,17 @@ class Task(Generic[P, R]):
 
         Raises OptionError for an unknown option or a value that makes no sense.
         """
-        call = CallOptions(options, what=f"task {self.name!r}")
-        check_by(call.unique, self.signature.names, what=f"task {self.name!r}")
+        what = f"task {self.name!r}"
+        call = CallOptions(options, what=what)
+        check_by(call.unique, self.signature.names, what=what)
+        if "timeout" in options or "soft_timeout" in options:
+            said = read_run_options(options, what=what, counts_allowed=False)
+            soft, hard = said.soft_timeout, said.timeout
+            check_timeouts(
+                self.policy.soft_timeout if soft is None else soft,
+                self.policy.timeout if hard is None else hard,
+                what=what,
+            )
         return Call(self, call)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
@@ -105,6 +114,16 @@ class Task(Generic[P, R]):
         fresh = is_fresh(job, options)
         [word] = await self._producer.add_async(self.queue, [job], fresh=fresh)
         return handle_of(self._producer, self.queue, job, word)
+
+
+class AsyncTask(Task[P, R]):
+    """A task that is an `async def`: its jobs have the awaited result, calling it gives a coroutine."""
+
+    def __call__(  # type: ignore[override]  # R is what its jobs give; a call here is to be awaited
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function itself, without any job. Await what it gives."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]
 
 
 class Call(Generic[P, R]):

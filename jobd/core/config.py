@@ -19,7 +19,7 @@ from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
-from jobd.core.options import RUN_OPTIONS
+from jobd.core.options import RUN_OPTIONS, read_run_options
 from jobd.core.schedule import Declared
 
 
@@ -83,7 +83,7 @@ _TYPES = (
 )
 _LATER_OF_FILE = {"alerts": _LATER}
 _LATER_OF_QUEUE = dict.fromkeys(
-    ("memory_limit", "memory_limit_hard", "max_jobs", "max_age", "soft_timeout"),
+    ("memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
     _LATER,
 ) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
 
@@ -201,6 +201,16 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         found.problem("queues", str(error))
     known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS, *LIMIT_OPTIONS)
     found.known(table, path, known, _LATER_OF_QUEUE)
+    options = said(
+        **{
+            option: found.read(table, path, option, values.run_option(option))
+            for option in RUN_OPTIONS
+        }
+    )
+    try:
+        read_run_options(options, what=path)
+    except OptionError as error:  # each is right, and they do not go together
+        found.problem(path, str(error).removeprefix(f"{path}: "))
     return QueueConfig(
         **said(
             processes=found.read(table, path, "processes", values.processes),
@@ -208,12 +218,7 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
             preload=found.read(table, path, "preload", values.flag),
             app=found.read(table, path, "app", values.target),
         ),
-        options=said(
-            **{
-                option: found.read(table, path, option, values.run_option(option))
-                for option in RUN_OPTIONS
-            }
-        ),
+        options=options,
         limits=said(
             **{
                 limit: found.read(table, path, limit, values.limit(limit))

@@ -103,7 +103,8 @@ def _plainly(read: Callable[[object], object]) -> Callable[[object], object]:
 
 
 def _zone(value: object) -> object:
-    return zone(values.text(value)).key
+    zone(values.text(value))
+    return value
 
 
 _READERS: dict[str, Callable[[object], object]] = {

@@ -12,7 +12,7 @@ from jobd.core.durations import seconds
 from jobd.core.errors import OptionError
 from jobd.core.limits import read_limits
 from jobd.core.names import check_name
-from jobd.core.options import read_run_options
+from jobd.core.options import MOST_CONCURRENCY, read_run_options
 from jobd.core.suggest import nearest, one_of
 
 SHORTEST_LEASE = 1.0
@@ -134,16 +134,15 @@ def processes(value: object) -> int:
 
 
 def concurrency(value: object) -> int:
-    """Read how many jobs a process runs at once: one, in this release."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value == 1:
-            return 1
-        if value > 1:
-            raise OptionError(
-                f"{value!r}; expected 1; more is coming in a later release, "
-                "raise `processes` for now"
-            )
-    raise OptionError(f"{value!r}; expected 1")
+    """Read how many jobs a process runs at once."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CONCURRENCY:
+        return value
+    hint = ""
+    if value == 0:
+        hint = "; to serve the queue elsewhere only, write processes = 0"
+    elif isinstance(value, int) and value > MOST_CONCURRENCY:
+        hint = "; for more, raise `processes`"
+    raise OptionError(f"{value!r}; expected a whole number from 1 to {MOST_CONCURRENCY}{hint}")
 
 
 def run_option(option: str) -> Callable[[object], object]:

@@ -21,6 +21,7 @@
     │   ├── JobCancelled        the job was cancelled
     │   ├── ResultGone          the record was removed by retention
     │   └── ResultTimeout       the job did not end in time
+    ├── SoftTimeout             raised in a task that runs for longer than its soft_timeout
     └── HostError
         └── AlreadyRunning      another daemon owns the runtime directory
 
@@ -228,6 +229,15 @@ class ResultTimeout(ResultError, TimeoutError):
     """The job did not end within the timeout; it goes on."""
 
     code = "jobd.result_timeout"
+
+
+class SoftTimeout(JobdError, TimeoutError):
+    """The run is longer than the task's `soft_timeout`: raised in the task itself."""
+
+    code = "jobd.soft_timeout"
+
+    def __init__(self, message: str = "the run is longer than its soft_timeout") -> None:
+        super().__init__(message)
 
 
 class HostError(JobdError):

@@ -25,15 +25,17 @@ from jobd.core.suggest import nearest, one_of
 PRIORITY_LOWEST, PRIORITY_HIGHEST = -8192, 8191
 MAX_PAYLOAD = 128 * 1024
 MAX_LOST = 10
+# Jobs that one process runs at once. Each has a cell of 320 bytes on the page that its supervisor
+# and keeper read several times a second.
+MOST_CONCURRENCY = 1000
 
 ADD_OPTIONS = (
     "priority", "delay", "run_after", "expires", "job_id", "on_duplicate", "nonce", "unique", "group", "meta",
 )  # fmt: skip
-RUN_OPTIONS = ("attempts", "backoff", "timeout", "max_crashes", "retain")
+RUN_OPTIONS = ("attempts", "backoff", "timeout", "soft_timeout", "max_crashes", "retain")
 ON_DUPLICATE = ("skip", "rerun_finished")
 # Run options that are types of the application: jobd.toml does not name them.
 CODE_OPTIONS = ("retry_on", "give_up_on")
-COMING = ("soft_timeout",)
 
 TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
 QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
@@ -45,6 +47,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int | None = None
     backoff: Backoff | None = None
     timeout: float | None = None
+    soft_timeout: float | None = None
     max_crashes: int | None = None
     retain: Retain | None = None
     retry_on: ErrorTypes | None = None
@@ -55,7 +58,7 @@ NOTHING_SAID = RunOptions()
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Run options with every question answered. `timeout` 0 means none, `retry_on` None all,
+    """Run options with every question answered. A timeout of 0 means none, `retry_on` None all,
     a count below 0 any number."""
 
     attempts: int
@@ -68,6 +71,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     dead_count: int
     cancelled_ms: int
     cancelled_count: int
+    soft_timeout: float = 0.0
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
 
@@ -81,6 +85,9 @@ BUILT_IN = RunOptions(
 )
 
 
+_SIMPLE = ("attempts", "timeout", "soft_timeout", "max_crashes")
+
+
 def resolve(*levels: RunOptions | None) -> Policy:
     """Merge levels, the weakest first, over the built-in defaults."""
     merged: dict[str, Any] = {}
@@ -88,7 +95,7 @@ def resolve(*levels: RunOptions | None) -> Policy:
     for level in (BUILT_IN, *levels):
         if level is None:
             continue
-        for name in ("attempts", "backoff", "timeout", "max_crashes", *CODE_OPTIONS):
+        for name in (*_SIMPLE, "backoff", *CODE_OPTIONS):
             if (value := getattr(level, name)) is not None:
                 merged[name] = value
         for name in RETAIN_FIELDS if level.retain else ():
@@ -109,8 +116,10 @@ def read_run_options(
         read["attempts"] = _whole(given["attempts"], 1, 1_000_000, f"{what}: attempts")
     if "max_crashes" in given:
         read["max_crashes"] = _whole(given["max_crashes"], 1, 1000, f"{what}: max_crashes")
-    if "timeout" in given:
-        read["timeout"] = seconds(given["timeout"], what=f"{what}: timeout")
+    for name in ("timeout", "soft_timeout"):
+        if name in given:
+            read[name] = seconds(given[name], what=f"{what}: {name}")
+    check_timeouts(read.get("soft_timeout"), read.get("timeout"), what=what)
     if "backoff" in given:
         read["backoff"] = read_backoff(given["backoff"], what=f"{what}: backoff")
     if "retain" in given:
@@ -123,15 +132,22 @@ def read_run_options(
     return RunOptions(**read)
 
 
+def check_timeouts(soft: float | None, hard: float | None, *, what: str) -> None:
+    """Refuse a soft timeout that the hard one never lets come about. Raises OptionError."""
+    if soft and hard and soft >= hard:
+        raise OptionError(
+            f"{what}: soft_timeout {soft:g}s; expected less than the timeout, which is {hard:g}s; "
+            "lower it, or raise `timeout`"
+        )
+
+
 def write_run_options(options: RunOptions, *, what: str = "call") -> dict[str, object]:
     """Write what was said, as `read_run_options` reads it: how a call's options travel.
 
     Raises OptionError for what cannot: a function, a type that has no name elsewhere.
     """
     said: dict[str, object] = {
-        name: value
-        for name in ("attempts", "timeout", "max_crashes")
-        if (value := getattr(options, name)) is not None
+        name: value for name in _SIMPLE if (value := getattr(options, name)) is not None
     }
     if options.backoff is not None:
         said["backoff"] = write_backoff(options.backoff, what=f"{what}: backoff")
@@ -152,8 +168,6 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
             raise OptionError(
                 f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
             )
-        if name in COMING:
-            raise OptionError(f"{what}: {name}; coming in a later release; leave it out for now")
         raise OptionError(
             f"{what}: unknown option {name!r}; expected {one_of(known)}" + nearest(name, known)
         )
@@ -253,6 +267,6 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
 
 __all__ = [
     "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
-    "Policy", "Retain", "RunOptions", "check_known", "read_due", "read_job_id", "read_new_due", "read_priority",
+    "Policy", "Retain", "RunOptions", "check_known", "check_timeouts", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

@@ -24,6 +24,8 @@ class Counters:
     crashes: int = 0
     lost: int = 0
     interrupted: int = 0
+    suspected: int = 0
+    """Crashes of its process while others ran there too: nobody knows which of them did it."""
     snoozed: int = 0
     throttled: int = 0
 
@@ -92,7 +94,9 @@ def before_start(
     counters: Counters, policy: Policy, random: Random, *, timed_out: bool
 ) -> Run | RetryLater | Bury:
     """Judge a claimed job. `timed_out`: its last run was killed for its timeout, not judged yet."""
-    if counters.crashes >= policy.max_crashes:
+    # At 1 the job is not to run again after a crash, whoever did it.
+    crashes = counters.suspected if policy.max_crashes == 1 else 0
+    if counters.crashes + crashes >= policy.max_crashes:
         return Bury("poison")
     if counters.lost >= MAX_LOST:
         return Bury("lost")

@@ -5,25 +5,24 @@ zoneinfo is imported with the first schedule: who only adds jobs does not pay fo
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING
 
 from jobd.core.errors import ConfigError, OptionError
 from jobd.core.suggest import nearest
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 # Names that each machine understands in its own way.
 _LOCAL = ("localtime", "posixrules", "Factory")
 
 
 @cache
-def zone(name: str) -> ZoneInfo:
+def zone(name: str) -> tzinfo:
     """Give a zone by its name, as in 'Europe/Berlin'.
 
     Raises OptionError for a name that is none, ConfigError where there are no zones at all.
     """
+    if name == "UTC":
+        return UTC  # known everywhere
     from zoneinfo import ZoneInfo  # noqa: PLC0415  see above
 
     if isinstance(name, str) and name not in _LOCAL:

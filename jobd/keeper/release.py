@@ -25,18 +25,27 @@ _COUNTER = {
 
 
 def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
-    """Say what each running job is charged with. Neighbours of a timeout or of a
-    cancelled job are charged nothing."""
-    charged = []
-    for cell in cells:
-        if dead.cause in ("timeout", "cancelled") and cell.job_id not in dead.charged:
-            continue
-        note: dict[str, str | int] = {"kind": dead.cause, "at": now_ms}
-        if dead.how:
-            note["how"] = dead.how
-        note |= {"worker": dead.incarnation, "token": cell.claim}
-        charged.append(Blame(cell.job_id, _COUNTER[dead.cause], msgspec.json.encode(note)))
-    return charged
+    """Say what each running job is charged with.
+
+    Neighbours of a timeout or of a cancelled job were interrupted, which costs nothing. Of several
+    that ran when a process crashed nobody knows which did it: each is suspected, and the worker that
+    claims it next runs it in less company (jobd.worker.record.company).
+    """
+    return [_charge(dead, cell, len(cells), now_ms) for cell in cells]
+
+
+def _charge(dead: Dead, cell: CellView, among: int, now_ms: int) -> Blame:
+    kind, counter = dead.cause, _COUNTER[dead.cause]
+    if kind in ("timeout", "cancelled") and cell.job_id not in dead.charged:
+        kind, counter = "interrupted", "interrupted"
+    note: dict[str, str | int] = {"kind": kind, "at": now_ms}
+    if dead.how:
+        note["how"] = dead.how
+    note |= {"worker": dead.incarnation, "token": cell.claim}
+    if counter == "crashes" and among > 1:
+        counter = "suspected"
+        note["among"] = among
+    return Blame(cell.job_id, counter, msgspec.json.encode(note))
 
 
 def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> PageView | None:

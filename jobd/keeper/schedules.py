@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from jobd.broker.schedules import DECLARED, Fired, ScheduleStore
+from jobd.broker.schedules import DECLARED, Fired, Round, ScheduleStore
+from jobd.core.errors import ConfigError, OptionError
 from jobd.core.events import Event
 from jobd.core.schedule import job_id
 from jobd.core.schedule_events import (
@@ -48,10 +49,13 @@ class Floor:
         """Give one schedule's, in ms of Redis' clock."""
         return self._behind.get(name, self._all)
 
-    def rise(self, to: int, undecided: Iterable[str]) -> None:
-        """Note that at this time all was decided on, but these."""
-        self._behind = {name: self.of(name) for name in undecided}
-        self._all = max(self._all, to)
+    def after(self, looked: Round) -> None:
+        """Note what a round has decided on. Another host, that was first, has decided on less perhaps:
+        it may have looked long before."""
+        if looked.is_whole:
+            undecided = [each.name for each in looked.fired if each.word != "fired"]
+            self._behind = {name: self.of(name) for name in undecided}
+            self._all = max(self._all, looked.now)
 
 
 class Scheduler:
@@ -113,7 +117,11 @@ class Scheduler:
             self._register({saying.queue for saying in said})
         for queue, schedule, loaded_at in said:
             age = round(max(0.0, now - loaded_at) * 1000)
-            how = self._store(queue).put(schedule, origin=DECLARED, age_ms=age)
+            try:
+                how = self._store(queue).put(schedule, origin=DECLARED, age_ms=age)
+            except (OptionError, ConfigError) as error:  # a zone that is not there any more
+                self._say_unusable(queue, Fired(schedule.name, "unusable", why=str(error)))
+                continue
             if how in ("created", "changed"):
                 self._emit(ScheduleDeclared(schedule=schedule.name, queue=queue, how=how))
 
@@ -125,10 +133,7 @@ class Scheduler:
                 self._say_unusable(queue, each)
             elif each.word == "fired":
                 self._say_fired(queue, each)
-        if not looked.is_whole:
-            return 0
-        undecided = [f.name for f in looked.fired if f.word not in ("fired", "moved")]
-        self._floors[queue].rise(looked.now, undecided)
+        self._floors[queue].after(looked)
         return looked.wait
 
     def sweep(self, queue: str, now: float) -> None:

@@ -16,7 +16,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -116,13 +116,16 @@ def _default(number: int) -> None:
 class Copies:
     """Tells a process from the copies of it that somebody else's fork makes from now on."""
 
-    def __init__(self) -> None:
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        """`then` is called in each of them before anything else."""
         self.here = False
         """This is such a copy."""
+        self._then = then
         os.register_at_fork(after_in_child=self._mark)
 
     def _mark(self) -> None:
         self.here = True
+        self._then()
 
 
 def spawn(argv: Sequence[str], *, keep: Iterable[int] = ()) -> int:

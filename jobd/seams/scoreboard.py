@@ -15,11 +15,13 @@ A cell's valid byte is cleared first and set last, so a reader never takes half 
 one. A *living* worker may still change it between two reads: readers act only on two equal looks,
 one tick apart. The cell of a dead worker cannot change any more.
 
-Layout, little endian; a page is 4096 bytes, the header page first:
+Layout, little endian; the header page first, of 4096 bytes. Pages follow, large enough for the queue
+that runs most jobs at once in a process; each says itself how many cells of it are used. What nobody
+touches of the file takes no memory.
 
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
     page     0 used u8 · 1 phase u8 · 2 fenced u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
-             20 settled u64 (at 24) · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
+             20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
              112 queue 128s · 240 slot 160s · 512 cells, 320 bytes each
     cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
              32 job id 128s · 160 task 128s · 288 cancelled u64 · 296 condemned u64, both marks
@@ -40,11 +42,12 @@ from typing import Self
 
 import msgspec
 
-PAGE = 4096
+from jobd.core.options import MOST_CONCURRENCY
+
+_UNIT = 4096  # a page of memory: what is touched of the file comes in these
 CELL = 320
 _CELLS_AT = 512
-MAX_CELLS = (PAGE - _CELLS_AT) // CELL
-_MAGIC = b"jobd-sb1"
+_MAGIC = b"jobd-sb2"
 _HEADER = struct.Struct("<8sII16si4xQ36s")
 _IDENTITY = struct.Struct("<64s128s160s")
 _CELL = struct.Struct("<Qdd128s128s")
@@ -116,18 +119,26 @@ class Owner(msgspec.Struct, frozen=True):
 class Page:
     """One page, from whichever side. Hot-path methods do no checking: the boot did."""
 
-    def __init__(self, memory: mmap.mmap, index: int, cells: int) -> None:
+    def __init__(self, memory: mmap.mmap, index: int, size: int) -> None:
         self._memory = memory
-        self._at = PAGE * (index + 1)
-        self._cells = cells
+        self._at = _UNIT + size * index
         self.index = index
+
+    @classmethod
+    def alone(cls, cells: int = 1) -> Self:
+        """Make a page that only this process sees."""
+        size = _page_size(cells)
+        return cls(mmap.mmap(-1, _UNIT + size), 0, size)
 
     # --- the supervisor's side ---
 
-    def hand_out(self, *, incarnation: str, queue: str, slot: str) -> None:
-        """Give the page to a new incarnation. Everything else is cleared."""
+    def hand_out(self, *, incarnation: str, queue: str, slot: str, cells: int = 1) -> None:
+        """Give the page to a new incarnation, that runs so many jobs at once. Nothing runs there."""
         at = self._at
-        self._memory[at : at + PAGE] = bytes(PAGE)
+        self._memory[at : at + _CELLS_AT] = bytes(_CELLS_AT)
+        for cell in range(cells):
+            self.finish(cell)
+        _COUNT.pack_into(self._memory, at + 20, cells)
         _IDENTITY.pack_into(
             self._memory, at + 48, incarnation.encode(), queue.encode(), slot.encode()
         )
@@ -155,6 +166,12 @@ class Page:
     def beat(self, now: float) -> None:
         """Say that the worker's loop has turned."""
         _BEAT.pack_into(self._memory, self._at + 8, now)
+
+    @property
+    def cells(self) -> int:
+        """How many jobs may run here at once."""
+        count: int = _COUNT.unpack_from(self._memory, self._at + 20)[0]
+        return count
 
     def set_claimed(self, count: int) -> None:
         _COUNT.pack_into(self._memory, self._at + 16, count)
@@ -219,9 +236,17 @@ class Page:
             claimed=_COUNT.unpack_from(memory, at + 16)[0],
             settled=_ACK.unpack_from(memory, at + 24)[0],
             revoked=_ACK.unpack_from(memory, at + 32)[0],
-            cells=tuple(c for i in range(self._cells) if (c := self._cell(i)) is not None),
-            begun=max(map(self._begun, range(self._cells))),
+            cells=tuple(c for i in range(self.cells) if (c := self._cell(i)) is not None),
+            begun=max(map(self._begun, range(self.cells)), default=0),
         )
+
+    def latest(self) -> tuple[CellView, ...]:
+        """Read the run that each cell saw last, whether it has ended or not.
+
+        Of a process that moves it may be read in the middle of a change: compare two looks.
+        """
+        runs = (self._read(index) for index in range(self.cells))
+        return tuple(run for run in runs if run.claim)
 
     def _begun(self, index: int) -> int:
         """Read the claim of the last job in a cell, whether it still runs or not."""
@@ -232,9 +257,12 @@ class Page:
         at = self._at + _CELLS_AT + index * CELL
         if not self._memory[at]:
             return None
+        run = self._read(index)
+        return run if self._memory[at] else None
+
+    def _read(self, index: int) -> CellView:
+        at = self._at + _CELLS_AT + index * CELL
         claim, started, deadline, job_id, task = _CELL.unpack_from(self._memory, at + 8)
-        if not self._memory[at]:
-            return None
         told, name = self._mark(index, _CONDEMNED), _text(job_id)
         condemned = bool(told) and told == mark_of(name, claim)
         return CellView(name, claim, _text(task), started, deadline, index, condemned)
@@ -255,13 +283,14 @@ class Scoreboard:
         if magic != _MAGIC:
             raise ValueError(f"{path}: not a scoreboard of this version of jobd; delete the file")
         self.owner = Owner(_text(nonce), pid, start, _text(boot))
-        self.pages = [Page(memory, index, cells) for index in range(pages)]
+        size = _page_size(cells)
+        self.pages = [Page(memory, index, size) for index in range(pages)]
 
     @classmethod
     def create(cls, path: Path, *, owner: Owner, pages: int, cells: int = 1) -> Self:
-        """Make the file with `pages` free pages of `cells` running jobs each."""
-        if not 1 <= cells <= MAX_CELLS:
-            raise ValueError(f"cells: {cells}; expected 1 to {MAX_CELLS}")
+        """Make the file with `pages` free pages, each for up to `cells` running jobs."""
+        if not 1 <= cells <= MOST_CONCURRENCY:
+            raise ValueError(f"cells: {cells}; expected 1 to {MOST_CONCURRENCY}")
         with path.open("xb") as file:
             file.write(
                 _HEADER.pack(
@@ -269,7 +298,7 @@ class Scoreboard:
                     owner.boot_id.encode(),
                 )
             )  # fmt: skip
-            file.truncate(PAGE * (pages + 1))
+            file.truncate(_UNIT + _page_size(cells) * pages)
         return cls.open(path)
 
     @classmethod
@@ -285,6 +314,10 @@ class Scoreboard:
     def views(self) -> list[PageView]:
         """Read every page that somebody owns."""
         return [view for page in self.pages if (view := page.view()) is not None]
+
+
+def _page_size(cells: int) -> int:
+    return -(-(_CELLS_AT + cells * CELL) // _UNIT) * _UNIT
 
 
 def _text(raw: bytes) -> str:

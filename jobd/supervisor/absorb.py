@@ -220,6 +220,7 @@ def _vacant(slot: Slot, *, due: float, failures: int, last_exit: str) -> Slot:
         name=slot.name,
         queue=slot.queue,
         helper=slot.helper,
+        cells=slot.cells,
         forks=slot.forks,
         due=due,
         failures=failures,

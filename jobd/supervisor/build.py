@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jobd.core.config import Config
+from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Policy, Slot
 
@@ -28,11 +28,11 @@ def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) 
     """Lay out slots and helpers. Raises ConfigError when a queue has no app."""
     slots: dict[str, Slot] = {}
     helpers = {KEEPER: Helper(name=KEEPER)}
-    for queue, (app, preload, processes) in _served(config).items():
-        helper = _helper(helpers, app or config.app, preload, queue)
-        for number in range(1, processes + 1):
+    for queue, said in _served(config).items():
+        helper = _helper(helpers, said.app or config.app, said.preload, queue)
+        for number in range(1, said.processes + 1):
             name = f"{queue}.{number}"
-            slots[name] = Slot(name=name, queue=queue, helper=helper)
+            slots[name] = Slot(name=name, queue=queue, helper=helper, cells=said.concurrency)
     adopt = None
     if config.daemon.queues is None and config.app is not None:
         adopt = _helper(helpers, config.app, True, "")
@@ -53,16 +53,17 @@ def page_count(slots: int) -> int:
     return 2 * slots + _SPARE_PAGES
 
 
-def _served(config: Config) -> dict[str, tuple[str | None, bool, int]]:
+def cell_count(fleet: Fleet) -> int:
+    """Tell how many jobs one process of this fleet runs at once, at the most."""
+    return max((slot.cells for slot in fleet.slots.values()), default=1)
+
+
+def _served(config: Config) -> dict[str, QueueConfig]:
     named = config.daemon.queues
-    served: dict[str, tuple[str | None, bool, int]] = {}
-    for queue in config.queues if named is None else named:
-        found = config.queues.get(queue)
-        if found is None:
-            served[queue] = (None, True, 1)
-        else:
-            served[queue] = (found.app, found.preload, found.processes)
-    return served
+    return {
+        queue: config.queues.get(queue, QueueConfig())
+        for queue in (config.queues if named is None else named)
+    }
 
 
 def _helper(helpers: dict[str, Helper], app: str | None, preload: bool, queue: str) -> str:

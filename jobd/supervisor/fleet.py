@@ -53,6 +53,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     queue: str
     helper: str
+    cells: int = 1  # jobs its child runs at once
     stage: Stage = Stage.VACANT
     incarnation: str = ""
     page: int = -1

@@ -240,7 +240,9 @@ class Loop:
 
     def _order_fork(self, order: Fork) -> None:
         page = self._outlook.board.pages[order.page]
-        page.hand_out(incarnation=order.incarnation, queue=order.queue, slot=order.slot)
+        page.hand_out(
+            incarnation=order.incarnation, queue=order.queue, slot=order.slot, cells=order.cells
+        )
         child = self._children.helpers.get(order.helper)
         message = {
             "incarnation": order.incarnation,

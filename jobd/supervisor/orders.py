@@ -137,6 +137,7 @@ class Fork(msgspec.Struct, frozen=True):
     page: int
     queue: str
     slot: str
+    cells: int
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ def _fill(fleet: Fleet, now: float, out: list[Action]) -> None:
             give_up_at=now + fleet.policy.fork_grace,
             forks=slot.forks + 1,
         )
-        out.append(Fork(slot.helper, incarnation, page, slot.queue, slot.name))
+        out.append(Fork(slot.helper, incarnation, page, slot.queue, slot.name, slot.cells))
 
 
 def _announce(fleet: Fleet, out: list[Action]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, overload
 
 import msgspec
 
-from jobd.broker.commands import NewJob
+from jobd.broker.new_job import NewJob
 from jobd.client.adding import outcome_of
 from jobd.client.app import Jobd
 from jobd.client.task import Task

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from jobd.broker.commands import Claimed, Completed, Jot, NewJob
+from jobd.broker.commands import Claimed, Completed, Jot
+from jobd.broker.new_job import NewJob
 from jobd.broker.notes import STEP
 from jobd.client.app import Jobd
 from jobd.client.hooks import BY_JOBS, TASK_PREFIX
@@ -22,6 +23,7 @@ from jobd.testing.added import Added
 from jobd.testing.entries import Entry
 from jobd.testing.here import Outcome, run_here
 from jobd.testing.memory import Memory
+from jobd.testing.place import check_app, in_place_of_the_producer
 from jobd.worker.notes import Recorder
 
 RAISE, RECORD = FAILURES = ("raise", "record")
@@ -36,19 +38,17 @@ def inline(app: Jobd, *, failures: str = "raise") -> Iterator[Added]:
 
     A delay is not waited for. What a task raises comes out of the call that added the job, unless
     `failures="record"`: then, as in production, the job is tried again, without waiting, while it has
-    attempts, and ends dead. Gives what was added, as `recorded` does. Raises OptionError.
+    attempts, and ends dead. Gives what was added, as `recorded` does. Raises OptionError, TypeError.
     """
     if failures not in FAILURES:
         raise OptionError(
             f"inline: failures={failures!r}; expected {one_of(map(repr, FAILURES))}"
             + nearest(str(failures), FAILURES)
         )
+    check_app(app, what="inline")
     memory = _Inline(app, raises=failures == RAISE)
-    before = app.producer.divert(memory)
-    try:
+    with in_place_of_the_producer(app, memory):
         yield memory.added
-    finally:
-        app.producer.divert(before)
 
 
 class _Inline(Memory):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobd.broker.commands import NO_TERMS, JobOnTerms, NewJob, Terms
+from jobd.broker.new_job import NO_TERMS, JobOnTerms, NewJob, Terms
 from jobd.core.states import ACTIVE, CANCELLED, DEAD, DELAYED, WAITING
 
 

@@ -7,7 +7,6 @@ given, the failure judged, the result encoded. Only its ending goes to the calle
 from __future__ import annotations
 
 import asyncio
-import mmap
 import warnings
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from jobd.core.events import Event
 from jobd.core.job_events import HookFailed
 from jobd.core.options import Policy, resolve
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import PAGE, Page
+from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.hook_tasks import hook_tasks
@@ -85,7 +84,8 @@ def run_here(
         worker=WORKER,
         queue_policy=policy,
         emit=_warn_of_hooks,
-        **hooked(app.hooks, queue=queue.name, desk=desk, emit=_warn_of_hooks),
+        alarms=False,  # whoever runs tests may have a use for SIGALRM
+        makers=hooked(app.hooks, queue=queue.name, desk=desk, emit=_warn_of_hooks),
     )
     desk.notes.record = record
     desk.load(Claim(job.claim, now, None, [job]), monotonic())
@@ -107,7 +107,7 @@ def _warn_of_hooks(event: Event) -> None:
 
 
 def _page(queue: str) -> Page:
-    page = Page(mmap.mmap(-1, 2 * PAGE), 0, 1)
+    page = Page.alone()
     page.hand_out(incarnation=WORKER, queue=queue, slot=WORKER)
     return page
 

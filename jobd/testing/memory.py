@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-from jobd.broker.commands import End, NewJob, QueueCommands
+from jobd.broker.commands import End, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.finding import Finder
+from jobd.broker.new_job import NewJob
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views

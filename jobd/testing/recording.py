@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from jobd.client.app import Jobd
 from jobd.testing.added import Added
 from jobd.testing.memory import Memory
+from jobd.testing.place import check_app, in_place_of_the_producer
 
 
 @contextmanager
@@ -15,10 +16,9 @@ def recorded(app: Jobd) -> Iterator[Added]:
     """Write down what is added to an app's queues while the block runs, in all threads.
 
     Needs no Redis. What adding would refuse is refused; handles answer (`waiting`, `cancel()`).
+    Raises TypeError for what is no app.
     """
+    check_app(app, what="recorded")
     memory = Memory(app)
-    before = app.producer.divert(memory)
-    try:
+    with in_place_of_the_producer(app, memory):
         yield memory.added
-    finally:
-        app.producer.divert(before)

@@ -19,9 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending, NewJob
+from jobd.broker.commands import WAITS, Claimed, Completed, End, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.finding import Finder
+from jobd.broker.new_job import NewJob
 from jobd.broker.private import private_server
 from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store, register_queues
@@ -38,6 +39,7 @@ from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
 from jobd.testing.here import WORKER, policy_of, run_here
 from jobd.testing.memory import in_vain
+from jobd.testing.place import check_app, in_place_of_the_producer
 from jobd.worker.notes import Recorder
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ class World:
     """A server, a clock, and an app between them. Made by `world`."""
 
     def __init__(self, app: Jobd, url: str, start: datetime | None) -> None:
-        if start is not None and start.tzinfo is None:
+        if start is not None and not (isinstance(start, datetime) and start.tzinfo):
             raise OptionError(
                 f"world: start {start!r}; expected a datetime with a time zone, as in "
                 "datetime(2026, 3, 1, tzinfo=UTC)"
@@ -287,8 +289,9 @@ def world(app: Jobd, *, start: datetime | None = None, url: str | None = None) -
 
     `start` is an aware datetime; default: now. `url` names a server that is private already, such as
     that of the pytest fixture `jobd_server`; default: one that is started for this block. The app's own
-    Redis is not spoken to. Raises OptionError, NoServer.
+    Redis is not spoken to. Raises OptionError, TypeError, NoServer.
     """
+    check_app(app, what="world")
     with ExitStack() as stack:
         if url is None:
             # Not below the test's own directory: a socket's path must be short.
@@ -296,6 +299,5 @@ def world(app: Jobd, *, start: datetime | None = None, url: str | None = None) -
             url = stack.enter_context(private_server(Path(top)))
         made = World(app, url, start)
         stack.callback(made.close)
-        before = app.producer.divert(made)
-        stack.callback(app.producer.divert, before)
+        stack.enter_context(in_place_of_the_producer(app, made))
         yield made

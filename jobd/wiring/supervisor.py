@@ -21,7 +21,7 @@ from jobd.seams import host, lockfile
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
-from jobd.supervisor.build import build, page_count
+from jobd.supervisor.build import build, cell_count, page_count
 from jobd.supervisor.children import Children
 from jobd.supervisor.fleet import Fleet, Helper
 from jobd.supervisor.loop import WATCHED, Loop
@@ -81,7 +81,9 @@ def _fleet(config: Config, runtime_dir: Path, emit: Emit) -> tuple[Fleet, Scoreb
     fleet = build(config, nonce=nonce, board=str(path), inherited=inherit(runtime_dir, emit=emit))
     pid = os.getpid()
     owner = Owner(nonce, pid, host.start_ticks(pid), host.boot_id())
-    board = Scoreboard.create(path, owner=owner, pages=page_count(len(fleet.slots)))
+    board = Scoreboard.create(
+        path, owner=owner, pages=page_count(len(fleet.slots)), cells=cell_count(fleet)
+    )
     emit(
         events.DaemonStarted(
             pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=len(fleet.slots)

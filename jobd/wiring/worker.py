@@ -11,20 +11,16 @@ from dataclasses import dataclass
 
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
-from jobd.client.hooks import BY_JOBS
 from jobd.core.config import Config
-from jobd.core.errors import Fenced
+from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
-from jobd.core.options import Policy, read_run_options, resolve
+from jobd.core.options import Policy, check_timeouts, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
-from jobd.worker.desk import Desk
+from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
-from jobd.worker.hooked import hooked
-from jobd.worker.inline import InlineExecutor
-from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
@@ -37,6 +33,17 @@ class _Bench:
     tasks: dict[bytes, Runnable]
     policy: Policy
     limits: Limits
+
+
+def _check(queue: str, task: Runnable) -> None:
+    """Refuse what code and file say together, and neither alone. Raises ConfigError."""
+    policy = task.policy
+    try:
+        check_timeouts(policy.soft_timeout, policy.timeout, what=f"task {task.name!r}")
+    except OptionError as error:
+        raise ConfigError(
+            f"queues.{queue}: {error}; the code sets one of the two, this file the other"
+        ) from error
 
 
 class Workshop:
@@ -57,6 +64,8 @@ class Workshop:
             read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
         )
         tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
+        for task in tasks.values():
+            _check(queue, task)
         policy = resolve(*levels)
         said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
         limits = resolve_limits(declared.limits, said)
@@ -83,28 +92,18 @@ class Workshop:
             role="worker",
             bound={"slot": order.slot},
         )
-        desk = Desk(lease=config.daemon.lease)
-        [lane] = make_lanes(
-            1,
-            desk=desk,
-            queue=order.queue,
-            tasks=bench.tasks,
-            page=page,
-            worker=order.slot,
-            queue_policy=bench.policy,
-            emit=log,
-            **hooked(self._app.hooks, queue=order.queue, desk=desk, emit=log),
-        )
-        return WorkerLoop(
+        return assemble(
             client=self._client,
             namespace=config.redis.namespace,
             queue=order.queue,
-            incarnation=order.incarnation,
-            lease=config.daemon.lease,
+            tasks=bench.tasks,
             policy=bench.policy,
-            hooks=self._app.hooks.asked(BY_JOBS),
             limits=bench.limits,
-            executor=InlineExecutor(desk, lane),
+            hooks=self._app.hooks,
+            concurrency=page.cells,
+            incarnation=order.incarnation,
+            slot=order.slot,
+            lease=config.daemon.lease,
             page=page,
             stop=stop,
             emit=log,

@@ -6,6 +6,8 @@ let one slow job ruin the batches of a day.
 
 from __future__ import annotations
 
+import threading
+
 SLOW_US = 5_000
 # Two batches are at hand at the most, one that runs and one asked for ahead: 50 ms of work.
 BUDGET_US = 25_000
@@ -20,6 +22,7 @@ class Costs:
         self._known: dict[bytes, float] = {}
         self._runs: dict[bytes, list[float]] = {}  # since the last claim: longest, how many
         self._flat: list[bytes | int] = []
+        self._lanes = 1
 
     def note(self, task: bytes, seconds: float) -> None:
         """Take in one run."""
@@ -31,17 +34,38 @@ class Costs:
         if seconds > runs[0]:  # noqa: PLR1730  once a job: `max` would double what this costs
             runs[0] = seconds
 
-    def flat(self) -> list[bytes | int]:
-        """List the fast tasks for a claim: task, microseconds, ... A slow one is as if unknown."""
-        if self._runs:
+    def flat(self, lanes: int = 1) -> list[bytes | int]:
+        """List the fast tasks for a claim: task, microseconds, ... A slow one is as if unknown.
+
+        With several lanes it is their common pace that counts: where ten run, one is free ten times
+        as often, whether they wait for something or share a processor.
+        """
+        if self._runs or lanes != self._lanes:
             for task, (longest, count) in self._runs.items():
                 known = self._known.get(task, 0.0) * _DECAY**count
                 self._known[task] = max(longest * 1e6, known, _FLOOR_US)
             self._runs.clear()
+            self._lanes = lanes
             self._flat = [
                 part
                 for task, spent in self._known.items()
-                if spent <= SLOW_US
-                for part in (task, int(spent) + 1)
+                if spent <= SLOW_US * lanes
+                for part in (task, int(spent / lanes) + 1)
             ]
         return self._flat
+
+
+class SharedCosts(Costs):
+    """The same where jobs run in several threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def note(self, task: bytes, seconds: float) -> None:
+        with self._lock:
+            super().note(task, seconds)
+
+    def flat(self, lanes: int = 1) -> list[bytes | int]:
+        with self._lock:
+            return super().flat(lanes)

@@ -8,44 +8,95 @@ overstays, and no job is ever in two hands.
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeVar
 
 from jobd.broker.commands import Claim, Claimed, Completed, Ending
 from jobd.seams.clock import monotonic
-from jobd.worker.costs import Costs
-from jobd.worker.figures import Figures
+from jobd.worker.costs import Costs, SharedCosts
+from jobd.worker.figures import Figures, SharedFigures
 from jobd.worker.notes import Notebook
+from jobd.worker.record import company
+from jobd.worker.take import take_all
+
+T = TypeVar("T")
+
+
+def _take(line: deque[T], count: int) -> list[T]:
+    taken = []
+    for _ in range(count):
+        try:
+            taken.append(line.popleft())
+        except IndexError:  # the other thread was quicker
+            break
+    return taken
 
 
 class Desk:
     """The jobs at hand of one worker, and what their runs have taught so far."""
 
-    def __init__(self, *, lease: float) -> None:
+    def __init__(self, *, lease: float, shared: bool = False) -> None:
+        """`shared`: jobs run in several threads."""
         self.unstarted: deque[Claimed] = deque()
+        self.wary: deque[tuple[Claimed, int]] = deque()
+        """Not begun, and to run beside few others: with how many, itself included."""
         self.done: deque[Completed] = deque()
         self.endings: deque[Ending] = deque()
         self.revoked: deque[Claimed] = deque()
         """Taken for a start and refused: another host may have them, or we hand them back."""
-        self.figures = Figures()
-        self.costs = Costs()
+        self.figures = SharedFigures() if shared else Figures()
+        self.costs = SharedCosts() if shared else Costs()
         self.store_offset_ms = 0.0
         """Redis' clock less ours, as the last claim showed it."""
         self.ours_until = 0.0
         """What was claimed longer ago may be somebody else's by now; on our monotonic clock."""
+        self.loaded_at = 0.0
+        self.pace = 1
+        """How many lanes move: their jobs end one after another."""
         self.notes = Notebook(self.store_ms)
         self._lease = lease
+        self._shared = shared
 
     def load(self, claim: Claim, now: float, start_by: float | None = None) -> None:
         """Take in a batch. `now` is our monotonic clock when its reply came, and `start_by` the last
         instant for a start, where there is a rate limit."""
         self.store_offset_ms = claim.now - now * 1000
         self.ours_until = now + self._lease if start_by is None else start_by
-        self.unstarted.extend(claim.jobs)
+        self.loaded_at = now
+        if not self._shared:
+            self.unstarted.extend(claim.jobs)
+            return
+        for job in claim.jobs:
+            if job.more and (limit := company(job.more)) is not None:
+                self.wary.append((job, limit))
+            else:
+                self.unstarted.append(job)
 
     def forget(self) -> None:
         """Drop everything claimed: the store that gave it is no more."""
-        for line in (self.unstarted, self.done, self.endings, self.revoked):
+        for line in (self.unstarted, self.wary, self.done, self.endings, self.revoked):
             line.clear()
         self.notes.forget()
+
+    def give_up_unstarted(self) -> None:
+        """Have everything handed back that has not begun."""
+        self.revoked.extend(take_all(self.unstarted))
+        self.revoked.extend(job for job, _ in take_all(self.wary))
+
+    def unbegun(self) -> list[Claimed]:
+        """List what is at hand and does not run."""
+        return [*self.unstarted, *(job for job, _ in self.wary), *self.revoked]
+
+    def take_ended(self) -> tuple[list[Completed], list[Ending]]:
+        """Take what has ended: with each job all that had ended before it.
+
+        The keeper relies on that (jobd.keeper.revoke): what a lane ran before a job that is settled
+        is settled. So the two lines are cut at one instant, which no lane was in between.
+        """
+        while True:
+            done, endings = len(self.done), len(self.endings)
+            if len(self.done) == done:
+                break
+        return _take(self.done, done), _take(self.endings, endings)
 
     def store_ms(self) -> int:
         """Tell Redis' time, by our clock and the last claim."""

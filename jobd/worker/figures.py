@@ -6,6 +6,8 @@ that makes them true, and count only where that settle counts.
 
 from __future__ import annotations
 
+import threading
+
 LAST_BUCKET = 24  # 2^24 ms is 4.7 hours: anything longer
 
 
@@ -65,3 +67,23 @@ class Figures:
                 mine.wait_ms += int(amount)
             else:
                 mine.run_ms += int(amount) / 1000
+
+
+class SharedFigures(Figures):
+    """The same where jobs run in several threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def of(self, task: str, wait_ms: int, run_ms: float) -> str:
+        with self._lock:
+            return super().of(task, wait_ms, run_ms)
+
+    def take_sums(self) -> list[str | int]:
+        with self._lock:
+            return super().take_sums()
+
+    def put_back(self, flat: list[str | int]) -> None:
+        with self._lock:
+            super().put_back(flat)

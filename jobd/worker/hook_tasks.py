@@ -37,7 +37,9 @@ def hook_tasks(app: Jobd, queue: str, policy: Policy) -> dict[bytes, Runnable]:
     for event in app.hooks.asked(BY_JOBS):
         name = TASK_PREFIX + event
         deliver = _deliverer(event, queue, app.hooks.of(event))
-        task: Task[Any, Any] = Task(app.producer, queue, name, deliver, priority=5, options=options)
+        task: Task[Any, Any] = Task(
+            app.producer, queue, name, deliver, priority=5, options=options, policy=policy
+        )
         runnable = made[name.encode()] = Runnable(task, ())
         runnable.decode = _lenient(runnable.decode)
     return made

@@ -34,7 +34,7 @@ from jobd.seams.clock import monotonic, utc
 from jobd.seams.host import Copies
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
-from jobd.worker.lane import Call, Lane
+from jobd.worker.lane import Call, Lane, Makers
 from jobd.worker.outcome import Fields, Outcomes, Run
 from jobd.worker.record import describe
 from jobd.worker.tell import MAX_LOGGED, text
@@ -212,14 +212,12 @@ def _used(job: Claimed) -> int:
     return int(job.more.get(b"failed", 0)) + int(job.more.get(b"timeouts", 0))
 
 
-def hooked(
-    hooks: Hooks, *, queue: str, desk: Desk, emit: Callable[[Event], None]
-) -> dict[str, Callable[..., Any]]:
-    """Say what `make_lanes` is to make where somebody wants to hear of runs; nothing otherwise."""
+def hooked(hooks: Hooks, *, queue: str, desk: Desk, emit: Callable[[Event], None]) -> Makers:
+    """Say what lanes are made of: others than plain ones where somebody wants to hear of runs."""
     if not hooks.asked(IN_THE_WORKER):
-        return {}
+        return Makers()
     caller = Caller(hooks, queue=queue, desk=desk, emit=emit)
-    return {
-        "make_outcomes": partial(HookedOutcomes, caller),
-        "make_lane": lambda cell, **rest: HookedLane(cell, caller, **rest),
-    }
+    return Makers(
+        outcomes=partial(HookedOutcomes, caller),
+        lane=lambda cell, **rest: HookedLane(cell, caller, **rest),
+    )

@@ -10,6 +10,7 @@ it through these steps in its own way; what they are is written here alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from jobd.broker.commands import Claimed, Completed
@@ -35,6 +36,7 @@ from jobd.worker.record import (
     writable,
 )
 from jobd.worker.runnable import Runnable, context
+from jobd.worker.soft import Deadline, ThreadWatch, call_async, make_deadline
 from jobd.worker.tell import text
 from jobd.worker.watch import Watch
 
@@ -46,7 +48,7 @@ class Lane(Run):
     """Runs one job after another. One thread at a time may use it."""
 
     __slots__ = (
-        "_cell", "_completed_ms", "_copies", "_costs", "_desk", "_done", "_outcomes", "_page", "_queue", "_tasks", "running",
+        "_cell", "_completed_ms", "_copies", "_costs", "_deadline", "_deadlines", "_desk", "_done", "_outcomes", "_page", "_queue", "_tasks", "running",
     )  # fmt: skip
 
     def __init__(
@@ -58,11 +60,14 @@ class Lane(Run):
         page: Page,
         desk: Desk,
         outcomes: Outcomes,
+        deadlines: ThreadWatch,
     ) -> None:
         self.running: Claimed | None = None
         """The job in this lane, from when it was taken from the desk until it is out of it."""
         self.started = 0.0
         self._cell = cell
+        self._deadlines = deadlines
+        self._deadline: Deadline | None = None  # made when it is first needed
         self._queue = queue
         self._tasks = tasks
         self._page = page
@@ -81,7 +86,31 @@ class Lane(Run):
             return
         args, kwargs = call
         try:
-            value = self.runnable.function(*args, **kwargs)
+            if self.policy.soft_timeout:
+                value = self._call_softly(args, kwargs)
+            else:
+                value = self.runnable.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
+            self.failed(error)
+        else:
+            self.succeeded(value)
+
+    def is_async(self, job: Claimed) -> bool:
+        """Say whether a job is for an event loop to run. An unknown one is for nobody."""
+        runnable = self._tasks.get(job.task)
+        return runnable is None or runnable.is_async
+
+    async def run_async(self, job: Claimed) -> None:
+        """Run one job on the event loop, from its judgement to its ending."""
+        call = self.begin(job)
+        if call is None:
+            return
+        args, kwargs = call
+        try:
+            coroutine = self.runnable.function(*args, **kwargs)
+            if self.policy.soft_timeout:
+                coroutine = call_async(self.started + self.policy.soft_timeout, coroutine)
+            value = await coroutine
         except BaseException as error:  # noqa: BLE001  user code: all it raises is its failure
             self.failed(error)
         else:
@@ -158,6 +187,12 @@ class Lane(Run):
         self._outcomes.failed(self, error, monotonic())
         self._page.finish(self._cell)
 
+    def _call_softly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if self._deadline is None:
+            self._deadline = make_deadline(self._deadlines)
+        at = self.started + self.policy.soft_timeout
+        return self._deadline.call(at, self.runnable.function, args, kwargs)
+
     def _judge(self, job: Claimed, runnable: Runnable | None) -> Runnable | None:
         """Judge before the start: unknown, accused, timed out, or simply with options.
 
@@ -224,6 +259,14 @@ class Lane(Run):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What `make_lanes` makes lanes with. jobd.worker.hooked has others, for where hooks are asked for."""
+
+    outcomes: Callable[..., Outcomes] = Outcomes
+    lane: Callable[..., Lane] = Lane
+
+
 def make_lanes(
     count: int,
     *,
@@ -234,17 +277,26 @@ def make_lanes(
     worker: str,
     queue_policy: Policy,
     emit: Callable[[Event], None],
-    make_outcomes: Callable[..., Outcomes] = Outcomes,
-    make_lane: Callable[..., Lane] = Lane,
+    alarms: bool = True,
+    makers: Makers = Makers(),
 ) -> list[Lane]:
     """Make the lanes of one worker, each with its cell of the page.
 
-    Where an application has hooks of runs, jobd.worker.hooked says what to make instead.
+    `alarms`: SIGALRM is ours to use, for soft deadlines in the main thread.
     """
-    outcomes = make_outcomes(
+    outcomes = makers.outcomes(
         desk=desk, tasks=tasks, worker=worker, queue_policy=queue_policy, emit=emit
     )
+    deadlines = ThreadWatch(alarms=alarms)
     return [
-        make_lane(cell, queue=queue, tasks=tasks, page=page, desk=desk, outcomes=outcomes)
+        makers.lane(
+            cell,
+            queue=queue,
+            tasks=tasks,
+            page=page,
+            desk=desk,
+            outcomes=outcomes,
+            deadlines=deadlines,
+        )
         for cell in range(count)
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from jobd.broker.commands import Claimed, Ending
-from jobd.core.errors import StaleRun
+from jobd.core.errors import SoftTimeout, StaleRun
 from jobd.core.events import Event
 from jobd.core.names import check_name
 from jobd.core.options import Policy
@@ -111,8 +111,7 @@ class Outcomes:
         if isinstance(verdict, Postpone):
             self._put_off(job, verdict, after, line)
             return
-        discarded = isinstance(verdict, Bury) and verdict.cause == "discarded"
-        entry = self._note("discarded" if discarded else "failed", run, ended, line)
+        entry = self._note(_kind(error, verdict), run, ended, line)
         history = noted([*run.history, entry | {"traceback": trace}], verdict.note)
         fields: Fields = {"failed": after.failed, "error": line}
         if isinstance(verdict, Bury):
@@ -215,3 +214,10 @@ class Outcomes:
 
     def _end(self, ending: Ending) -> None:
         self._desk.endings.append(ending)
+
+
+def _kind(error: BaseException, verdict: RetryLater | Bury) -> str:
+    """Say in a word of the history how a run ended that raised."""
+    if isinstance(verdict, Bury) and verdict.cause == "discarded":
+        return "discarded"
+    return "soft_timeout" if isinstance(error, SoftTimeout) else "failed"

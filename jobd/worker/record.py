@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +24,10 @@ MAX_TRACEBACK = 4000
 # What reading a record that makes no sense may raise; RecursionError is JSON nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError, OptionError, msgspec.DecodeError)
 
-_COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed", "throttled")
+_OURS = str(Path(__file__).parent)  # frames of the worker itself tell nobody anything
+_COUNTERS = (
+    "failed", "timeouts", "crashes", "lost", "interrupted", "suspected", "snoozed", "throttled",
+)  # fmt: skip
 
 
 class Past(NamedTuple):
@@ -55,6 +60,30 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         expires=_count(more, "expires") if b"expires" in more else None,
         timed_out=more.get(b"ended") == b"timeouts",
     )
+
+
+def company(more: dict[bytes, bytes]) -> int | None:
+    """Say how many jobs may run in a process together with this one, itself included; None: any.
+
+    A job that ran among others when their process crashed is suspected with them. It runs among half
+    as many from then on, at last alone: so the one that did it is found in as many crashes as the
+    number of its neighbours can be halved, and only a crash while it ran alone is charged to it. One
+    that has ended by itself since is free of suspicion. A job that was lost with its host runs alone.
+    """
+    if b"lost" in more:
+        return 1
+    if b"suspected" not in more:
+        return None
+    try:
+        for line in reversed(_history(more.get(b"history"))):
+            match line.get("kind"):
+                case "crash":
+                    return max(1, int(line.get("among", 1)) // 2)
+                case "failed" | "soft_timeout" | "timeout":
+                    return None
+    except UNREADABLE:
+        return 1  # it is buried at its start
+    return 1
 
 
 def _parked(more: dict[bytes, bytes]) -> int | None:
@@ -120,8 +149,8 @@ def noted(history: list[dict[str, Any]], note: str) -> list[dict[str, Any]]:
 def describe(error: BaseException) -> tuple[str, str]:
     """Put an exception in a line, and its traceback in a bounded text. Never fails itself."""
     frames = error.__traceback__
-    if frames is not None and frames.tb_next is not None:
-        frames = frames.tb_next  # the first one is the executor's
+    while frames is not None and frames.tb_next is not None and _is_ours(frames):
+        frames = frames.tb_next
     try:
         line = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(type(error), error, frames, limit=-30))
@@ -129,6 +158,10 @@ def describe(error: BaseException) -> tuple[str, str]:
         line = f"{type(error).__name__} (its text raised {type(second).__name__})"
         trace = "".join(traceback.format_tb(frames, limit=-30))
     return writable(line[:MAX_ERROR]), writable(_without_its_middle(trace))
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    return frames.tb_frame.f_code.co_filename.startswith(_OURS)
 
 
 def _without_its_middle(trace: str) -> str:

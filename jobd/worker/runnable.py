@@ -18,6 +18,7 @@ class Runnable:
         self.name = task.name
         self.raw_name = task.name.encode()
         self.function: Callable[..., Any] = task.function
+        self.is_async = task.is_async
         self.decode = task.signature.decode
         self.wants_job = task.signature.wants_job
         self._levels = (*levels, task.options)

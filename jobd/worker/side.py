@@ -106,7 +106,7 @@ class SideThread:
             self._talk.land()
             # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
             unstarted = take_all(self._desk.unstarted)
-            done, endings = take_all(self._desk.done), take_all(self._desk.endings)
+            done, endings = self._desk.take_ended()
             if not (unstarted or done or endings):
                 return
             try:

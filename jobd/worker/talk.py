@@ -30,13 +30,10 @@ from jobd.worker.desk import Desk
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
+AHEAD_MS = 40  # where there is a rate limit: so early before its start a job is taken
 _LOADED = [
     SCRIPTS[name]
     for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "jot", "wake")
-]
-
-_LOADED = [
-    SCRIPTS[name] for name in ("epoch", "join", "claim", "settle", "hand_back", "reconcile", "wake")
 ]
 
 
@@ -129,6 +126,16 @@ class Talk:
         self._link = link
         return epoch
 
+    def open_beside(self) -> None:
+        """Connect for a second talk of one worker: the first has the lease. Raises BrokerError."""
+        link = Link(self._client, blocking_for=self._patience)
+        try:
+            link.load(_LOADED)
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+
     def close(self) -> None:
         """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
         with self._lock:
@@ -141,29 +148,22 @@ class Talk:
             self._desk.endings.extendleft(reversed(exchange.endings))
             self._desk.figures.put_back(exchange.sums)
 
-    def put(self, *, slots: int, wait: Command | None = None, ahead_ms: int = 0) -> None:
+    def put(
+        self, *, slots: int, wait: Command | None = None, batches: bool = True, ahead: bool = False
+    ) -> None:
         """Send: settle what has ended, then claim for so many free slots. Raises BrokerError.
 
-        `wait` is a blocking command to be carried out between the two. With `ahead_ms` a job of a
-        queue with a rate limit may come that long before its start (`Claim.wait_ms`): whoever asks so
-        has to wait for it.
+        `wait` is a blocking command to be carried out between the two. Without `batches` no more
+        jobs come than there are slots, however fast they are. With `ahead` a job of a queue with a
+        rate limit may come a little before its start (`Claim.wait_ms`): whoever asks so waits for it.
         """
         exchange = self._settlement()
         exchange.is_prompt = wait is None and slots > 0
-        if wait is not None:
-            exchange.calls.append(wait)
-        exchange.claims = len(exchange.calls)
-        exchange.calls.append(
-            self._commands.claim(
-                self._incarnation,
-                self._lease_ms,
-                slots=slots,
-                budget_us=BUDGET_US,
-                ahead_ms=ahead_ms,
-                costs=self._desk.costs.flat(),
-            )
-        )
-        self._send(exchange)
+        self._claim(exchange, slots, wait, batches=batches, ahead=ahead)
+
+    def put_waiting(self, *, slots: int, wait: Command, batches: bool) -> None:
+        """Send: claim once `wait` has ended. Settles nothing: that is another link's business."""
+        self._claim(Exchange([]), slots, wait, batches=batches, ahead=False)
 
     def wait(self, command: Command) -> None:
         """Send a blocking command alone. Raises BrokerError."""
@@ -177,15 +177,23 @@ class Talk:
                 self._exchange.calls.append(["PING"])
                 self._link.send([["PING"]])
 
-    def leave(self) -> None:
-        """Settle what has ended and hand back what has not begun. Raises BrokerError."""
-        self._desk.revoked.extend(take_all(self._desk.unstarted))
+    def settle(self, *, hint: bool = False) -> None:
+        """Settle what has ended and hand back what shall not run. Raises BrokerError, Fenced.
+
+        `hint` is for where jobs at once are bounded: there is a place free now, which nobody else
+        was told of.
+        """
         exchange = self._settlement()
         if exchange.calls:
-            # Where jobs at once are bounded there is a place free now, which nobody else was told of.
-            exchange.calls.append(self._commands.wake())
+            if hint:
+                exchange.calls.append(self._commands.wake())
             self._send(exchange)
             self.land()
+
+    def leave(self) -> None:
+        """Settle what has ended and hand back what has not begun. Raises BrokerError, Fenced."""
+        self._desk.give_up_unstarted()
+        self.settle(hint=True)
 
     def ask(self, call: Command) -> list[bytes]:
         """Carry out one call when nothing is under way. Raises BrokerError, Fenced."""
@@ -241,6 +249,24 @@ class Talk:
         self._desk.load(claim, now, start_by)
         return claim
 
+    def _claim(
+        self, exchange: Exchange, slots: int, wait: Command | None, *, batches: bool, ahead: bool
+    ) -> None:
+        if wait is not None:
+            exchange.calls.append(wait)
+        exchange.claims = len(exchange.calls)
+        exchange.calls.append(
+            self._commands.claim(
+                self._incarnation,
+                self._lease_ms,
+                slots=slots,
+                budget_us=BUDGET_US if batches else 0,
+                ahead_ms=AHEAD_MS if ahead and exchange.is_prompt else 0,
+                costs=self._desk.costs.flat(self._desk.pace),
+            )
+        )
+        self._send(exchange)
+
     def _send(self, exchange: Exchange) -> None:
         assert self._link is not None
         with self._lock:
@@ -252,8 +278,7 @@ class Talk:
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
         exchange = Exchange([])
-        exchange.done = take_all(self._desk.done)
-        exchange.endings = take_all(self._desk.endings)
+        exchange.done, exchange.endings = self._desk.take_ended()
         # Looked at after the ends, so that all words of these are there; sent before them, since to a
         # run whose job is settled nobody listens. What is not answered is still in the notebook.
         exchange.jots = self._desk.notes.spell()

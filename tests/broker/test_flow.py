@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobd.broker.commands import Blame, Claim, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Claim, Completed, Ending
 from jobd.broker.connection import Client, run
 from jobd.broker.flow import Flow
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.limits import Limits

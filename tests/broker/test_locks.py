@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError, Fenced, StoreFull
+from jobd.core.options import resolve
 
 LEASE = 30_000
 NOW = 1_800_000_000_000
@@ -192,6 +194,8 @@ def test_the_last_of_a_row_keeps_the_place_of_the_first(client: Client) -> None:
     assert client.zrange("t:{q}:waiting", 0, -1) == [b"x", b"e"]
     assert client.zcard("t:{q}:cancelled") == 4
     assert client.hget("t:{q}:tally", "cancelled|t") == b"4"
+    assert store(client, NOW + 599_999).trim(resolve()).removed == 0
+    assert store(client, NOW + 600_000).trim(resolve()).removed == 4
 
 
 def test_a_key_of_another_type_is_no_lock(client: Client) -> None:

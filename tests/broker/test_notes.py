@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobd.broker.commands import Completed, End, Ending, Jot, NewJob
+from jobd.broker.commands import Completed, End, Ending, Jot
 from jobd.broker.connection import Client, run
+from jobd.broker.new_job import NewJob
 from jobd.broker.replies import read_ends
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced

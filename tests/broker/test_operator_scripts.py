@@ -7,8 +7,9 @@ import pytest
 from support.policies import NOTHING
 from support.servers import eventually
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo, Views
 from jobd.client.operate import carry_out

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import pytest
 from support.policies import NOTHING, keeping
 
-from jobd.broker.commands import Completed, Ending, NewJob
+from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.retention import OUTCOMES

@@ -8,8 +8,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from jobd.broker.commands import Blame, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Blame
 from jobd.broker.connection import Client
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.schedules import DECLARED, ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.scripts import SCRIPTS, parse
 from jobd.broker.store import Store, read_epoch
 from jobd.broker.views import Views

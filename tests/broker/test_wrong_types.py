@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, Jot, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending, Jot
 from jobd.broker.connection import Client
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
 from jobd.core.limits import Limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,7 +187,9 @@ def test_declarations_that_cannot_work_are_refused(app: Jobd) -> None:
     """When they are made, not when the job runs."""
     queue = app.queue("q")
 
-    async def coroutine() -> None: ...
+    async def generator_async() -> AsyncIterator[int]:
+        yield 1
+
     def job_late(x: int, job: Job) -> None: ...
     def any_number(*args: int) -> None: ...
     def custom(x: socket.socket) -> None: ...
@@ -197,7 +199,7 @@ def test_declarations_that_cannot_work_are_refused(app: Jobd) -> None:
         yield 1
 
     for function, said in (
-        (coroutine, "coming"),
+        (generator_async, "a generator function"),
         (job_late, "move it to the front"),
         (any_number, "use a list"),
         (custom, "cannot be read from JSON"),
@@ -298,3 +300,20 @@ def test_an_add_many_that_is_cut_off_says_what_is_in_and_how_to_go_on(tmp_path: 
             )
         ]
         assert len({handle.id for handle in app.queue("q").add_many(again)}) == 1000
+
+
+def test_a_soft_timeout_that_never_comes_about_is_refused_where_it_is_written(app: Jobd) -> None:
+    """On the queue, the task and the call, against what the levels above say."""
+    said = "soft_timeout .*; expected less than the timeout, which is"
+    with pytest.raises(OptionError, match=said):
+        app.queue("refused", soft_timeout="1h")  # the timeout is 30m when nobody says it
+    queue = app.queue("q", timeout="10s")
+    with pytest.raises(OptionError, match=said):
+        queue.task("wrong", soft_timeout="10s")(lambda: None)
+    task = queue.task("right", soft_timeout="9s")(lambda: None)
+    with pytest.raises(OptionError, match=said):
+        task.using(timeout="8s")
+    with pytest.raises(OptionError, match=said):
+        queue.add("right", {}, soft_timeout="3s", timeout="2s")
+    task.using(timeout=0, soft_timeout="20s")
+    task.using(timeout="8s", soft_timeout=0)

@@ -22,7 +22,7 @@ queues = ["email"]
 log = { format = "json", level = "debug" }
 [queues.email]
 processes = 4
-concurrency = 1
+concurrency = 5
 preload = false
 app = "shop.mail:app"
 attempts = 5
@@ -105,7 +105,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
         ("[queues.a]\nmemory_limit = '1GB'", "queues.a.memory_limit"),
         ("[queues.a]\nmax_jobs = 5", "queues.a.max_jobs"),
         ("[queues.a]\nprocesses = { min = 1, max = 4 }", "queues.a.processes"),
-        ("[queues.a]\nconcurrency = 5", "queues.a.concurrency"),
         ("[web.dashboard]\nusers = {}", "web.dashboard"),
     ],
 )
@@ -136,7 +135,13 @@ def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
         ("[queues]\na = 3", "queues.a: 3; expected a table"),
         ("[queues.a]\nprocesses = -1", "queues.a.processes: -1; expected a whole number"),
         ("[queues.a]\nprocesses = true", "queues.a.processes: True; expected a whole number"),
-        ("[queues.a]\nconcurrency = true", "queues.a.concurrency: True; expected 1"),
+        ("[queues.a]\nconcurrency = true", "queues.a.concurrency: True; expected a whole number from 1 to 1000"),
+        (
+            "[queues.a]\ntimeout = '5s'\nsoft_timeout = '5s'",
+            "queues.a: soft_timeout 5s; expected less than the timeout, which is 5s",
+        ),
+        ("[queues.a]\nconcurrency = 0", "serve the queue elsewhere only, write processes = 0"),
+        ("[queues.a]\nconcurrency = 1001", "from 1 to 1000; for more, raise `processes`"),
         ("[queues.a]\npreload = 'no'", "queues.a.preload: 'no'; expected true or false"),
         ("[queues.a]\npriority = 1", "queues.a.priority: fixed when a job is added"),
         ("[queues.a]\nattempts = 0", "queues.a.attempts: 0; expected a whole number"),

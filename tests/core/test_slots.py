@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice, pairwise
@@ -255,3 +258,31 @@ def test_far_away_ends_and_does_not_fail() -> None:
 
     assert [list(islice(line, 1)) for line in slots] == [[]]
     assert next(CronSlots("0 0 * * *", "Europe/Berlin").after(-5)) == 23 * 3_600_000
+
+
+def without_zones(code: str, *, package: bool) -> str:
+    """Run Python where the machine has no database of zones, with the package tzdata or without."""
+    hide = "" if package else "import sys; sys.modules['tzdata'] = None; "
+    run = subprocess.run(
+        [sys.executable, "-c", hide + code], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONTZPATH": ""},
+    )  # fmt: skip
+    return run.stdout
+
+
+def test_a_machine_without_zones_uses_the_package_and_else_says_what_is_missing() -> None:
+    """As in small containers. UTC is known everywhere."""
+    code = """
+from jobd.core.errors import JobdError
+from jobd.core.slots import slots_of
+print(next(slots_of('0 9 * * *', 'UTC', 0).after(0)))
+try:
+    print(next(slots_of('0 9 * * *', 'Europe/Berlin', 0).after(0)))
+except JobdError as error:
+    print(error)
+"""
+    assert without_zones(code, package=True).split() == ["32400000", "28800000"]
+    said = without_zones(code, package=False)
+    assert "32400000" in said
+    assert "expected a database of time zones on this machine, and there is none" in said
+    assert "install the package tzdata" in said

@@ -69,3 +69,12 @@ def test_every_edge_joins_known_states() -> None:
     ends = {end for edges in EDGES.values() for edge in edges for end in edge}
 
     assert ends - {None} <= set(STATES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_constant_is_written_once(path: Path) -> None:
+    """A merge that keeps both sides of one leaves the wrong one in force, and no linter sees it."""
+    body = ast.parse(path.read_text()).body
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    names = [each.id for each in targets if isinstance(each, ast.Name)]
+    assert sorted(names) == sorted(set(names))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobd.broker.commands import NewJob
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.keeper.fleet import Alive, Dead
@@ -217,3 +217,72 @@ def test_an_order_marks_the_very_run_on_the_page_of_its_worker(
         False,
         False,
     )
+
+
+def test_of_several_that_ran_at_a_crash_each_is_suspected_and_none_charged(
+    redis: Client, board: Scoreboard
+) -> None:
+    """Nobody knows which of them did it; how many there were is in the history."""
+    number = claimed(redis, "a", "b", "c")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1", cells=2)
+    page.start(0, b"a", number, b"t", 1.0, 2.0)
+    page.start(1, b"b", number, b"t", 1.0, 2.0)
+
+    dead = Dead("w.1", "q", 1, str(board.path), "crash", ["a", "b"])
+    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    views = Views(redis, "jobd")
+    for job in ("a", "b"):
+        info = views.info("q", job)
+        assert info is not None
+        assert (info.crashes, info.history[-1]["kind"], info.history[-1]["among"]) == (
+            0, "crash", 2,
+        )  # fmt: skip
+    assert redis.hget("jobd:{q}:job:a", "suspected") == b"1"
+    assert redis.hget("jobd:{q}:job:c", "suspected") is None
+
+
+def test_neighbours_of_a_timeout_were_interrupted(redis: Client, board: Scoreboard) -> None:
+    """It costs them nothing, and their history says it."""
+    number = claimed(redis, "a", "b")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1", cells=2)
+    page.start(0, b"a", number, b"t", 1.0, 2.0)
+    page.start(1, b"b", number, b"t", 1.0, 0.0)
+
+    dead = Dead("w.1", "q", 1, str(board.path), "timeout", ["a"])
+    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    views = Views(redis, "jobd")
+    a, b = views.info("q", "a"), views.info("q", "b")
+    assert a is not None
+    assert b is not None
+    assert (a.timeouts, a.interrupted, a.history[-1]["kind"]) == (1, 0, "timeout")
+    assert (b.timeouts, b.interrupted, b.history[-1]["kind"]) == (0, 1, "interrupted")
+
+
+def test_what_several_lanes_have_started_is_not_taken_back(
+    redis: Client, board: Scoreboard
+) -> None:
+    """Also what has ended and waits to be settled: only what no lane has begun goes elsewhere."""
+    number = claimed(redis, "a", "b", "c", "d", "e")
+    page = board.pages[0]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1", cells=3)
+    page.set_claimed(5)
+    page.start(0, b"a", number, b"t", 100.0, 0.0)
+    for job in (b"b", b"c"):  # two short ones in the second lane; the third has never been used
+        page.start(1, job, number, b"t", 100.0, 0.0)
+        page.finish(1)
+    revoker = Revoker(page, Store(redis, "jobd", "q"), "w.1")
+
+    page.beat(100.3)
+    assert [revoker.look(now) for now in (100.5, 100.61)] == [0, 0]  # its loop turned at 100.3
+    page.finish(0)
+    assert [revoker.look(now) for now in (100.7, 100.8)] == [
+        0,
+        0,
+    ]  # nothing runs: it answers itself
+    page.start(0, b"d", number, b"t", 100.5, 0.0)
+    assert [revoker.look(now) for now in (100.9, 101.0)] == [0, 1]
+    assert Views(redis, "jobd").jobs("q", "waiting") == ["e"]

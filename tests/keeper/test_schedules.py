@@ -226,3 +226,44 @@ def test_what_cannot_be_reckoned_is_told_once(redis: Client, tmp_path: Path) -> 
     [told] = host.events("schedule.unusable")
     assert (told.schedule, told.queue) == ("n", "q")
     assert "Moon/Far_Side" in told.why
+
+
+def test_a_host_that_came_too_late_passes_over_nothing(redis: Client, tmp_path: Path) -> None:
+    """Who was first had looked long before: what has come since is not decided on by that."""
+    slow, late = (Host(redis, tmp_path / name, Declared("q", every("5s"))) for name in "ab")
+    slow.work()
+    late.work()
+    now, _, due = ScheduleStore(redis, "t", "q", now=NOW + 6_000).look()
+
+    class Overtaken(ScheduleStore):
+        """Between its look and its firing, the slow host fires what it saw."""
+
+        def fire(self, seen: Any, at: int) -> Any:
+            [fired] = ScheduleStore(redis, "t", "q", now=NOW + 12_000).fire(due, now)
+            assert fired.word == "fired"
+            return super().fire(seen, at)
+
+    make = late.duty._make_store
+    late.duty._make_store = lambda queue, floor_of: Overtaken(
+        redis, "t", queue, floor_of=floor_of, now=NOW + 12_000
+    )
+    late.duty.fire("q")
+    late.duty._make_store = make
+    late.now = NOW + 12_000
+    late.work()
+
+    assert late.jobs() == ["n:2027-01-15T08:00:05Z", "n:2027-01-15T08:00:10Z"]
+
+
+def test_what_is_passed_over_with_many_due_lowers_no_floor(redis: Client, tmp_path: Path) -> None:
+    """Sixty that nobody declares are due before the others: what is not seen is not decided on."""
+    host = Host(redis, tmp_path / "a")
+    store = ScheduleStore(redis, "t", "q", now=NOW)
+    for number in range(60):
+        store.put(every("5s", f"a{number}"), origin="declared")
+    store.put(every("5s", "z"))
+    host.now = NOW + 660_000
+    host.work()
+    host.work()
+    assert host.duty._floors["q"].of("z") == 0
+    assert len([job for job in host.jobs() if job.startswith("z:")]) > 10

@@ -8,10 +8,8 @@ import pytest
 from support.policies import NOTHING
 
 from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
-from jobd.broker.commands import (
-    NewJob,
-)
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.keeper.tidy import (
     BITE_SECONDS,

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from jobd.broker.commands import NewJob
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store, store_ms
 
 LEASE = 60_000

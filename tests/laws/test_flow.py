@@ -22,9 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jobd.broker.commands import Completed, Ending, NewJob
+from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.core.limits import Limits
 

@@ -21,9 +21,10 @@ from hypothesis.stateful import (
 )
 from support.policies import NOTHING
 
-from jobd.broker.commands import Blame, Completed, Ending, JobOnTerms, NewJob, Terms
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
 
@@ -73,6 +74,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.past: list[tuple[str, str, int]] = []
             self.gone: dict[str, int] = {}
             self.ended: dict[str, int] = {}
+            self.replaced: dict[str, int] = {}
             self.asked: set[str] = set()
             self.calls: list[Call] = []
             self.leases: list[str] = []
@@ -121,9 +123,11 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             until, digest, _ = (*terms.lock.split(), "", "", "")[:3]
             if (held := self.holds(digest)) is not None:
                 self.end(held, "cancelled")
+                self.replaced[held] = self.now
             self.state[job.id] = "delayed" if job.due else "waiting"
             self.lock.pop(job.id, None)
             self.nonce.pop(job.id, None)
+            self.replaced.pop(job.id, None)
             self.asked.discard(job.id)
             if digest:
                 self.lock[job.id] = (until, digest)
@@ -281,6 +285,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                     words.append("duplicate")
                 else:
                     words.append("retried")
+                    self.replaced.pop(job_id, None)
                     self.state[job_id] = "waiting"
                     self.asked.discard(job_id)
                     if until != "ttl":
@@ -307,13 +312,16 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.lock.pop(job_id, None)
             self.nonce.pop(job_id, None)
             self.asked.discard(job_id)
+            self.replaced.pop(job_id, None)
             if known:
                 self.gone[job_id] = self.now
 
         @rule()
         def retention_comes_by(self) -> None:
+            self.now += 1  # what ends from now on stands behind what is spared here
             self.store.trim(NOTHING)
-            for job_id in [i for i, state in self.state.items() if state in ENDED]:
+            kept = {i for i, at in self.replaced.items() if self.now < at + 600_000}
+            for job_id in [i for i, s in self.state.items() if s in ENDED and i not in kept]:
                 self.forget(job_id, known=self.now - self.ended[job_id] < REMEMBERED)
 
         @precondition(lambda self: self.past)

@@ -21,9 +21,10 @@ from hypothesis.stateful import (
 )
 from support.policies import keeping
 
-from jobd.broker.commands import Blame, Completed, Ending, NewJob
+from jobd.broker.commands import Blame, Completed, Ending
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
 from jobd.core.retention import OUTCOMES

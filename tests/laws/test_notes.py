@@ -20,8 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jobd.broker.commands import Completed, Ending, Jot, NewJob
+from jobd.broker.commands import Completed, Ending, Jot
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.core.errors import Fenced
 

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 )
 
 from jobd.broker.connection import Client, connect
-from jobd.broker.schedules import DECLARED, Due, ScheduleStore
+from jobd.broker.schedules import DECLARED, Due, Round, ScheduleStore
 from jobd.broker.views import Views
 from jobd.core.schedule import Schedule, job_id, read_schedule
+from jobd.keeper.schedules import Floor
 
 START = 1_800_000_000_000 - 1_800_000_000_000 % 60_000
 NAMES = ("a", "b")
@@ -76,17 +77,18 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.kept: dict[str, Kept] = {}
             self.expected: set[str] = set()
             self.added: list[str] = []
-            self.stale: list[tuple[int, Due]] = []
-            self.floors: dict[str, int] = {}
+            self.looks: dict[int, tuple[int, list[Due]]] = {}
+            self.floors = [Floor() for _ in HOSTS]
             self.went_back = False
             self.copies: list[tuple[dict[bytes, tuple[bytes, int]], dict[str, Kept]]] = []
 
-        @property
-        def store(self) -> ScheduleStore:
-            return ScheduleStore(client, "t", "q", floor_of=self.floor_of, now=self.now)
+        def store(self, host: int = 0) -> ScheduleStore:
+            floor_of = self.floors[host].of
+            return ScheduleStore(client, "t", "q", floor_of=floor_of, now=self.now)
 
-        def floor_of(self, name: str) -> int:
-            return self.floors.get(name, 0)
+        def floor(self, name: str) -> int:
+            """All hosts have the same, or one that time has passed (see the_clock_is_set_back)."""
+            return max(floor.of(name) for floor in self.floors)
 
         def come(self, kept: Kept, until: int) -> None:
             """Expect what has come, unless the store's clock was set back since."""
@@ -100,10 +102,6 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             for kept in self.kept.values():
                 self.come(kept, self.now)
 
-        def note(self, name: str, slots: tuple[int, ...], decided: int) -> None:
-            self.added += [job_id(name, slot) for slot in slots]
-            self.floors[name] = max(self.floors.get(name, 0), decided)
-
         # --- what happens ---
 
         @rule(span=st.sampled_from([1, 900, 5_000, 20_000, 61_000, 150_000]))
@@ -112,31 +110,51 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule(span=st.sampled_from([1_000, 59_000, 200_000]))
         def the_clock_is_set_back(self, span: int) -> None:
+            for host in HOSTS:
+                self.a_host_fires(host)
             self.now -= span
 
-        @rule()
-        def a_host_fires(self) -> None:
-            looked = self.store.fire_due()
-            for fired in looked.fired:
-                if fired.word == "fired":
-                    self.note(fired.name, fired.slots, looked.now)
-            self.all_come()
+        @rule(host=st.sampled_from(HOSTS))
+        def a_host_looks(self, host: int) -> None:
+            now, _, due = self.store(host).look()
+            self.looks[host] = now, due
 
-        @rule()
-        def a_host_looks(self) -> None:
-            now, _, due = self.store.look()
-            self.stale = (self.stale + [(now, each) for each in due])[-6:]
-
-        @precondition(lambda self: self.stale)
+        @precondition(lambda self: self.looks)
         @rule(data=st.data())
-        def a_host_fires_what_it_saw_before(self, data: st.DataObject) -> None:
-            seen_at, due = data.draw(st.sampled_from(self.stale))
-            [fired] = self.store.fire([due], seen_at)
-            if fired.word == "fired":
-                self.note(fired.name, fired.slots, seen_at)
-                self.come(self.kept[due.name], seen_at)
-            else:
-                assert fired.word in ("moved", "changed", "early")
+        def a_host_fires_what_it_has_seen(self, data: st.DataObject) -> None:
+            """Other hosts have done so since, or the schedule has changed, or the clock."""
+            self.fire_what_was_seen(data.draw(st.sampled_from(sorted(self.looks))))
+
+        def fire_what_was_seen(self, host: int) -> None:
+            seen_at, due = self.looks.pop(host)
+            fired = self.store(host).fire(due, seen_at)
+            for each in fired:
+                assert each.word in ("fired", "moved", "changed", "early")
+                if each.word == "fired":
+                    self.added += [job_id(each.name, slot) for slot in each.slots]
+                    self.come(self.kept[each.name], seen_at)
+            self.floors[host].after(Round(fired, seen_at, None, True))
+
+        @rule(
+            order=st.permutations(HOSTS), again=st.permutations(HOSTS),
+            spans=st.lists(st.sampled_from([10, 3_000, 6_000]), min_size=3, max_size=3),
+        )  # fmt: skip
+        def hosts_race(self, order: list[int], again: list[int], spans: list[int]) -> None:
+            """One looks after the other, and then they fire in whatever order."""
+            for host, span in zip(order, spans, strict=True):
+                self.now += span
+                self.a_host_looks(host)
+            for host in again:
+                self.fire_what_was_seen(host)
+
+        @rule(host=st.sampled_from(HOSTS))
+        def a_host_fires(self, host: int) -> None:
+            looked = self.store(host).fire_due()
+            for each in looked.fired:
+                assert each.word == "fired"
+                self.added += [job_id(each.name, slot) for slot in each.slots]
+            self.floors[host].after(looked)
+            self.all_come()
 
         @rule(
             name=st.sampled_from(NAMES), timing=st.integers(0, 3), task=st.sampled_from(["t", "u"]),
@@ -149,12 +167,12 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             origin = DECLARED if host else "api"
             kept = self.kept.get(name)
             before = self.fired_by_now()
-            word = self.store.put(schedule, origin=origin, age_ms=age)
+            word = self.store(host).put(schedule, origin=origin, age_ms=age)
             self.note_new(before)
             loaded_at = self.now - age
             if kept is None:
                 assert word == "created"
-                decided = max(self.now, self.floors.get(name, 0))
+                decided = max(self.now, self.floor(name))
                 self.kept[name] = kept = Kept(schedule, period, decided, loaded_at)
                 kept.is_api = origin == "api"
             elif kept.schedule == schedule:
@@ -170,7 +188,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                     # What was due under the old time is fired, and what else is due with it.
                     if any(multiples(kept.period, kept.decided, self.now)) and not kept.paused:
                         self.all_come()
-                    kept.decided = max(kept.decided, self.now, self.floors.get(name, 0))
+                    kept.decided = max(kept.decided, self.now, self.floor(name))
                 kept.schedule, kept.period, kept.loaded_at = schedule, period, loaded_at
                 kept.is_api = origin == "api"
 
@@ -183,7 +201,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule(name=st.sampled_from(NAMES))
         def pause(self, name: str) -> None:
-            word = self.store.pause(name)
+            word = self.store().pause(name)
             assert word == ("paused" if name in self.kept else "gone")
             if name in self.kept and not self.kept[name].paused:
                 self.kept[name].paused = True
@@ -191,7 +209,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule(name=st.sampled_from(NAMES))
         def resume(self, name: str) -> None:
-            word = self.store.resume(name)
+            word = self.store().resume(name)
             kept = self.kept.get(name)
             assert word == ("gone" if kept is None else "resumed" if kept.paused else "running")
             if kept is not None and kept.paused:
@@ -200,7 +218,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule(name=st.sampled_from(NAMES))
         def remove(self, name: str) -> None:
-            assert self.store.remove(name) == ("removed" if self.kept.pop(name, None) else "gone")
+            assert self.store().remove(name) == ("removed" if self.kept.pop(name, None) else "gone")
 
         @rule()
         def copy_the_store(self) -> None:
@@ -212,25 +230,21 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
         @rule(data=st.data())
         def the_store_goes_back(self, data: st.DataObject) -> None:
             """Every host has looked at all schedules within the last minute, and knows."""
-            self.a_host_fires()
+            for host in HOSTS:
+                self.a_host_fires(host)
             dumped, kept = data.draw(st.sampled_from(self.copies))
-            before = self.kept
             client.flushall()
             for key, (raw, _) in dumped.items():
                 client.restore(key, 0, raw)
-            self.stale, self.went_back = [], True
+            self.looks, self.went_back = {}, True
             self.kept = {name: each.copy() for name, each in kept.items()}
             for name, each in self.kept.items():
-                known = self.floors.get(name, 0)
-                if name in before:
-                    known = max(known, before[name].decided)
-                self.floors[name] = known
-                each.decided = max(each.decided, known)
+                each.decided = max(each.decided, self.floor(name))
 
         @rule()
         def the_store_is_flushed(self) -> None:
             client.flushall()
-            self.kept, self.stale, self.copies = {}, [], []
+            self.kept, self.looks, self.copies = {}, {}, []
 
         # --- what holds ---
 
@@ -253,10 +267,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         def teardown(self) -> None:
             if hasattr(self, "kept"):
-                self.a_host_fires()
+                self.a_host_fires(0)
                 assert set(self.added) == self.expected
                 for name, kept in self.kept.items():
-                    info = self.store.get(name)
+                    info = self.store().get(name)
                     assert info is not None
                     assert info.paused == kept.paused
                     assert (info.origin == "api") == kept.is_api
@@ -278,7 +292,7 @@ def test_each_slot_fires_once_in_random_worlds(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(connect(redis_url)),
         settings=settings(
-            max_examples=200, stateful_step_count=40, deadline=None,
+            max_examples=400, stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

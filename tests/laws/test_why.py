@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobd.broker.commands import Completed, Ending, NewJob
+from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts

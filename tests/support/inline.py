@@ -10,65 +10,60 @@ from pathlib import Path
 
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
-from jobd.client.hooks import BY_JOBS
 from jobd.core.errors import Fenced
 from jobd.core.events import Event
 from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
 from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
-from jobd.worker.desk import Desk
+from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
-from jobd.worker.hooked import hooked
-from jobd.worker.inline import InlineExecutor
-from jobd.worker.lane import make_lanes
-from jobd.worker.loop import WorkerLoop
 from jobd.worker.runnable import Runnable
 
 
-def new_page(directory: Path) -> Page:
+def new_page(directory: Path, cells: int = 1) -> Page:
     """Make a scoreboard of this process; give its first page."""
     owner = Owner("nonce", os.getpid(), 1, "boot")
-    return Scoreboard.create(directory / "board", owner=owner, pages=2).pages[0]
+    return Scoreboard.create(directory / "board", owner=owner, pages=2, cells=cells).pages[0]
 
 
 class Running:
     """A worker in a thread of this process."""
 
-    def __init__(self, app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> None:
-        page.hand_out(incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1")
+    def __init__(
+        self,
+        app: Jobd,
+        queue: Queue,
+        page: Page,
+        incarnation: str = "w.1",
+        concurrency: int = 1,
+    ) -> None:
+        page.hand_out(
+            incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1", cells=concurrency
+        )
         policy = resolve(queue.options)
         self.stop = Stop()
         self.said: list[str] = []
         self.error: Exception | None = None
-        self.desk = Desk(lease=30.0)
-        [lane] = make_lanes(
-            1,
-            desk=self.desk,
-            queue=queue.name,
-            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()}
-            | hook_tasks(app, queue.name, policy),
-            page=page,
-            worker="q.1",
-            queue_policy=policy,
-            emit=self._emit,
-            **hooked(app.hooks, queue=queue.name, desk=self.desk, emit=self._emit),
-        )
-        self.executor = InlineExecutor(self.desk, lane)
-        self.loop = WorkerLoop(
+        self.loop = assemble(
             client=connect(app.producer.url),
             namespace="jobd",
             queue=queue.name,
-            incarnation=incarnation,
-            lease=30.0,
+            tasks={name.encode(): Runnable(t, (queue.options,)) for name, t in queue.tasks.items()}
+            | hook_tasks(app, queue.name, policy),
             policy=policy,
-            hooks=app.hooks.asked(BY_JOBS),
             limits=resolve_limits(queue.limits),
-            executor=self.executor,
+            hooks=app.hooks,
+            concurrency=concurrency,
+            incarnation=incarnation,
+            slot="q.1",
+            lease=30.0,
             page=page,
             stop=self.stop,
             emit=self._emit,
         )
+        self.desk = self.loop.desk
+        self.executor = self.loop.executor
         self.thread = threading.Thread(target=self._run)
 
     def _emit(self, event: Event) -> None:
@@ -82,8 +77,10 @@ class Running:
 
 
 @contextmanager
-def working(app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1") -> Iterator[Running]:
-    running = Running(app, queue, page, incarnation)
+def working(
+    app: Jobd, queue: Queue, page: Page, incarnation: str = "w.1", concurrency: int = 1
+) -> Iterator[Running]:
+    running = Running(app, queue, page, incarnation, concurrency)
     running.thread.start()
     try:
         yield running

@@ -22,7 +22,7 @@ from jobd import (
     Snooze,
     Throttle,
 )
-from jobd.testing import Unsettled, World, world
+from jobd.testing import Unsettled, World, inline, recorded, world
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 Make = Callable[..., World]
@@ -264,10 +264,19 @@ def test_a_world_brings_its_server_when_there_is_none(app: Jobd) -> None:
         app.queue("q").add("work")
 
 
+@pytest.mark.parametrize("way", [recorded, inline, world])
+def test_what_is_no_app_is_refused(app: Jobd, way: Callable[..., Any]) -> None:
+    """A queue of it, for one; before anything is started."""
+    with pytest.raises(TypeError, match=r"<Queue q: 0 tasks>; expected the jobd\.Jobd"):
+        way(app.queue("q")).__enter__()
+
+
 def test_time_goes_forward(app: Jobd, it: World) -> None:
     """And has a zone."""
     with pytest.raises(OptionError, match="not below zero"):
         it.advance(-1)
+    with pytest.raises(OptionError, match="time zone"), world(app, start="2030"):  # type: ignore[arg-type]
+        pass
     with pytest.raises(OptionError, match="time zone"), world(app, start=datetime(2030, 1, 1)):  # noqa: DTZ001
         pass
 

@@ -20,6 +20,17 @@ def with_context(job: Job, text: str) -> str:
     return job.id + text
 
 
+@email.cron("0 9 * * *", tz="Europe/Berlin", args={"text": "t"})
+@email.task()
+def scheduled(job: Job, text: str) -> str:
+    return job.id + text
+
+
+@email.every("5m", unique=True)
+def tidy(most: int = 10) -> int:
+    return most
+
+
 @email.task(give_up_on=LookupError, backoff=lambda failures: failures)
 def wishes(job: Job, n: int) -> None:
     if job.snoozed:
@@ -29,12 +40,30 @@ def wishes(job: Job, n: int) -> None:
     raise Snooze("1h")
 
 
+@email.task()
+async def looks_up(job: Job, n: int) -> dict[str, int]:
+    return {job.id: n}
+
+
+@email.task()
+async def plain_async(n: int) -> int:
+    return n
+
+
 def typed() -> None:
     """A handle knows its result; the job context is nobody's argument to give."""
     assert_type(welcome.enqueue(7, address="a@b.example"), JobHandle[bool])
     assert_type(welcome.enqueue(user_id=7).result(), bool)
     assert_type(with_context.enqueue(text="t"), JobHandle[str])
     assert_type(with_context.using(delay="5m").enqueue(text="t"), JobHandle[str])
+
+
+def typed_schedules() -> None:
+    """A task stays what it is under a schedule, and a function becomes one."""
+    assert_type(scheduled.enqueue(text="t"), JobHandle[str])
+    assert_type(tidy.enqueue(most=7), JobHandle[int])
+    assert_type(tidy(7), int)
+    assert_type(email.schedules.put("n", tidy, {"most": 7}, every="1h"), str)
 
 
 def typed_tests() -> None:
@@ -50,6 +79,10 @@ async def typed_async() -> None:
     """The same for the asynchronous calls."""
     assert_type(await welcome.aenqueue(7), JobHandle[bool])
     assert_type(await welcome.enqueue(7).aresult(), bool)
+    assert_type(looks_up.enqueue(1), JobHandle[dict[str, int]])
+    assert_type(await looks_up.enqueue(n=1).aresult(), dict[str, int])
+    assert_type(await plain_async(1), int)
+    assert_type(plain_async.using(delay="5m").enqueue(n=1).result(), int)
 
 
 def refused() -> None:
@@ -60,6 +93,7 @@ def refused() -> None:
     Retry(after=object())  # type: ignore[arg-type]
     welcome.enqueue(user=7)  # type: ignore[call-arg]
     with_context.enqueue(1)  # type: ignore[arg-type]
+    looks_up.enqueue("1")  # type: ignore[arg-type]
 
 
 def charge(order: int, *, key: str) -> float:

@@ -18,7 +18,7 @@ def app(redis_url: str) -> Jobd:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
-    return new_page(tmp_path)
+    return new_page(tmp_path, cells=8)
 
 
 @pytest.fixture

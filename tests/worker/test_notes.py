@@ -14,7 +14,8 @@ from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
 from jobd.broker.claims import read_claim
-from jobd.broker.commands import Completed, Jot, NewJob
+from jobd.broker.commands import Completed, Jot
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
@@ -135,6 +136,28 @@ def test_a_job_that_says_nothing_has_no_thread(app: Jobd, q: Queue, page: Page) 
         assert "jobd-notes" not in work.enqueue(said=False).result("10s")
         assert "jobd-notes" in work.enqueue(said=True).result("10s")
     assert "jobd-notes" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_words_go_before_the_end_on_a_server_that_knows_no_scripts(
+    app: Jobd, q: Queue, page: Page
+) -> None:
+    """A script that is not known is sent again, after all that came with it: so all are, in time."""
+
+    @q.task()
+    def work(job: Job, said: str) -> None:
+        if said:
+            job.log(said)
+
+    client = app.producer.client
+    client.script_flush()
+    with working(app, q, page):
+        handles = []
+        for said in ("first", "second", "third"):
+            handles.append(work.enqueue(said=said))
+            handles[-1].result("10s")
+            client.script_flush()
+            work.enqueue(said="").result("10s")  # now what settles is known again
+        assert [texts(handle) for handle in handles] == [["first"], ["second"], ["third"]]
 
 
 def test_any_thread_of_a_task_may_speak(app: Jobd, q: Queue, page: Page) -> None:

@@ -114,24 +114,6 @@ local function lock_of(key)
   if type(mark) == 'string' then return string.match(mark, '^(%a+) (%x+)$') end
 end
 
--- Who holds a lock, and where that job is. The job it names, while the record of that job says so
--- and the job is where the lock holds: so no lock outlives its job, whatever became of either. Of a
--- `ttl` the time decides. What cannot be read is no lock.
-local function holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
-  local said = redis.pcall('GET', unique_prefix .. digest)
-  local id, ends = string.match(type(said) == 'string' and said or '', '^(%S+) ?(%d*)$')
-  if not id then return nil end
-  local key = job_prefix .. id
-  local state = state_of(id, key, waiting, delayed, completed, dead, cancelled)
-  if ends ~= '' then
-    if whole(ends, 0) > at then return id, state end
-    return nil
-  end
-  local hold, of = lock_of(key)
-  if of ~= digest then return nil end
-  if state == 'waiting' or state == 'delayed' or state == 'active' and hold == 'finished' then return id, state end
-end
-
 -- Let go of a lock, if it is this job that holds it. Called with what `lock_of` gave.
 local function unlock(unique_prefix, id, _, digest)
   if not digest then return end
@@ -164,41 +146,6 @@ local function chronicle(key, note)
     redis.call('HSET', key, 'history', '[' .. note .. ']', 'more', '1')
   elseif #history < 65536 then
     redis.call('HSET', key, 'history', string.sub(history, 1, -2) .. ',' .. note .. ']')
-  end
-end
-
--- Ask for a lock, as the producer spelled it (add_once.lua). Whether the job may come; and the holder
--- with its state, where one makes way for it or, if it may not, stands in it.
-local function ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
-  local digest, rest = string.match(lock, '^%a+ (%x+) ?(%w*)$')
-  if not digest then return true end
-  local holder, state = holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
-  if not holder then return true end
-  local has_not_begun = (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)
-  return rest == 'replace' and has_not_begun, holder, state
-end
-
--- End a holder that has not begun, for its successor. Give its place in line, where it stood in one.
-local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
-  local key = job_prefix .. holder
-  local place = state == 'waiting' and whole(redis.call('HGET', key, 'seq')) or nil
-  redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
-  chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
-  end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
-  count_cancelled(tally, key)
-  return place
-end
-
--- Give a job the lock that it may have.
-local function lock_up(lock, at, unique_prefix, key, id)
-  local hold, digest, rest = string.match(lock, '^(%a+) (%x+) ?(%w*)$')
-  if not digest then return end
-  redis.call('HSET', key, 'unique', hold .. ' ' .. digest, 'more', '1')
-  if hold == 'ttl' then
-    -- The time in the value decides; Redis' own only sees to it that nothing stays for ever.
-    redis.call('SET', unique_prefix .. digest, id .. ' ' .. int(at + rest), 'PX', int(rest + 60000))
-  else
-    redis.call('SET', unique_prefix .. digest, id)
   end
 end
 

@@ -2,6 +2,7 @@
 -- KEYS    waiting delayed completed dead cancelled expiring awaited tally meta wake_list recent:* unique:* job:*
 -- ARGV    now jobs...
 -- REPLY   added | replaced | duplicate | held <id>, a word a job
+-- WITH    locks
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`, whether
 --         it holds its lock still or not; a nonce that began an ended job anew does so once
 -- WHY     Adding for jobs that ask for more: a lock, or to begin an ended job of the same id anew.
@@ -46,7 +47,7 @@ local function add_one(id, task, args, priority, due, options, nonce, lock)
   local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
   if not free then return 'held ' .. holder end
   begin()
-  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+  local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
   if ended then
     redis.call('ZREM', ended, id)
     redis.call('ZREM', expiring, id)

@@ -8,7 +8,7 @@
 --         socket buffer run later than one thinks, and must find it closed. Then jobs move in
 --         bites, and the lease goes only in the call that finds nothing held: whoever calls may
 --         die between two bites. blamed... is (id counter note) for each job that was running:
---         the counter (crashes, timeouts, lost, interrupted) grows by one, the note joins the
+--         the counter (crashes, suspected, timeouts, lost, interrupted) grows by one, the note joins the
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
 --         policy and passes the verdict. Everything else goes back free of charge; where
 --         `begun` says up to which claim it has begun jobs, the later ones take no place under a rate limit.

@@ -2,6 +2,7 @@
 -- KEYS    leases waiting delayed completed dead cancelled expiring meta wake_list unique:* job:*
 -- ARGV    now ids...
 -- REPLY   retried | duplicate | waiting | delayed | active | completed | gone, a word an id
+-- WITH    locks
 -- REPLAY  what is back in line is answered with where it is, and stays there
 -- WHY     Somebody has looked and says that it may run again: its attempts, crashes and losses start
 --         anew, the deadline for its start falls away, and it goes to the end of its line. What it
@@ -17,7 +18,7 @@ end
 local wrong = expect(meta, 'hash') or expect(wake_list, 'list')
 if wrong then return wrong end
 local at, words, back, locked = clock(now), {}, {}, {}
-local COUNTERS = { 'failed', 'timeouts', 'crashes', 'lost', 'interrupted', 'snoozed', 'throttled' }
+local COUNTERS = { 'failed', 'timeouts', 'crashes', 'suspected', 'lost', 'interrupted', 'snoozed', 'throttled' }
 
 local function renew(key, state)
   local note = '{"kind":"retried","at":' .. int(at) .. ',"was":"' .. state .. '"'

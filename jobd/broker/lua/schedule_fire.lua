@@ -1,7 +1,8 @@
 -- schedule_fire: - -> waiting; the job whose place it takes -> cancelled
--- KEYS    schedules waiting delayed completed dead cancelled awaited tally meta wake_list recent:* unique:* schedule:* job:*
+-- KEYS    schedules waiting delayed completed dead cancelled expiring awaited tally meta wake_list recent:* unique:* schedule:* job:*
 -- ARGV    now name slot version next missed slots...
 -- REPLY   fired <added> | moved | changed | undeclared | early
+-- WITH    locks
 -- REPLAY  the slot was passed by the first call: a repeat is `moved`
 -- WHY     The firing of a slot is a compare-and-set: whoever finds the schedule still at `slot` adds
 --         the jobs and moves it on, in one step. So any number of hosts may try, none leads, and a
@@ -11,7 +12,7 @@
 --         known when it has. A slot whose job asks for a lock that is held passes without one, and its
 --         holder is named in its place. Like adding, Redis may refuse this at maxmemory; the slots stay due.
 local key = schedule_prefix .. name
-for _, line in ipairs({ schedules, waiting, delayed, completed, dead, cancelled, awaited }) do
+for _, line in ipairs({ schedules, waiting, delayed, completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(line, 'zset')
   if wrong then return wrong end
 end
@@ -38,7 +39,7 @@ for _, id in ipairs(jobs) do
   local free, holder, state = ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, completed, dead, cancelled)
   last = free and id or holder
   if free then
-    local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, awaited, tally)
+    local place = holder and make_way(holder, state, id, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
     if not place then
       seq = seq + 1
       place = seq

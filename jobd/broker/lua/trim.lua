@@ -62,7 +62,7 @@ local function by_own_time()
   local due = redis.call('ZRANGEBYSCORE', expiring, '-inf', int(at), 'LIMIT', 0, left)
   if #due == 0 then return end
   left = left - #due
-  for _, container in ipairs({ completed, dead }) do
+  for _, container in ipairs({ completed, dead, cancelled }) do
     local line = {}
     for i, ended in ipairs(redis.call('ZMSCORE', container, unpack(due))) do
       if ended then

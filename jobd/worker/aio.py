@@ -1,0 +1,147 @@
+"""The executor `asyncio`: async tasks on one event loop in the main thread, sync ones in threads beside it.
+
+Each job is an asyncio task with a context of its own. The talk with Redis has its own thread: a socket
+that waits, a connection that is made again, a look at what is held never hold the event loop up, and a
+task that holds it up does not keep its neighbours' endings from Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import selectors
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import SimpleQueue
+
+from jobd.broker.commands import Claimed
+from jobd.seams.bell import Bell
+from jobd.seams.host import Copies
+from jobd.worker.copy import end_copy
+from jobd.worker.desk import Desk
+from jobd.worker.lane import Lane
+
+# The highest descriptor that select takes, and one more.
+_SELECTABLE = 1024
+
+
+class AsyncExecutor:
+    """Runs as many jobs at once as it has lanes, whichever kind each of them is."""
+
+    def __init__(self, desk: Desk, lanes: list[Lane]) -> None:
+        self.desk = desk
+        self.lanes = lanes
+        self.bell = Bell()
+        self._free = lanes[::-1]
+        self._context = copy_context()
+        self._tasks: dict[Lane, asyncio.Task[None]] = {}  # the loop itself holds them weakly
+        self._sync: SimpleQueue[tuple[Lane, Claimed] | None] = SimpleQueue()
+        self._threads = 0
+        self._busy_threads = 0
+        self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
+        self._raised: BaseException | None = None
+
+    def run(self, talk: Callable[[], None]) -> None:
+        """Run jobs until `talk` has ended. This thread runs the event loop: signals come to it."""
+        asyncio.set_event_loop(self._loop)
+        thread = threading.Thread(target=self._talk, args=(talk,), name="jobd-talk", daemon=True)
+        self._loop.call_soon(thread.start)
+        self._loop.run_forever()
+        thread.join()
+        for _ in range(self._threads):
+            self._sync.put(None)
+        if self._raised is None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+        if self._raised is not None:
+            raise self._raised
+
+    def feed(self) -> None:
+        """Put the jobs on the desk into free lanes."""
+        self._loop.call_soon_threadsafe(self._fill)
+
+    def _talk(self, talk: Callable[[], None]) -> None:
+        try:
+            talk()
+        except BaseException as error:  # noqa: BLE001  raised again by the thread that waits for it
+            self._raised = error
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    # --- on the event loop ---
+
+    def _fill(self) -> None:
+        while self._free and self._begin(self._free[-1]):
+            self._free.pop()
+
+    def _begin(self, lane: Lane) -> bool:
+        """Start the next job of the line in a lane, if there is one."""
+        try:
+            job = lane.running = self.desk.unstarted.popleft()
+        except IndexError:
+            lane.running = None
+            return False
+        if lane.is_async(job):
+            self._tasks[lane] = self._loop.create_task(
+                self._work(lane, job), context=self._context.copy()
+            )
+        else:
+            self._to_thread(lane, job)
+        return True
+
+    async def _work(self, lane: Lane, job: Claimed) -> None:
+        await lane.run_async(job)
+        self._next(lane)
+
+    def _next(self, lane: Lane) -> None:
+        """Give a lane whose job has ended the next one, or have it wait."""
+        if not self._begin(lane):
+            self._free.append(lane)
+        self.bell.ring()
+
+    def _in_copy(self) -> None:
+        """Have a child that a task forks run none of its neighbours: they run here."""
+        for handle in tuple(getattr(self._loop, "_ready", ())):
+            handle.cancel()
+
+    # --- sync tasks ---
+
+    def _to_thread(self, lane: Lane, job: Claimed) -> None:
+        self._busy_threads += 1
+        if self._busy_threads > self._threads:
+            self._threads += 1
+            name = f"jobd-lane-{self._threads}"
+            threading.Thread(target=self._run_sync, name=name, daemon=True).start()
+        self._sync.put((lane, job))
+
+    def _run_sync(self) -> None:
+        while (given := self._sync.get()) is not None:
+            lane, job = given
+            self._context.copy().run(lane.run, job)
+            self._loop.call_soon_threadsafe(self._thread_ended, lane)
+
+    def _thread_ended(self, lane: Lane) -> None:
+        self._busy_threads -= 1
+        self._next(lane)
+
+
+class _PunctualSelector(selectors.EpollSelector):
+    """Wakes at the very time a timer is due.
+
+    epoll itself counts in whole milliseconds, and up: a pause of 10 ms would take 10.5 on average.
+    """
+
+    def __init__(self, copies: Copies) -> None:
+        super().__init__()
+        self._copies = copies
+        self._selectable = self.fileno() < _SELECTABLE
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._copies.here:
+            # A wait here would take what comes for the worker.
+            end_copy(RuntimeError("a child that an async task forked waits; it may only return"))
+        if timeout is not None and timeout > 0 and self._selectable:
+            select.select((self.fileno(),), (), (), timeout)
+            timeout = 0
+        return super().select(timeout)

@@ -1,0 +1,227 @@
+"""The loop of a worker that runs several jobs at once: it speaks to Redis while its lanes run.
+
+    [settle what ended, claim for the free lanes] ─► wait: a lane is free, a hint has come ─┐
+      ▲                                                                                     │
+      └─────────────────────────────────────────────────────────────────────────────────────┘
+
+It has a thread to itself, so that neither a task nor an event loop waits for a socket. One exchange is
+under way at a time; what ends and what becomes free meanwhile goes with the next, so exchanges grow
+with the load. Where the queue is empty a second link waits for a hint, for the first must go on
+settling: [BLPOP wake, claim], and nothing else claims until that is answered.
+
+Fast tasks come in batches (jobd.worker.costs) with the next one claimed ahead, slow and unknown ones
+one for each free lane. What lies unstarted while no lane moves goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from jobd.broker.commands import CAPPED, LIMITED, Claim, Claimed
+from jobd.seams.bell import Bell
+from jobd.seams.clock import monotonic
+from jobd.seams.scoreboard import Phase
+from jobd.worker.desk import Desk
+from jobd.worker.lane import Lane
+from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
+from jobd.worker.take import take_all
+
+OVERSTAYED = 0.05
+LOOK_EVERY = 0.025
+# While jobs run: a page that is not written to shows the keeper that a task holds the GIL.
+BEAT_EVERY = 0.15
+
+
+class CrewExecutor(Protocol):
+    """What runs jobs beside this loop."""
+
+    desk: Desk
+    lanes: list[Lane]
+    bell: Bell
+    """Rung by a lane whose job has ended."""
+
+    def run(self, talk: Callable[[], None]) -> None:
+        """Run jobs until `talk` has ended; it is called once, by a thread that may wait.
+
+        When it returns no lane is busy. When it raises this process ends, and so does this call.
+        """
+
+    def feed(self) -> None:
+        """Put the jobs on the desk into free lanes."""
+
+
+class CrewLoop(WorkerLoop):
+    """Drives the executors `threads` and `asyncio`."""
+
+    def __init__(self, executor: CrewExecutor, **settings: Any) -> None:
+        super().__init__(desk=executor.desk, **settings)
+        self.executor = executor
+        self._lanes = executor.lanes
+        self._bell = executor.bell
+        self._waiter = self._make_talk()
+        self._careful: list[tuple[Claimed, int]] = []  # of those at hand: in whose company few run
+        self._capped = False  # so many jobs run as the queue may have at once
+        self._rest_until = 0.0  # nobody may claim before that
+        self._nudge_at = math.inf  # the hint is late by then
+        self._batch = 0  # jobs of the last claim that went beyond the free lanes: all fast
+
+    def run(self) -> None:
+        """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
+        self.executor.run(super().run)
+
+    def _hang_up(self) -> None:
+        super()._hang_up()
+        self._waiter.close()
+
+    def _pause(self, seconds: float) -> None:
+        self._bell.wait(seconds, beside=() if self._stop.asked else (self._stop.readable,))
+
+    def _running(self) -> list[bytes]:
+        return [job.id for lane in self._lanes if (job := lane.running) is not None]
+
+    def _connect(self) -> None:
+        super()._connect()
+        self._waiter.open_beside()
+
+    # --- a turn ---
+
+    def _turn(self) -> None:
+        self._bell.listen()
+        self._take_back()
+        self._admit()
+        if monotonic() >= self._reconcile_at:
+            self._reconcile()
+        self._page.beat(monotonic())
+        self._set_phase(Phase.BUSY if self._at_hand() else Phase.IDLE)
+        if not self._exchange():
+            self._wait(self._span())
+
+    def _exchange(self) -> bool:
+        """Settle and claim, where there is something to settle or somebody to claim for."""
+        desk, free = self.desk, self._free()
+        ahead = self._batch and not self._careful and len(desk.unstarted) <= self._batch // 2
+        if not (self._may_claim() and (free or ahead)):
+            if not (desk.done or desk.endings or desk.revoked):
+                return False
+            self._talk.settle(hint=self._capped)
+            return True
+        self._page.set_claimed(self._at_hand() + max(free, self._batch))
+        desk.pace = self._pace()
+        # Nothing ahead of its time: lanes that look at the line would begin it.
+        self._talk.put(slots=free, batches=not self._careful)
+        claim = self._talk.land()
+        assert claim is not None
+        brought = len(claim.jobs)
+        self._batch = brought if brought > free else 0
+        self.executor.feed()
+        if brought < free:
+            self._await_more(claim, free - brought)
+        else:
+            self._page.set_claimed(self._at_hand())
+        return True
+
+    def _may_claim(self) -> bool:
+        return not (
+            self._waiter.under_way
+            or self._suspects
+            or self.desk.wary
+            or monotonic() < self._rest_until
+        )
+
+    def _await_more(self, claim: Claim, slots: int) -> None:
+        """Nothing is left to claim: wait for a hint, until there may be more, or for a while."""
+        span = idle_span(claim)
+        self._capped = claim.word == CAPPED
+        if claim.word == LIMITED:
+            # No hint could change that: each worker sleeps until the instant it was given.
+            self._rest_until = monotonic() + span
+            return
+        self._nudge_at = monotonic() + span + NUDGE_AFTER if span < IDLE_FOR else math.inf
+        if claim.within_ms is None:
+            self._waiter.put_waiting(slots=slots, wait=self._hint(span), batches=not self._careful)
+        else:
+            # Its own trip for the claim: how long ago that was is known by when it was sent.
+            self._waiter.wait(self._hint(span))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a lane, a hint or a stop; take in what the hint has brought."""
+        waiting = [self._waiter.fileno()] if self._waiter.under_way else []
+        found = self._bell.wait(max(0.0, seconds), beside=(self._stop.readable, *waiting))
+        if found.intersection(waiting):
+            self._waiter.land()
+            self._nudge_at = math.inf
+            self.executor.feed()
+            self._page.set_claimed(self._at_hand())
+        elif waiting and monotonic() >= self._nudge_at:
+            self._nudge_at = math.inf
+            self._waiter.nudge()
+
+    def _span(self) -> float:
+        if self.desk.unstarted:
+            return LOOK_EVERY
+        if self._suspects:
+            return SECOND_LOOK
+        span = BEAT_EVERY if self._phase is Phase.BUSY else IDLE_FOR
+        now = monotonic()
+        if self._rest_until > now:
+            span = min(span, self._rest_until - now)
+        return min(span, self._nudge_at - now)
+
+    def _take_back(self) -> None:
+        """Take unstarted jobs from lanes that do not move: nothing may wait behind them."""
+        if self.desk.unstarted:
+            last = max(lane.started for lane in self._lanes)
+            if monotonic() - max(last, self.desk.loaded_at) > OVERSTAYED:
+                self.desk.revoked.extend(take_all(self.desk.unstarted))
+                self._batch = 0
+
+    def _pace(self) -> int:
+        """Count the lanes that are free, or will soon be if their job is like the last ones."""
+        since = monotonic() - OVERSTAYED
+        stuck = sum(lane.running is not None and lane.started < since for lane in self._lanes)
+        return max(1, len(self._lanes) - stuck)
+
+    def _admit(self) -> None:
+        """Let jobs begin that run in little company, as soon as few enough others are at hand."""
+        if self._careful:
+            here = {*self._running(), *(job.id for job in self.desk.unstarted)}
+            self._careful = [(job, limit) for job, limit in self._careful if job.id in here]
+        while self.desk.wary:
+            job, limit = self.desk.wary[0]
+            if self._at_hand() >= min(limit, self._most()):
+                return
+            self._careful.append(self.desk.wary.popleft())
+            self.desk.unstarted.append(job)
+            self.executor.feed()
+
+    def _most(self) -> int:
+        """Say how many jobs may be at hand at once."""
+        return min([len(self._lanes), *(limit for _, limit in self._careful)])
+
+    def _free(self) -> int:
+        return max(0, self._most() - self._at_hand())
+
+    def _at_hand(self) -> int:
+        busy = sum(lane.running is not None for lane in self._lanes)
+        return busy + len(self.desk.unstarted)
+
+    # --- the way out ---
+
+    def _leave(self) -> bool:
+        """Hand back what has not begun, settle what ends, until nothing runs."""
+        if self._waiter.under_way:
+            # What the claim behind the hint may still bring is found by looking at what we hold.
+            self._waiter.close()
+            self._reconcile_at = 0.0
+        self._bell.listen()
+        self._page.beat(monotonic())
+        running = bool(self._running())
+        self._talk.leave()
+        if not running:
+            return False
+        if monotonic() >= self._reconcile_at:
+            self._reconcile()
+        self._bell.wait(BEAT_EVERY)
+        return True

@@ -1,0 +1,129 @@
+"""The loop of a worker that runs one job at a time, in the thread that also speaks to Redis.
+
+    [settle what ended, claim what comes] ─► run the batch ─┐
+      ▲        nothing there: [BLPOP wake, claim]           │
+      └─────────────────────────────────────────────────────┘
+
+A batch of fast jobs is run with the next such exchange already under way (jobd.worker.talk).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobd.broker.commands import LIMITED, Claim
+from jobd.seams.clock import monotonic
+from jobd.seams.scoreboard import Phase
+from jobd.worker.inline import InlineExecutor
+from jobd.worker.loop import (
+    IDLE_FOR,
+    LINK_TIMEOUT,
+    NUDGE_AFTER,
+    SECOND_LOOK,
+    WorkerLoop,
+    idle_span,
+)
+from jobd.worker.side import SideThread
+
+
+class SoloLoop(WorkerLoop):
+    """Drives the executor `inline`."""
+
+    def __init__(self, executor: InlineExecutor, **settings: Any) -> None:
+        super().__init__(desk=executor.desk, **settings)
+        self.executor = executor
+        self._side = SideThread(
+            desk=executor.desk,
+            lane=executor.lane,
+            talk=self._talk,
+            client=self._client,
+            commands=self._commands,
+            incarnation=self._incarnation,
+            lease_ms=self._lease_ms,
+            keep=self._policy.completed_count,
+            stopping=self._stop,
+        )
+        self._hands = self._side.hands
+
+    def run(self) -> None:
+        """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
+        self._side.start()
+        try:
+            super().run()
+        finally:
+            self._side.stop()
+
+    def _running(self) -> list[bytes]:
+        return []  # the thread that asks is the one that would run it
+
+    def _turn(self) -> None:
+        talk, line = self._talk, self.desk.unstarted
+        talk.land()
+        if monotonic() >= self._reconcile_at:
+            self._reconcile()
+        if self._suspects:
+            # Nothing is taken on: what a lost reply has brought would wait until that ends.
+            self._stop.wait(SECOND_LOOK)
+            return
+        if not line:
+            talk.put(slots=1, ahead=True)
+            claim = talk.land()
+            if claim is not None and not line:
+                self._idle(claim)
+            elif claim is not None and claim.wait_ms > 0:
+                # Given ahead of its time, which counts from the claim; its answer came after that.
+                self._stop.wait(claim.wait_ms / 1000)
+        self._page.beat(monotonic())
+        if line:
+            self._run_batch(len(line))
+
+    def _run_batch(self, size: int) -> None:
+        """Run what was claimed. More than one job is claimed only where all are known to be fast:
+        then the next exchange is put on the way first, for fast ones alone."""
+        self._set_phase(Phase.BUSY)
+        if size > 1:
+            self._talk.put(slots=0)
+            # What is under way may bring as many again.
+            self._page.set_claimed(2 * size)
+            self._side.batch_opened()
+        else:
+            self._page.set_claimed(1)
+        self.executor.run_all(self._stop)
+        if size > 1:
+            self._side.batch_closed()
+        self._page.set_claimed(0)
+
+    def _idle(self, claim: Claim) -> None:
+        """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""
+        self._set_phase(Phase.IDLE)
+        span = idle_span(claim)
+        if claim.word == LIMITED:
+            # No hint could change that: each worker sleeps until the instant it was given.
+            self._stop.wait(span)
+            return
+        if claim.within_ms is None:
+            self._talk.put(slots=1, wait=self._hint(span))
+        else:
+            # Its own trip for the claim: how long ago that was is known by when it was sent.
+            self._talk.wait(self._hint(span))
+        if self._answered(span, is_due=span < IDLE_FOR):
+            self._talk.land()
+        else:
+            # What the claim behind the hint may still bring is released by the keeper.
+            self._talk.close()
+
+    def _answered(self, span: float, *, is_due: bool) -> bool:
+        """Wait for the answer of a command that blocks for so long; False when asked to stop."""
+        if is_due:
+            late = monotonic() + span + NUDGE_AFTER
+            if self._stop.wait(span + NUDGE_AFTER, beside=self._talk.fileno()):
+                return False
+            if monotonic() >= late:
+                self._talk.nudge()
+        return not self._stop.wait(LINK_TIMEOUT, beside=self._talk.fileno())
+
+    def _leave(self) -> bool:
+        """Settle what ended, hand back the rest."""
+        self._talk.land()
+        self._talk.leave()
+        return False
