@@ -48,6 +48,30 @@ def made(directory: Path) -> Path:
     return directory
 
 
+def test_limits_hold_with_several_jobs_at_once_in_a_process(app: Jobd, tmp_path: Path) -> None:
+    """In threads: none starts before it may, and no more at once than the cap."""
+    queue = app.queue("q", rate_limit={"max": 20, "per": "500ms"}, max_active=3)
+    starts: list[float] = []
+    running: set[int] = set()
+    most: list[int] = []
+
+    @queue.task()
+    def work(n: int) -> None:
+        starts.append(time.monotonic())
+        running.add(n)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.discard(n)
+
+    queue.add_many([("work", {"n": n}) for n in range(60)])
+    page = new_page(made(tmp_path / "a"), cells=4)
+    with working(app, queue, page, concurrency=4):
+        eventually(in_state(app, "completed", 60))
+    starts.sort()
+    assert all(b - a >= 0.4 for a, b in zip(starts, starts[20:], strict=False))
+    assert max(most) <= 3
+
+
 def test_a_limited_worker_rests_until_its_place_is_free(app: Jobd, page: Page) -> None:
     """A claim or two for each place, not one for each hint or each millisecond."""
     queue = app.queue("q", rate_limit={"max": 1, "per": "300ms"})
