@@ -160,9 +160,7 @@ class QueueCommands:
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
         bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
-        return [
-            self.add(jobs[first : first + bite], fresh=fresh) for first in range(0, len(jobs), bite)
-        ]
+        return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
 
     def join(
         self,

@@ -11,6 +11,7 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -75,6 +76,7 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
     """Make a client. No connection is opened yet. Raises ConfigError for a URL it cannot read."""
     _refuse_coming(url)
     try:
+        _refuse_what_is_ignored(url)
         return redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -92,6 +94,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
     """Make a client for the running event loop. Raises ConfigError for a URL it cannot read."""
     _refuse_coming(url)
     try:
+        _refuse_what_is_ignored(url)
         return redis.asyncio.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -112,6 +115,20 @@ def _refuse_coming(url: str) -> None:
             f"redis.url: {scheme}://; expected redis://, rediss:// or unix://; "
             f"{scheme} is coming in a later release"
         )
+
+
+def _refuse_what_is_ignored(url: str) -> None:
+    """Raise ValueError for what redis-py reads as database 0, or finds out when it connects."""
+    parts = urlsplit(url)
+    database = unquote(parts.path).replace("/", "")
+    if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
+        raise ValueError(f"database {database!r}; expected a number")
+    if parts.query:
+        pool = redis.ConnectionPool.from_url(url)
+        try:
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(f"{parts.query!r}: {error}") from error
 
 
 def _bad_url(url: str, error: Exception) -> str:

@@ -18,6 +18,7 @@ _LOOKS = 5  # a job may move between two reads
 _SHOWN = 3
 _MINUTES = 3
 _MINUTE_MS = 60_000
+_NO_TIME = 253_402_300_800_000  # ms; what lies behind the year 9999 was not written by a clock
 _WINDOW_MS = 30_000  # of remembered ids; see _prelude.lua
 
 
@@ -85,7 +86,7 @@ class WhyFacts:
             replies = pipe.execute(raise_on_error=False)
         score, rank, waiting = replies[:3]
         minutes, held = replies[3 : 3 + _MINUTES], replies[3 + _MINUTES :]
-        alive = {_text(name): int(until) for name, until in leases}
+        alive = {_text(name): _time_of(until) for name, until in leases}
         hands = [
             (name, job, read_number(claim))
             for (name, until), jobs in zip(alive.items(), held, strict=True)
@@ -151,6 +152,11 @@ def _pace(minutes: Iterable[object], now: int) -> float | None:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+def _time_of(score: float) -> int:
+    """Read the end of a lease; 0, as of one that is closed, for what is no time."""
+    return int(score) if abs(score) < _NO_TIME else 0
 
 
 def _number(raw: object) -> int | None:

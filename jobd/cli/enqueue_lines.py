@@ -177,5 +177,6 @@ def _say(request: Request, account: Account) -> None:
         return
     click.echo(f"enqueued: {account.added.enqueued}; duplicates: {account.added.duplicates}")
     if account.bad and not request.skip_bad:
-        what = "none after the bad line was added" if account.good else "nothing was added"
+        is_any_in = account.added.enqueued or account.added.duplicates
+        what = "none after the bad line was added" if is_any_in else "nothing was added"
         click.echo(f"{what}; correct it, or leave bad lines out with --skip-bad", err=True)

@@ -9,24 +9,31 @@ from typing import Any
 from jobd.client.hooks import H, Hooks
 from jobd.client.producer import Producer
 from jobd.client.queue import Queue
-from jobd.core.errors import DeclarationError
+from jobd.core.durations import Duration, seconds
+from jobd.core.errors import DeclarationError, OptionError
 from jobd.core.names import check_name
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
+LONGEST_TIMEOUT = 3600.0
 
 
 class Jobd:
     """An application. `url` defaults to JOBD_REDIS_URL, else redis://127.0.0.1:6379/0.
 
-    `timeout` (seconds) bounds every call to Redis. Making one opens no connection.
+    `timeout` bounds every call to Redis. Making one opens no connection. Raises OptionError.
     """
 
     def __init__(
-        self, url: str | None = None, *, namespace: str = "jobd", timeout: float = 2.0
+        self, url: str | None = None, *, namespace: str = "jobd", timeout: Duration = 2.0
     ) -> None:
         check_name(namespace, what="namespace")
+        bound = seconds(timeout, what="Jobd: timeout")
+        if not 0.001 <= bound <= LONGEST_TIMEOUT:
+            raise OptionError(
+                f"Jobd: timeout: {timeout!r}; expected from 1ms to 1h, for each call to Redis"
+            )
         self.producer = Producer(
-            url or os.environ.get("JOBD_REDIS_URL") or DEFAULT_URL, namespace, timeout=timeout
+            url or os.environ.get("JOBD_REDIS_URL") or DEFAULT_URL, namespace, timeout=bound
         )
         self.queues: dict[str, Queue] = {}
         self.hooks = Hooks()

@@ -8,6 +8,7 @@ queue, which calls the hooks: at least once, and like any job it is tried again,
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Hooks:
             )
 
         def declare(hook: H) -> H:
-            if not callable(hook):
+            if not callable(hook) or not _takes_an_event(hook):
                 raise DeclarationError(
                     f"hook of {event!r}: {hook!r}; expected a function that takes a JobEvent"
                 )
@@ -84,6 +85,17 @@ class Hooks:
     def asked(self, events: tuple[str, ...]) -> tuple[str, ...]:
         """Name those of some events that somebody wants to hear of."""
         return tuple(event for event in events if self._hooks[event])
+
+
+def _takes_an_event(hook: Callable[..., Any]) -> bool:
+    """Whether it can be called with one argument; what does not say so is believed."""
+    try:
+        inspect.signature(hook).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a callable without a signature
+        return True
+    return True
 
 
 def name_of(hook: Hook) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from jobd.core.errors import NotSerializable, PayloadTooLarge
+from jobd.core.finite import has_nan
 from jobd.core.options import MAX_PAYLOAD
 
 _encoder = msgspec.json.Encoder()
@@ -17,7 +16,7 @@ def encode_payload(value: object, *, what: str) -> bytes:
     try:
         raw = _encoder.encode(value)
         # NaN and infinity would become null without a word; only a payload with a null can hold one.
-        lossy = b"null" in raw and _has_nan(msgspec.to_builtins(value))
+        lossy = b"null" in raw and has_nan(msgspec.to_builtins(value))
     except Exception as error:  # user code too: what a property or a mapping raises
         raise NotSerializable(
             f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
@@ -29,13 +28,3 @@ def encode_payload(value: object, *, what: str) -> bytes:
             f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
         )
     return raw
-
-
-def _has_nan(value: object) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(_has_nan(item) for item in value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_has_nan(item) for item in value)
-    return False

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from jobd.core.errors import OptionError
+from jobd.core.finite import has_nan
 from jobd.core.names import check_name
 
 MAX_META = 4096
@@ -40,10 +41,15 @@ def _meta(value: object, what: str) -> Any:
         )
     try:
         raw = msgspec.json.encode(dict(value))
+        lossy = b"null" in raw and has_nan(msgspec.to_builtins(dict(value)))
     except Exception as error:  # user code too: what a value's own methods raise
         raise OptionError(
             f"{what}: {error}; expected what JSON can hold; pass text and numbers"
         ) from error
+    if lossy:
+        raise OptionError(
+            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
+        )
     if len(raw) > MAX_META:
         raise OptionError(
             f"{what}: {len(raw)} bytes as JSON; expected at most {MAX_META}; "

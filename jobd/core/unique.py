@@ -25,7 +25,7 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
     It is the task's and its arguments': `by` names those that count, `key` (text) stands in for them.
     `until`: "finished" (completed, dead or cancelled), "started" (no longer waiting), or "ttl": for
     that long from the adding on, also when the job has completed by then. `replace`: a holder that
-    has not begun makes way for the new job, and ends as cancelled. Raises OptionError.
+    waits, also for a retry, makes way for the new job and ends as cancelled. Raises OptionError.
     """
 
     key: str | None = None
@@ -40,7 +40,7 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
                 f"unique: until {self.until!r}; expected {one_of(UNTIL)}"
                 + nearest(str(self.until), UNTIL)
             )
-        if self.key is not None and not (isinstance(self.key, str) and self.key):
+        if self.key is not None and not _is_text(self.key):
             raise OptionError(f"unique: key {self.key!r}; expected some text, as in key='user-7'")
         if self.by is not None and not _are_names(self.by):
             raise OptionError(
@@ -126,6 +126,11 @@ def _digest(unique: Unique, task: str, args: bytes) -> str:
             named_after = {n: named_after[n] for n in _tuple(unique.by) if n in named_after}
     text = msgspec.json.encode([task, named_after], order="sorted")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _is_text(key: object) -> bool:
+    """Whether it is text that can travel: half a surrogate pair cannot."""
+    return isinstance(key, str) and bool(key) and not any("\ud800" <= c <= "\udfff" for c in key)
 
 
 def _are_names(by: object) -> bool:

@@ -372,6 +372,18 @@ def test_a_strangers_log_fails_nothing(client: Client) -> None:
     assert flow(client).rate_max == 0
 
 
+def test_a_strangers_log_without_an_end_does_not_hold_the_store(client: Client) -> None:
+    """A first bucket of long ago would make a script that walks the row from there run for hours."""
+    for first in ("1", "-9999999999999999"):
+        client.flushdb()
+        join(client, rate_max=2, rate_ms=1000)
+        line(client)
+        assert len(take(client, slots=2)) == 2
+        client.hset("t:{q}:rate", "first", first)
+        assert take(client, 1) == []  # how many they were is still known
+        assert len(take(client, 1100, slots=2)) == 2
+
+
 # --- so many at once ---
 
 

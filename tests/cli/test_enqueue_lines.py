@@ -109,6 +109,14 @@ def test_a_bad_line_is_named_and_of_a_file_nothing_is_added(
     assert in_line(redis) == []
 
 
+def test_what_became_of_the_good_lines_is_told_as_it_is(
+    redis: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a file that was checked as a whole nothing is in, also when its first lines are good."""
+    assert main(["enqueue", "q", "--from", write(*numbered(2), "oops")]) == 65
+    assert "nothing was added; correct it" in capsys.readouterr().err
+
+
 def test_bad_lines_can_be_left_out(redis: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """They are named all the same, and the exit code says so."""
     source = write(*numbered(2), "oops", *numbered(3)[2:])

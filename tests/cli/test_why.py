@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,4 +185,7 @@ def test_a_record_that_makes_no_sense_is_no_traceback(ask: Ask, q: Queue) -> Non
     client.hset("jobd:{q}:meta", mapping={"paused": "soon", "rate_max": "inf"})
     assert ask(job)[0] == "waiting"
     client.hset("jobd:{q}:job:" + job, "history", "[7]")
+    assert ask(job)[0] == "waiting"
+    for i, end in enumerate((math.inf, -math.inf, 9e15, -9e15)):
+        client.zadd("jobd:{q}:leases", {f"stranger.{i}": end})
     assert ask(job)[0] == "waiting"

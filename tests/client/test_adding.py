@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -157,6 +158,35 @@ def test_what_cannot_travel_is_refused_where_it_was_written(
     with pytest.raises(error, match=said):
         app.queue("q").add("t", args)
     assert app.producer.views().counts("q")["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"meta": {"load": float("nan")}}, "NaN"),
+        ({"meta": {"load": [{"deep": float("inf")}]}}, "NaN"),
+        ({"unique": {"key": "\ud800"}}, "expected some text"),
+    ],
+)
+def test_a_label_that_would_change_on_the_way_is_refused(
+    app: Jobd, option: dict[str, object], said: str
+) -> None:
+    """Instead of arriving as null, or failing in the encoder."""
+    with pytest.raises(OptionError, match=said):
+        app.queue("q").add("t", **option)
+    assert app.queue("q").add("t", meta={"load": None}).info().meta == {"load": None}
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, float("nan"), "abc", "2h", True, None])
+def test_a_bound_that_is_none_is_refused_where_the_app_is_made(timeout: Any) -> None:
+    """Not by the socket, at the first job."""
+    with pytest.raises(OptionError, match=r"Jobd: timeout: .*; expected"):
+        Jobd(timeout=timeout)
+
+
+def test_the_bound_is_a_duration(redis_url: str) -> None:
+    """As everywhere."""
+    assert Jobd(redis_url, timeout="2s").queue("q").add("t").outcome == "enqueued"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 129, "späm"])

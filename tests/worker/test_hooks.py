@@ -269,6 +269,11 @@ def test_what_is_no_event_or_no_hook_is_refused(app: Jobd, q: Queue) -> None:
         app.on("faild")
     with pytest.raises(DeclarationError, match="expected a function"):
         app.on("dead")(7)  # type: ignore[type-var]
+    for cannot_take_one in (lambda: None, lambda event, more: None):
+        with pytest.raises(DeclarationError, match="that takes a JobEvent"):
+            app.on("failed")(cannot_take_one)
+    app.on("failed")(lambda event, more=1: None)
+    app.on("failed")(print)
     with pytest.raises(DeclarationError, match=r"'jobd\.' are jobd's own"):
         q.task("jobd.on.dead")(lambda: None)
 

@@ -36,7 +36,8 @@ local function rate_open(rate, rate_ms, at)
   }
   -- After another window was set, or the store's clock was set back, all that is known is that these
   -- claims were made before now: they count from now on. A second ahead is none: see above.
-  if log.used > 0 and (whole(row[1], 0) ~= width or log.last * width > at + 1000) then
+  local most = (log.span + 2000) / width + 10 -- so many buckets in a row; a longer row is none that was written here
+  if log.used > 0 and (whole(row[1], 0) ~= width or log.last * width > at + 1000 or log.last - log.first > most) then
     redis.call('DEL', rate)
     redis.call('HSET', rate, 'width', int(width), 'first', int(bucket), 'last', int(bucket), 'used', int(log.used), int(bucket), int(log.used))
     log.first, log.last, log.gone, log.told, log.next_us = bucket, bucket, 0, 0, 0
