@@ -169,14 +169,18 @@ class QueueCommands:
         policy: Policy | None = None,
         hooks: Sequence[str] | None = None,
         limits: Limits | None = None,
+        slots: int | None = None,
     ) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
-        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue, `slots` how many jobs
+        run at once in a worker (for people: `jobd why`)."""
         said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
         if hooks is not None:
             said += ["hooks", " ".join(hooks)]
         if limits is not None:
             said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
+        if slots is not None:
+            said += ["slots", slots]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:

@@ -11,7 +11,6 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -34,8 +33,8 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from jobd import __version__
-from jobd.broker.address import bad_url, refuse_coming
 from jobd.broker.scripts import BY_SHA, Script
+from jobd.broker.urls import bad_url, refuse_coming, refuse_what_is_ignored
 from jobd.core.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -77,7 +76,7 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
     """Make a client. No connection is opened yet. Raises ConfigError for a URL it cannot read."""
     refuse_coming(url)
     try:
-        _refuse_what_is_ignored(url)
+        refuse_what_is_ignored(url)
         return redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -95,7 +94,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
     """Make a client for the running event loop. Raises ConfigError for a URL it cannot read."""
     refuse_coming(url)
     try:
-        _refuse_what_is_ignored(url)
+        refuse_what_is_ignored(url)
         return redis.asyncio.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -107,20 +106,6 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
         )
     except ValueError as error:
         raise ConfigError(bad_url(url, error)) from error
-
-
-def _refuse_what_is_ignored(url: str) -> None:
-    """Raise ValueError for what redis-py reads as database 0, or finds out when it connects."""
-    parts = urlsplit(url)
-    database = unquote(parts.path).replace("/", "")
-    if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
-        raise ValueError(f"database {database!r}; expected a number")
-    if parts.query:
-        pool = redis.ConnectionPool.from_url(url)
-        try:
-            pool.connection_class(**pool.connection_kwargs)
-        except TypeError as error:
-            raise ValueError(f"{parts.query!r}: {error}") from error
 
 
 @contextmanager

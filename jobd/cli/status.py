@@ -7,10 +7,10 @@ from contextlib import suppress
 import click
 import msgspec
 
-from jobd.broker.address import safe_url
 from jobd.broker.connection import connect
 from jobd.broker.flow import Flow
 from jobd.broker.server import read_facts
+from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.daemon_state import Daemon, Worker, look
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
