@@ -27,8 +27,10 @@ Wait = Callable[[JobHandle[Any]], Any]
 
 
 @pytest.fixture
-def app(redis_url: str) -> Jobd:
-    return Jobd(redis_url)
+def app(redis_url: str) -> Iterator[Jobd]:
+    made = Jobd(redis_url)
+    yield made
+    made.producer.client.close()
 
 
 @pytest.fixture

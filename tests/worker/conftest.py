@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from jobd.seams.scoreboard import Page, Scoreboard
 
 
 @pytest.fixture
-def app(redis_url: str) -> Jobd:
-    return Jobd(redis_url)
+def app(redis_url: str) -> Iterator[Jobd]:
+    made = Jobd(redis_url)
+    yield made
+    # What a task's closure holds is collected in any order, its connections in the wrong one.
+    made.producer.client.close()
 
 
 @pytest.fixture
