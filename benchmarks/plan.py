@@ -47,6 +47,7 @@ class Plan:
     waiting_jobs: int = 20_000
     idle_workers: int = 4
     idle_seconds: float = 2.0
+    concurrent_seconds: float = 3.0
     trim_records: int = 1_000_000
     trim_backlog: int = 1_500_000
     trim_pairs: int = 10

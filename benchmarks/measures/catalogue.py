@@ -6,6 +6,7 @@ from benchmarks.bench import Bench
 from benchmarks.measures import (
     adding,
     against,
+    concurrency,
     durability,
     importing,
     memory,
@@ -23,6 +24,7 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "adding": adding.measure,
     "pickup": pickup.measure,
     "sleeping": sleeping.measure,
+    "concurrency": concurrency.measure,
     "mixed": mixed.measure,
     "waiting": waiting.measure,
     "memory": memory.measure,
@@ -33,4 +35,4 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
 #: What `--against` runs, and nothing else does.
 AGAINST: Mapping[str, Callable[[Bench], Outcome]] = {"against": against.measure}
 #: Those that have no peer in them: nothing is installed for them.
-ALONE = frozenset({"retention", "against"})
+ALONE = frozenset({"concurrency", "retention", "against"})

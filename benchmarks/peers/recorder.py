@@ -16,7 +16,7 @@ EMAIL = "user123456@example.com"
 _napped = 0.0
 
 
-def _stamp(user_id: int, at: float, extra: float) -> None:
+def stamp(user_id: int, at: float, extra: float) -> None:
     handle = os.open(os.environ["BENCH_STAMPS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(handle, json.dumps([user_id, at, extra]).encode() + b"\n")
     os.close(handle)
@@ -25,7 +25,7 @@ def _stamp(user_id: int, at: float, extra: float) -> None:
 def noop(user_id: int, email: str) -> None:  # noqa: ARG001  part of the payload
     """Does nothing; a negative user_id is a mark."""
     if user_id < 0:
-        _stamp(user_id, time.monotonic(), 0.0)
+        stamp(user_id, time.monotonic(), 0.0)
 
 
 def nap(user_id: int, email: str, seconds: float) -> None:  # noqa: ARG001
@@ -36,20 +36,20 @@ def nap(user_id: int, email: str, seconds: float) -> None:  # noqa: ARG001
     ended = time.monotonic()
     if user_id == FIRST:
         _napped = 0.0
-        _stamp(user_id, begun, 0.0)
+        stamp(user_id, begun, 0.0)
     _napped += ended - begun
     if user_id == LAST:
-        _stamp(user_id, ended, _napped)
+        stamp(user_id, ended, _napped)
 
 
 def timed(user_id: int, email: str, sent: float) -> None:  # noqa: ARG001
     """Marks when it started, beside the instant it was sent."""
-    _stamp(user_id, time.monotonic(), sent)
+    stamp(user_id, time.monotonic(), sent)
 
 
 def mixed(user_id: int, email: str, seconds: float, sent: float) -> None:  # noqa: ARG001
     """Marks when it started, beside the instant it was sent; then sleeps."""
-    _stamp(user_id, time.monotonic(), sent)
+    stamp(user_id, time.monotonic(), sent)
     time.sleep(seconds)
 
 

@@ -8,14 +8,14 @@ from benchmarks.servers import RedisServer
 from benchmarks.systems.base import Order, Site
 
 CONFIG = """\
-app = "benchmarks.peers.jobd_app:app"
+app = "{app}"
 [redis]
 url = "{url}"
 [daemon]
 runtime_dir = "{directory}/run"
 [queues.bench]
 processes = {processes}
-concurrency = 1
+concurrency = {concurrency}
 {retain}"""
 
 KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
@@ -24,15 +24,25 @@ KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
 class JobdSystem:
     """jobd with its default retention (results kept), or with another; `retain` is a line of TOML.
 
-    `package` is a directory that holds another jobd, to be used instead of this checkout's.
+    `app` declares the tasks that are measured, on the queue `bench`. `package` is a directory that
+    holds another jobd, to be used instead of this checkout's.
     """
 
     def __init__(
-        self, key: str, name: str, *, retain: str = "", package: Path | None = None
+        self,
+        key: str,
+        name: str,
+        *,
+        retain: str = "",
+        package: Path | None = None,
+        concurrency: int = 1,
+        app: str = "benchmarks.peers.jobd_app:app",
     ) -> None:
         self.key = key
         self.name = name
         self.rate = 80_000
+        self.concurrency = concurrency
+        self._app = app
         self._retain = retain
         self._package = package
 
@@ -52,6 +62,8 @@ class JobdSystem:
                 url=site.url,
                 directory=site.directory,
                 processes=processes,
+                concurrency=self.concurrency,
+                app=self._app,
                 retain=self._retain,
             ),
             encoding="utf-8",

@@ -160,9 +160,7 @@ class QueueCommands:
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
         bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
-        return [
-            self.add(jobs[first : first + bite], fresh=fresh) for first in range(0, len(jobs), bite)
-        ]
+        return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
 
     def join(
         self,
@@ -171,14 +169,18 @@ class QueueCommands:
         policy: Policy | None = None,
         hooks: Sequence[str] | None = None,
         limits: Limits | None = None,
+        slots: int | None = None,
     ) -> Command:
         """Take a lease; `policy` says how long the queue keeps its finished jobs, `hooks` of which
-        events (dead, lost) jobs are to tell, `limits` what bounds the queue."""
+        events (dead, lost) jobs are to tell, `limits` what bounds the queue, `slots` how many jobs
+        run at once in a worker (for people: `jobd why`)."""
         said: list[str | bytes | int] = [] if policy is None else [*_retention(policy)]
         if hooks is not None:
             said += ["hooks", " ".join(hooks)]
         if limits is not None:
             said += [part for name, n in asdict(limits).items() for part in (name, n or "")]
+        if slots is not None:
+            said += ["slots", slots]
         return self._call("join", None, incarnation, lease_ms, *said)
 
     def renew(self, lease_ms: int, incarnations: Iterable[str]) -> Command:

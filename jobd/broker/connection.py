@@ -11,7 +11,6 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -35,6 +34,7 @@ from redis.retry import Retry
 
 from jobd import __version__
 from jobd.broker.scripts import BY_SHA, Script
+from jobd.broker.urls import bad_url, refuse_coming, refuse_what_is_ignored
 from jobd.core.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -74,9 +74,9 @@ _INTRODUCTION = _introduction()
 
 def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
     """Make a client. No connection is opened yet. Raises ConfigError for a URL it cannot read."""
-    _refuse_coming(url)
+    refuse_coming(url)
     try:
-        _refuse_what_is_ignored(url)
+        refuse_what_is_ignored(url)
         return redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -87,14 +87,14 @@ def connect(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> Client:
             **_INTRODUCTION,
         )
     except ValueError as error:
-        raise ConfigError(_bad_url(url, error)) from error
+        raise ConfigError(bad_url(url, error)) from error
 
 
 def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
     """Make a client for the running event loop. Raises ConfigError for a URL it cannot read."""
-    _refuse_coming(url)
+    refuse_coming(url)
     try:
-        _refuse_what_is_ignored(url)
+        refuse_what_is_ignored(url)
         return redis.asyncio.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -105,47 +105,7 @@ def connect_async(url: str, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncClient:
             **_INTRODUCTION,
         )
     except ValueError as error:
-        raise ConfigError(_bad_url(url, error)) from error
-
-
-def _refuse_coming(url: str) -> None:
-    scheme = url.partition("://")[0]
-    if scheme in {"redis+sentinel", "redis+cluster"}:
-        raise ConfigError(
-            f"redis.url: {scheme}://; expected redis://, rediss:// or unix://; "
-            f"{scheme} is coming in a later release"
-        )
-
-
-def _refuse_what_is_ignored(url: str) -> None:
-    """Raise ValueError for what redis-py reads as database 0, or finds out when it connects."""
-    parts = urlsplit(url)
-    database = unquote(parts.path).replace("/", "")
-    if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
-        raise ValueError(f"database {database!r}; expected a number")
-    if parts.query:
-        pool = redis.ConnectionPool.from_url(url)
-        try:
-            pool.connection_class(**pool.connection_kwargs)
-        except TypeError as error:
-            raise ValueError(f"{parts.query!r}: {error}") from error
-
-
-def _bad_url(url: str, error: Exception) -> str:
-    return (
-        f"redis.url: {safe_url(url)!r}; expected redis://host:port/db, rediss://... or unix://path "
-        f"({error}); write it as in redis://127.0.0.1:6379/0"
-    )
-
-
-def safe_url(url: str) -> str:
-    """Give the URL without its password, for messages and logs."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    if not at:
-        return url
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***@{place}"
+        raise ConfigError(bad_url(url, error)) from error
 
 
 @contextmanager

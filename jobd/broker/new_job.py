@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class NewJob(NamedTuple):
@@ -45,6 +45,12 @@ class JobOnTerms(NewJob):
         """Put a job on terms."""
         made = cls(*job)
         made.terms = terms
+        return made
+
+    def _replace(self, **changes: Any) -> Self:
+        """Change fields; the terms stay."""
+        made = super()._replace(**changes)
+        made.terms = self.terms
         return made
 
 

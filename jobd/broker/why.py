@@ -79,13 +79,14 @@ class WhyFacts:
             pipe.zscore(getattr(keys, info.state, keys.waiting), info.id)
             pipe.zrank(keys.waiting, info.id)
             pipe.zcard(keys.waiting)
+            pipe.hget(keys.meta, "slots")
             for back in range(_MINUTES):
                 pipe.hvals(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
             for name, _ in leases:
                 pipe.hgetall(keys.held(_text(name)))
             replies = pipe.execute(raise_on_error=False)
-        score, rank, waiting = replies[:3]
-        minutes, held = replies[3 : 3 + _MINUTES], replies[3 + _MINUTES :]
+        score, rank, waiting, said = replies[:4]
+        minutes, held = replies[4 : 4 + _MINUTES], replies[4 + _MINUTES :]
         alive = {_text(name): _time_of(until) for name, until in leases}
         hands = [
             (name, job, read_number(claim))
@@ -93,14 +94,17 @@ class WhyFacts:
             if isinstance(jobs, dict) and until >= 0
             for job, claim in jobs.items()
         ]
+        slots = max(1, _number(said) or 1)
         idle = sum(
-            until > now and jobs == {} for until, jobs in zip(alive.values(), held, strict=True)
+            until > now and isinstance(jobs, dict) and len(jobs) < slots
+            for until, jobs in zip(alive.values(), held, strict=True)
         )
         facts = QueueFacts(
             now=now,
             waiting=waiting if isinstance(waiting, int) else 0,
             ahead=rank if isinstance(rank, int) else None,
             leases=alive,
+            slots=slots,
             idle=idle,
             active=len(hands),
             busy=self._busy(hands, info.id),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from jobd.broker.connection import safe_url
+from jobd.broker.urls import safe_url
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json

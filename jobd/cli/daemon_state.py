@@ -24,7 +24,8 @@ class StateUnreadable(HostError):
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot and what runs in it. `running_for` in seconds, of its current job."""
+    """One slot and what runs in it: so many jobs, of which one has run longest, for `running_for`
+    seconds."""
 
     slot: str
     queue: str
@@ -34,6 +35,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     last_exit: str | None
     settled: int = 0
+    running: int = 0
     job: str | None = None
     task: str | None = None
     running_for: float | None = None
@@ -101,7 +103,8 @@ def _workers(state: State, pages: dict[str, PageView]) -> list[Worker]:
 
 
 def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
-    cell = page.cells[0] if page is not None and page.cells else None
+    cells = page.cells if page is not None else ()
+    cell = min(cells, key=lambda each: each.started, default=None)
     # The supervisor's word is about the process, the page's about its work: the page is newer.
     phase = page.phase.name.lower() if page and slot.phase == "running" else slot.phase
     return Worker(
@@ -115,5 +118,6 @@ def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
         settled=0 if page is None else page.settled,
         job=None if cell is None else cell.job_id,
         task=None if cell is None else cell.task,
+        running=len(cells),
         running_for=None if cell is None else max(0.0, clock.mono() - cell.started),
     )

@@ -18,8 +18,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from jobd.broker.connection import safe_url
 from jobd.broker.private import private_server
+from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
 from jobd.cli.options import url_option

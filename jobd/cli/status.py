@@ -7,9 +7,10 @@ from contextlib import suppress
 import click
 import msgspec
 
-from jobd.broker.connection import connect, safe_url
+from jobd.broker.connection import connect
 from jobd.broker.flow import Flow
 from jobd.broker.server import read_facts
+from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.daemon_state import Daemon, Worker, look
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
@@ -117,6 +118,8 @@ def _row(worker: Worker) -> tuple[object, ...]:
     running = ""
     if worker.job is not None and worker.running_for is not None:
         running = f"{words(worker.running_for)}: {worker.job} {worker.task}"
+        if worker.running > 1:
+            running += f" and {worker.running - 1} more"
     facts = worker.settled, worker.restarts, worker.last_exit
     return worker.slot, worker.phase, worker.pid, *facts, running
 

@@ -64,6 +64,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     backoff: Backoff
     timeout: float
+    soft_timeout: float
     max_crashes: int
     completed_ms: int
     completed_count: int
@@ -71,7 +72,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     dead_count: int
     cancelled_ms: int
     cancelled_count: int
-    soft_timeout: float = 0.0
     retry_on: ErrorTypes | None = None
     give_up_on: ErrorTypes | None = None
 
@@ -80,6 +80,7 @@ BUILT_IN = RunOptions(
     attempts=1,
     backoff=DEFAULT_BACKOFF,
     timeout=1800.0,
+    soft_timeout=0.0,
     max_crashes=3,
     retain=BUILT_IN_RETAIN,
 )

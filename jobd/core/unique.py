@@ -25,7 +25,7 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
     It is the task's and its arguments': `by` names those that count, `key` (text) stands in for them.
     `until`: "finished" (completed, dead or cancelled), "started" (no longer waiting), or "ttl": for
     that long from the adding on, also when the job has completed by then. `replace`: a holder that
-    has not begun makes way for the new job, and ends as cancelled. Raises OptionError.
+    waits, also for a retry, makes way for the new job and ends as cancelled. Raises OptionError.
     """
 
     key: str | None = None

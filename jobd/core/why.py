@@ -248,10 +248,11 @@ class _Explainer:
             yield Reason(word="line", text=text)
         to_come = self._job.state == DELAYED and (self._job.due_at or 0) > queue.now
         if self._alive() and not queue.idle and queue.busy and not to_come:
-            workers = _count(sum(until > queue.now for until in queue.leases.values()), "worker")
-            yield Reason(
-                word="busy", text=f"{workers} of the queue, and none idle: {self._hands()}"
-            )
+            slots = sum(until > queue.now for until in queue.leases.values()) * queue.slots
+            all_of = "the only slot" if slots == 1 else f"all {slots} slots"
+            verb = "is" if slots == 1 else "are"
+            text = f"{all_of} of the queue's workers {verb} busy: {self._hands()}"
+            yield Reason(word="busy", text=text)
 
     def _hands(self) -> str:
         queue = self._queue
@@ -273,8 +274,8 @@ class _Explainer:
             if earliest > queue.now:
                 return earliest, self._instant(earliest)
             if queue.idle:
-                return queue.now, "now: it is the next, and a worker is idle"
-            return None, "as soon as a worker is free: it is the next"
+                return queue.now, "now: it is the next, and a slot is free"
+            return None, "as soon as a slot is free: it is the next"
         if not queue.pace:
             return None, "unknown: nothing has ended in this queue lately, so there is no pace"
         at = earliest + round(queue.ahead / queue.pace * 1000)
@@ -350,10 +351,6 @@ def _short(error: str | None) -> str:
 
 def _times(n: int) -> str:
     return "once" if n == 1 else f"{n} times"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
 def _pace(a_second: float) -> str:

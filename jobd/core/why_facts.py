@@ -48,13 +48,14 @@ class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A queue at one instant. Times are ms since 1970 by Redis' clock.
 
     `ahead` counts what stands before the job in line. `leases` are the workers, and until when each
-    is known to live; `idle` of them have nothing in hand. `pace` is settled jobs a second, lately.
+    is known to live; each has `slots`, and `idle` of them have one free. `pace` is settled jobs a second, lately.
     """
 
     now: int
     waiting: int = 0
     ahead: int | None = None
     leases: dict[str, int] = {}
+    slots: int = 1
     idle: int = 0
     active: int = 0
     busy: list[Busy] = []

@@ -21,7 +21,7 @@ from jobd.core.suggest import nearest, one_of
 from jobd.seams.clock import wall_ms
 from jobd.testing.added import Added
 from jobd.testing.entries import Entry
-from jobd.testing.here import Outcome, run_here
+from jobd.testing.here import Outcome, beside_the_loop, run_here
 from jobd.testing.memory import Memory
 from jobd.testing.place import check_app, in_place_of_the_producer
 from jobd.worker.notes import Recorder
@@ -61,18 +61,16 @@ class _Inline(Memory):
 
     def add(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each."""
-        return self._add(queue, jobs, fresh=fresh, loop=None)
+        return self._add(queue, jobs, fresh, None)
 
     async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
         """Take jobs and run each: what is async on the caller's loop, what is not in a thread."""
-        loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(self._add, queue, jobs, fresh=fresh, loop=loop)
+        return await beside_the_loop(self._add, queue, jobs, fresh, asyncio.get_running_loop())
 
     def _add(
         self,
         queue: str,
         jobs: Sequence[NewJob],
-        *,
         fresh: bool,
         loop: asyncio.AbstractEventLoop | None,
     ) -> list[bytes]:

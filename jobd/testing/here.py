@@ -10,9 +10,11 @@ import asyncio
 import warnings
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from jobd.broker.commands import Claim, Claimed, Completed, Ending, Jot
 from jobd.client.app import Jobd
@@ -30,6 +32,8 @@ from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.notes import Recorder
 from jobd.worker.runnable import Runnable
+
+T = TypeVar("T")
 
 WORKER = "testing"
 # Nothing is ours to lose here: no other worker is about.
@@ -129,6 +133,17 @@ class _Call:
         except BaseException as error:
             self.raised = error
             raise
+
+
+async def beside_the_loop(work: Callable[..., T], *args: Any) -> T:
+    """Call something that blocks in a thread of its own: it may well add jobs that do so too, and
+    any number of threads that are shared would be too few for that."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="jobd-testing")
+    try:
+        call = partial(copy_context().run, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(thread, call)
+    finally:
+        thread.shutdown(wait=False)
 
 
 def _finish(work: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop | None) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +37,7 @@ from jobd.core.limits import resolve_limits
 from jobd.core.states import COMPLETED, DELAYED, WAITING
 from jobd.seams.clock import utc, wall_ms
 from jobd.testing.added import Added, read_added
-from jobd.testing.here import WORKER, policy_of, run_here
+from jobd.testing.here import WORKER, beside_the_loop, policy_of, run_here
 from jobd.testing.memory import in_vain
 from jobd.testing.place import check_app, in_place_of_the_producer
 from jobd.worker.notes import Recorder
@@ -115,21 +115,16 @@ class World:
 
     async def arun(self) -> list[Ran]:
         """As `run`, from code on an event loop, where what is async runs too."""
-        return await self._beside(self._until, 0)
+        return await beside_the_loop(self._until, 0, asyncio.get_running_loop())
 
     async def arun_for(self, span: Duration) -> list[Ran]:
         """As `run_for`, from code on an event loop."""
-        return await self._beside(self._until, milliseconds(span, what="arun_for"))
+        ms = milliseconds(span, what="arun_for")
+        return await beside_the_loop(self._until, ms, asyncio.get_running_loop())
 
     async def asettle(self) -> list[Ran]:
         """As `settle`, from code on an event loop."""
-        return await self._beside(self._until, None)
-
-    @staticmethod
-    async def _beside(
-        work: Callable[[T, asyncio.AbstractEventLoop | None], list[Ran]], span: T
-    ) -> list[Ran]:
-        return await asyncio.to_thread(work, span, asyncio.get_running_loop())
+        return await beside_the_loop(self._until, None, asyncio.get_running_loop())
 
     def _until(self, span: int | None, loop: asyncio.AbstractEventLoop | None) -> list[Ran]:
         """Run what is due, move on to what is due next, and so on, for so many ms or to the end."""

@@ -9,12 +9,18 @@ and claims what comes next in one, and takes as many jobs as make about 25 ms of
 seen of their tasks (`costs`): slow and unknown ones come one at a time. While it runs a batch the
 next exchange is already under way (`talk`), so that Redis and the worker work at the same time.
 
-**Nothing waits behind a job that overstays.** The side thread (`side`) hands unstarted jobs back and
-settles finished ones meanwhile. Where the task holds the GIL it cannot; then the keeper takes the
-unstarted jobs away through the page (`jobd.keeper.revoke`).
+**Three executors** (`assemble` chooses): `inline` runs jobs in the thread that also speaks to Redis
+(`solo`), `threads` and `aio` run them beside one that only speaks (`crew`).
 
-**No job is in two hands.** The main thread and the side thread take from the same deques, whose pops
-are atomic; the page's cell is written before `revoked` is read and that before the task is called.
+**Nothing waits behind a job that overstays.** The side thread (`side`), or the crew's loop itself,
+hands unstarted jobs back and settles finished ones meanwhile. Where a task holds the GIL neither can;
+then the keeper takes the unstarted jobs away through the page (`jobd.keeper.revoke`).
+
+**No job is in two hands.** Whoever takes from the deques, their pops are atomic; the page's cell is
+written before `revoked` is read and that before the task is called.
+
+**Innocents are not charged.** What ran beside a timeout was interrupted. What ran beside a crash is
+suspected, and runs in less and less company (`record.company`, `crew`) until the guilty one is alone.
 
 **Nothing is forgotten.** What was given to an exchange stays with it until that is answered
 (`talk`); what Redis gave in a reply that never came is found by looking twice at what is held

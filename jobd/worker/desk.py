@@ -60,7 +60,10 @@ class Desk:
         """Take in a batch. `now` is our monotonic clock when its reply came, and `start_by` the last
         instant for a start, where there is a rate limit."""
         self.store_offset_ms = claim.now - now * 1000
-        self.ours_until = now + self._lease if start_by is None else start_by
+        if start_by is None:
+            self.ours_until = now + self._lease
+        else:  # what is still there of the last one has to start by then
+            self.ours_until = min(start_by, self.ours_until) if self.unstarted else start_by
         self.loaded_at = now
         if not self._shared:
             self.unstarted.extend(claim.jobs)

@@ -114,8 +114,9 @@ class Talk:
             epoch = epoch_of(reply)
             # A lease of ours may still stand from before the connection broke; joining renews it.
             join = self._commands.join(
-                self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits
-            )
+                self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits,
+                self._page.cells,
+            )  # fmt: skip
             asked_at = monotonic()
             [joined] = link.roundtrip([join])
             self._promptness.note(monotonic() - asked_at)

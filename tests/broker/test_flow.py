@@ -443,3 +443,15 @@ def test_both_limits_hold_together_and_a_full_store_obeys_them_too(client: Clien
     store(client).release("w.2")
     join(client, "w.3", rate_max=3, rate_ms=1000, max_active=2)
     assert claim(client, 2, worker="w.3").word == "limited"
+
+
+def test_who_gets_less_than_he_has_hands_for_is_told_why(client: Client) -> None:
+    """And when to come again: others may start before he has ended anything."""
+    join(client, rate_max=3, rate_ms=1000, max_active=2)
+    line(client)
+    capped = claim(client, slots=4)
+    assert (len(capped.jobs), capped.word, capped.again_at) == (2, "capped", None)
+    join(client, rate_max=4, rate_ms=1000)
+    limited = claim(client, 9, slots=4)
+    assert (len(limited.jobs), limited.word, limited.again_at) == (2, "limited", NOW + 1006)
+    assert claim(client, 1006, slots=1).word == ""

@@ -265,3 +265,14 @@ def test_a_call_is_known_as_long_as_its_job_is_recorded(client: Client) -> None:
     late = NOW + 3_600_000
     assert add(client, a_job("a", nonce="one"), now=late) == ["duplicate"]
     assert add(client, a_job("a", nonce="two"), now=late) == ["replaced"]
+
+
+def test_a_job_that_waits_for_a_retry_makes_way_too(client: Client) -> None:
+    """What it was to do is out of date; one that runs is left alone."""
+    add(client, a_job("a", "finished aa"))
+    run = claimed(client)
+    assert add(client, a_job("b", "finished aa replace")) == ["held a"]
+    run.ends("retry", 5000)
+    assert add(client, a_job("b", "finished aa replace")) == ["replaced"]
+    assert client.zrange("t:{q}:cancelled", 0, -1) == [b"a"]
+    assert (client.zrange("t:{q}:waiting", 0, -1), client.get(KEY)) == ([b"b"], b"b")

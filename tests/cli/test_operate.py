@@ -197,3 +197,26 @@ def test_what_dies_while_the_dead_are_walked_is_left_for_the_next_time(ask: Ask,
     q._producer.client.zincrby("jobd:{q}:dead", 60_000, later)
 
     assert ask("retry", "--queue", "q")["jobs"] == [{"id": now, "queue": "q", "word": "retried"}]
+
+
+def test_a_group_is_found_and_a_lock_that_is_held_is_told(ask: Ask, q: Queue) -> None:
+    """Of two with the same lock one comes back; the other has its word, and stays."""
+    once = {"unique": {"key": "k"}}
+    first = q.add("work", {}, group="eu", **once)
+    q.cancel(first)
+    second = q.add("work", {}, group="eu", **once)
+    q.cancel(second)
+    q.cancel(q.add("work", {}, group="us"))
+    found = ask("list", "--state", "cancelled", "--group", "eu")
+    assert {(job["id"], job["group"], job["unique"]) for job in found} == {
+        (first.id, "eu", "finished"),
+        (second.id, "eu", "finished"),
+    }
+
+    done = ask("retry", first.id, second.id, code=66)
+
+    assert {job["id"]: job["word"] for job in done["jobs"]} == {
+        first.id: "retried",
+        second.id: "duplicate",
+    }
+    assert second.state() == "cancelled"

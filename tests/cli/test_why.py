@@ -12,6 +12,7 @@ import pytest
 
 from jobd import Jobd, Queue
 from jobd.broker.commands import Blame, Completed, Ending
+from jobd.broker.connection import run
 from jobd.broker.store import Store
 from jobd.cli.main import main
 
@@ -98,6 +99,19 @@ def test_delays_of_all_kinds(ask: Ask, q: Queue, store: Store) -> None:
         q.add("t", expires="3h")
         job = end(store, "retry", 3_600_000, **fields)
         assert ask(job)[:2] == ("delayed", [word, "expires"])
+
+
+def test_a_worker_with_several_slots_is_idle_while_one_is_free(
+    ask: Ask, q: Queue, store: Store
+) -> None:
+    """As it said itself when it joined."""
+    run(q._producer.client, store.commands.join("w.1", LEASE, slots=2))
+    q.add_many([("t", {})] * 2)
+    third = q.add("t", priority=9).id
+    store.claim("w.1", LEASE)
+    assert ask(third)[1] == ["line"]
+    store.claim("w.1", LEASE)
+    assert ask(third)[1:] == (["busy"], "as soon as a slot is free: it is the next")
 
 
 def test_what_a_queue_is_paused_by(ask: Ask, q: Queue, store: Store) -> None:

@@ -92,7 +92,7 @@ def test_a_repeat_after_an_unknown_outcome_is_safe(app: Jobd) -> None:
     assert queue.job("b").state() is None
 
 
-def test_a_holder_that_has_not_begun_makes_way(app: Jobd) -> None:
+def test_a_holder_that_waits_makes_way(app: Jobd) -> None:
     """It ends as cancelled, says for whom, and leaves its place in line."""
     queue = app.queue("q")
     latest = {"unique": Unique(key="k", replace=True)}

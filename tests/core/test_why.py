@@ -29,7 +29,7 @@ def test_the_next_in_line_starts_now() -> None:
     """A worker is idle."""
     said = asked({})
     assert (words(said), said.starts_at) == ([], NOW)
-    assert said.when == "now: it is the next, and a worker is idle"
+    assert said.when == "now: it is the next, and a slot is free"
 
 
 def test_a_delay_says_until_when_and_how_not_to_wait() -> None:
@@ -150,9 +150,11 @@ def test_busy_workers_with_what_and_since_when() -> None:
     [reason] = said.reasons
     assert reason.word == "busy"
     assert reason.text == (
-        "2 workers of the queue, and none idle: report a for 5m, report b for 1s and 10 more"
+        "all 2 slots of the queue's workers are busy: report a for 5m, report b for 1s and 10 more"
     )
-    assert (said.starts_at, said.when) == (None, "as soon as a worker is free: it is the next")
+    more = asked({}, {"leases": leases, "slots": 6, "busy": BUSY[:1], "idle": 0, "active": 1})
+    assert more.reasons[0].text.startswith("all 12 slots of the queue's workers are busy")
+    assert (said.starts_at, said.when) == (None, "as soon as a slot is free: it is the next")
     later = {"state": "delayed", "due_at": NOW + HOUR}
     assert words(asked(later, {"leases": leases, "idle": 0, "busy": BUSY})) == ["delayed"]
 

@@ -105,6 +105,19 @@ def test_what_the_readme_says_of_hooks_is_so(
     assert told.endswith(": failed, ValueError: -1")
 
 
+def test_what_the_readme_runs_at_once_ends_as_it_says(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its pages on an event loop, and what a soft timeout left of the rest."""
+    monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
+    [block] = [each for each in BLOCKS if "SoftTimeout" in each]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, str(README), "exec"), names)
+    with working(names["app"], names["web"], new_page(tmp_path, cells=100), concurrency=100):
+        assert [page.result("20s") for page in names["pages"]] == [21] * 10 + [22] * 90
+        assert 0 <= names["part"].result("20s") < 1_000_000
+
+
 def test_there_is_something_to_run() -> None:
     """Empty lists would prove nothing."""
     assert BLOCKS

@@ -286,3 +286,21 @@ def test_what_several_lanes_have_started_is_not_taken_back(
     page.start(0, b"d", number, b"t", 100.5, 0.0)
     assert [revoker.look(now) for now in (100.9, 101.0)] == [0, 1]
     assert Views(redis, "jobd").jobs("q", "waiting") == ["e"]
+
+
+def test_what_a_lane_has_ended_behind_a_running_job_is_not_taken_back(
+    redis: Client, board: Scoreboard
+) -> None:
+    """It waits for its settlement: to run it elsewhere would be to run it twice."""
+    number = claimed(redis, "a", "b", "c", "d")
+    page = board.pages[0]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1", cells=2)
+    page.set_claimed(4)
+    page.start(0, b"a", number, b"t", 100.0, 0.0)
+    for job in (b"b", b"c"):
+        page.start(1, job, number, b"t", 100.0, 0.0)
+        page.finish(1)
+    revoker = Revoker(page, Store(redis, "jobd", "q"), "w.1")
+
+    assert [revoker.look(now) for now in (100.5, 100.6, 100.7)] == [0, 1, 0]
+    assert Views(redis, "jobd").jobs("q", "waiting") == ["d"]

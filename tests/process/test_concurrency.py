@@ -112,9 +112,11 @@ def daemon(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
         "single": QueueConfig(),
     }
     made = Daemon(tmp_path, redis_url, APP, queues=queues)
-    made.running(3)
-    yield made
-    made.end()
+    try:
+        made.running(4)  # each queue that the application declares has one
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture(params=["threads", "asyncio"])
@@ -125,10 +127,12 @@ def queue(request: pytest.FixtureRequest, redis_url: str) -> Queue:
 @pytest.fixture
 def plain(tmp_path: Path, redis_url: str) -> Iterator[Queue]:
     """A queue of a daemon that runs one job at a time, in its worker's main thread."""
-    made = Daemon(tmp_path, redis_url, APP, queues={"plain": QueueConfig()})
-    made.running(1)
-    yield Jobd(redis_url).queue("plain")
-    made.end()
+    made = Daemon(tmp_path, redis_url, APP)
+    try:
+        made.running(4)
+        yield Jobd(redis_url).queue("plain")
+    finally:
+        made.end()
 
 
 def test_a_soft_timeout_ends_a_wait_of_the_main_thread(plain: Queue) -> None:

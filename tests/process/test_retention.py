@@ -10,8 +10,8 @@ from support.commands import Place
 from support.policies import keeping
 from support.servers import eventually
 
-from jobd.broker.commands import NewJob
 from jobd.broker.connection import connect
+from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store, register_queues
 
 pytestmark = pytest.mark.process

@@ -295,3 +295,64 @@ def test_a_hook_that_raises_is_seen(app: Jobd) -> None:
             assert work.enqueue(False).state() == "completed"
         with pytest.raises(PermissionError):
             work.enqueue(True)
+
+
+def test_async_tasks_run_where_they_are_added(app: Jobd) -> None:
+    """On the loop of who awaits the adding, so that what belongs to it may be used; else on their own."""
+    q = app.queue("q")
+
+    @q.task()
+    async def work(n: int) -> tuple[int, int]:
+        await asyncio.sleep(0)
+        return n, id(asyncio.get_running_loop())
+
+    async def add() -> None:
+        mine = id(asyncio.get_running_loop())
+        handle = await work.aenqueue(1)
+        assert await handle.aresult() == [1, mine]
+        n, other = await work.enqueue(2).aresult()
+        assert (n, other == mine) == (2, False)
+
+    with inline(app):
+        assert work.enqueue(3).result()[0] == 3
+        asyncio.run(add())
+
+
+def test_async_tasks_fail_and_wait_as_others_do(app: Jobd) -> None:
+    """What they raise comes out of the await, snoozes do not; the context is theirs too."""
+    q = app.queue("q", attempts=3)
+
+    @q.task()
+    async def work(job: Job, what: str) -> int:
+        paid = await job.aonce("charge", asyncio.sleep, 0, 7)
+        if what == "snooze" and not job.snoozed:
+            raise Snooze("1h")
+        if what == "fail":
+            raise LookupError(what)
+        return int(paid)
+
+    async def add() -> None:
+        with pytest.raises(LookupError):
+            await work.aenqueue("fail")
+        handle = await work.aenqueue("snooze")
+        assert handle.state() == "delayed"
+        assert handle.run_now() == "completed"
+        assert await handle.aresult() == 7
+
+    with inline(app):
+        asyncio.run(add())
+
+
+def test_async_jobs_within_jobs_however_deep(app: Jobd) -> None:
+    """Each waits for the next, and none for a thread."""
+
+    @app.queue("q").task()
+    async def down(n: int) -> int:
+        return n and 1 + int(await (await down.aenqueue(n - 1)).aresult())
+
+    with inline(app):
+        assert asyncio.run(_result_of(down, 70)) == 70
+
+
+async def _result_of(task: Any, n: int) -> int:
+    return int(await (await task.aenqueue(n)).aresult())

@@ -241,3 +241,25 @@ def test_locks_and_labels_are_there_too(app: Jobd) -> None:
         assert "unique=finished" in str(one)
         welcome(app).using(unique={"until": "ttl", "ttl": "1h"}).enqueue(8)
         assert added[-1].unique == "ttl"
+
+
+def test_locks_hold_and_let_go_as_they_would(app: Jobd) -> None:
+    """Who waits makes way; what was cancelled comes back only while the lock is free."""
+    with recorded(app) as added:
+        latest = welcome(app).using(unique={"by": "user_id", "replace": True})
+        first, second = latest.enqueue(7, "a"), latest.enqueue(7, "b")
+        assert (second.outcome, first.state(), first.retry()) == (
+            "replaced",
+            "cancelled",
+            "duplicate",
+        )
+        assert second.cancel() == "cancelled"
+        assert (first.retry(), second.retry()) == ("retried", "duplicate")
+        assert latest.enqueue(8).outcome == "enqueued"
+        hourly = welcome(app).using(unique={"until": "ttl", "ttl": "1h"})
+        assert [hourly.enqueue(9).outcome for _ in range(2)] == ["enqueued", "duplicate"]
+        again = welcome(app).using(job_id="one", on_duplicate="rerun_finished")
+        assert [again.enqueue(1).outcome for _ in range(2)] == ["enqueued", "duplicate"]
+        app.queue("email").job("one").cancel()
+        assert again.enqueue(2).outcome == "replaced"
+        assert [job.outcome for job in added][-1] == "replaced"

@@ -403,3 +403,32 @@ def test_what_is_paused_is_not_waited_for(app: Jobd, it: World) -> None:
     assert [handle.state() for handle in handles] == ["waiting", "delayed"]
     q.resume()
     assert len(it.settle()) == 2
+
+
+def test_async_tasks_run_on_the_loop_that_awaits_the_world(app: Jobd, it: World) -> None:
+    """Beside sync ones of their queue, each in its turn; without a loop on one of their own."""
+    q = app.queue("q", attempts=2, backoff=Fixed("1h"))
+    loops: list[int] = []
+
+    @q.task()
+    async def work(job: Job) -> int:
+        loops.append(id(asyncio.get_running_loop()))
+        await asyncio.sleep(0)
+        if job.attempt == 1:
+            raise ValueError
+        return job.attempt
+
+    @q.task()
+    def plain() -> None: ...
+
+    async def live() -> tuple[int, int]:
+        handle = await work.aenqueue()
+        await plain.aenqueue()
+        assert [ran.task for ran in await it.asettle()] == ["work", "plain", "work"]
+        return await handle.aresult(), id(asyncio.get_running_loop())
+
+    result, mine = asyncio.run(live())
+    assert (result, loops) == (2, [mine, mine])
+    handle = work.enqueue()
+    it.settle()
+    assert handle.result() == 2

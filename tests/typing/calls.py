@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import assert_type
 
-from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze
+from jobd import Discard, Exponential, Job, Jobd, JobEvent, JobHandle, Retry, Snooze, Unique
 from jobd.testing import AddedJob, Ran, inline, recorded, world
 
 app = Jobd("redis://127.0.0.1:1/0")
@@ -83,6 +83,17 @@ async def typed_async() -> None:
     assert_type(await looks_up.enqueue(n=1).aresult(), dict[str, int])
     assert_type(await plain_async(1), int)
     assert_type(plain_async.using(delay="5m").enqueue(n=1).result(), int)
+
+
+@email.task(unique=Unique(by="user_id", until="started", replace=True))
+def once(user_id: int) -> None: ...
+
+
+def typed_once() -> None:
+    """A lock changes no type."""
+    assert_type(once.using(unique={"key": "k"}, group="eu").enqueue(7), JobHandle[None])
+    Unique(until="ttl", ttl="10m")
+    Unique(key=7)  # type: ignore[arg-type]
 
 
 def refused() -> None:

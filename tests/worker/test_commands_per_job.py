@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 from support.inline import working
 from support.servers import eventually
 
@@ -58,12 +59,12 @@ def settled(page: Page, count: int) -> Callable[[], bool]:
     return look
 
 
-def drain(app: Jobd, queue: Queue, page: Page) -> Asked:
+def drain(app: Jobd, queue: Queue, page: Page, concurrency: int = 1) -> Asked:
     """Let a worker that knows its tasks for fast ones work a backlog off."""
     [task] = queue.tasks
     queue.add_many([(task, {"user_id": i}) for i in range(JOBS)])
     counting = Counting(app.producer.client)
-    with working(app, queue, page) as worker:
+    with working(app, queue, page, concurrency=concurrency) as worker:
         worker.desk.costs.note(task.encode(), 0.0)
         eventually(settled(page, JOBS), within=30)
         return counting.stop()
@@ -155,3 +156,26 @@ def test_a_job_for_an_idle_worker_takes_three_round_trips(app: Jobd, page: Page)
     assert asked.reads <= 100 * 3 + 20
     assert asked.calls <= 100 * 4 + 5
     assert asked.commands <= 100 * IDLE_COMMANDS + 50
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_worker_with_many_lanes_asks_no_more_than_it_has_to(
+    app: Jobd, page: Page, is_async: bool
+) -> None:
+    """A few round trips for a job that finds it idle, and the backlog in batches."""
+    queue = app.queue("q")
+
+    def sync(user_id: int) -> None: ...
+    async def on_loop(user_id: int) -> None: ...
+
+    task = queue.task("noop")(on_loop if is_async else sync)
+    with working(app, queue, page, concurrency=8) as worker:
+        worker.desk.costs.note(b"noop", 0.0)
+        eventually(lambda: app.producer.client.info("clients")["blocked_clients"] == 1)
+        counting = Counting(app.producer.client)
+        task.enqueue(user_id=1)
+        eventually(settled(page, 1))
+        assert counting.stop().calls <= 6
+    asked = drain(app, queue, page, concurrency=8)
+    assert asked.commands <= JOBS + PER_CALL * asked.calls
+    assert asked.reads <= JOBS * PER_JOB_READS

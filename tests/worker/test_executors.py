@@ -341,9 +341,9 @@ def test_a_copy_of_the_event_loop_runs_no_neighbour(
     @queue.task()
     async def neighbour() -> None:
         for _ in range(20):
-            await asyncio.sleep(0)
             with effects.open("a") as file:
                 file.write("x")
+            await asyncio.sleep(0)
 
     @queue.task()
     async def forks() -> int:

@@ -30,11 +30,11 @@ local function ask_for(lock, at, unique_prefix, job_prefix, waiting, delayed, co
   if not digest then return true end
   local holder, state = holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled)
   if not holder then return true end
-  local has_not_begun = (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)
-  return rest == 'replace' and has_not_begun, holder, state
+  local waits = (state == 'waiting' or state == 'delayed') and lock_of(job_prefix .. holder)
+  return rest == 'replace' and waits, holder, state
 end
 
--- End a holder that has not begun, for its successor. Give its place in line, where it stood in one.
+-- End a holder that waits, for its successor. Give its place in line, where it stood in one.
 -- A row of adds may be long, and nobody wants all of it back: its records go after ten minutes.
 local function make_way(holder, state, successor, at, unique_prefix, job_prefix, waiting, delayed, cancelled, expiring, awaited, tally)
   local key = job_prefix .. holder

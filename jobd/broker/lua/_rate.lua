@@ -113,11 +113,14 @@ end
 local function rate_count(rate, log, rate_max, rate_ms, start_at, claim, n)
   local told = rate_instant(claim)
   local bucket = math.floor((told > start_at + 1000 and start_at or told) / log.width)
+  local pace, paced = rate_pace(rate_max, rate_ms), log.used * 2 < rate_max and 1 or n
+  log.last, log.used = math.max(log.last, bucket), log.used + n
   redis.call('HINCRBY', rate, int(bucket), n)
-  redis.call('HSET', rate, 'width', int(log.width), 'first', int(log.first), 'last', int(math.max(log.last, bucket)), 'used', int(log.used + n))
-  local pace = rate_pace(rate_max, rate_ms)
-  if log.used * 2 < rate_max then n = 1 end
-  if pace > 0 then redis.call('HSET', rate, 'next', int(math.max(log.next_us, start_at * 1000) + n * pace)) end
+  redis.call('HSET', rate, 'width', int(log.width), 'first', int(log.first), 'last', int(log.last), 'used', int(log.used))
+  if pace > 0 then
+    log.next_us = math.max(log.next_us, start_at * 1000) + paced * pace
+    redis.call('HSET', rate, 'next', int(log.next_us))
+  end
 end
 
 -- Take the claim of a job out of the log that was handed back and never started.

@@ -11,9 +11,10 @@
 --         jobs... is, for each: id task args priority due options nonce lock, the first six as in
 --         `add`, whose jobs may come along. nonce is '' or names this call: then an ended job of this
 --         id begins anew, as another record. lock is '' or `<until> <digest> <rest>`: rest is, of a
---         `ttl`, for how many ms it holds from now; of the others `replace`, when a holder that has
---         not begun shall make way: it ends as cancelled, its history says for whom, and where both
---         are due the new one takes its place in line, so that no stream of them starves the work.
+--         `ttl`, for how many ms it holds from now; of the others `replace`, when a holder that
+--         waits, also for a retry, shall make way: it ends as cancelled, its history says for whom,
+--         and where both are due the new one takes its place in line, so that no stream of them
+--         starves the work.
 for _, key in ipairs({ waiting, delayed, completed, dead, cancelled, expiring, awaited }) do
   local wrong = expect(key, 'zset')
   if wrong then return wrong end

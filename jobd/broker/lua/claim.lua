@@ -13,7 +13,8 @@
 --         that was only delayed, else the whole record.
 --         What holds the queue back is decided here and nowhere else, in the script that takes: so
 --         it holds for every worker of every host from the instant it is written. word says that it
---         is why there is nothing: paused | throttled | capped | limited, else ''. A queue with a
+--         is why there is nothing (or less than there are slots): paused | throttled | capped |
+--         limited, else ''. A queue with a
 --         rate limit says when its jobs may start, up to ahead_ms from now, and `within` how many ms
 --         they have to or go back: the log counts claims, and what people count is starts.
 open_the_door(leases)
@@ -35,7 +36,8 @@ local at = clock(now)
 if tonumber(score) < at + tonumber(lease_ms) / 2 then
   redis.call('ZADD', leases, 'XX', int(at + tonumber(lease_ms)), incarnation)
 end
-slots, limit = tonumber(slots), tonumber(limit)
+slots, limit, ahead_ms = tonumber(slots), tonumber(limit), tonumber(ahead_ms)
+local asked = slots
 budget_us, max_bytes = tonumber(budget_us), tonumber(max_bytes)
 local within = is_limited and int(rate_guard(rate_ms)) or ''
 
@@ -69,7 +71,7 @@ if is_limited then
   start_at = rate_opens(rate, log, rate_max, rate_ms, at)
   if start_at > at and redis.call('EXISTS', waiting) == 1 then
     if slots < 1 then return nothing('limited') end
-    if start_at > at + tonumber(ahead_ms) then
+    if start_at > at + ahead_ms then
       local come = free > 0 and start_at or rate_ticket(rate, log, rate_max, at)
       return nothing('limited', int(math.max(at + 1, come - math.floor(ahead_ms / 2))))
     end
@@ -171,5 +173,13 @@ for i = 1, taken do
 end
 redis.call('HSET', held, unpack(entries))
 if is_limited then rate_count(rate, log, rate_max, rate_ms, start_at, claim, taken) end
-if taken < room and taken < free and redis.call('EXISTS', waiting) == 1 then wake(wake_list) end
-return { 'ok', claim, int(at), head, '', within, int(start_at), unpack(jobs) }
+local word = ''
+if redis.call('EXISTS', waiting) == 1 then
+  if taken < room and taken < free then
+    wake(wake_list)
+  elseif taken < asked then -- there are hands free, and what keeps them so is a limit
+    word = taken < room and 'limited' or 'capped'
+    if word == 'limited' then head = int(math.max(at + 1, rate_ticket(rate, log, rate_max, at) - math.floor(ahead_ms / 2))) end
+  end
+end
+return { 'ok', claim, int(at), head, word, within, int(start_at), unpack(jobs) }
