@@ -43,6 +43,8 @@ class AsyncExecutor:
         self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
         self._raised: BaseException | None = None
         self._has_ended = False
+        self._fed = 0
+        self._looked = 0
 
     def run(self, talk: Callable[[], None]) -> None:
         """Run jobs until `talk` has ended. This thread runs the event loop: signals come to it."""
@@ -62,7 +64,12 @@ class AsyncExecutor:
 
     def feed(self) -> None:
         """Put the jobs on the desk into free lanes."""
+        self._fed += 1
         self._loop.call_soon_threadsafe(self._fill)
+
+    def heeds(self) -> bool:
+        """Whether the event loop has looked at the desk since it was fed: nothing holds it up."""
+        return self._looked == self._fed
 
     def _talk(self, talk: Callable[[], None]) -> None:
         try:
@@ -79,6 +86,7 @@ class AsyncExecutor:
         self._loop.stop()
 
     def _fill(self) -> None:
+        self._looked = self._fed
         while self._free and self._begin(self._free[-1]):
             self._free.pop()
 

@@ -395,6 +395,34 @@ def test_a_task_that_stops_the_event_loop_stops_nobody(app: Jobd, page: Page) ->
         assert waits.enqueue().result("10s") == "went on"
 
 
+def test_a_held_event_loop_is_given_nothing_until_it_goes_on(app: Jobd, page: Page) -> None:
+    """What it was given goes back once, for others to have, and is not claimed by it again and again."""
+    queue = app.queue("q")
+    let_go = threading.Event()
+
+    @queue.task()
+    async def holds() -> None:
+        assert let_go.wait(20)
+
+    @queue.task()
+    async def quick() -> str:
+        return "ran"
+
+    with working(app, queue, page, concurrency=3):
+        held = holds.enqueue()
+        eventually(lambda: cells(page) == 1)
+        handles = [quick.enqueue(), quick.enqueue()]
+        time.sleep(0.3)
+        seen = set()
+        for _ in range(100):
+            seen |= {handle.state() for handle in handles}
+            time.sleep(0.005)
+        let_go.set()
+        held.result("10s")
+        assert [handle.result("10s") for handle in handles] == ["ran", "ran"]
+    assert seen == {"waiting"}
+
+
 def test_a_task_that_cancels_all_it_finds_loses_nobody(app: Jobd, page: Page) -> None:
     """Also not those that have a lane and have not begun: what is cancelled so early never runs."""
     queue = app.queue("q")
