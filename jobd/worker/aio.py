@@ -13,6 +13,7 @@ import selectors
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 
 from jobd.broker.commands import Claimed
@@ -41,13 +42,17 @@ class AsyncExecutor:
         self._busy_threads = 0
         self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
         self._raised: BaseException | None = None
+        self._has_ended = False
+        self._fed = 0
+        self._looked = 0
 
     def run(self, talk: Callable[[], None]) -> None:
         """Run jobs until `talk` has ended. This thread runs the event loop: signals come to it."""
         asyncio.set_event_loop(self._loop)
         thread = threading.Thread(target=self._talk, args=(talk,), name="jobd-talk", daemon=True)
         self._loop.call_soon(thread.start)
-        self._loop.run_forever()
+        while not self._has_ended:  # a task may have stopped the loop: its neighbours run on
+            self._loop.run_forever()
         thread.join()
         for _ in range(self._threads):
             self._sync.put(None)
@@ -59,7 +64,12 @@ class AsyncExecutor:
 
     def feed(self) -> None:
         """Put the jobs on the desk into free lanes."""
+        self._fed += 1
         self._loop.call_soon_threadsafe(self._fill)
+
+    def heeds(self) -> bool:
+        """Whether the event loop has looked at the desk since it was fed: nothing holds it up."""
+        return self._looked == self._fed
 
     def _talk(self, talk: Callable[[], None]) -> None:
         try:
@@ -67,11 +77,16 @@ class AsyncExecutor:
         except BaseException as error:  # noqa: BLE001  raised again by the thread that waits for it
             self._raised = error
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._end)
 
     # --- on the event loop ---
 
+    def _end(self) -> None:
+        self._has_ended = True
+        self._loop.stop()
+
     def _fill(self) -> None:
+        self._looked = self._fed
         while self._free and self._begin(self._free[-1]):
             self._free.pop()
 
@@ -83,12 +98,21 @@ class AsyncExecutor:
             lane.running = None
             return False
         if lane.is_async(job):
-            self._tasks[lane] = self._loop.create_task(
-                self._work(lane, job), context=self._context.copy()
-            )
+            self._start(lane, job)
         else:
             self._to_thread(lane, job)
         return True
+
+    def _start(self, lane: Lane, job: Claimed) -> None:
+        task = self._loop.create_task(self._work(lane, job), context=self._context.copy())
+        task.add_done_callback(partial(self._ended, lane, job))
+        self._tasks[lane] = task
+
+    def _ended(self, lane: Lane, job: Claimed, task: asyncio.Task[None]) -> None:
+        """Begin a job whose asyncio task somebody cancelled before its first step: a neighbour that
+        cancels all it finds. From then on a lane catches that, and it is the job's own failure."""
+        if task.cancelled():
+            self._start(lane, job)
 
     async def _work(self, lane: Lane, job: Claimed) -> None:
         await lane.run_async(job)

@@ -51,6 +51,9 @@ class CrewExecutor(Protocol):
     def feed(self) -> None:
         """Put the jobs on the desk into free lanes."""
 
+    def heeds(self) -> bool:
+        """Whether that was done, or could be done at once."""
+
 
 class CrewLoop(WorkerLoop):
     """Drives the executors `threads` and `asyncio`."""
@@ -62,6 +65,7 @@ class CrewLoop(WorkerLoop):
         self._bell = executor.bell
         self._waiter = self._make_talk()
         self._careful: list[tuple[Claimed, int]] = []  # of those at hand: in whose company few run
+        self._held_up = False  # free lanes did not take what they were given
         self._capped = False  # so many jobs run as the queue may have at once
         self._rest_until = 0.0  # nobody may claim before that
         self._nudge_at = math.inf  # the hint is late by then
@@ -123,8 +127,11 @@ class CrewLoop(WorkerLoop):
         return True
 
     def _may_claim(self) -> bool:
+        if self._held_up and self.executor.heeds():
+            self._held_up = False
         return not (
-            self._waiter.under_way
+            self._held_up
+            or self._waiter.under_way
             or self._suspects
             or self.desk.wary
             or monotonic() < self._rest_until
@@ -159,7 +166,7 @@ class CrewLoop(WorkerLoop):
             self._waiter.nudge()
 
     def _span(self) -> float:
-        if self.desk.unstarted:
+        if self.desk.unstarted or self._held_up:
             return LOOK_EVERY
         if self._suspects:
             return SECOND_LOOK
@@ -176,6 +183,8 @@ class CrewLoop(WorkerLoop):
             if monotonic() - max(last, self.desk.loaded_at) > OVERSTAYED:
                 self.desk.revoked.extend(take_all(self.desk.unstarted))
                 self._batch = 0
+                # Whoever holds them up would hold up the same jobs again: others may have them.
+                self._held_up = self._free() > 0
 
     def _pace(self) -> int:
         """Count the lanes that are free, or will soon be if their job is like the last ones."""

@@ -46,6 +46,10 @@ class ThreadExecutor:
                     return
                 self._make_thread(self.lanes[self._threads])
 
+    def heeds(self) -> bool:
+        """Threads take by themselves."""
+        return True
+
     def _make_thread(self, lane: Lane) -> None:
         self._threads += 1
         name = f"jobd-lane-{self._threads}"

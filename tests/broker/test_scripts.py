@@ -6,7 +6,7 @@ import pytest
 from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending
-from jobd.broker.connection import Client, connect
+from jobd.broker.connection import Client, connect, run
 from jobd.broker.new_job import NewJob
 from jobd.broker.scripts import SCRIPTS, parse
 from jobd.broker.store import Store, read_epoch
@@ -305,6 +305,21 @@ def test_a_job_lost_before_is_claimed_alone_and_then_accused(client: Client) -> 
 
     info = Views(client, "t").info("q", "a")
     assert (info.lost, info.crashes) == (3, 2)
+
+
+def test_the_last_bite_of_many_accuses_nobody_of_having_been_alone(client: Client) -> None:
+    """Who holds more than a bite, as a worker with many lanes may, was in company."""
+    claimed(client, *(f"j{i}" for i in range(5)))
+    for i in range(5):
+        client.hset(f"t:{{q}}:job:j{i}", "lost", "1")
+    s = store(client, NOW + 2 * LEASE)
+    seen: str | bytes = s.open_leases()["w.1"]
+    for reply in (b"more", b"released"):
+        assert run(client, s.commands.reap("w.1", seen, limit=4)) == [reply]
+        seen = "0"
+
+    infos = [Views(client, "t").info("q", f"j{i}") for i in range(5)]
+    assert {(info.lost, info.crashes) for info in infos if info} == {(2, 0)}
 
 
 def test_what_a_lost_reply_claimed_comes_back_by_reconcile(client: Client) -> None:

@@ -374,6 +374,77 @@ def test_each_job_has_a_context_of_its_own(app: Jobd, page: Page, many: Kind) ->
         assert {task.enqueue().result("10s") for _ in range(10)} == {"clean"}
 
 
+def test_a_task_that_stops_the_event_loop_stops_nobody(app: Jobd, page: Page) -> None:
+    """Neighbours run on, and what comes is taken; the worker ends when it is told to."""
+    queue = app.queue("q")
+
+    @queue.task()
+    async def stops() -> str:
+        asyncio.get_running_loop().stop()
+        return "stopped"
+
+    @queue.task()
+    async def waits() -> str:
+        await asyncio.sleep(0.1)
+        return "went on"
+
+    with working(app, queue, page, concurrency=3):
+        neighbour = waits.enqueue()
+        assert stops.enqueue().result("10s") == "stopped"
+        assert neighbour.result("10s") == "went on"
+        assert waits.enqueue().result("10s") == "went on"
+
+
+def test_a_held_event_loop_is_given_nothing_until_it_goes_on(app: Jobd, page: Page) -> None:
+    """What it was given goes back once, for others to have, and is not claimed by it again and again."""
+    queue = app.queue("q")
+    let_go = threading.Event()
+
+    @queue.task()
+    async def holds() -> None:
+        assert let_go.wait(20)
+
+    @queue.task()
+    async def quick() -> str:
+        return "ran"
+
+    with working(app, queue, page, concurrency=3):
+        held = holds.enqueue()
+        eventually(lambda: cells(page) == 1)
+        handles = [quick.enqueue(), quick.enqueue()]
+        time.sleep(0.3)
+        seen = set()
+        for _ in range(100):
+            seen |= {handle.state() for handle in handles}
+            time.sleep(0.005)
+        let_go.set()
+        held.result("10s")
+        assert [handle.result("10s") for handle in handles] == ["ran", "ran"]
+    assert seen == {"waiting"}
+
+
+def test_a_task_that_cancels_all_it_finds_loses_nobody(app: Jobd, page: Page) -> None:
+    """Also not those that have a lane and have not begun: what is cancelled so early never runs."""
+    queue = app.queue("q")
+
+    @queue.task(priority=1)
+    async def cancels() -> int:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        return sum(other.cancel() for other in others)
+
+    @queue.task()
+    async def plain() -> str:
+        await asyncio.sleep(0)
+        return "ran"
+
+    handles = [plain.enqueue(), plain.enqueue()]
+    first = cancels.enqueue()
+    with working(app, queue, page, concurrency=3):
+        assert first.result("10s") == 2
+        assert [handle.result("10s") for handle in handles] == ["ran", "ran"]
+        assert plain.enqueue().result("10s") == "ran"
+
+
 def test_sync_tasks_run_beside_async_ones(app: Jobd, page: Page) -> None:
     """A sync task that blocks holds no async one up, and both count as running."""
     go = threading.Event()

@@ -16,7 +16,8 @@ if score ~= seen or tonumber(score) > clock(now) then return { 'alive' } end
 if tonumber(score) > 0 then add_up(tally, 'leases_expired', 1) end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local ids = redis.call('HKEYS', held)
-local alone, back = #ids == 1, {}
+-- Only the first bite sees all that was held: the last of many was not alone.
+local alone, back = #ids == 1 and tonumber(score) > 0, {}
 for i = 1, math.min(#ids, tonumber(limit)) do
   local key = job_prefix .. ids[i]
   if redis.call('TYPE', key).ok == 'hash' then
