@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from types import FrameType
 
 
 class Stop:
@@ -16,8 +17,24 @@ class Stop:
 
     def listen(self) -> None:
         """Let SIGTERM ask. SIGINT is the terminal's word to the supervisor, which passes it on."""
-        signal.signal(signal.SIGTERM, lambda _number, _frame: self.ask())
+        signal.signal(signal.SIGTERM, self._heard)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.register_at_fork(
+            before=_hold_back, after_in_parent=_let_through, after_in_child=self._forget
+        )
+
+    def _heard(self, _number: int, _frame: FrameType | None) -> None:
+        self.ask()
+
+    def _forget(self) -> None:
+        """In a child that somebody else's code forks, SIGTERM means what it means everywhere.
+
+        A pool of processes is ended by SIGTERM. With our handler its children would live on, whoever
+        joins them would wait for good, and each would ask this very process to stop: the pipe is one.
+        """
+        if signal.getsignal(signal.SIGTERM) == self._heard:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _let_through()
 
     def ask(self) -> None:
         """Ask. Safe in a signal handler, and any number of times."""
@@ -37,3 +54,12 @@ class Stop:
 
     def __call__(self) -> bool:
         return self.asked
+
+
+def _hold_back() -> None:
+    """Until a forked child has its own handler: the signal may come as soon as it has a pid."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+
+
+def _let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))

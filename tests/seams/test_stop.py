@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -41,3 +42,35 @@ def test_asking_ends_a_wait_that_has_begun_or_will(far: tuple[int, int]) -> None
     stop = Stop()
     stop.ask()
     assert [stop.wait(30), stop.wait(30, beside=far[0])] == [True, True]
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """This process hears signals afterwards as before."""
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_forked_child_does_not_listen_for_us() -> None:
+    """Whoever forks a pool of processes ends it by SIGTERM; and it asks nobody else to stop."""
+    stop = Stop()
+    stop.listen()
+    child = os.fork()
+    if child == 0:
+        while True:
+            signal.pause()
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.alarm(10)  # nothing is left running, also where this fails
+    os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    signal.alarm(0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+    assert not stop.wait(0.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(30)
