@@ -12,6 +12,7 @@ import select
 import selectors
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -41,6 +42,9 @@ class AsyncExecutor:
         self._threads = 0
         self._busy_threads = 0
         self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
+        # For what tasks give to `asyncio.to_thread`; made by it are as many threads as are needed.
+        self._helpers = ThreadPoolExecutor(max(32, len(lanes)), thread_name_prefix="jobd-helper")
+        self._loop.set_default_executor(self._helpers)
         self._raised: BaseException | None = None
         self._has_ended = False
         self._fed = 0
@@ -58,6 +62,7 @@ class AsyncExecutor:
             self._sync.put(None)
         if self._raised is None:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._helpers.shutdown(wait=False, cancel_futures=True)
         self._loop.close()
         if self._raised is not None:
             raise self._raised

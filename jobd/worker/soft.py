@@ -124,7 +124,7 @@ class ThreadDeadline:
 
 
 class ThreadWatch:
-    """The watching thread of one worker: it begins with the first soft deadline."""
+    """The watching thread of one worker: it begins with a soft deadline, and ends where there is none."""
 
     def __init__(self, *, alarms: bool = True) -> None:
         """`alarms`: the main thread has no need of us, SIGALRM is ours to use."""
@@ -151,6 +151,21 @@ class ThreadWatch:
             self._heard.clear()
             self._next = math.inf  # what is set from here on wakes us
             now = monotonic()
-            following = min(deadline.look(now) for deadline in list(self._deadlines))
+            following = self._look(now)
+            if following == math.inf:
+                if self._is_over(now):
+                    return
+                continue
             self._next = following
-            self._heard.wait(None if following == math.inf else max(0.0, following - now))
+            self._heard.wait(max(0.0, following - now))
+
+    def _look(self, now: float) -> float:
+        return min(deadline.look(now) for deadline in list(self._deadlines))
+
+    def _is_over(self, now: float) -> bool:
+        """Whether nothing is set. Who sets one from here on finds no thread, and starts another."""
+        with self._lock:
+            if self._look(now) < math.inf:
+                return False
+            self._thread = None
+            return True
