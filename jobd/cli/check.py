@@ -12,9 +12,11 @@ from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.client.app import Jobd
+from jobd.client.queue import Queue
 from jobd.core.config import Config, require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
 from jobd.core.suggest import nearest
+from jobd.wiring.worker import runnables
 from jobd.worker.app import load_app
 
 
@@ -70,6 +72,7 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
         declared |= set(app.queues)
         for queue, each in app.queues.items():
             tasks.setdefault(queue, set()).update(each.tasks)
+            problems += _contradictions(config, file, each)
         notes += _differences(config, file, reference, app)
         notes += _undeclared(file, reference, queues, app.queues)
     if not problems:
@@ -86,6 +89,15 @@ def _check_apps(config: Config, file: str, problems: list[str], notes: list[str]
             for queue in config.daemon.queues or []
             if queue not in declared and queue not in config.queues
         ]
+
+
+def _contradictions(config: Config, file: str, declared: Queue) -> list[str]:
+    """What code and file say together, and neither alone."""
+    try:
+        runnables(config, declared)
+    except ConfigError as error:
+        return [f"{file}: {problem}" for problem in error.problems]
+    return []
 
 
 def _unscheduled(config: Config, file: str, tasks: Mapping[str, set[str]]) -> list[str]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from jobd.broker.connection import connect
 from jobd.client.app import Jobd
+from jobd.client.queue import Queue
 from jobd.core.config import Config
 from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
-from jobd.core.options import Policy, check_timeouts, read_run_options, resolve
+from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options, resolve
 from jobd.seams.exits import FENCED
 from jobd.seams.log import Log
 from jobd.seams.scoreboard import Page
@@ -35,15 +36,29 @@ class _Bench:
     limits: Limits
 
 
-def _check(queue: str, task: Runnable) -> None:
-    """Refuse what code and file say together, and neither alone. Raises ConfigError."""
-    policy = task.policy
-    try:
-        check_timeouts(policy.soft_timeout, policy.timeout, what=f"task {task.name!r}")
-    except OptionError as error:
-        raise ConfigError(
-            f"queues.{queue}: {error}; the code sets one of the two, this file the other"
-        ) from error
+def run_levels(config: Config, declared: Queue) -> tuple[RunOptions, RunOptions]:
+    """Give what code and file say of a queue's jobs, the weaker first."""
+    settings = config.queues.get(declared.name)
+    said = settings.options if settings else {}
+    return declared.options, read_run_options(said, what=f"queues.{declared.name}")
+
+
+def runnables(config: Config, declared: Queue) -> dict[bytes, Runnable]:
+    """Make a queue's tasks ready to run.
+
+    Raises ConfigError for what code and file say together, and neither alone.
+    """
+    levels = run_levels(config, declared)
+    tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
+    for task in tasks.values():
+        soft, hard = task.policy.soft_timeout, task.policy.timeout
+        try:
+            check_timeouts(soft, hard, what=f"task {task.name!r}")
+        except OptionError as error:
+            raise ConfigError(
+                f"queues.{declared.name}: {error}; the code sets one of the two, this file the other"
+            ) from error
+    return tasks
 
 
 class Workshop:
@@ -59,14 +74,8 @@ class Workshop:
     def _bench(self, queue: str) -> _Bench:
         declared = self._app.queue(queue)
         settings = self._config.queues.get(queue)
-        levels = (
-            declared.options,
-            read_run_options(settings.options if settings else {}, what=f"queues.{queue}"),
-        )
-        tasks = {name.encode(): Runnable(task, levels) for name, task in declared.tasks.items()}
-        for task in tasks.values():
-            _check(queue, task)
-        policy = resolve(*levels)
+        tasks = runnables(self._config, declared)
+        policy = resolve(*run_levels(self._config, declared))
         said = read_limits(settings.limits if settings else {}, what=f"queues.{queue}")
         limits = resolve_limits(declared.limits, said)
         return _Bench(tasks | hook_tasks(self._app, queue, policy), policy, limits)

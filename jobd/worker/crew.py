@@ -30,6 +30,8 @@ from jobd.worker.take import take_all
 
 OVERSTAYED = 0.05
 LOOK_EVERY = 0.025
+# What was claimed has started within 100 ms or is back, so that a pause or a limit is soon one.
+WAITED_MS = 75
 # While jobs run: a page that is not written to shows the keeper that a task holds the GIL.
 BEAT_EVERY = 0.15
 
@@ -177,14 +179,22 @@ class CrewLoop(WorkerLoop):
         return min(span, self._nudge_at - now)
 
     def _take_back(self) -> None:
-        """Take unstarted jobs from lanes that do not move: nothing may wait behind them."""
+        """Take unstarted jobs from lanes that do not move, or too slowly: nothing may wait behind."""
         if self.desk.unstarted:
             last = max(lane.started for lane in self._lanes)
-            if monotonic() - max(last, self.desk.loaded_at) > OVERSTAYED:
+            still = monotonic() - max(last, self.desk.loaded_at) > OVERSTAYED
+            if still or self._waits_for() > WAITED_MS:
                 self.desk.revoked.extend(take_all(self.desk.unstarted))
                 self._batch = 0
                 # Whoever holds them up would hold up the same jobs again: others may have them.
                 self._held_up = self._free() > 0
+
+    def _waits_for(self) -> float:
+        """Tell for how many ms the first of the line is ours: a claim's number says when it was made."""
+        try:
+            return self.desk.store_ms() - self.desk.unstarted[0].claim / 1024
+        except IndexError:  # a lane was quicker
+            return 0.0
 
     def _pace(self) -> int:
         """Count the lanes that are free, or will soon be if their job is like the last ones."""

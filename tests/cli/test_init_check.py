@@ -108,6 +108,20 @@ def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
     assert "secret" not in text
 
 
+def test_check_knows_what_only_code_and_file_together_get_wrong(tmp_path: Path) -> None:
+    """The file's soft timeout, and the hard one of the code or of the house."""
+    (tmp_path / "shop.py").write_text(
+        "from jobd import Jobd\napp = Jobd()\nq = app.queue('email')\n@q.task()\ndef send(): ...\n"
+    )
+    (tmp_path / "jobd.toml").write_text('app = "shop:app"\n[queues.email]\nsoft_timeout = "40m"\n')
+
+    code, found = checked()
+
+    assert code == 78
+    [problem] = found["problems"]  # type: ignore[misc]
+    assert "task 'send': soft_timeout 2400s; expected less than the timeout" in str(problem)
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [

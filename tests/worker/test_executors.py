@@ -187,6 +187,25 @@ def test_what_is_claimed_ahead_goes_back_when_no_lane_moves(
     assert task.name == "gated"
 
 
+def test_what_would_wait_long_behind_lanes_that_move_goes_back(app: Jobd, page: Page) -> None:
+    """A task that was quick so far: what it is claimed for is not kept from others, nor from a pause."""
+    never = threading.Event()
+
+    def work(job: Job, span: float) -> int:
+        never.wait(span)
+        return job.token
+
+    task = app.queue("q").task()(work)
+    with serving(app, THREADS, page):
+        app.queue("q").add_many([("work", {"span": 0.0})] * 300)
+        eventually(in_state(app, "completed", 300))
+        slow = app.queue("q").add_many([("work", {"span": 0.03})] * 60)
+        tokens = {app.queue("q").job(handle.id).result("20s") for handle in slow}
+    assert task.name == "work"
+    # All of them at first, one for each free lane from then on.
+    assert len(tokens) > 10
+
+
 def test_only_the_job_that_was_cancelled_is_told(
     app: Jobd, page: Page, board: Scoreboard, many: Kind
 ) -> None:
