@@ -16,6 +16,9 @@ from importlib.resources import files
 _LUA = files("jobd.broker") / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|WITH|REPLY|REPLAY|WHY)\s+(.*)$")
 _FIRST = re.compile(r"^-- ([a-z_]+): (.+)$")
+_WORD = re.compile(r"\w+")
+_LOCAL = re.compile(r"local (?:function )?(\w+)")
+_BLOCK = re.compile(r"^(?=local )", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def parse(name: str, text: str, shared: dict[str, str]) -> Script:
     if tail:
         names.append(f"local {words[-1][:-3]}_at = {len(words)}")
     parts = [shared["_prelude"], *(shared[f"_{part}"] for part in fields.get("WITH", "").split())]
-    source = "\n".join([*parts, " ".join(names), text])
+    source = "\n".join([_needed("\n".join(parts), text), " ".join(names), text])
     return Script(
         name=name,
         edge=first[2],
@@ -78,6 +81,25 @@ def parse(name: str, text: str, shared: dict[str, str]) -> Script:
         source=source,
         sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),
     )
+
+
+def _needed(shared: str, text: str) -> str:
+    """Give the functions and constants that a script uses, by itself or through one another.
+
+    Redis makes each of them anew at every call, so what is not used would cost every job a little.
+    """
+    wanted = set(_WORD.findall(_without_comments(text)))
+    kept = []
+    for block in reversed(_BLOCK.split(shared)):
+        named = _LOCAL.match(block)
+        if named is not None and named[1] in wanted:
+            wanted |= set(_WORD.findall(block))
+            kept.append(block.rstrip("\n"))
+    return "\n".join(reversed(kept))
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
 
 
 def _variable(word: str) -> str:
@@ -91,11 +113,7 @@ def _read_all() -> dict[str, Script]:
         if entry.name.endswith(".lua")
     }
     # Comments are for readers of the file; Redis keeps each script's text, so it gets none.
-    shared = {
-        name: "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-        for name, text in texts.items()
-        if name.startswith("_")
-    }
+    shared = {name: _without_comments(text) for name, text in texts.items() if name.startswith("_")}
     return {
         name: parse(name, text, shared)
         for name, text in sorted(texts.items())
