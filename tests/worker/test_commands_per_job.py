@@ -177,5 +177,6 @@ def test_a_worker_with_many_lanes_asks_no_more_than_it_has_to(
         eventually(settled(page, 1))
         assert counting.stop().calls <= 6
     asked = drain(app, queue, page, concurrency=8)
-    assert asked.commands <= JOBS + PER_CALL * asked.calls
+    # Its batches are smaller and settle in more groups; one command more a job would be 4,000 more.
+    assert asked.commands <= JOBS + 40 * asked.calls
     assert asked.reads <= JOBS * PER_JOB_READS
