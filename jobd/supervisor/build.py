@@ -30,7 +30,7 @@ def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) 
     helpers = {KEEPER: Helper(name=KEEPER)}
     for queue, said in _served(config).items():
         helper = _helper(helpers, said.app or config.app, said.preload, queue)
-        for number in range(1, said.processes + 1):
+        for number in range(1, said.processes.min + 1):
             name = f"{queue}.{number}"
             slots[name] = Slot(name=name, queue=queue, helper=helper, cells=said.concurrency)
     adopt = None
