@@ -12,7 +12,6 @@ from jobd.broker.flow import Flow
 from jobd.broker.server import read_facts
 from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
-from jobd.cli.daemon_state import Daemon, Worker, look
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable
 from jobd.cli.queues_table import print_queues
@@ -21,7 +20,9 @@ from jobd.cli.table import print_table
 from jobd.core.config import Config
 from jobd.core.durations import words
 from jobd.core.errors import EX_UNAVAILABLE, BrokerError, NotPermitted
+from jobd.core.portrait import Daemon, Worker
 from jobd.core.server_facts import ServerFacts, Unfit, judge
+from jobd.seams.portrait import look
 
 
 @click.command("status")

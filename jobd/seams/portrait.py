@@ -1,16 +1,18 @@
-"""What the files in the runtime directory say about a daemon, without asking it.
+"""A daemon as its runtime directory shows it, without asking it.
 
-state.json is the slow part, the scoreboard the fast one; both are there while Redis is not, and
-after the daemon. So whether it runs is asked of the system: pid, start and boot must fit.
+state.json is the slow part, the scoreboard the fast one, /proc has the memory; all are there while
+Redis is not, and after the daemon. So whether it runs is asked of the system: pid, start and boot
+must fit. Used by the command line for the daemon of this host, and by the keeper, who tells others.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
-import msgspec
-
 from jobd.core.errors import EX_CONFIG, HostError
+from jobd.core.portrait import Daemon, Worker
 from jobd.seams import clock, host, statefile
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
 from jobd.seams.statefile import SlotState, State
@@ -21,38 +23,6 @@ class StateUnreadable(HostError):
 
     code = "jobd.state_unreadable"
     exit_code = EX_CONFIG
-
-
-class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot and what runs in it: so many jobs, of which one has run longest, for `running_for`
-    seconds."""
-
-    slot: str
-    queue: str
-    phase: str
-    pid: int | None
-    incarnation: str | None
-    restarts: int
-    last_exit: str | None
-    settled: int = 0
-    running: int = 0
-    job: str | None = None
-    task: str | None = None
-    running_for: float | None = None
-
-
-class Daemon(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon of a runtime directory, the last one when none is running. `up_for` in seconds."""
-
-    running: bool
-    stopping: bool
-    pid: int
-    started_at: float
-    up_for: float
-    generation: int
-    last_error: str | None
-    helpers: dict[str, str]
-    workers: list[Worker]
 
 
 def look(runtime_dir: Path) -> Daemon | None:
@@ -67,8 +37,9 @@ def look(runtime_dir: Path) -> Daemon | None:
             f"{runtime_dir}: {error}; expected the files of a daemon of this version; "
             "ask as the user it runs as, or name its directory with --runtime-dir"
         ) from error
-    running = board is not None and _runs(board.owner)
+    running = board is not None and runs(board.owner)
     pages = {} if board is None else {view.incarnation: view for view in board.views()}
+    workers = _workers(state, pages) if running else []
     return Daemon(
         running=running,
         stopping=running and state.stopping,
@@ -78,8 +49,17 @@ def look(runtime_dir: Path) -> Daemon | None:
         generation=state.generation,
         last_error=state.last_error,
         helpers=state.helpers,
-        workers=_workers(state, pages) if running else [],
+        workers=workers,
+        nonce=state.nonce,
+        host=socket.gethostname(),
+        runtime_dir=str(runtime_dir),
+        workers_in_all=len(workers),
     )
+
+
+def runs(owner: Owner) -> bool:
+    """Say whether the supervisor of a scoreboard is alive."""
+    return owner.boot_id == host.boot_id() and host.start_ticks(owner.pid) == owner.start_ticks
 
 
 def _board(path: Path) -> Scoreboard | None:
@@ -88,10 +68,6 @@ def _board(path: Path) -> Scoreboard | None:
         return Scoreboard.open(path)
     except FileNotFoundError:
         return None
-
-
-def _runs(owner: Owner) -> bool:
-    return owner.boot_id == host.boot_id() and host.start_ticks(owner.pid) == owner.start_ticks
 
 
 def _workers(state: State, pages: dict[str, PageView]) -> list[Worker]:
@@ -120,4 +96,23 @@ def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
         task=None if cell is None else cell.task,
         running=len(cells),
         running_for=None if cell is None else max(0.0, clock.mono() - cell.started),
+        up_for=_up_for(page),
+        memory=None if slot.pid is None else _private(slot.pid),
     )
+
+
+def _up_for(page: PageView | None) -> float | None:
+    if page is None or not page.start_ticks:
+        return None
+    return max(0.0, clock.since_boot() - page.start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _private(pid: int) -> int | None:
+    """Give the memory a process has for itself alone, in bytes; None where it may not be known."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return None
+    wanted = ("Private_Clean:", "Private_Dirty:", "SwapPss:")
+    words = (line.split() for line in text.splitlines())
+    return sum(int(each[1]) * 1024 for each in words if each[0] in wanted)

@@ -1,0 +1,102 @@
+"""A daemon as people see it: what `jobd status` shows of one host, and what hosts tell each other.
+
+Made by jobd.seams.portrait from the files in a runtime directory; carried as JSON in `jobd:hosts`.
+Fields are only ever added: a host of another version reads what it knows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+# Of a larger fleet the snapshot names so many workers; all are counted.
+MOST_WORKERS = 256
+
+Answers = Literal["yes", "no", "stopped", "unknown"]
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot and what runs in it: so many jobs, of which one has run longest, for `running_for`
+    seconds. A leaver, whose slot has a successor already, has a word in `leaving`: why it goes."""
+
+    slot: str
+    queue: str
+    phase: str
+    pid: int | None
+    incarnation: str | None
+    restarts: int
+    last_exit: str | None
+    settled: int = 0
+    running: int = 0
+    job: str | None = None
+    task: str | None = None
+    running_for: float | None = None
+    up_for: float | None = None
+    memory: int | None = None
+    causes: dict[str, int] = {}
+    leaving: str | None = None
+    generation: int = 1
+    due_in: float | None = None
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon wants for one queue. `gave_up`: why its workers are not started any more."""
+
+    wanted: int
+    least: int
+    most: int
+    gave_up: str | None = None
+    causes: dict[str, int] = {}
+    explain: list[str] = []
+
+
+class Reload(msgspec.Struct, frozen=True, kw_only=True):
+    """The last reload: seconds ago, and why it was refused."""
+
+    ago: float
+    error: str | None = None
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon of a runtime directory, the last one when none is running. `up_for` in seconds."""
+
+    running: bool
+    stopping: bool
+    pid: int
+    started_at: float
+    up_for: float
+    generation: int
+    last_error: str | None
+    helpers: dict[str, str]
+    workers: list[Worker]
+    nonce: str = ""
+    jobd: str = ""
+    host: str = ""
+    runtime_dir: str = ""
+    answers: Answers = "unknown"
+    queues: dict[str, QueueView] = {}
+    reload: Reload | None = None
+    workers_in_all: int = 0
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """One daemon as it was when it last said so, `silent_for` seconds ago by Redis' clock.
+
+    `ahead`: how far its host's clock was ahead of Redis'. `why_unread`: it is of a version whose
+    words are not understood; then the rest says nothing.
+    """
+
+    key: str
+    silent_for: float
+    ahead: float | None = None
+    daemon: Daemon | None = None
+    why_unread: str | None = None
+
+
+def bounded(daemon: Daemon) -> Daemon:
+    """Leave out the workers beyond the bound, those that run something last."""
+    kept = daemon.workers
+    if len(kept) > MOST_WORKERS:
+        kept = sorted(kept, key=lambda worker: not worker.running)[:MOST_WORKERS]
+    return msgspec.structs.replace(daemon, workers=kept, workers_in_all=len(daemon.workers))
