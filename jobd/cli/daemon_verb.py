@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from jobd.cli import runtime, settings
+from jobd.cli import in_force, settings
 from jobd.cli.output import print_json, printable
 from jobd.cli.wanted import bare
 from jobd.core.durations import seconds
-from jobd.core.errors import DaemonRefused
+from jobd.core.errors import DaemonRefused, NoDaemon
 from jobd.seams.asking import Daemon
 from jobd.seams.requests import Request
 
@@ -25,9 +25,17 @@ AT_ONCE = 5.0
 
 
 def reach(config_file: str | None, runtime_dir: str | None) -> Daemon:
-    """Connect to the daemon of a configuration. Raises NoDaemon, DaemonForbids, DaemonSilent."""
-    config = settings.read(settings.find_file(config_file), url=None)
-    return Daemon.reach(runtime.locate(config, runtime_dir))
+    """Connect to the daemon of a configuration, which may be broken by now.
+
+    Raises NoDaemon, DaemonForbids, DaemonSilent; ConfigError when it is broken and no daemon is there.
+    """
+    file = settings.find_file(config_file)
+    directory = in_force.directory_of(file, runtime_dir)
+    try:
+        return Daemon.reach(directory)
+    except NoDaemon:
+        settings.read(file, url=None)  # a broken file may have named another place
+        raise
 
 
 def within(option: str) -> float:

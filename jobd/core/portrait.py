@@ -34,27 +34,29 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     running_for: float | None = None
     up_for: float | None = None
     memory: int | None = None
-    causes: dict[str, int] = {}
+    exits: dict[str, int] = {}
     leaving: str | None = None
-    generation: int = 1
-    due_in: float | None = None
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the daemon wants for one queue. `gave_up`: why its workers are not started any more."""
+    """A queue's workers as a whole: so many are to be there, and `exits` counts how they ended.
+
+    `gave_up`: they end one after another without having run a job, `useless` in a row so far; one is
+    tried now and then. `explain` says why so many are wanted, where that is not simply configured.
+    """
 
     wanted: int
-    least: int
-    most: int
-    gave_up: str | None = None
-    causes: dict[str, int] = {}
-    explain: list[str] = []
+    gave_up: bool = False
+    useless: int = 0
+    exits: dict[str, int] = {}
+    explain: str | None = None
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True):
-    """The last reload: seconds ago, and why it was refused."""
+    """The last reload, begun so many seconds ago: whether it is under way, and why it was refused."""
 
     ago: float
+    running: bool = False
     error: str | None = None
 
 

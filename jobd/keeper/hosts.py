@@ -8,7 +8,6 @@ Called by jobd.keeper.loop.
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 from pathlib import Path
 
@@ -73,6 +72,6 @@ def _read(path: str) -> str:
 def _namespace() -> str:
     """Name the process namespace: of containers with one host name, each has another."""
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from jobd.core.errors import EX_CONFIG, HostError
-from jobd.core.portrait import Daemon, Worker
+from jobd.core.portrait import Daemon, QueueView, Reload, Worker
 from jobd.seams import clock, host, statefile
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
-from jobd.seams.statefile import SlotState, State
+from jobd.seams.statefile import PoolState, SlotState, State
 
 
 class StateUnreadable(HostError):
@@ -40,6 +42,7 @@ def look(runtime_dir: Path) -> Daemon | None:
     running = board is not None and runs(board.owner)
     pages = {} if board is None else {view.incarnation: view for view in board.views()}
     workers = _workers(state, pages) if running else []
+    queues = {name: _queue(pool, state.queues.get(name, ())) for name, pool in state.pools.items()}
     return Daemon(
         running=running,
         stopping=running and state.stopping,
@@ -51,6 +54,9 @@ def look(runtime_dir: Path) -> Daemon | None:
         helpers=state.helpers,
         workers=workers,
         nonce=state.nonce,
+        jobd=state.jobd,
+        queues=queues if running else {},
+        reload=_reload(state),
         host=socket.gethostname(),
         runtime_dir=str(runtime_dir),
         workers_in_all=len(workers),
@@ -70,12 +76,36 @@ def _board(path: Path) -> Scoreboard | None:
         return None
 
 
+def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
+    exits: Counter[str] = Counter()
+    for slot in slots:
+        exits.update(slot.exits)
+    return QueueView(
+        wanted=pool.target, gave_up=pool.gave_up, useless=pool.useless, exits=dict(exits)
+    )
+
+
+def _reload(state: State) -> Reload | None:
+    if state.reload_at is None:
+        return None
+    ago = max(0.0, clock.wall() - state.reload_at)
+    return Reload(ago=ago, running=state.reloading, error=state.reload_error)
+
+
 def _workers(state: State, pages: dict[str, PageView]) -> list[Worker]:
     return [
         _worker(queue, slot, pages.get(slot.incarnation or ""))
-        for queue, slots in state.queues.items()
+        for queue, slots in _by_queue(state).items()
         for slot in slots
     ]
+
+
+def _by_queue(state: State) -> dict[str, list[SlotState]]:
+    """Give the slots of each queue, and those who have left one behind it."""
+    found = {queue: list(slots) for queue, slots in state.queues.items()}
+    for leaver in state.leavers:
+        found.setdefault(leaver.slot.rpartition(".")[0], []).append(leaver)
+    return found
 
 
 def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
@@ -91,6 +121,8 @@ def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
         incarnation=slot.incarnation,
         restarts=slot.restarts,
         last_exit=slot.last_exit,
+        exits=slot.exits,
+        leaving=slot.leaving,
         settled=0 if page is None else page.settled,
         job=None if cell is None else cell.job_id,
         task=None if cell is None else cell.task,

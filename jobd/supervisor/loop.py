@@ -111,6 +111,7 @@ class Loop:
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
         self._heard: deque[Observation] = deque([Ticked()])
         self._started_at = clock.wall()
+        self._epoch = self._started_at - clock.mono()
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
@@ -361,7 +362,9 @@ class Loop:
                 if not child.channel.pending():
                     self._say(name, child, message)
                     self._told_keeper = message
-        state = publish.for_people(self.fleet, pid=os.getpid(), started_at=self._started_at)
+        state = publish.for_people(
+            self.fleet, pid=os.getpid(), started_at=self._started_at, epoch=self._epoch
+        )
         if state != self._written:
             self._report(state, self._written)
             self._written = state

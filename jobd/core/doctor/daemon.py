@@ -109,8 +109,8 @@ def _queues(daemon: Daemon) -> list[Finding]:
     return [
         error(
             "daemon.gave_up",
-            f"queue {name!r}: {view.gave_up}",
-            "mend its code, then `jobd reload`; until then it is tried now and then",
+            f"queue {name!r}: {view.useless} workers in a row ended without having run a job",
+            "see worker.died in the log; what is mended is found within a minute, or by `jobd reload`",
         )
         for name, view in daemon.queues.items()
         if view.gave_up
@@ -121,7 +121,7 @@ def _workers(daemon: Daemon) -> list[Finding]:
     bad = ("crash", "oom", "memory", "hung", "boot")
     found = []
     for worker in daemon.workers:
-        times = {cause: n for cause, n in worker.causes.items() if cause in bad}
+        times = {cause: n for cause, n in worker.exits.items() if cause in bad}
         if sum(times.values()) >= _OFTEN:
             said = ", ".join(f"{cause} {n}" for cause, n in times.items())
             do = "see the log for what it ran; `jobd jobs list --state dead` for what it cost"

@@ -40,12 +40,3 @@ def warning(name: str, found: str, do: str) -> Finding:
 def error(name: str, found: str, do: str) -> Finding:
     """Say what is a problem now."""
     return Finding(name, "error", found, do)
-
-
-def size(count: float) -> str:
-    """Write a number of bytes for people, in powers of ten as the configuration reads them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

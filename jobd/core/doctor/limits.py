@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobd.core.doctor.finding import Finding, error, note, ok, size, warning
+from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.durations import words
+from jobd.core.sizes import size_words
 
 # What a daemon may need beyond drain_timeout: the keeper's last releases, and the ends of helpers.
 MARGIN = 7.0
@@ -164,7 +165,7 @@ def _numbers(load: Load) -> Sequence[Finding]:
     for queue in load.queues:
         soft, hard = queue.memory_limit, queue.memory_limit_hard
         if soft and hard and soft >= hard:
-            said = f"queue {queue.name!r}: memory_limit {size(soft)} is not below memory_limit_hard {size(hard)}"
+            said = f"queue {queue.name!r}: memory_limit {size_words(soft)} is not below memory_limit_hard {size_words(hard)}"
             do = "lower memory_limit, or every worker over it is killed instead of replaced"
             found.append(error("config.memory_limit", said, do))
     return found
@@ -179,15 +180,18 @@ def _memory(load: Load, machine: MachineFacts) -> Sequence[Finding]:
     asked = sum(q.most * (q.memory_limit_hard or q.memory_limit) for q in load.queues)
     unlimited = [q.name for q in load.queues if not q.memory_limit and not q.memory_limit_hard]
     if asked > there:
-        said = f"the workers may take {size(asked)} in all before a memory_limit acts; {where} has {size(there)}"
+        said = f"the workers may take {size_words(asked)} in all before a memory_limit acts; {where} has {size_words(there)}"
         do = "lower memory_limit or processes, or the kernel's OOM killer chooses whom to end"
         return [warning("limits.memory", said, do)]
     if unlimited:
-        said = f"{_list(unlimited)} without a memory_limit; {where} has {size(there)}"
+        said = f"{_list(unlimited)} without a memory_limit; {where} has {size_words(there)}"
         do = "set memory_limit: a worker that grows is then replaced between jobs"
         return [note("limits.memory", said, do)]
     return [
-        ok("limits.memory", f"memory limits come to {size(asked)} of the {size(there)} of {where}")
+        ok(
+            "limits.memory",
+            f"memory limits come to {size_words(asked)} of the {size_words(there)} of {where}",
+        )
     ]
 
 

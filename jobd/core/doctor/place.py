@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from jobd.core.doctor.finding import Finding, error, note, ok, size, warning
+from jobd.core.doctor.finding import Finding, error, note, ok, warning
+from jobd.core.sizes import size_words
 
 # Where a lock or a memory map of one machine is not seen by another, or not at all.
 _FAR = (
@@ -75,5 +76,5 @@ def _filesystem(facts: PlaceFacts) -> list[Finding]:
 def _room(facts: PlaceFacts) -> list[Finding]:
     if facts.free is None or facts.free >= _LITTLE:
         return []
-    said = f"{size(facts.free)} are free on the file system of {facts.path}"
+    said = f"{size_words(facts.free)} are free on the file system of {facts.path}"
     return [error("place.room", said, "make room: a daemon cannot write its state or scoreboard")]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from jobd.core.doctor.finding import Finding, error, note, ok, size, warning
+from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.durations import words
 from jobd.core.server_facts import ServerFacts, judge
+from jobd.core.sizes import size_words
 
 # Of a healthy server in the same network a round trip takes a tenth of this.
 _SLOW = 0.005
@@ -92,13 +93,13 @@ def _room(facts: StoreFacts, server: ServerFacts) -> list[Finding]:
             return [
                 warning(
                     "redis.memory",
-                    f"{size(used)} used of the {size(whole)} its machine has, and no maxmemory",
+                    f"{size_words(used)} used of the {size_words(whole)} its machine has, and no maxmemory",
                     "set maxmemory: then adding is refused, instead of the server being killed",
                 )
             ]
-        return [ok("redis.memory", f"{size(used)} used, without a maxmemory")]
+        return [ok("redis.memory", f"{size_words(used)} used, without a maxmemory")]
     share = used / most
-    words_ = f"{size(used)} used of {size(most)} maxmemory ({share:.0%})"
+    words_ = f"{size_words(used)} used of {size_words(most)} maxmemory ({share:.0%})"
     if share >= 0.95:
         return [error("redis.memory", f"{words_}: adding jobs is refused, or about to be", do)]
     if share >= 0.75:
