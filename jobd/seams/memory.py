@@ -28,7 +28,7 @@ _ENOUGH = 1 << 16
 class Held(msgspec.Struct, frozen=True):
     """Bytes a process holds: its own, and what it shares with those it was forked from or forked."""
 
-    own: int
+    private: int
     shared: int
 
 

@@ -36,19 +36,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look: `rss` is 0 when nobody looked; `own` and `shared` are None without a dear look."""
+    """One look: `rss` is 0 when nobody looked; `private` and `shared` are None without a dear look."""
 
     rss: int = 0
-    own: int | None = None
+    private: int | None = None
     shared: int | None = None
+
+
+NOT_READ = Reading()
 
 
 class Weight(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one worker's memory, and since when it is over `Limits.memory`."""
 
-    own: int = 0
+    private: int = 0
     shared: int = 0
-    rss: int = 0  # when `own` was read
+    rss: int = 0  # when `private` was read
     read_at: float = -math.inf
     shared_at_birth: int | None = None
     over_since: float | None = None
@@ -56,7 +59,7 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def taken(self) -> int:
         """Its own, without what it got because others let go of it."""
-        return self.own - max(0, (self.shared_at_birth or 0) - self.shared)
+        return self.private - max(0, (self.shared_at_birth or 0) - self.shared)
 
 
 def is_due(limits: Limits, weight: Weight, rss: int, now: float) -> bool:
@@ -67,20 +70,20 @@ def is_due(limits: Limits, weight: Weight, rss: int, now: float) -> bool:
     grown = max(0, rss - weight.rss)
     return any(
         value <= limit < rss and (value + grown > limit or span >= _AGAIN_AFTER)
-        for limit, value in ((limits.memory, weight.own), (limits.memory_hard, weight.taken))
+        for limit, value in ((limits.memory, weight.private), (limits.memory_hard, weight.taken))
         if limit
     )
 
 
 def weigh(limits: Limits, weight: Weight, seen: Reading, now: float) -> Weight:
     """Take in a look."""
-    if seen.own is None or seen.shared is None:
+    if seen.private is None or seen.shared is None:
         return weight
-    is_over = 0 < limits.memory < seen.own
+    is_over = 0 < limits.memory < seen.private
     over_since = now if weight.over_since is None else weight.over_since
     born_with = seen.shared if weight.shared_at_birth is None else weight.shared_at_birth
     return Weight(
-        own=seen.own,
+        private=seen.private,
         shared=seen.shared,
         rss=seen.rss,
         read_at=now,

@@ -70,8 +70,12 @@ def choose(
 
 def may_go_at(worker: Worker) -> float:
     """Tell from when on a worker over its memory limit may be replaced."""
-    wait = backoff.delay(worker.slot, worker.swells, base=_FIRST_WAIT, cap=_LONGEST_WAIT)
-    return worker.joined_at + wait
+    return worker.joined_at + wait_after(worker.slot, worker.swells)
+
+
+def wait_after(slot: str, swells: int) -> float:
+    """Give the seconds for which a slot's worker is left alone, after so many over the limit at once."""
+    return backoff.delay(slot, swells, base=_FIRST_WAIT, cap=_LONGEST_WAIT)
 
 
 def was_at_once(worker: Worker) -> bool:

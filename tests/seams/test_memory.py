@@ -51,7 +51,7 @@ def test_what_is_written_after_the_fork_is_its_own_and_what_was_there_is_shared(
     with forked(lambda: written(40 * MB)) as pid:
         found = memory.held(pid)
         assert found is not None
-        assert 40 * MB <= found.own < 50 * MB
+        assert 40 * MB <= found.private < 50 * MB
         assert found.shared >= 60 * MB
         assert memory.resident(pid) >= 100 * MB
     assert len(application) == 60 * MB
@@ -73,7 +73,7 @@ def test_a_file_that_is_only_read_is_nobodys_own(tmp_path: Path) -> None:
     with forked(read) as pid:
         found = memory.held(pid)
         assert found is not None
-        assert found.own < 8 * MB, found
+        assert found.private < 8 * MB, found
         assert memory.resident(pid) >= 30 * MB
 
 
@@ -82,7 +82,7 @@ def test_it_agrees_with_psutil() -> None:
     with forked(lambda: written(40 * MB)) as pid:
         found, theirs = memory.held(pid), psutil.Process(pid).memory_full_info()
         assert found is not None
-        assert theirs.uss - 5 * MB < found.own <= theirs.uss + theirs.swap
+        assert theirs.uss - 5 * MB < found.private <= theirs.uss + theirs.swap
         assert memory.resident(pid) == pytest.approx(theirs.rss, abs=MB)
 
 
@@ -92,7 +92,7 @@ def test_without_a_rollup_the_maps_are_added_up() -> None:
         expected, found = memory.held(pid), memory.held(pid, rollup="no_such_file")
         assert expected is not None
         assert found is not None
-        assert found.own == pytest.approx(expected.own, abs=2 * MB)
+        assert found.private == pytest.approx(expected.private, abs=2 * MB)
         assert found.shared == pytest.approx(expected.shared, abs=2 * MB)
 
 

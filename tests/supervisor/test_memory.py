@@ -27,12 +27,12 @@ class Process:
     left: int = 0  # shared once, with somebody who has ended
 
     @property
-    def own(self) -> int:
+    def private(self) -> int:
         return self.taken + self.copied + self.left
 
     @property
     def rss(self) -> int:
-        return self.own + self.shared
+        return self.private + self.shared
 
     def live(self, rng: random.Random) -> None:
         kind = rng.choice(("rest", "rest", "grow", "balloon", "free", "copy", "alone"))
@@ -66,54 +66,56 @@ def test_what_a_worker_takes_over_a_limit_is_seen_at_that_look(
         grew = process.taken > before
         seen = Reading(rss=process.rss)
         if memory.is_due(limits, weight, process.rss, now):
-            seen = Reading(rss=process.rss, own=process.own, shared=process.shared)
+            seen = Reading(rss=process.rss, private=process.private, shared=process.shared)
         weight = memory.weigh(limits, weight, seen, now)
-        over = 0 < limits.memory < process.own
+        over = 0 < limits.memory < process.private
         known = weight.over_since is not None
         over_for = over_for + EVERY if over and not known else 0.0
         assert over_for <= 2.0 + EVERY, "seen late"
         if over and grew and process.copied == process.left == 0:
             assert known, "growth over the limit went unseen"
         killed = memory.is_too_much(limits, weight)
-        assert not killed or weight.own - process.left > limits.memory_hard, "killed for others"
+        assert not killed or weight.private - process.left > limits.memory_hard, "killed for others"
         if killed:
             return
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32), shared=st.integers(0, 900), own=st.integers(1, 900))
-def test_a_process_that_does_not_move_is_seldom_looked_at(seed: int, shared: int, own: int) -> None:
+@given(seed=st.integers(0, 2**32), shared=st.integers(0, 900), private=st.integers(1, 900))
+def test_a_process_that_does_not_move_is_seldom_looked_at(
+    seed: int, shared: int, private: int
+) -> None:
     """However large it is: every two seconds at most, and else as often as people are shown."""
     limits = Limits(memory=random.Random(seed).randrange(900) * MB)
-    process, weight, looks = Process(taken=own * MB, shared=shared * MB), Weight(), 0
+    process, weight, looks = Process(taken=private * MB, shared=shared * MB), Weight(), 0
     for turn in range(400):
         now = turn * EVERY
         if memory.is_due(limits, weight, process.rss, now):
             looks += 1
-            seen = Reading(rss=process.rss, own=process.own, shared=process.shared)
+            seen = Reading(rss=process.rss, private=process.private, shared=process.shared)
             weight = memory.weigh(limits, weight, seen, now)
-    above = process.own <= limits.memory < process.rss
+    above = process.private <= limits.memory < process.rss
     assert looks <= 100 / (2.0 if above else memory.SHOWN_EVERY) + 1
 
 
 def test_what_it_no_longer_shares_ends_nobody() -> None:
     """At a reload the preloader goes, and with it those who shared: nobody has taken anything."""
     limits = Limits(memory=100 * MB, memory_hard=200 * MB)
-    weight = memory.weigh(limits, Weight(), Reading(rss=1, own=90 * MB, shared=300 * MB), 0.0)
-    weight = memory.weigh(limits, weight, Reading(rss=1, own=390 * MB, shared=0), 5.0)
+    weight = memory.weigh(limits, Weight(), Reading(rss=1, private=90 * MB, shared=300 * MB), 0.0)
+    weight = memory.weigh(limits, weight, Reading(rss=1, private=390 * MB, shared=0), 5.0)
     assert not memory.is_too_much(limits, weight)
     assert weight.over_since == 5.0
-    weight = memory.weigh(limits, weight, Reading(rss=1, own=510 * MB, shared=0), 6.0)
+    weight = memory.weigh(limits, weight, Reading(rss=1, private=510 * MB, shared=0), 6.0)
     assert memory.is_too_much(limits, weight)
 
 
 def test_who_is_below_the_limit_again_is_not_over_it() -> None:
     limits = Limits(memory=100 * MB)
-    weight = memory.weigh(limits, Weight(), Reading(rss=1, own=101 * MB, shared=0), 3.0)
+    weight = memory.weigh(limits, Weight(), Reading(rss=1, private=101 * MB, shared=0), 3.0)
     assert weight.over_since == 3.0
     weight = memory.weigh(limits, weight, Reading(rss=1), 4.0)
     assert weight.over_since == 3.0
-    weight = memory.weigh(limits, weight, Reading(rss=1, own=100 * MB, shared=0), 5.0)
+    weight = memory.weigh(limits, weight, Reading(rss=1, private=100 * MB, shared=0), 5.0)
     assert weight.over_since is None
 
 
@@ -126,7 +128,7 @@ class Slot:
     fork: int = 0
     joins_at: float = 0.0
     ran: float = 0.0
-    own: float = 0.0
+    private: float = 0.0
     over_since: float | None = None
     swells: int = 0
     recycled_at: list[float] = field(default_factory=list)
@@ -148,7 +150,7 @@ class Pool:
         rate: float = 20.0,
     ) -> None:  # fmt: skip
         self.limits, self.boot, self.born, self.leak, self.rate = limits, boot, born, leak, rate
-        self.slots = [Slot(f"q.{n}", own=born, joins_at=boot) for n in range(1, slots + 1)]
+        self.slots = [Slot(f"q.{n}", private=born, joins_at=boot) for n in range(1, slots + 1)]
         self.now = 0.0
 
     def run(self, seconds: float) -> None:
@@ -159,8 +161,8 @@ class Pool:
             for slot in here:
                 jobs = self.rate * EVERY
                 slot.ran += jobs
-                slot.own += jobs * self.leak
-                over = 0 < self.limits.memory < slot.own * MB
+                slot.private += jobs * self.leak
+                over = 0 < self.limits.memory < slot.private * MB
                 slot.over_since = (slot.over_since or self.now) if over else None
             workers = {slot.worker().name: slot for slot in here}
             whole = len(here) == len(self.slots)
@@ -177,7 +179,7 @@ class Pool:
             slot.swells = recycle.swells_after(slot.worker())
         slot.recycled_at.append(self.now)
         slot.lives.append(self.now - slot.joins_at)
-        slot.fork, slot.ran, slot.own, slot.over_since = slot.fork + 1, 0.0, self.born, None
+        slot.fork, slot.ran, slot.private, slot.over_since = slot.fork + 1, 0.0, self.born, None
         slot.joins_at = self.now + self.boot
 
 
