@@ -30,6 +30,8 @@ from jobd.supervisor.orders import (
 
 # Ends that are our doing, at a pace that deadlines and people limit: the replacement is not to blame.
 _OURS = ("stopped", "recycled", "timeout", "cancelled")
+# Ends that the running jobs answer for.
+_ACCUSING = ("crash", "memory", "oom", "hung")
 
 
 def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
@@ -78,7 +80,7 @@ def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action
     if child is None:
         return
     cause = _cause(child, seen)
-    charged = seen.jobs if cause == "crash" else child.charged
+    charged = seen.jobs if cause in _ACCUSING else child.charged
     fleet.dead[seen.incarnation] = Dead(
         incarnation=seen.incarnation,
         queue=child.queue,
@@ -119,6 +121,8 @@ def _cause(child: Child, seen: WorkerExited) -> str:
     asked = child.told_at is not None
     if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
         return "recycled" if child.leaving else "stopped"
+    if seen.oom and seen.how == Exit(signal=signal.SIGKILL):
+        return "oom"
     return "crash" if seen.booted else "boot"
 
 

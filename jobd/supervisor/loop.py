@@ -249,7 +249,7 @@ class Loop:
         child = self.fleet.children.get(incarnation)
         if child is None:
             return WorkerExited(incarnation, how)
-        return self._outlook.last(incarnation, child.page, how)
+        return self._outlook.last(child, how)
 
     # --- doing ---
 
