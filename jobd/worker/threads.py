@@ -19,6 +19,9 @@ from jobd.worker.lane import Lane
 class ThreadExecutor:
     """Runs jobs in up to as many threads as it has lanes."""
 
+    is_lost = False
+    descriptors: tuple[int, ...] = ()
+
     def __init__(self, desk: Desk, lanes: list[Lane]) -> None:
         self.desk = desk
         self.lanes = lanes
@@ -45,6 +48,10 @@ class ThreadExecutor:
                 if self._threads == len(self.lanes):
                     return
                 self._make_thread(self.lanes[self._threads])
+
+    def when_quiet(self, look: Callable[[], None]) -> Callable[[], None]:
+        """The thread that talks is the one that feeds, and the main one: it may look by itself."""
+        return look
 
     def heeds(self) -> bool:
         """Threads take by themselves."""
