@@ -77,7 +77,11 @@ def end_leftovers(kept: Mapping[int, int]) -> Ended:
         for pidfd in found.values():
             count += host.ended(pidfd, max(0.0, give_up_at - mono()))
             os.close(pidfd)
-    return Ended(count, is_held, all=False)
+        if is_held:
+            # A pool makes new ones as fast as its own are killed. Who asked for this ends, and with
+            # it the thread that makes them; what is left then is ended by the supervisor.
+            return Ended(count, is_held)
+    return Ended(count, all=False)
 
 
 def _stopped(kept: Mapping[int, int]) -> dict[int, int]:

@@ -156,13 +156,33 @@ def _refuse(then: tuple[Any, ...]) -> None:
     raise PermissionError(f"it was user and group {then[0][0]}:{then[1][0]}")
 
 
-def _scheduling() -> tuple[int, set[int]]:
-    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)
+def restore_mask() -> None:
+    """Block no signal in this thread: each has its own mask, and what it starts inherits that."""
+    _sigmask(signal.SIG_SETMASK, ())
 
 
-def _schedule(then: tuple[int, set[int]]) -> None:
-    _setaffinity(0, then[1])
-    _setpriority(os.PRIO_PROCESS, 0, then[0])
+def _schedulings() -> set[tuple[int, frozenset[int]]]:
+    """Tell how this process' threads are scheduled: to the kernel each has its own priority."""
+    return {found for thread in _threads() if (found := _scheduling(thread)) is not None}
+
+
+def _scheduling(thread: int) -> tuple[int, frozenset[int]] | None:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, thread), frozenset(os.sched_getaffinity(thread))
+    except ProcessLookupError:
+        return None  # it has just ended
+
+
+def _schedule(then: set[tuple[int, frozenset[int]]]) -> None:
+    [(priority, processors)] = then
+    for thread in _threads():
+        if _scheduling(thread) not in (None, (priority, processors)):
+            _setaffinity(thread, processors)
+            _setpriority(os.PRIO_PROCESS, thread, priority)
+
+
+def _threads() -> list[int]:
+    return [int(name) for name in os.listdir("/proc/self/task")]  # noqa: PTH208
 
 
 def _interpreter() -> tuple[Any, ...]:
@@ -217,7 +237,7 @@ class Surroundings:
         self._told_of: dict[str, Trait] = {
             "environment": Environment(),
             "limits": Trait(_limits, _set_limits),
-            "priority": Trait(_scheduling, _schedule),
+            "priority": Trait(_schedulings, _schedule),
             "credentials": Trait(_ids, _refuse),
         }
 

@@ -73,6 +73,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):

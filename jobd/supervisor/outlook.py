@@ -48,6 +48,7 @@ class Outlook:
             booted=view.beat > 0 or view.phase > Phase.BOOTING,
             fenced=view.fenced,
             jobs=tuple(cell.job_id for cell in view.cells),
+            reason=view.reason,
         )
 
 

@@ -21,12 +21,15 @@ from queue import SimpleQueue
 from jobd.broker.commands import Claimed
 from jobd.seams.bell import Bell
 from jobd.seams.host import Copies
+from jobd.seams.surroundings import restore_mask
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
 
 # The highest descriptor that select takes, and one more.
 _SELECTABLE = 1024
+# What epoll says where a task has closed it, or something else has its number by now.
+_CLOSED = (errno.EBADF, errno.EINVAL)
 
 
 class AsyncExecutor:
@@ -48,7 +51,8 @@ class AsyncExecutor:
         self._helpers = ThreadPoolExecutor(max(32, len(lanes)), thread_name_prefix="jobd-helper")
         self._loop.set_default_executor(self._helpers)
         self.descriptors = (selector.fileno(),)
-        self._look: Callable[[], None] = lambda: None
+        self._look: Callable[[], bool] = lambda: True
+        self._takes = True
         self._raised: BaseException | None = None
         self._lost: OSError | None = None
         self._has_ended = False
@@ -79,9 +83,9 @@ class AsyncExecutor:
         try:
             self._loop.run_forever()
         except OSError as error:
-            if error.errno != errno.EBADF:
+            if error.errno not in _CLOSED:
                 raise
-            self._lost = error  # a task has closed what we live on
+            self._lost = error
             self._look()
 
     def _give_up(self, lost: OSError) -> None:
@@ -97,10 +101,10 @@ class AsyncExecutor:
         """Whether the event loop has ended for good."""
         return self._lost is not None
 
-    def when_quiet(self, look: Callable[[], None]) -> Callable[[], None]:
+    def when_quiet(self, look: Callable[[], bool]) -> Callable[[], bool]:
         """The loop looks, where the last lane becomes free: it is the one that feeds."""
         self._look = look
-        return lambda: None
+        return lambda: True
 
     def feed(self) -> None:
         """Put the jobs on the desk into free lanes."""
@@ -131,11 +135,13 @@ class AsyncExecutor:
             self._free.pop()
 
     def _begin(self, lane: Lane) -> bool:
-        """Start the next job of the line in a lane, if there is one."""
+        """Start the next job of the line in a lane, if there is one, and this process is to go on."""
+        lane.running = None
+        if not self._takes:
+            return False
         try:
             job = lane.running = self.desk.unstarted.popleft()
         except IndexError:
-            lane.running = None
             return False
         if lane.is_async(job):
             self._start(lane, job)
@@ -164,7 +170,7 @@ class AsyncExecutor:
             self._free.append(lane)
         self.bell.ring()
         if len(self._free) == len(self.lanes):
-            self._look()
+            self._takes = self._look()
 
     def _in_copy(self) -> None:
         """Have a child that a task forks run none of its neighbours: they run here."""
@@ -184,6 +190,7 @@ class AsyncExecutor:
     def _run_sync(self) -> None:
         while (given := self._sync.get()) is not None:
             lane, job = given
+            restore_mask()
             self._context.copy().run(lane.run, job)
             self._loop.call_soon_threadsafe(self._thread_ended, lane)
 

@@ -58,10 +58,10 @@ class CrewExecutor(Protocol):
     def heeds(self) -> bool:
         """Whether that was done, or could be done at once."""
 
-    def when_quiet(self, look: Callable[[], None]) -> Callable[[], None]:
+    def when_quiet(self, look: Callable[[], bool]) -> Callable[[], bool]:
         """Have `look` called in the main thread, after jobs, while none runs and none can begin.
 
-        Gives what this loop is to call when it sees such a moment.
+        It says whether any may begin here afterwards. Gives what this loop is to call when it sees such a moment.
         """
 
     @property
@@ -146,15 +146,27 @@ class CrewLoop(WorkerLoop):
         assert claim is not None
         brought = len(claim.jobs)
         self._batch = brought if brought > free else 0
-        self.executor.feed()
+        self._feed()
         if brought < free:
             self._await_more(claim, free - brought)
         else:
             self._page.set_claimed(self._at_hand())
         return True
 
-    def _look_around(self) -> None:
-        """See what jobs have left of this process, where none of them runs and any has since."""
+    def _feed(self) -> None:
+        """Have jobs begin; none once we are to end: they are handed back."""
+        if not self._stop.asked:
+            self.executor.feed()
+
+    def _look_around(self) -> bool:
+        """See what jobs have left of this process, where none of them runs and any has since.
+
+        False when none may run here any more.
+        """
+        self._see_what_is_left()
+        return self._pristine is None or not self._pristine.reason
+
+    def _see_what_is_left(self) -> None:
         if self.executor.is_lost:
             self._stop.ask()
             if self._pristine is not None:
@@ -205,7 +217,7 @@ class CrewLoop(WorkerLoop):
         if found.intersection(waiting):
             self._waiter.land()
             self._nudge_at = math.inf
-            self.executor.feed()
+            self._feed()
             self._page.set_claimed(self._at_hand())
         elif waiting and monotonic() >= self._nudge_at:
             self._nudge_at = math.inf
@@ -257,7 +269,7 @@ class CrewLoop(WorkerLoop):
                 return
             self._careful.append(self.desk.wary.popleft())
             self.desk.unstarted.append(job)
-            self.executor.feed()
+            self._feed()
 
     def _most(self) -> int:
         """Say how many jobs may be at hand at once."""
