@@ -78,6 +78,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     fenced: bool = False
     jobs: tuple[str, ...] = ()
     oom: bool = False
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -58,6 +58,7 @@ class Outlook:
             fenced=view.fenced,
             jobs=tuple(cell.job_id for cell in view.cells),
             oom=oom,
+            reason=view.reason,
         )
 
 
