@@ -23,6 +23,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.output import Output
 from jobd.worker.preload import Order
 from jobd.worker.runnable import Runnable
 
@@ -64,9 +65,12 @@ def runnables(config: Config, declared: Queue) -> dict[bytes, Runnable]:
 class Workshop:
     """Built once for an application, with no connection open; inherited by every worker."""
 
-    def __init__(self, config: Config, app: Jobd) -> None:
+    def __init__(self, config: Config, app: Jobd, *, output: Output, log_fd: int) -> None:
+        """`output` takes what tasks print, `log_fd` is the stream it and all else goes to."""
         self._config = config
         self._app = app
+        self._output = output
+        self._log_fd = log_fd
         app.producer.rebind(config.redis.url, config.redis.namespace)
         self._client = connect(config.redis.url)
         self._benches = {name: self._bench(name) for name in app.queues}
@@ -90,6 +94,8 @@ class Workshop:
         except Fenced:
             page.set_fenced()
             return FENCED
+        finally:
+            self._output.end()
         return 0
 
     def _loop(self, order: Order, page: Page, stop: Stop) -> WorkerLoop:
@@ -99,8 +105,10 @@ class Workshop:
             style=config.daemon.log.format,
             level=config.daemon.log.level,
             role="worker",
+            fd=self._log_fd,
             bound={"slot": order.slot},
         )
+        self._output.adopt(order.slot, log)
         return assemble(
             client=self._client,
             namespace=config.redis.namespace,
@@ -116,4 +124,5 @@ class Workshop:
             page=page,
             stop=stop,
             emit=log,
+            output=self._output,
         )

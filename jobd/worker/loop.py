@@ -57,7 +57,9 @@ class WorkerLoop(ABC):
         page: Page,
         stop: Stop,
         emit: Callable[[Event], None],
+        sweep: Callable[[], None],
     ) -> None:
+        """`sweep` is called between jobs, for what belongs to none any more."""
         self._client = client
         self._namespace = namespace
         self._commands = QueueCommands(namespace, queue)
@@ -70,6 +72,7 @@ class WorkerLoop(ABC):
         self._page = page
         self._stop = stop
         self._emit = emit
+        self._sweep = sweep
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row
@@ -127,6 +130,7 @@ class WorkerLoop(ABC):
 
     def _goes_on(self) -> bool:
         """Take one turn, or one step out of trouble with Redis; False when that was the last."""
+        self._sweep()
         try:
             self._recover()
             if self._stop.asked:

@@ -24,6 +24,7 @@ from jobd.worker.loop import (
     idle_span,
 )
 from jobd.worker.side import SideThread
+from jobd.worker.whose import LANE
 
 
 class SoloLoop(WorkerLoop):
@@ -48,6 +49,7 @@ class SoloLoop(WorkerLoop):
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
         self._side.start()
+        LANE.set(self.executor.lane)
         try:
             super().run()
         finally:

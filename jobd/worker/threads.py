@@ -14,6 +14,7 @@ from contextvars import copy_context
 from jobd.seams.bell import Bell
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.whose import LANE
 
 
 class ThreadExecutor:
@@ -59,6 +60,7 @@ class ThreadExecutor:
         take, ring = self.desk.unstarted.popleft, self.bell.ring
         gate = threading.Lock()
         gate.acquire()
+        LANE.set(lane)
         while not self._ended:
             try:
                 job = lane.running = take()
