@@ -119,6 +119,8 @@ class Lines:
         try:
             while chunk := self._take_some():
                 self._in += chunk
+                if len(self._in) > self._limit * 8:
+                    return  # the rest at the next look: who never stops sending must not hold us up
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
