@@ -13,6 +13,8 @@ import math
 RATE = 256 << 10
 BURST = 1 << 20
 LONGEST = 16 << 10
+# Of what was dropped, so much may still be asked for: the last words of a process.
+LAST_WORDS = 4 << 10
 # What is above the rate is dropped in stretches: the log then has whole passages, not each tenth line.
 _REOPEN = 0.5
 
@@ -63,6 +65,7 @@ class Cutter:
         self._longest = longest
         self._rest = b""
         self._skips = False  # to the end of a line whose beginning was dropped
+        self._dropped = b""  # the last of what was, since a line was let through
 
     @property
     def waits(self) -> bool:
@@ -92,6 +95,7 @@ class Cutter:
             else:
                 line, past = data[at:end], end + 1
             allowance.spend(past - at)
+            self._dropped = b""
             at = past
             if text := _text(line):
                 lines.append(text)
@@ -108,12 +112,25 @@ class Cutter:
         text = _text(line)
         return [text] if text else []
 
+    def last_words(self) -> list[str]:
+        """Give the last lines, those that were dropped too: nobody writes any more."""
+        data = self._dropped + self._rest
+        self._allowance.drop(-len(self._dropped))
+        # Of the first line only the end may be there.
+        begin = data.find(b"\n") + 1 if len(self._dropped) == LAST_WORDS else 0
+        self._allowance.drop(begin)
+        self._rest, self._skips = b"", False
+        self.forget()
+        return [text for line in data[begin:].split(b"\n") if (text := _text(line))]
+
+    def forget(self) -> None:
+        """Take what was dropped for gone: it was told."""
+        self._dropped = b""
+
     def _skip(self, data: bytes) -> int:
         end = data.find(b"\n") + 1
         self._skips = end == 0
-        dropped = end or len(data)
-        self._allowance.drop(dropped)
-        return dropped
+        return self._throw_away(data, 0, end or len(data))
 
     def _drop(self, data: bytes, at: int) -> None:
         """Drop whole lines, and at least what does not fit; a beginning may still be let through."""
@@ -125,7 +142,13 @@ class Cutter:
         else:
             self._skips = True
             end = len(data)
-        self._allowance.drop(max(0, end - at))
+        self._throw_away(data, at, max(at, end))
+
+    def _throw_away(self, data: bytes, start: int, end: int) -> int:
+        self._allowance.drop(end - start)
+        last = data[max(start, end - LAST_WORDS) : end]
+        self._dropped = (self._dropped + last)[-LAST_WORDS:]
+        return end - start
 
 
 def _kept(rest: bytes) -> bytes:

@@ -7,6 +7,7 @@ holds one up (jobd.seams.logstream). What tasks print is made to fit: a long tex
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import sys
@@ -59,6 +60,12 @@ class Log:
         self._role = role
         self._bound = dict(bound)
         self._colour = chosen == "console" and os.isatty(fd) and "NO_COLOR" not in os.environ
+
+    def of(self, role: str) -> Log:
+        """Give the same log, for what another process would have said."""
+        twin = copy.copy(self)
+        twin._role = role
+        return twin
 
     def __call__(self, event: Event) -> None:
         if LEVELS[event.level] < self._least:

@@ -2,7 +2,8 @@
 
 Invariants: a record goes in whole or not at all, and on a pipe it is at most PIPE_BUF long, so that
 the processes which share one never mix theirs; whoever reads it and stands still costs records, not
-work; a descriptor that somebody closed, and whose number now is another file's, is not written to.
+work; a descriptor that somebody closed, and whose number now is another file's, is not written to,
+but standard error in its place.
 
 A process takes `own()` at its start and keeps it: what is descriptor 2 by then may become a pipe to
 the supervisor (jobd.seams.stdio), and its log still goes where the daemon's goes.
@@ -82,7 +83,8 @@ class LogStream:
 
     def _write(self, record: bytes) -> bool:
         if self._identity is None or _identity(self.fd) != self._identity:
-            return False
+            os.write(2, record)
+            return True
         if self._rest:
             self._rest = self._put(self._rest)
         if self._rest:

@@ -22,6 +22,11 @@ class Run(NamedTuple):
     task: str
 
 
+def no_run() -> Run | None:
+    """Tell of none."""
+    return None
+
+
 WhichRun = Callable[[], Run | None]
 """Tells which job runs there now; asked only when there is something to log."""
 
@@ -38,14 +43,25 @@ class Outlet:
         """Take in what was read; give the records it makes."""
         return self._records(self._cutter.feed(data, now), self._allowance.told(), run)
 
+    @property
+    def owes(self) -> bool:
+        """Whether something was dropped that was not told yet."""
+        return self._allowance.dropped > 0
+
+    def pause(self, now: float) -> list[Event]:
+        """Say what was dropped, if that is over: nothing may follow for long."""
+        self._allowance.refill(now)
+        return self._records([], self._allowance.told(), no_run)
+
     def end(self, run: WhichRun) -> list[Event]:
         """Give what is left to say: nobody writes any more."""
-        lines = self._cutter.end()
+        lines = self._cutter.last_words()
         return self._records(lines, self._allowance.told(now_or_never=True), run)
 
     def _records(self, lines: list[str], dropped: int, run: WhichRun) -> list[Event]:
         made: list[Event] = []
         if dropped:
+            self._cutter.forget()
             made.append(OutputDropped(slot=self._slot, bytes=dropped))
         job, task = (run() if lines else None) or (None, None)
         made += (

@@ -30,7 +30,7 @@ from jobd.core.output_events import (
 )
 from jobd.seams.clock import monotonic
 from jobd.seams.log import Emit
-from jobd.worker.streams import LineStream, is_whole, make_stream
+from jobd.worker.streams import LineStream
 from jobd.worker.tell import text
 from jobd.worker.whose import Whose
 
@@ -60,14 +60,15 @@ class Output:
         self._allowance = Allowance()
         self._lines: dict[tuple[Stream, object], _Line] = {}
         self._is_copy = False
-        self._streams: dict[str, LineStream] = {}
+        self._stdout = LineStream(self, "stdout")
+        self._stderr = LineStream(self, "stderr")
 
     def install(self) -> None:
         """Become `sys.stdout` and `sys.stderr` of this process and of those that are forked of it."""
         # Kept, for it is what others may have kept; what it holds would come again in each fork.
         self._before = (sys.stdout, sys.stderr)
         sys.stdout.flush()
-        self._mend()
+        self._put_in_place()
         os.register_at_fork(after_in_child=self._in_copy)
 
     def adopt(self, slot: str, emit: Emit) -> None:
@@ -104,7 +105,7 @@ class Output:
             self._end_all()
 
     def sweep(self) -> None:
-        """Between jobs: end the lines of those that have ended, and mend what a task has replaced."""
+        """Between jobs: end the lines of those that have ended, and take back the places of the streams."""
         if self._lines:
             for place, line in list(self._lines.items()):
                 if not self._goes_on(line.job):
@@ -113,7 +114,7 @@ class Output:
             self._allowance.refill(monotonic())
             self._tell(self._allowance.told())
         if not self._is_in_place() and self.whose.idle():
-            self._mend()
+            self._put_in_place()
 
     def end(self) -> None:
         """Say what is left to say: the process ends."""
@@ -140,21 +141,11 @@ class Output:
             self._emit(OutputDropped(slot=self._slot, bytes=dropped))
 
     def _is_in_place(self) -> bool:
-        streams = self._streams
-        return (
-            sys.stdout is streams["stdout"]
-            and sys.stderr is streams["stderr"]
-            and is_whole(sys.stdout)
-            and is_whole(sys.stderr)
-        )
+        return sys.stdout is self._stdout and sys.stderr is self._stderr
 
-    def _mend(self) -> None:
-        for name in ("stdout", "stderr"):
-            stream = self._streams.get(name)
-            if stream is None or not is_whole(stream):
-                stream = self._streams[name] = make_stream(self, name)
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+    def _put_in_place(self) -> None:
+        sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
 
     def _in_copy(self) -> None:
         self._is_copy = True

@@ -1,7 +1,8 @@
 """A text stream that gives all that is written to it to somebody, at once. Made by jobd.worker.output.
 
 It is Python's own TextIOWrapper, over a buffer that keeps nothing: what programs do with `sys.stdout`
-works here, `buffer`, `reconfigure` and `fileno` too. Closing it closes nothing.
+works here, `buffer`, `reconfigure` and `fileno` too. Closing it closes nothing, so one task cannot take it
+from the next.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import Any, Protocol
 from jobd.core.output_events import Stream
 
 _DESCRIPTORS: dict[Stream, int] = {"stdout": 1, "stderr": 2}
-
-LineStream = io.TextIOWrapper
 
 
 class Taker(Protocol):
@@ -54,18 +53,24 @@ class _Raw(io.BufferedIOBase):
         """Stay open: the next job prints too."""
 
 
-def make_stream(taker: Taker, stream: Stream) -> LineStream:
-    """Make one. What has no UTF-8, such as half a surrogate pair, is written as an escape."""
-    made = io.TextIOWrapper(
-        _Raw(taker, stream), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
-    made.mode = "w"  # type: ignore[misc]
-    return made
+class LineStream(io.TextIOWrapper):
+    """A stream that lives as long as its process, whatever a task does with it."""
 
+    mode = "w"
 
-def is_whole(stream: Any) -> bool:
-    """Whether a stream is as it was made: nobody has taken its buffer away or let it keep things."""
-    try:
-        return stream.buffer is not None and bool(stream.write_through)
-    except (AttributeError, ValueError):
-        return False
+    def __init__(self, taker: Taker, stream: Stream) -> None:
+        # What has no UTF-8, such as half a surrogate pair, is written as an escape.
+        super().__init__(
+            _Raw(taker, stream), encoding="utf-8", errors="backslashreplace", write_through=True
+        )
+
+    def reconfigure(self, **options: Any) -> None:
+        """Change what may be changed: nothing is kept here, whatever is wished."""
+        super().reconfigure(**options | {"write_through": True})
+
+    def detach(self) -> Any:
+        """Give the buffer, and go on using it."""
+        return self.buffer
+
+    def close(self) -> None:
+        """Stay open: the next job prints too."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobd.core.output import Allowance, Cutter
 
 LONGEST = 16
+few = settings(max_examples=50)
 PRINTED = st.lists(st.sampled_from([b"a", b"bc", b"\n", "ü".encode(), b"x" * 20]), max_size=60).map(
     b"".join
 )
@@ -26,6 +27,7 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return pieces
 
 
+@few
 @given(data=PRINTED, sizes=PIECES)
 def test_how_bytes_come_in_pieces_changes_nothing(data: bytes, sizes: list[int]) -> None:
     def lines(pieces: list[bytes]) -> list[str]:
@@ -36,6 +38,7 @@ def test_how_bytes_come_in_pieces_changes_nothing(data: bytes, sizes: list[int])
     assert lines([data]) == lines(cut(data, sizes))
 
 
+@few
 @given(data=PRINTED, sizes=PIECES)
 def test_nothing_is_lost_and_no_line_is_longer_than_may_be(data: bytes, sizes: list[int]) -> None:
     cutter = Cutter(Allowance(burst=math.inf), longest=LONGEST)
@@ -46,6 +49,7 @@ def test_nothing_is_lost_and_no_line_is_longer_than_may_be(data: bytes, sizes: l
     assert all(0 < len(line.encode()) <= LONGEST for line in lines)
 
 
+@few
 @given(bursts=BURSTS)
 def test_every_byte_is_let_through_or_counted(bursts: list[tuple[bytes, float]]) -> None:
     allowance = Allowance(rate=10, burst=40)
@@ -62,6 +66,7 @@ def test_every_byte_is_let_through_or_counted(bursts: list[tuple[bytes, float]])
     assert whole == len(passed.encode()) + dropped
 
 
+@few
 @given(bursts=BURSTS)
 def test_in_no_span_more_is_let_through_than_the_allowance(
     bursts: list[tuple[bytes, float]],
@@ -82,6 +87,7 @@ def test_in_no_span_more_is_let_through_than_the_allowance(
             assert total <= burst + rate * (at - start) + LONGEST + 1e-6
 
 
+@few
 @given(bursts=BURSTS)
 def test_with_room_again_whole_lines_come(bursts: list[tuple[bytes, float]]) -> None:
     """A line whose beginning was dropped is dropped to its end: the half of one tells lies."""
@@ -109,6 +115,26 @@ def test_a_flood_is_dropped_in_one_stretch_and_told_as_one_number() -> None:
     assert len(cutter.feed(flood * 20, 5.0)) == 20
     assert allowance.told() == 10_000 - 1000 + 10_000
     assert allowance.told() == 0
+
+
+@few
+@given(bursts=BURSTS)
+def test_the_last_words_are_there_however_much_was_dropped_before(
+    bursts: list[tuple[bytes, float]],
+) -> None:
+    """And what is shown of them does not count as dropped."""
+    allowance = Allowance(rate=10, burst=40)
+    cutter = Cutter(allowance)
+    now, passed, whole = 0.0, 0, 0
+    for data, later in [*bursts, (b"\nlast\nwords", 0.0)]:
+        now += later
+        passed += sum(len(line.encode()) for line in cutter.feed(data, now))
+        whole += len(data.replace(b"\n", b""))
+    lines = cutter.last_words()
+    passed += sum(len(line.encode()) for line in lines)
+
+    assert lines[-1:] == ["words"]
+    assert passed <= whole <= passed + allowance.told(now_or_never=True)
 
 
 def test_a_progress_bar_is_the_line_a_terminal_would_show() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobd.core.events import Event
-from jobd.core.output import BURST, LONGEST, RATE
+from jobd.core.output import BURST, LAST_WORDS, LONGEST, RATE
 from jobd.core.output_events import OutputDropped, TaskErrorOutput
 from jobd.supervisor.outlet import Outlet, Run
 from jobd.supervisor.outlets import Outlets
@@ -47,6 +49,7 @@ def test_which_job_runs_is_asked_only_for_a_record() -> None:
     assert texts(outlet.end(lambda: RUN)) == ["half"]
 
 
+@settings(max_examples=25)
 @given(
     writes=st.lists(
         st.tuples(st.integers(0, 3 * BURST), st.floats(0.0, 10.0)), min_size=1, max_size=12
@@ -62,53 +65,100 @@ def test_what_is_logged_and_what_is_dropped_is_all_and_no_more_than_allowed(
         events = outlet.take(line * (size // 1024), now, nobody)
         logged += sum(len(text) + 1 for text in texts(events))
         lost += dropped(events)
-    lost += dropped(outlet.end(nobody))
+    last = outlet.end(nobody)
+    logged += sum(len(text) + 1 for text in texts(last))
+    lost += dropped(last)
 
     assert logged + lost == sum(size // 1024 * 1024 for size, _ in writes)
-    assert logged <= BURST + RATE * now + LONGEST
+    assert logged <= BURST + RATE * now + LONGEST + LAST_WORDS
+
+
+def test_a_crash_after_a_flood_says_why() -> None:
+    outlet = Outlet("q.1")
+    flood = outlet.take((b"z" * 1000 + b"\n") * 4000, 0.0, nobody)
+    silence = outlet.take(b"Fatal Python error: Segmentation fault\n", 0.1, nobody)
+    last = outlet.end(lambda: RUN)
+
+    assert texts(flood)
+    assert texts(silence) == []
+    assert isinstance(last[0], OutputDropped)
+    assert texts(last)[-1] == "Fatal Python error: Segmentation fault"
+    assert len(texts(last)) <= 5
+
+
+def read_all(outlets: Outlets) -> None:
+    """Hear all there is: hearing takes a bounded part each time."""
+    while select.select([outlets], [], [], 0)[0]:
+        outlets.hear(no_run)
+
+
+def no_run(_incarnation: str) -> Run | None:
+    return None
+
+
+def opened(outlets: Outlets, incarnation: str = "n.1") -> int:
+    writer = outlets.open(incarnation, "q.1")
+    assert writer is not None
+    return writer
 
 
 def test_last_words_are_read_after_their_writer_is_gone() -> None:
     said: list[Event] = []
     outlets = Outlets(said.append)
-    opened = outlets.open("n.1", "q.1")
-    assert opened is not None
-    reader, writer = opened
-    assert outlets.reader("n.1") == reader
-    assert outlets.read("n.1", 0.0, nobody)  # nothing yet: it does not wait
+    writer = opened(outlets)
+    outlets.hear(no_run)  # nothing yet: it does not wait
     os.write(writer, b"Fatal Python error\nlast")
     os.close(writer)
+    outlets.end("n.1", no_run)
 
-    assert not outlets.read("n.1", 0.0, nobody) or not outlets.read("n.1", 0.0, nobody)
-    outlets.close("n.1", nobody)
     assert texts(said) == ["Fatal Python error", "last"]
-    assert outlets.reader("n.1") is None
-    assert not outlets.read("n.1", 0.0, nobody)
-    outlets.close("n.1", nobody)  # a second time nothing happens
+    outlets.end("n.1", no_run)  # a second time nothing happens
+    assert not select.select([outlets], [], [], 0)[0]
 
 
-def test_one_that_writes_without_end_does_not_hold_its_reader() -> None:
-    """Each reading ends after a bounded amount, and most of it is dropped and counted."""
+def test_a_pipe_nobody_can_write_to_is_closed_whatever_became_of_its_worker() -> None:
+    """An order that was refused, a preloader that died with it, a worker that closed 1 and 2."""
+    outlets = Outlets([].append)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(50):
+        os.close(opened(outlets, f"n.{number}"))
+    read_all(outlets)
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_an_ended_worker_left_running_writes_to_nobody() -> None:
+    outlets = Outlets([].append)
+    writer = opened(outlets)
+    outlets.end("n.1", no_run)
+
+    with pytest.raises(BrokenPipeError):
+        os.write(writer, b"I am still here\n")
+    os.close(writer)
+
+
+def test_those_that_write_without_end_do_not_keep_the_loop_or_each_other() -> None:
+    """One hearing reads a bounded amount, of each in turn; most of it is dropped and counted."""
     said: list[Event] = []
     outlets = Outlets(said.append)
-    opened = outlets.open("n.1", "q.1")
-    assert opened is not None
-    _, writer = opened
-    whole = 64 << 20
-    ends = threading.Event()
+    whole = 32 << 20
+    chunk = (b"z" * 79 + b"\n") * 800
+    ends = [threading.Event() for _ in range(2)]
 
-    def flood() -> None:
-        chunk = (b"z" * 79 + b"\n") * 800
+    def flood(writer: int, ended: threading.Event) -> None:
         for _ in range(whole // len(chunk)):
             os.write(writer, chunk)
         os.close(writer)
-        ends.set()
+        ended.set()
 
-    threading.Thread(target=flood).start()
-    while outlets.read("n.1", 0.0, nobody):
-        pass
-    assert ends.wait(5)
-    outlets.close("n.1", nobody)
+    for number, ended in enumerate(ends):
+        writer = opened(outlets, f"n.{number}")
+        threading.Thread(target=flood, args=(writer, ended)).start()
+    while not all(ended.is_set() for ended in ends):
+        outlets.hear(no_run)
+    read_all(outlets)
+
+    written = 2 * (whole // len(chunk)) * len(chunk)
     logged = sum(len(text) + 1 for text in texts(said))
-    assert BURST <= logged <= BURST + 80
-    assert logged + dropped(said) == whole // 64_000 * 64_000
+    assert 2 * BURST <= logged < written / 4
+    assert logged + dropped(said) == written
