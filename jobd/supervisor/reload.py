@@ -21,18 +21,18 @@ from jobd.supervisor import layout
 from jobd.supervisor.fleet import NEVER, Fleet, Helper, Plan, Reload, Role, Stop
 from jobd.supervisor.orders import Action, Adopt, Answer, PlanRead, ReloadAsked, Say
 
+_STOPPING = "reload: the daemon is stopping; the one that is started next reads everything anew"
+
 
 def asked(fleet: Fleet, seen: ReloadAsked, now: float, out: list[Action]) -> None:
     """Begin, or remember to begin when the one under way has ended."""
     clients = () if seen.client is None else (seen.client,)
-    if fleet.stop is not Stop.NO or not fleet.ready:
-        word = "starting" if fleet.stop is Stop.NO else "stopping"
-        why = f"reload: the daemon is {word}; expected a running one; try again when it is"
-        out += [Answer(client, why) for client in clients]
-        out.append(Say(events.ReloadRefused(why=why)))
+    if fleet.stop is not Stop.NO:
+        out += [Answer(client, _STOPPING) for client in clients]
+        out.append(Say(events.ReloadRefused(why=_STOPPING)))
         return
     under_way = fleet.reload
-    if under_way.number:
+    if under_way.number or not fleet.ready:
         fleet.reload = replace(
             under_way,
             again=True,
@@ -90,7 +90,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
         give_up(fleet, why, out)
     elif under_way.number and under_way.plan is not None and not _unloaded(fleet, under_way.plan):
         _take_over(fleet, under_way.plan, now, out)
-    if not fleet.reload.number and fleet.reload.again:
+    if not fleet.reload.number and fleet.reload.again and fleet.ready:
         begun = fleet.reload
         _begin(fleet, begun.again_clients, begun.again_everything, now, out)
 
@@ -122,12 +122,11 @@ def give_up(fleet: Fleet, why: str, out: list[Action]) -> None:
 
 def stopped(fleet: Fleet, out: list[Action]) -> None:
     """Give up all that is open: the daemon is on its way out."""
-    why = "reload: the daemon is stopping; the one that is started next reads everything anew"
     open_still = fleet.reload
-    give_up(fleet, why, out)
+    give_up(fleet, _STOPPING, out)
     clients = (*open_still.again_clients, *(open_still.rolling or ()))
     if clients or open_still.again:
-        out += [Answer(client, why) for client in clients]
+        out += [Answer(client, _STOPPING) for client in clients]
         fleet.reload = replace(fleet.reload, again=False, again_clients=(), rolling=None)
 
 

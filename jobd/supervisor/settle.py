@@ -24,15 +24,15 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
     _give_up_lost_forks(fleet, now, out)
     match fleet.stop:
         case Stop.NO:
-            reload.settle(fleet, now, out)
             layout.lay_out(fleet, now)
+            _announce(fleet, out)
+            reload.settle(fleet, now, out)
             layout.roll(fleet, now)
             helpers.end_unwanted(fleet, out)
             helpers.start_due(fleet, now, out, keeper_only=False)
             _fill(fleet, now, out)
             _see_off(fleet, now, out)
             reload.tell_rolled(fleet, out)
-            _announce(fleet, out)
         case Stop.DRAIN:
             reload.stopped(fleet, out)
             _drain(fleet, now, out)
