@@ -186,6 +186,11 @@ class Fork(msgspec.Struct, frozen=True):
     slot: str
     cells: int
 
+    def message(self, *, output: bool) -> dict[str, object]:
+        """Word the order for the preloader; with `output` a descriptor goes along."""
+        told = {"incarnation": self.incarnation, "page": self.page}
+        return {"fork": told | {"queue": self.queue, "slot": self.slot, "output": output}}
+
 
 class Watch(msgspec.Struct, frozen=True):
     """Wait for this child's end from now on."""
