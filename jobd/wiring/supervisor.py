@@ -17,7 +17,7 @@ import setproctitle
 from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
-from jobd.seams import host, lockfile
+from jobd.seams import host, lockfile, mark
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
@@ -55,8 +55,15 @@ def _supervise(config: Config, path: Path) -> int:
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
     log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="supervisor")
-    children = Children()
-    fleet, board = _fleet(config, runtime_dir, log)
+    nonce = host.nonce()
+    if not mark.possible():
+        log(events.DaemonUnmarked())
+    fleet, board = _fleet(config, runtime_dir, nonce, log)
+    children = Children(
+        mark=mark.Mark(nonce),
+        workers=lambda: [(view.pid, view.start_ticks) for view in board.views()],
+        emit=log,
+    )
     loop = Loop(
         fleet=fleet,
         outlook=Outlook(board),
@@ -68,6 +75,7 @@ def _supervise(config: Config, path: Path) -> int:
         emit=log,
     )
     code = loop.run()
+    children.end_all()
     if not loop.fleet.dead:
         board.path.unlink(missing_ok=True)
     if code != 0:
@@ -75,8 +83,7 @@ def _supervise(config: Config, path: Path) -> int:
     return code
 
 
-def _fleet(config: Config, runtime_dir: Path, emit: Emit) -> tuple[Fleet, Scoreboard]:
-    nonce = host.nonce()
+def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[Fleet, Scoreboard]:
     path = board_path(runtime_dir, nonce)
     fleet = build(config, nonce=nonce, board=str(path), inherited=inherit(runtime_dir, emit=emit))
     pid = os.getpid()
