@@ -10,6 +10,7 @@ stranger that got the same number. An orderly end dismisses the sweeper before t
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -77,6 +78,9 @@ def start_sweeper(mark: Mark, report: Callable[[Swept], None]) -> int:
 
     It reports what it has swept, if it was anything.
     """
+    # What lives now is shared: collecting garbage among it would copy the pages it is on.
+    gc.collect()
+    gc.freeze()
     watched = host.open_pid(os.getpid())
     assert watched is not None  # this very process
     try:
