@@ -27,6 +27,7 @@ _BETWEEN = 0.005
 # Beyond this a process is in a system call that does not end, or belongs to another user.
 _PATIENCE = 30.0
 _SLOWEST = 0.5
+STOP, KILL = signal.SIGSTOP, signal.SIGKILL
 
 
 class Swept(NamedTuple):
@@ -38,28 +39,33 @@ class Swept(NamedTuple):
 
 
 def sweep(mark: Mark, *, patience: float = _PATIENCE) -> Swept:
-    """Kill all who wear the mark, until two looks in a row find nobody or patience ends."""
+    """Kill all who wear the mark, until two looks in a row find nobody or patience ends.
+
+    All are stopped before the first is killed: who is stopped starts nobody and gives no number free,
+    so this ends also where they multiply.
+    """
+    stopped: set[int] = set()
     killed: set[int] = set()
-    left: set[int] = set()
+    found: set[int] = set()
     until = clock.mono() + patience
     pause = _BETWEEN
     quiet = 0
     while quiet < 2 and clock.mono() < until:
-        fresh = False
-        left = set()
-        for pid in mark.wearers():
-            if _kill(mark, pid):
-                left.add(pid)
-                fresh = fresh or pid not in killed
-                killed.add(pid)
-        quiet = 0 if left else quiet + 1
-        pause = _BETWEEN if fresh or not left else min(2 * pause, _SLOWEST)
+        found = {pid for pid in mark.wearers() if pid in killed or _signal(mark, pid, STOP)}
+        fresh = found - stopped
+        stopped |= fresh
+        if fresh:
+            continue
+        found = {pid for pid in found if _signal(mark, pid, KILL)}
+        quiet = 0 if found else quiet + 1
+        pause = _BETWEEN if found - killed or not found else min(2 * pause, _SLOWEST)
+        killed |= found
         clock.pause(pause)
-    return Swept(frozenset(killed - left), frozenset(left))
+    return Swept(frozenset(killed - found), frozenset(found))
 
 
-def _kill(mark: Mark, pid: int) -> bool:
-    """Kill a process if it wears the mark; False when there was nobody to kill."""
+def _signal(mark: Mark, pid: int, number: int) -> bool:
+    """Signal a process that wears the mark; False when there is nobody to signal."""
     pidfd = host.open_pid(pid)
     if pidfd is None:
         return False
@@ -67,7 +73,7 @@ def _kill(mark: Mark, pid: int) -> bool:
         if not mark.is_worn_by(pid) or host.ended(pidfd):
             return False
         with contextlib.suppress(PermissionError):  # a program of another user: it is left
-            host.send(pidfd, signal.SIGKILL)
+            host.send(pidfd, number)
         return True
     finally:
         os.close(pidfd)

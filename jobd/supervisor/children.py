@@ -115,9 +115,8 @@ class Children:
         """Forget one that has ended."""
         table.pop(name).close()
 
-    def end_strays(self, *, forking: bool = False) -> None:
+    def end_strays(self) -> None:
         """Collect adopted zombies, and end what began below us and has nobody it belongs to."""
-        del forking
         self._guard()
         known = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
         if self._sweeper is not None:

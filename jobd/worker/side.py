@@ -115,7 +115,7 @@ class SideThread:
                 self._desk.done.extendleft(reversed(done))
                 self._desk.endings.extendleft(reversed(endings))
                 raise
-            self._talk.count(len(done) + len(endings))
+            self._talk.count(done, endings)
 
     def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:
