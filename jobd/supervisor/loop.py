@@ -6,7 +6,6 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 from collections import deque
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Protocol, assert_never
 
 from jobd.core.errors import ConfigError
-from jobd.core.events import PredecessorUnusable, SignalIgnored, StateUnwritten
-from jobd.seams import clock, statefile
+from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.seams import clock
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
@@ -25,7 +24,7 @@ from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import desk, messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage, Stop
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -54,6 +53,7 @@ from jobd.supervisor.orders import (
     WorkerExited,
 )
 from jobd.supervisor.outlook import Outlook
+from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.step import step
 
@@ -105,18 +105,16 @@ class Loop:
         self._signals = signals
         self._control = control
         self._configuration = configuration
-        self._runtime_dir = runtime_dir
         self._notifier = notifier
         self._emit = emit
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
         self._heard: deque[Observation] = deque([Ticked()])
-        self._started_at = clock.wall()
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
-        self._written: statefile.State | None = None
+        self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._strays = True
         self._strays_at = 0.0
         self._code: int | None = None
@@ -364,22 +362,4 @@ class Loop:
                 if not child.channel.pending():
                     self._say(name, child, message)
                     self._told_keeper = message
-        state = publish.for_people(self.fleet, pid=os.getpid(), started_at=self._started_at)
-        if state != self._written:
-            self._report(state, self._written)
-            self._written = state
-            self._write(state)
-
-    def _write(self, state: statefile.State) -> None:
-        try:
-            statefile.write(self._runtime_dir, state)
-        except OSError as refused:
-            # A full disk blinds `jobd status`; supervision goes on, and the next change tries again.
-            self._emit(StateUnwritten(why=str(refused)))
-
-    def _report(self, new: statefile.State, old: statefile.State | None) -> None:
-        running = sum(c.stage is Stage.RUNNING for c in self.fleet.children.values())
-        if new.stopping and (old is None or not old.stopping):
-            self._notifier.stopping()
-        word = "stopping" if self.fleet.stop is not Stop.NO else "running"
-        self._notifier.status(f"{word}: {running} of {len(self.fleet.slots)} workers")
+        self._paper.write(self.fleet)
