@@ -42,7 +42,7 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file."""
+    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun."""
 
     pid: int
     started_at: float
@@ -54,7 +54,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     leavers: list[SlotState] = []
     version: int = 1
     generation: int = 1
+    jobd: str = ""
     reloading: bool = False
+    reload_at: float | None = None
     reload_error: str | None = None
     stopping: bool = False
     last_error: str | None = None

@@ -113,6 +113,7 @@ class Loop:
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
+        self._answers: list[Answer] = []
         self._strays = False
         self._code: int | None = None
 
@@ -126,6 +127,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
+            self._reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -207,13 +209,16 @@ class Loop:
         for asked in self._control.take():
             for seen in desk.read(asked):
                 if isinstance(seen, Answer):
-                    self._reply(seen)
+                    self._answers.append(seen)
                 else:
                     self._heard.append(seen)
 
-    def _reply(self, answer: Answer) -> None:
-        error = None if answer.error is None else Refusal(REFUSED, answer.error)
-        self._control.answer(answer.client, ok=answer.told, error=error)
+    def _reply(self) -> None:
+        """Answer when state.json is written: whoever then looks into it finds what was asked for."""
+        for answer in self._answers:
+            error = None if answer.error is None else Refusal(REFUSED, answer.error)
+            self._control.answer(answer.client, ok=answer.told, error=error)
+        self._answers.clear()
 
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
@@ -274,7 +279,7 @@ class Loop:
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._reply(action)
+                self._answers.append(action)
             case Say():
                 self._emit(action.event)
             case Ready():
