@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.supervisor import absorb, budget
+from jobd.supervisor import absorb, budget, scaling
 from jobd.supervisor.fleet import Child, Fleet, Stage
 from jobd.supervisor.orders import Action, Forked, Look, Looked
 
@@ -22,6 +22,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
     """Take in one reading of the scoreboard."""
     slept = now - fleet.looked_at > _LONGEST_GAP
     fleet.looked_at = now
+    before = dict(fleet.children)
     for look in seen.looks:
         child = fleet.children.get(look.incarnation)
         if look.pid and (child is None or child.stage is Stage.FORKING):
@@ -29,6 +30,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
             child = fleet.children.get(look.incarnation)
         if child is not None and child.works:
             _judge(fleet, child, look, slept, now, out)
+    scaling.looked(fleet, before, now)
 
 
 def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:
@@ -47,7 +49,11 @@ def _judge(
     seen_twice = child.over & look.over
     apart = now - child.over_at >= fleet.policy.look_every * _APART
     child = replace(
-        child, joined=child.joined or look.joined, frozen_at=frozen_at, ran=max(child.ran, look.ran)
+        child,
+        joined=child.joined or look.joined,
+        frozen_at=frozen_at,
+        ran=max(child.ran, look.ran),
+        busy=max(look.busy, look.has_work),
     )
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)

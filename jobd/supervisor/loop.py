@@ -45,6 +45,7 @@ from jobd.supervisor.orders import (
     Refused,
     ReloadAsked,
     Say,
+    ScaleAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -60,8 +61,9 @@ from jobd.supervisor.step import step
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
 RELOAD = signal.SIGHUP
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
+MORE, FEWER = signal.SIGTTIN, signal.SIGTTOU
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
+WATCHED = (*STOPS, AT_ONCE, RELOAD, MORE, FEWER, *IGNORED, signal.SIGCHLD)
 # The code of an answer that says why nothing was done.
 REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
@@ -170,6 +172,8 @@ class Loop:
                 self._heard.append(StopAsked(now=number == AT_ONCE))
             elif number == RELOAD:
                 self._heard.append(ReloadAsked())
+            elif number in (MORE, FEWER):
+                self._heard.append(ScaleAsked(by=1 if number == MORE else -1))
             else:
                 name = signal.Signals(number).name
                 self._emit(SignalIgnored(signal=name, why="it comes in a later release"))

@@ -74,4 +74,5 @@ def _look(view: PageView, now: float, states: bool) -> Look:
         beat=view.beat,
         ran=view.ran,
         busy=len(view.cells),
+        has_work=view.phase is Phase.BUSY,
     )
