@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host
+from jobd.seams import clock, host, stdio
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -33,12 +33,13 @@ _NOT_ADOPTED = 75
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker to fork."""
+    """One worker to fork. With `output` a descriptor has come along, to be its 1 and 2."""
 
     incarnation: str
     page: int
     queue: str
     slot: str
+    output: bool = False
 
 
 class _Message(msgspec.Struct):
@@ -114,6 +115,15 @@ class Preloader:
             self._channel.flush()
 
     def _fork(self, order: Order) -> None:
+        fds = self._channel.fds
+        output = fds.popleft() if order.output and fds else None
+        try:
+            self._fork_with(order, output)
+        finally:
+            if output is not None:
+                os.close(output)
+
+    def _fork_with(self, order: Order, output: int | None) -> None:
         reader, writer = os.pipe()
         try:
             middle = host.fork_anyway()
@@ -124,7 +134,7 @@ class Preloader:
             return
         if middle == 0:
             os.close(reader)
-            self._middle(order, writer)
+            self._middle(order, output, writer)
         os.close(writer)
         with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
             answer = pipe.read().decode("utf-8", "replace")
@@ -138,7 +148,7 @@ class Preloader:
             why = answer or "the middle process ended without an answer"
             self._say({"refused": {"incarnation": order.incarnation, "why": why}})
 
-    def _middle(self, order: Order, writer: int) -> None:
+    def _middle(self, order: Order, output: int | None, writer: int) -> None:
         """Fork the worker and end; or go on, as the worker."""
         middle = os.getpid()
         try:
@@ -150,11 +160,13 @@ class Preloader:
             os.write(writer, str(worker).encode())
             os._exit(0)
         os.close(writer)
-        self._become_worker(order, middle)
+        self._become_worker(order, output, middle)
 
-    def _become_worker(self, order: Order, middle: int) -> None:
+    def _become_worker(self, order: Order, output: int | None, middle: int) -> None:
         code = 70
         try:
+            if output is not None:
+                stdio.redirect(output)
             code = self._work(order, middle)
         except SystemExit as asked:
             code = asked.code if isinstance(asked.code, int) else 1
