@@ -52,7 +52,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     fork_grace: float = 30.0  # an order not carried out by then is given up
     orphan_grace: float = 1.0  # the same, once the preloader that had the order has ended
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
-    helper_grace: float = 2.0  # for helpers to end by themselves
+    late_grace: float = 1.0  # the same, once the time of the drain is up
+    helper_grace: float = 0.75  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
     load_timeout: float = 60.0  # for a reload's reader and preloaders
 

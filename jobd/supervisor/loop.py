@@ -16,6 +16,7 @@ from jobd.core.errors import ConfigError
 from jobd.core.events import PredecessorUnusable, SignalIgnored
 from jobd.seams import clock
 from jobd.seams.control import Control
+from jobd.seams.early import HELD
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
 from jobd.seams.lines import Lines
@@ -24,7 +25,7 @@ from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import desk, messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -50,6 +51,7 @@ from jobd.supervisor.orders import (
     TakeBack,
     Ticked,
     Watch,
+    Withdraw,
     WorkerExited,
 )
 from jobd.supervisor.outlet import Run
@@ -62,12 +64,13 @@ from jobd.supervisor.step import step
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
 RELOAD = signal.SIGHUP
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
+WATCHED = (*HELD, signal.SIGCHLD)
 # The code of an answer that says why nothing was done.
 REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
+# Whom the kernel hands over alive, it does not tell of.
+_STRAYS_EVERY = 1.0
 
 
 class Configuration(Protocol):
@@ -119,7 +122,8 @@ class Loop:
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._answers: list[Answer] = []
-        self._strays = False
+        self._strays = True
+        self._strays_at = 0.0
         self._code: int | None = None
 
     def run(self) -> int:
@@ -175,10 +179,10 @@ class Loop:
             self._heard.append(self._outlook.look(self.fleet, now))
             self._outlets.pause()
             self._notifier.alive()
-        if self._strays:
+        if self._strays or now >= self._strays_at:
             self._strays = False
-            forking = any(c.stage is Stage.FORKING for c in self.fleet.children.values())
-            self._children.end_strays(forking=forking)
+            self._strays_at = now + _STRAYS_EVERY
+            self._children.end_strays()
         if not self._heard:
             self._heard.append(Ticked())
 
@@ -295,6 +299,10 @@ class Loop:
                     kill_child(action.pid)
             case TakeBack():
                 self._outlook.board.pages[action.page].take_back()
+            case Withdraw():
+                # Who has seen his page before is our child by now, and a stray.
+                self._outlook.board.pages[action.page].take_back()
+                self._strays = True
             case Forget():
                 self._forget(action.board)
             case Adopt():

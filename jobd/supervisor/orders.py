@@ -225,6 +225,12 @@ class TakeBack(msgspec.Struct, frozen=True):
     page: int
 
 
+class Withdraw(msgspec.Struct, frozen=True):
+    """Clear the page of an order that is open: a worker that finds nothing there ends."""
+
+    page: int
+
+
 class Forget(msgspec.Struct, frozen=True):
     """Remove a predecessor's scoreboard: all it held is released."""
 
@@ -260,6 +266,6 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Withdraw | Forget
     | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip
