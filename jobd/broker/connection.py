@@ -7,15 +7,19 @@ script by script, on its REPLAY line.
 
 from __future__ import annotations
 
+import math
 import select
+import socket
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 import redis.asyncio
 import redis.exceptions
 from hiredis import pack_command
+from redis._parsers import _HiredisParser
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -44,8 +48,11 @@ from jobd.core.errors import (
     StoreFull,
     StoreUnusable,
 )
+from jobd.seams.clock import monotonic
 
 Reply = Any
+# For SO_LINGER: on, and for no time at all.
+_AT_ONCE = struct.pack("ii", 1, 0)
 Client = redis.Redis
 AsyncClient = redis.asyncio.Redis
 
@@ -265,6 +272,20 @@ def _packed(command: list[str | bytes | int]) -> bytes:
     return packed
 
 
+class _Reader(_HiredisParser):
+    """Reads replies, and gives up when an answer as a whole is late.
+
+    A socket's own time-out begins again with every byte: an answer that trickles would never be late.
+    """
+
+    until = math.inf
+
+    def read_from_socket(self, *args: Any, **settings: Any) -> Any:
+        if monotonic() >= self.until:
+            raise TimeoutError("too slow")
+        return super().read_from_socket(*args, **settings)  # type: ignore[no-untyped-call]
+
+
 class Link:
     """One connection, in the hands of one thread: commands out, replies in, nothing between.
 
@@ -274,11 +295,14 @@ class Link:
     """
 
     def __init__(self, client: Client, *, blocking_for: float = 0.0) -> None:
+        """`blocking_for` is how long an answer may take, in seconds, if not the client's time-out."""
         self._place = place_of(client)
         settings = dict(client.connection_pool.connection_kwargs)
         if blocking_for:
             settings["socket_timeout"] = blocking_for
-        self._connection = client.connection_pool.connection_class(**settings)
+        self._patience: float = settings["socket_timeout"] or math.inf
+        self._connection = client.connection_pool.connection_class(**settings, parser_class=_Reader)
+        self._reader: _Reader = self._connection._parser
         self._loaded: list[Script] = []
 
     def load(self, scripts: list[Script]) -> None:
@@ -288,6 +312,7 @@ class Link:
         is not runs after the others, when it is sent again.
         """
         self._loaded = scripts
+        self._reader.until = monotonic() + self._patience
         with translated(self._place):
             self._connection.connect()
         self._load_all()
@@ -300,6 +325,7 @@ class Link:
         connection = self._connection
         try:
             connection.send_packed_command([_packed(command)])
+            self._reader.until = monotonic() + self._patience
             return connection.read_response()
         except NoScriptError:
             return self.roundtrip([command])[0]
@@ -333,6 +359,7 @@ class Link:
 
     def collect(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
         """Read the replies of commands that were sent."""
+        self._reader.until = monotonic() + self._patience
         replies = [self._read_one() for _ in commands]
         has_forgotten = any(isinstance(reply, NoScriptError) for reply in replies)
         for index, reply in enumerate(replies):
@@ -358,6 +385,22 @@ class Link:
         sock = self._connection._sock
         return int(sock.fileno())
 
-    def close(self) -> None:
-        """Close the connection. Never fails."""
+    def refuse_silence(self) -> None:
+        """Raise BrokerUnavailable if nothing has come in; for who waits beside the socket."""
+        if not self.is_stale():
+            raise ours(TimeoutError("no answer"), self._place)
+
+    def close(self, *, forget: bool = False) -> None:
+        """Close the connection. Never fails.
+
+        With `forget` the system drops what the server has not taken in yet. Else it would go on
+        sending that for minutes: a claim that arrives after the network has healed gives jobs to
+        nobody, until somebody looks at what this worker holds.
+        """
+        sock = self._connection._sock
+        if forget and sock is not None and sock.family != socket.AF_UNIX:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                # Not by redis-py, which would shut it down first: that sends what is left.
+                sock.close()
         self._connection.disconnect()
