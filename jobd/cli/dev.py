@@ -57,7 +57,8 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
         directory = Path(top) / "run"
         directory.mkdir(mode=0o700)
         _greet(app, config, directory)
-        effective = runtime.write_effective(_config(config, app, directory), directory)
+        effective = directory / runtime.EFFECTIVE
+        runtime.write_effective(_config(config, app, directory), effective)
         return _Session(effective, signals, Changes(Path.cwd()) if reload else None).run()
 
 

@@ -11,9 +11,8 @@ import sys
 
 import click
 
-from jobd.cli import runtime, settings
+from jobd.cli import effective, runtime, settings
 from jobd.cli.options import config_option, runtime_option, url_option
-from jobd.core.config import require_app, warnings
 from jobd.seams import lockfile
 
 
@@ -27,21 +26,22 @@ def command(
 ) -> None:
     """Run the daemon in the foreground.
 
-    TERM or INT drains and stops, a second one stops at once; so does QUIT.
+    TERM or INT drains and stops, a second one stops at once; so does QUIT. HUP reads the file and the
+    code again, without a gap.
     """
     file = settings.required(config_file)
-    config = settings.with_app(settings.read(file, url=redis_url), app)
-    require_app(config, str(file))
-    for warning in warnings(config, str(file)):
-        click.echo(f"jobd: {warning}", err=True)
+    config = effective.read(file, app, redis_url)
     directory = runtime.locate(config, runtime_dir).absolute()
     runtime.prepare(directory)
     # Refuses while another daemon runs here: its processes still read the file written below. The
     # lock ends with this program's image; the supervisor takes it again as one of its first acts.
     lockfile.acquire(directory)
-    effective = runtime.write_effective(runtime.effective(config, directory), directory)
+    target = directory / runtime.EFFECTIVE
+    runtime.write_effective(runtime.effective(config, directory), target)
+    reader = effective.command_line(file, app, redis_url, directory)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(  # noqa: S606 - no shell on purpose
-        sys.executable, [sys.executable, "-m", "jobd.wiring.supervisor", str(effective)]
+        sys.executable,
+        [sys.executable, "-m", "jobd.wiring.supervisor", str(target), *reader],
     )

@@ -50,16 +50,14 @@ def prepare(directory: Path) -> None:
         )
 
 
-def write_effective(config: Config, directory: Path) -> Path:
+def write_effective(config: Config, target: Path) -> None:
     """Write what the daemon's processes read: 0600, since the URL may hold a password."""
-    target = directory / EFFECTIVE
-    fresh = directory / f"{EFFECTIVE}.new"
+    fresh = target.with_name(f"{target.name}.new")
     fresh.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(fresh, flags, 0o600), "wb") as file:  # noqa: PTH123 - mode set at creation
         file.write(msgspec.json.encode(config))
     fresh.replace(target)
-    return target
 
 
 def effective(config: Config, directory: Path) -> Config:

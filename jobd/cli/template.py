@@ -23,6 +23,11 @@ app = "@APP@"
 [daemon]
 # lease = "30s"                        # a host that is gone this long loses its jobs to others
 # drain_timeout = "25s"                # how long running jobs may go on after SIGTERM
+# boot_timeout = "60s"                 # a worker that is not ready by then is killed and replaced
+# hang_after = "30s"                   # so is one that makes no progress outside of a task, and a
+#                                      # keeper; 0 = never
+# max_processes = 0                    # workers of this host in all, shared by weight when they are
+#                                      # short; 0 = no limit
 # runtime_dir = "/run/jobd"            # scoreboard, state and lock, for one daemon;
 #                                      # default: systemd's RUNTIME_DIRECTORY, else a private
 #                                      # directory of the user
@@ -34,11 +39,20 @@ app = "@APP@"
 # One table for each queue with settings of its own. What is said here goes before the queue's
 # options in code; a task's own options and those of a call go before this.
 # [queues.email]
-# processes = 1                        # worker processes
+# processes = 1                        # worker processes; 0: the queue is served elsewhere; or
+#                                      # { min = 1, max = 4, drain_within = "60s" }: as many as it
+#                                      # takes for due work to be done that soon
+# weight = 1                           # its share of daemon.max_processes, 1 to 1000
 # concurrency = 1                      # jobs at once in each of them, 1 to 1000: threads, or
 #                                      # asyncio tasks in a queue that has async ones
 # preload = true                       # false: each worker imports the app for itself
 # app = "shop.mail:app"                # when it is not the app above
+# memory_limit = 0                     # of a process' own memory, as in "300MB" (10^6), "300MiB"
+#                                      # (2^20) or bytes: above, it is replaced after its jobs
+# memory_limit_hard = 0                # above, it is killed, and its running jobs have crashed
+# max_jobs = 0                         # a process is replaced after so many jobs,
+# max_age = 0                          # or after so long, as in "12h"; each within 10 %; 0 = never
+# boot_timeout = "60s"                 # when it is not the daemon's
 # attempts = 1                         # runs in all; above 1, tasks must be safe to repeat
 # backoff = { kind = "exponential", base = "5s", factor = 2, cap = "10m", jitter = 1 }
 #                                      # or { kind = "linear", base = "10s", cap = "10m" }

@@ -8,8 +8,8 @@ command line; the daemon's processes get the result as JSON.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from jobd.core.errors import ConfigError, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.options import RUN_OPTIONS, read_run_options
+from jobd.core.processes import Processes, exactly, read_processes
 from jobd.core.schedule import Declared
 
 
@@ -39,24 +40,51 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon itself. `queues` names the ones to serve; None: all that are declared."""
+    """The daemon itself. `queues` names the ones to serve; None: all that are declared.
+
+    `max_processes`: workers in all, 0 for any number. `hang_after`: 0 for never.
+    """
 
     lease: float = 30.0
     drain_timeout: float = 25.0
+    boot_timeout: float = 60.0
+    hang_after: float = 30.0
+    max_processes: int = 0
     runtime_dir: str | None = None
     log: LogConfig = LogConfig()
     queues: list[str] | None = None
 
 
-class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue: its processes; run options and limits (as written) that go before those in code."""
+if TYPE_CHECKING:
+    _Processes = Processes
+else:  # A number is read too, and is at once the pool of that number: nobody else meets it.
+    _Processes = Processes | int
 
-    processes: int = 1
+
+class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue: its processes; run options and limits (as written) that go before those in code.
+
+    Of `memory_limit`, `memory_limit_hard` (bytes), `max_jobs` and `max_age`, 0 is no limit;
+    `boot_timeout` None is the daemon's.
+    """
+
+    processes: _Processes = Processes()
     concurrency: int = 1
     preload: bool = True
     app: str | None = None
+    weight: int = 1
+    memory_limit: int = 0
+    memory_limit_hard: int = 0
+    max_jobs: int = 0
+    max_age: float = 0.0
+    boot_timeout: float | None = None
     options: dict[str, Any] = {}
     limits: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        given: object = self.processes
+        if isinstance(given, int):
+            msgspec.structs.force_setattr(self, "processes", exactly(given))
 
 
 class WebConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +110,33 @@ _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
 _LATER_OF_FILE = {"alerts": _LATER}
-_LATER_OF_QUEUE = dict.fromkeys(
-    ("memory_limit", "memory_limit_hard", "max_jobs", "max_age"),
-    _LATER,
-) | {"priority": _IN_CODE, "delay": _IN_CODE, "retry_on": _TYPES, "give_up_on": _TYPES}
+_NOT_OF_QUEUE = {
+    "priority": _IN_CODE,
+    "delay": _IN_CODE,
+    "retry_on": _TYPES,
+    "give_up_on": _TYPES,
+}
+_PROCESS_KEYS: dict[str, Callable[[object], Any]] = {
+    "processes": read_processes,
+    "concurrency": values.concurrency,
+    "preload": values.flag,
+    "app": values.target,
+    "weight": values.whole(1, 1000),
+    "memory_limit": values.memory("memory_limit"),
+    "memory_limit_hard": values.memory("memory_limit_hard"),
+    "max_jobs": values.whole(0, 10**12, "; 0 is no limit"),
+    "max_age": values.span_or_never("max_age", least=10.0),
+    "boot_timeout": values.span("boot_timeout", least=1.0),
+}
+_DAEMON_KEYS: dict[str, Callable[[object], Any]] = {
+    "lease": values.span("lease", least=values.SHORTEST_LEASE),
+    "drain_timeout": values.span("drain_timeout"),
+    "boot_timeout": values.span("boot_timeout", least=1.0),
+    "hang_after": values.span_or_never("hang_after", least=5.0),
+    "max_processes": values.whole(0, 100_000, "; 0 is no limit"),
+    "runtime_dir": values.text,
+    "queues": values.queue_names,
+}
 
 
 def load(text: str, file: str) -> Config:
@@ -101,14 +152,17 @@ def parse(data: Mapping[str, Any], file: str) -> Config:
     """Read a decoded file. Raises ConfigError with all problems at once."""
     found = Findings(file)
     found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
+    daemon = _daemon(found, found.table(data.get("daemon"), "daemon"))
+    queues = {
+        name: _queue(found, name, found.table(settings, f"queues.{name}"))
+        for name, settings in found.table(data.get("queues"), "queues").items()
+    }
+    _enough_for_all(found, daemon, queues)
     given: dict[str, Any] = said(
         app=found.read(data, "", "app", values.target),
         redis=_redis(found, found.table(data.get("redis"), "redis")),
-        daemon=_daemon(found, found.table(data.get("daemon"), "daemon")),
-        queues={
-            name: _queue(found, name, found.table(settings, f"queues.{name}"))
-            for name, settings in found.table(data.get("queues"), "queues").items()
-        },
+        daemon=daemon,
+        queues=queues,
         schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
     )
@@ -152,6 +206,13 @@ def warnings(config: Config, file: str) -> list[str]:
             for queue in config.queues
             if queue not in config.daemon.queues
         ]
+    if not config.daemon.max_processes:
+        found += [
+            f"{file}: queues.{queue}.weight: {each.weight}; means nothing without "
+            "daemon.max_processes, which it shares out; set that, or leave this out"
+            for queue, each in config.queues.items()
+            if each.weight != 1
+        ]
     return found
 
 
@@ -166,19 +227,17 @@ def _redis(found: Findings, table: Mapping[str, Any]) -> RedisConfig:
 
 
 def _daemon(found: Findings, table: Mapping[str, Any]) -> DaemonConfig:
-    found.known(table, "daemon", ("lease", "drain_timeout", "runtime_dir", "log", "queues"))
-    lease = values.span("lease", least=values.SHORTEST_LEASE)
+    found.known(table, "daemon", (*_DAEMON_KEYS, "log"))
     return DaemonConfig(
-        **said(
-            lease=found.read(table, "daemon", "lease", lease),
-            drain_timeout=found.read(
-                table, "daemon", "drain_timeout", values.span("drain_timeout")
-            ),
-            runtime_dir=found.read(table, "daemon", "runtime_dir", values.text),
-            queues=found.read(table, "daemon", "queues", values.queue_names),
-        ),
+        **_each(found, table, "daemon", _DAEMON_KEYS),
         log=_log(found, found.table(table.get("log"), "daemon.log")),
     )
+
+
+def _each(
+    found: Findings, table: Mapping[str, Any], path: str, readers: Mapping[str, Callable[..., Any]]
+) -> dict[str, Any]:
+    return said(**{key: found.read(table, path, key, reader) for key, reader in readers.items()})
 
 
 def _log(found: Findings, table: Mapping[str, Any]) -> LogConfig:
@@ -199,33 +258,39 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         check_name(name, what="queues")
     except OptionError as error:
         found.problem("queues", str(error))
-    known = ("processes", "concurrency", "preload", "app", *RUN_OPTIONS, *LIMIT_OPTIONS)
-    found.known(table, path, known, _LATER_OF_QUEUE)
-    options = said(
-        **{
-            option: found.read(table, path, option, values.run_option(option))
-            for option in RUN_OPTIONS
-        }
-    )
+    found.known(table, path, (*_PROCESS_KEYS, *RUN_OPTIONS, *LIMIT_OPTIONS), _NOT_OF_QUEUE)
+    options = _each(found, table, path, {name: values.run_option(name) for name in RUN_OPTIONS})
     try:
         read_run_options(options, what=path)
     except OptionError as error:  # each is right, and they do not go together
         found.problem(path, str(error).removeprefix(f"{path}: "))
-    return QueueConfig(
-        **said(
-            processes=found.read(table, path, "processes", values.processes),
-            concurrency=found.read(table, path, "concurrency", values.concurrency),
-            preload=found.read(table, path, "preload", values.flag),
-            app=found.read(table, path, "app", values.target),
-        ),
+    read = QueueConfig(
+        **_each(found, table, path, _PROCESS_KEYS),
         options=options,
-        limits=said(
-            **{
-                limit: found.read(table, path, limit, values.limit(limit))
-                for limit in LIMIT_OPTIONS
-            }
-        ),
+        limits=_each(found, table, path, {name: values.limit(name) for name in LIMIT_OPTIONS}),
     )
+    if 0 < read.memory_limit_hard <= read.memory_limit:
+        found.problem(
+            f"{path}.memory_limit_hard",
+            f"{table['memory_limit_hard']!r}; expected more than memory_limit, "
+            f"which is {table['memory_limit']!r}; a worker is killed over the one, "
+            "and replaced after its jobs over the other",
+        )
+    return read
+
+
+def _enough_for_all(
+    found: Findings, daemon: DaemonConfig, queues: Mapping[str, QueueConfig]
+) -> None:
+    """Note a max_processes that the queues' least numbers do not fit in."""
+    served = queues if daemon.queues is None else daemon.queues
+    least = sum(queues.get(queue, QueueConfig()).processes.min for queue in served)
+    if 0 < daemon.max_processes < least:
+        found.problem(
+            "daemon.max_processes",
+            f"{daemon.max_processes}; expected at least {least}, which the queues' processes "
+            "(their min) add up to, or 0 for no limit; raise it, or lower theirs",
+        )
 
 
 def _web(found: Findings, table: Mapping[str, Any]) -> WebConfig:

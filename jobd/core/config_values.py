@@ -13,10 +13,12 @@ from jobd.core.errors import OptionError
 from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import MOST_CONCURRENCY, read_run_options
+from jobd.core.sizes import size
 from jobd.core.suggest import nearest, one_of
 
 SHORTEST_LEASE = 1.0
-MOST_PROCESSES = 1000
+LEAST_MEMORY = 1000**2
+MOST_MEMORY = 1000**5
 _LATER_SCHEMES = ("redis+sentinel", "redis+cluster")
 
 
@@ -124,13 +126,40 @@ def word(*words: str) -> Callable[[object], str]:
     return read
 
 
-def processes(value: object) -> int:
-    """Read a number of processes; 0 serves the queue elsewhere."""
-    if isinstance(value, dict):
-        raise OptionError("{ min, max } is coming in a later release; give one number for now")
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PROCESSES:
-        return value
-    raise OptionError(f"{value!r}; expected a whole number from 0 to {MOST_PROCESSES}")
+def span_or_never(what: str, *, least: float) -> Callable[[object], float]:
+    """Read a duration, as seconds; 0 is never."""
+
+    def read(value: object) -> float:
+        found = seconds(value, what=what)
+        if 0 < found < least:
+            raise OptionError(f"{value!r}; expected 0 (never), or at least {least:g}s")
+        return found
+
+    return read
+
+
+def memory(what: str) -> Callable[[object], int]:
+    """Read an amount of memory, as bytes; 0 is no limit."""
+
+    def read(value: object) -> int:
+        found = size(value, what=what)
+        if found == 0 or LEAST_MEMORY <= found <= MOST_MEMORY:
+            return found
+        hint = "; a plain number is bytes" if isinstance(value, int) else ""
+        raise OptionError(f"{value!r}; expected 0 (no limit), or 1MB to 1000TB{hint}")
+
+    return read
+
+
+def whole(least: int, most: int, hint: str = "") -> Callable[[object], int]:
+    """Read a whole number between two."""
+
+    def read(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        raise OptionError(f"{value!r}; expected a whole number from {least} to {most}{hint}")
+
+    return read
 
 
 def concurrency(value: object) -> int:

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: the only place they are read.
+"""Durations as people write them: the only place they are read.
 
 Everything that accepts a duration accepts `"30s"`, `"1h30m"`, a number of seconds or a `timedelta`.
 Inside jobd a span is a float of seconds on a host and an int of milliseconds in Redis.
@@ -17,11 +17,6 @@ Duration = str | int | float | timedelta
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern}\s*)+")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
-_UNIT_BYTES = {
-    "": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3,
-    "kib": 1024, "mib": 1024**2, "gib": 1024**3,
-}  # fmt: skip
 
 LONGEST = 100 * 365 * 86400.0
 
@@ -45,15 +40,6 @@ def seconds(value: object, *, what: str = "duration") -> float:
 def milliseconds(value: object, *, what: str = "duration") -> int:
     """Read a duration as whole milliseconds, rounded to the nearest."""
     return round(seconds(value, what=what) * 1000)
-
-
-def size(value: object, *, what: str = "size") -> int:
-    """Read a size such as '300MB' or a number of bytes. Raises OptionError."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
-        return round(float(match[1]) * _UNIT_BYTES[(match[2] or "").lower()])
-    raise OptionError(f"{what}: {value!r}; expected a size such as '300MB', '1GiB' or bytes")
 
 
 def words(span: float) -> str:

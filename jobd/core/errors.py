@@ -23,7 +23,12 @@
     │   └── ResultTimeout       the job did not end in time
     ├── SoftTimeout             raised in a task that runs for longer than its soft_timeout
     └── HostError
-        └── AlreadyRunning      another daemon owns the runtime directory
+        ├── AlreadyRunning      another daemon owns the runtime directory
+        ├── NoDaemon            none runs in this runtime directory
+        ├── DaemonSilent        the daemon did not answer in time
+        └── DaemonRefused       it answered no; carries its word for why
+            ├── DaemonForbids   ... since this user may not ask
+            └── OtherVersion    ... since it is of another version
 
 What a task raises on purpose (Retry, Discard, Snooze, Throttle) is no error: see jobd.core.raised.
 
@@ -42,6 +47,7 @@ EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_TEMPFAIL = 75
+EX_NOPERM = 77
 EX_CONFIG = 78
 
 
@@ -251,3 +257,41 @@ class AlreadyRunning(HostError):
 
     code = "jobd.already_running"
     exit_code = EX_UNAVAILABLE
+
+
+class NoDaemon(HostError):
+    """No daemon runs in this runtime directory."""
+
+    code = "jobd.no_daemon"
+    exit_code = EX_UNAVAILABLE
+
+
+class DaemonSilent(HostError):
+    """The daemon did not answer in time, or ended before it answered."""
+
+    code = "jobd.daemon_silent"
+    exit_code = EX_TEMPFAIL
+
+
+class DaemonRefused(HostError):
+    """The daemon did not do what it was asked. `reason` is its word for why."""
+
+    code = "jobd.daemon_refused"
+    exit_code = EX_CONFIG
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class DaemonForbids(DaemonRefused):
+    """This user may not ask that daemon."""
+
+    code = "jobd.daemon_forbids"
+    exit_code = EX_NOPERM
+
+
+class OtherVersion(DaemonRefused):
+    """The daemon is of another version and does not know the request, or we not its answer."""
+
+    code = "jobd.other_version"

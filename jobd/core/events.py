@@ -130,12 +130,13 @@ class WorkerStarted(Event, frozen=True, kw_only=True):
 
 
 class WorkerStopped(Event, frozen=True, kw_only=True):
-    """A worker ended as it was told to."""
+    """A worker ended as it was told to, and why it was told."""
 
     event: ClassVar[str] = "worker.stopped"
     slot: str
     incarnation: str
     how: str
+    why: str
 
 
 class WorkerDied(Event, frozen=True, kw_only=True):
@@ -170,6 +171,62 @@ class ForkFailed(Event, frozen=True, kw_only=True):
     slot: str
     why: str
     retry_in: float
+
+
+class QueueGaveUp(Event, frozen=True, kw_only=True):
+    """A queue's workers end one after another without having run a job: forks are probes from now on."""
+
+    event: ClassVar[str] = "queue.gave_up"
+    level: ClassVar[Level] = "error"
+    queue: str
+    failures: int
+    cause: str
+    retry_in: float
+    hint: str = (
+        "see worker.died above; what is mended is found by the next probe, or by jobd reload"
+    )
+
+
+class QueueRecovered(Event, frozen=True, kw_only=True):
+    """A queue that was given up has a worker that runs jobs, or lasts."""
+
+    event: ClassVar[str] = "queue.recovered"
+    queue: str
+
+
+# --- reloading ---
+
+
+class ReloadBegun(Event, frozen=True, kw_only=True):
+    """Configuration and code are being read again."""
+
+    event: ClassVar[str] = "reload.begun"
+    generation: int
+
+
+class ReloadRefused(Event, frozen=True, kw_only=True):
+    """Nothing was changed."""
+
+    event: ClassVar[str] = "reload.refused"
+    level: ClassVar[Level] = "error"
+    why: str
+
+
+class Reloaded(Event, frozen=True, kw_only=True):
+    """New configuration and code are in force; so many workers are replaced one after another."""
+
+    event: ClassVar[str] = "reload.in_force"
+    generation: int
+    kept: int
+    replaced: int
+    queues: tuple[str, ...]
+
+
+class ReloadDone(Event, frozen=True, kw_only=True):
+    """Every worker is of the generation's code and settings. Earlier ones may still end their jobs."""
+
+    event: ClassVar[str] = "reload.done"
+    generation: int
 
 
 # --- the application ---

@@ -91,6 +91,11 @@ DEAD_CAUSES = {
     "unknown_task": "no worker has known the task's name for an hour",
 }
 
+# Causes of endings that no run led to: of jobs that were judged before their start.
+WITHOUT_A_RUN = frozenset(
+    {"timeout", "poison", "lost", "undecodable", "corrupt", "expired", "unknown_task", "parked"}
+)
+
 # How the error of a job begins that is set aside since no worker knows its task. Whatever its record
 # says of that, after another error it is the past.
 PARKED = "no worker knows the task"

@@ -12,10 +12,16 @@ from jobd.broker.store import Store
 from jobd.keeper.fleet import Dead
 from jobd.seams.scoreboard import CellView, PageView, Scoreboard
 
-# What a running job is charged with, by how its worker ended. A crash accuses the job, a host that
-# went away may have had any reason; a stop is nobody's fault; a fence says it was late elsewhere.
+# What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
+# what it cost in memory or the progress it did not let its worker make; a host that went away may
+# have had any reason; a stop is nobody's fault; a fence says it was late elsewhere.
 _COUNTER = {
     "crash": "crashes",
+    "memory": "crashes",
+    "oom": "crashes",
+    "hung": "crashes",
+    "boot": "interrupted",
+    "recycled": "interrupted",
     "timeout": "timeouts",
     "stopped": "interrupted",
     "cancelled": "interrupted",

@@ -85,6 +85,8 @@ class Lines:
         try:
             while chunk := self._sock.recv(1 << 16):
                 self._in += chunk
+                if len(self._in) > self._limit * 8:
+                    return  # the rest at the next look: who never stops sending must not hold us up
         except (BlockingIOError, InterruptedError):
             return
         except OSError:

@@ -7,7 +7,7 @@ A page belongs to one worker incarnation from its fork until its release is ackn
 writer per field:
 
     supervisor   the identity (incarnation, queue, slot), when the page is handed out
-    worker       pid, phase, beat, asked, claimed, settled, and a cell per running job
+    worker       pid, phase, beat, asked, claimed, settled, ran, and a cell per running job
     keeper       revoked: "jobs of this claim number or an earlier one are not yours to start";
                  in a cell, the mark of the one run that was cancelled, or is to be killed
 
@@ -22,7 +22,8 @@ touches of the file takes no memory.
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
     page     0 used u8 · 1 phase u8 · 2 fenced u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
              20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
-             112 queue 128s · 240 slot 160s · 400 asked f64 · 512 cells, 320 bytes each
+             112 queue 128s · 240 slot 160s · 400 asked f64 · 408 ran u64 ·
+             512 cells, 320 bytes each
     cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
              32 job id 128s · 160 task 128s · 288 cancelled u64 · 296 condemned u64, both marks
 
@@ -47,11 +48,10 @@ from jobd.core.options import MOST_CONCURRENCY
 _UNIT = 4096  # a page of memory: what is touched of the file comes in these
 CELL = 320
 _CELLS_AT = 512
-_MAGIC = b"jobd-sb2"
+_MAGIC = b"jobd-sb3"
 _HEADER = struct.Struct("<8sII16si4xQ36s")
 _IDENTITY = struct.Struct("<64s128s160s")
 _CELL = struct.Struct("<Qdd128s128s")
-_ASKED_AT = 400
 _CANCELLED, _CONDEMNED = 288, 296
 _ACK = struct.Struct("<Q")
 _PID = struct.Struct("<i")
@@ -89,8 +89,9 @@ def mark_of(job_id: str, claim: int) -> int:
 
 
 class PageView(msgspec.Struct, frozen=True):
-    """One worker, at one look. `claimed` counts jobs claimed, the running ones included; `begun` is the
-    last claim of which a job was begun, 0 for none."""
+    """One worker, at one look. `claimed` counts jobs claimed, the running ones included; `ran` those
+    that were run to an end, and not just judged; `begun` is the last claim of which a job was begun, 0
+    for none."""
 
     index: int
     incarnation: str
@@ -107,6 +108,7 @@ class PageView(msgspec.Struct, frozen=True):
     cells: tuple[CellView, ...]
     begun: int = 0
     asked: float = 0.0
+    ran: int = 0
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -171,7 +173,7 @@ class Page:
 
     def asked(self, now: float) -> None:
         """Say that Redis has answered a claim, or that there was a reason not to ask."""
-        _BEAT.pack_into(self._memory, self._at + _ASKED_AT, now)
+        _BEAT.pack_into(self._memory, self._at + 400, now)
 
     @property
     def cells(self) -> int:
@@ -184,6 +186,9 @@ class Page:
 
     def set_settled(self, count: int) -> None:
         _ACK.pack_into(self._memory, self._at + 24, count)
+
+    def set_ran(self, count: int) -> None:
+        _ACK.pack_into(self._memory, self._at + 408, count)
 
     def start(
         self, cell: int, job_id: bytes, claim: int, task: bytes, started: float, deadline: float
@@ -244,7 +249,8 @@ class Page:
             revoked=_ACK.unpack_from(memory, at + 32)[0],
             cells=tuple(c for i in range(self.cells) if (c := self._cell(i)) is not None),
             begun=max(map(self._begun, range(self.cells)), default=0),
-            asked=_BEAT.unpack_from(memory, at + _ASKED_AT)[0],
+            asked=_BEAT.unpack_from(memory, at + 400)[0],
+            ran=_ACK.unpack_from(memory, at + 408)[0],
         )
 
     def latest(self) -> tuple[CellView, ...]:

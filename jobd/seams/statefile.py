@@ -15,7 +15,10 @@ NAME = "state.json"
 
 
 class SlotState(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot. `phase` is vacant, forking, running or draining; times are unix seconds."""
+    """One slot, or a worker that has left it. `phase` is vacant, forking, running or draining.
+
+    `exits` counts how its workers ended, by cause; `leaving` is why a leaver was replaced.
+    """
 
     slot: str
     phase: str
@@ -23,6 +26,19 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     restarts: int = 0
     last_exit: str | None = None
+    exits: dict[str, int] = {}
+    leaving: str | None = None
+
+
+class PoolState(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
+
+    `useless` counts those in a row that ended without having run a job.
+    """
+
+    target: int
+    gave_up: bool = False
+    useless: int = 0
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +50,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     scoreboard: str
     queues: dict[str, list[SlotState]]
     helpers: dict[str, str]
+    pools: dict[str, PoolState] = {}
+    leavers: list[SlotState] = []
     version: int = 1
     generation: int = 1
+    reloading: bool = False
+    reload_error: str | None = None
     stopping: bool = False
     last_error: str | None = None
 

@@ -1,7 +1,7 @@
-"""The first half of a step: an observation goes into the slots. The second is `settle`.
+"""The first half of a step: an observation goes into the children. The second is `settle`.
 
-Invariant: an observation about an incarnation no slot holds changes no slot, so what comes late or
-twice is harmless. Called by jobd.supervisor.step only.
+Invariant: an observation about an incarnation that is no child changes nothing, so what comes late
+or twice is harmless. Called by jobd.supervisor.step only.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from msgspec.structs import replace
 
 from jobd.core import events
 from jobd.seams.exits import FENCED, Exit
-from jobd.supervisor import backoff
-from jobd.supervisor.fleet import NEVER, Dead, Fleet, Slot, Stage, Stop
+from jobd.supervisor import backoff, budget
+from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
     Forget,
     Forked,
     Kill,
     KillStray,
-    Look,
-    Looked,
     Refused,
     Released,
     Say,
@@ -30,99 +28,146 @@ from jobd.supervisor.orders import (
     WorkerExited,
 )
 
-# Looks further apart than this say nothing about the time between: the supervisor itself slept.
-_LONGEST_GAP = 2.0
-# The share of a look's period that makes two looks different looks.
-_APART = 0.8
+# Ends that are our doing, at a pace that deadlines and people limit: the replacement is not to blame.
+_OURS = ("stopped", "recycled", "timeout", "cancelled")
 
 
 def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
     """Know the pid of a child from now on."""
-    slot = fleet.slot_of(seen.incarnation)
-    if slot is None:
+    child = fleet.children.get(seen.incarnation)
+    if child is None:
         out.append(KillStray(seen.incarnation, seen.pid))
-    elif slot.stage is Stage.FORKING:
-        fleet.slots[slot.name] = replace(
-            slot, stage=Stage.RUNNING, pid=seen.pid, since=now, give_up_at=NEVER
+    elif child.stage is Stage.FORKING:
+        fleet.children[child.incarnation] = replace(
+            child, stage=Stage.RUNNING, pid=seen.pid, since=now, give_up_at=NEVER
         )
         out.append(Watch(seen.incarnation, seen.pid))
         started = events.WorkerStarted(
-            slot=slot.name, incarnation=seen.incarnation, pid=seen.pid, restarts=slot.forks - 1
+            slot=child.slot, incarnation=seen.incarnation, pid=seen.pid, restarts=child.fork - 1
         )
         out.append(Say(started))
 
 
 def refused(fleet: Fleet, seen: Refused, now: float, out: list[Action]) -> None:
-    """Empty a slot whose child never came to be: its page is free at once."""
-    slot = fleet.slot_of(seen.incarnation)
-    if slot is None or slot.stage is not Stage.FORKING:
+    """Forget a child that never came to be: its page is free at once."""
+    child = fleet.children.get(seen.incarnation)
+    if child is None or child.stage is not Stage.FORKING:
         return
-    fleet.free = (*fleet.free, slot.page)
-    out.append(TakeBack(slot.page))
-    fork_failed(fleet, slot, seen.why, now, out)
+    fleet.free = (*fleet.free, child.page)
+    out.append(TakeBack(child.page))
+    fork_failed(fleet, child, seen.why, now, out)
 
 
-def fork_failed(fleet: Fleet, slot: Slot, why: str, now: float, out: list[Action]) -> None:
-    """Empty a slot without a child, to be tried again after a pause that is never zero."""
-    failures = max(1, slot.failures) + 1
-    wait = _delay(fleet, slot.name, failures)
-    fleet.slots[slot.name] = _vacant(slot, due=now + wait, failures=failures, last_exit="unborn")
-    out.append(Say(events.ForkFailed(slot=slot.name, why=why, retry_in=wait)))
+def fork_failed(fleet: Fleet, child: Child, why: str, now: float, out: list[Action]) -> None:
+    """Forget a child without a process; its slot is tried again after a pause that is never zero."""
+    del fleet.children[child.incarnation]
+    slot = fleet.slots.get(child.slot)
+    wait = 0.0
+    if slot is not None and slot.child == child.incarnation:
+        failures = max(1, slot.failures) + 1
+        wait = _delay(fleet, slot.name, failures)
+        fleet.slots[slot.name] = replace(
+            slot, child="", due=now + wait, failures=failures, last_exit="unborn"
+        )
+    out.append(Say(events.ForkFailed(slot=child.slot, why=why, retry_in=wait)))
 
 
 def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action]) -> None:
-    """Empty the slot of a child that has ended, and keep what it held for the keeper."""
-    slot = fleet.slot_of(seen.incarnation)
-    if slot is None:
+    """Forget a child that has ended, and keep what it held for the keeper."""
+    child = fleet.children.pop(seen.incarnation, None)
+    if child is None:
         return
-    cause = _cause(slot, seen)
-    charged = seen.jobs if cause == "crash" else slot.charged
+    cause = _cause(child, seen)
+    charged = seen.jobs if cause == "crash" else child.charged
     fleet.dead[seen.incarnation] = Dead(
         incarnation=seen.incarnation,
-        queue=slot.queue,
-        page=slot.page,
+        queue=child.queue,
+        page=child.page,
         board=fleet.board,
         cause=cause,
         how=seen.how.words(),
         charged=charged,
     )
-    failures = _failures(fleet, slot, seen, cause, now)
+    useful = max(seen.ran, child.ran) > 0
+    _charge_queue(fleet, child, cause, useful, now, out)
+    wait = _vacate(fleet, child, cause, useful, now)
+    out.append(Say(_obituary(child, seen, cause, charged, wait)))
+
+
+def _vacate(fleet: Fleet, child: Child, cause: str, useful: bool, now: float) -> float:
+    """Empty the slot, if the child was not a leaver; give the time until another is forked."""
+    slot = fleet.slots.get(child.slot)
+    if slot is None:
+        return 0.0
+    exits = slot.exits | {cause: slot.exits.get(cause, 0) + 1}
+    slot = fleet.slots[slot.name] = replace(slot, last_exit=cause, exits=exits)
+    if slot.child != child.incarnation:
+        return 0.0
+    failures = _failures(fleet, slot.failures, child, cause, useful, now)
     wait = _delay(fleet, slot.name, failures)
-    fleet.slots[slot.name] = _vacant(slot, due=now + wait, failures=failures, last_exit=cause)
-    out.append(Say(_obituary(slot, seen, cause, charged, wait)))
+    fleet.slots[slot.name] = replace(slot, child="", due=now + wait, failures=failures)
+    queue = fleet.queues.get(child.queue)
+    return max(wait, queue.fork_at - now) if queue is not None else wait
 
 
-def _cause(slot: Slot, seen: WorkerExited) -> str:
-    if slot.killed:
-        return slot.killed
+def _cause(child: Child, seen: WorkerExited) -> str:
+    if child.killed:
+        return child.killed
     if seen.fenced or seen.how.code == FENCED:
         return "fenced"
     # TERM before the worker has its handler ends it as well as draining does: it holds nothing.
-    asked = slot.told_at is not None
-    return (
-        "stopped" if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)) else "crash"
-    )
+    asked = child.told_at is not None
+    if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
+        return "recycled" if child.leaving else "stopped"
+    return "crash" if seen.booted else "boot"
 
 
-def _failures(fleet: Fleet, slot: Slot, seen: WorkerExited, cause: str, now: float) -> int:
-    if cause in ("stopped", "timeout", "cancelled"):
-        return 0  # our doing, at a pace that deadlines and people limit: the replacement is not to blame
+def _failures(fleet: Fleet, before: int, child: Child, cause: str, useful: bool, now: float) -> int:
+    if cause in _OURS:
+        return 0
     return backoff.failures_after(
-        slot.failures,
-        uptime=now - slot.since,
-        steady_after=fleet.policy.steady_after,
-        useful=seen.settled > 0,
+        before, uptime=now - child.since, steady_after=fleet.policy.steady_after, useful=useful
     )
+
+
+def _charge_queue(
+    fleet: Fleet, child: Child, cause: str, useful: bool, now: float, out: list[Action]
+) -> None:
+    queue = fleet.queues.get(child.queue)
+    if queue is None or cause in _OURS or cause == "fenced":
+        return
+    if useful or now - child.since >= budget.LASTED:
+        prove(fleet, queue, out)
+        return
+    after = fleet.queues[queue.name] = budget.after_useless_end(queue, now)
+    if after.gave_up and not queue.gave_up:
+        every = budget.probe_every(queue.name)
+        gave_up = events.QueueGaveUp(
+            queue=queue.name, failures=after.useless, cause=cause, retry_in=every
+        )
+        out.append(Say(gave_up))
+
+
+def prove(fleet: Fleet, queue: Queue, out: list[Action]) -> None:
+    """Take in that workers of this queue do come up and run jobs."""
+    after = budget.after_use(queue)
+    if after is queue:
+        return
+    fleet.queues[queue.name] = after
+    if queue.gave_up:
+        out.append(Say(events.QueueRecovered(queue=queue.name)))
 
 
 def _obituary(
-    slot: Slot, seen: WorkerExited, cause: str, charged: tuple[str, ...], wait: float
+    child: Child, seen: WorkerExited, cause: str, charged: tuple[str, ...], wait: float
 ) -> events.Event:
     how = seen.how.words()
-    if cause == "stopped":
-        return events.WorkerStopped(slot=slot.name, incarnation=seen.incarnation, how=how)
+    if cause in ("stopped", "recycled"):
+        return events.WorkerStopped(
+            slot=child.slot, incarnation=seen.incarnation, how=how, why=child.leaving or cause
+        )
     return events.WorkerDied(
-        slot=slot.name,
+        slot=child.slot,
         incarnation=seen.incarnation,
         cause=cause,
         how=how,
@@ -131,63 +176,26 @@ def _obituary(
     )
 
 
-def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
-    """Take in one reading of the scoreboard."""
-    slept = now - fleet.looked_at > _LONGEST_GAP
-    fleet.looked_at = now
-    for look in seen.looks:
-        slot = fleet.slot_of(look.incarnation)
-        if look.pid and (slot is None or slot.stage is Stage.FORKING):
-            _turned_up(fleet, look, now, out)
-            slot = fleet.slot_of(look.incarnation)
-        if slot is not None and slot.stage is Stage.RUNNING and not slot.killed:
-            _judge(fleet, slot, look, slept, now, out)
-
-
-def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:
-    held = fleet.dead.get(look.incarnation)
-    if fleet.slot_of(look.incarnation) is not None or (held is not None and held.unborn):
-        forked(fleet, Forked(look.incarnation, look.pid), now, out)
-
-
-def _judge(
-    fleet: Fleet, slot: Slot, look: Look, slept: bool, now: float, out: list[Action]
+def kill(
+    fleet: Fleet, child: Child, cause: str, charged: tuple[str, ...], out: list[Action]
 ) -> None:
-    frozen_at = slot.frozen_at
-    if look.frozen is not None:
-        frozen_at = _frozen_since(slot, look.frozen, slept, now)
-    seen_twice = slot.over & look.over
-    apart = now - slot.over_at >= fleet.policy.look_every * _APART
-    slot = replace(slot, joined=slot.joined or look.joined, frozen_at=frozen_at)
-    if not seen_twice or apart:
-        slot = replace(slot, over=look.over, over_at=now)
-    fleet.slots[slot.name] = slot
-    if look.fenced:
-        kill(fleet, slot, "fenced", (), out)
-    elif seen_twice and apart:
-        late = seen_twice - look.condemned
-        jobs = tuple(sorted(job for job, _ in late or seen_twice))
-        kill(fleet, slot, "timeout" if late else "cancelled", jobs, out)
-    elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
-        kill(fleet, slot, "stopped", (), out)
-
-
-def _frozen_since(slot: Slot, frozen: bool, slept: bool, now: float) -> float | None:
-    if not frozen:
-        return None
-    return now if slot.frozen_at is None or slept else slot.frozen_at
-
-
-def kill(fleet: Fleet, slot: Slot, cause: str, charged: tuple[str, ...], out: list[Action]) -> None:
     """End a running child for a cause, once."""
-    if slot.stage is not Stage.RUNNING or slot.killed:
+    if not child.works:
         return
-    fleet.slots[slot.name] = replace(slot, killed=cause, charged=charged)
-    out.append(Kill(slot.incarnation, cause))
+    fleet.children[child.incarnation] = replace(child, killed=cause, charged=charged)
+    out.append(Kill(child.incarnation, cause))
     said = events.WorkerKilled(
-        slot=slot.name, incarnation=slot.incarnation, cause=cause, jobs=charged
+        slot=child.slot, incarnation=child.incarnation, cause=cause, jobs=charged
     )
     out.append(Say(said))
+
+
+def leave(fleet: Fleet, child: Child, why: str, now: float) -> None:
+    """Make a child a leaver: its slot is filled anew, and it drains when that one has joined."""
+    slot = fleet.slots.get(child.slot)
+    if slot is not None and slot.child == child.incarnation:
+        fleet.slots[slot.name] = replace(slot, child="", due=now, failures=0)
+    fleet.children[child.incarnation] = replace(child, leaving=child.leaving or why)
 
 
 def released(fleet: Fleet, seen: Released, out: list[Action]) -> None:
@@ -213,19 +221,6 @@ def stop_asked(fleet: Fleet, at_once: bool, now: float, out: list[Action]) -> No
     fleet.stop = Stop.DRAIN
     fleet.drain_by = now + fleet.policy.drain_timeout
     out.append(Say(events.DaemonDraining(grace=fleet.policy.drain_timeout)))
-
-
-def _vacant(slot: Slot, *, due: float, failures: int, last_exit: str) -> Slot:
-    return Slot(
-        name=slot.name,
-        queue=slot.queue,
-        helper=slot.helper,
-        cells=slot.cells,
-        forks=slot.forks,
-        due=due,
-        failures=failures,
-        last_exit=last_exit,
-    )
 
 
 def _delay(fleet: Fleet, name: str, failures: int) -> float:

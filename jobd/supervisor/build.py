@@ -1,61 +1,84 @@
-"""The first fleet, from the configuration. Called by jobd.wiring.supervisor."""
+"""What a configuration asks for, as a plan, and the first fleet. Called by jobd.wiring.supervisor."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+
+import msgspec
 
 from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
-from jobd.supervisor.fleet import Dead, Fleet, Helper, Policy, Slot
+from jobd.core.processes import Processes
+from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
+from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 
 KEEPER = "keeper"
-# Pages for the dead the keeper has not released yet, beside two for each slot: while Redis is away
-# a crashing worker is replaced this many times before its slot has to wait.
-_SPARE_PAGES = 64
+# Pages for the dead the keeper has not released yet: while Redis is away a crashing worker is replaced
+# this many times before its slot has to wait. And for what reloads and scaling may yet add.
+_SPARE_PAGES = 256
 
 
 def policy_of(config: Config) -> Policy:
     """Take the spans a supervisor goes by."""
-    return Policy(lease=config.daemon.lease, drain_timeout=config.daemon.drain_timeout)
+    daemon = config.daemon
+    return Policy(
+        lease=daemon.lease, drain_timeout=daemon.drain_timeout, load_timeout=daemon.boot_timeout
+    )
 
 
-def preloader_name(app: str, preload: bool) -> str:
-    """Name the helper that forks workers of this app."""
-    return f"preloader {app}" if preload else f"forker {app}"
+def preloader_name(app: str, preload: bool, attempt: int = 1) -> str:
+    """Name the helper that forks workers of this app. Those of a reload are told by its number."""
+    kind = "preloader" if preload else "forker"
+    return f"{kind} {app}" if attempt == 1 else f"{kind} {app} #{attempt}"
 
 
-def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) -> Fleet:
-    """Lay out slots and helpers. Raises ConfigError when a queue has no app."""
-    slots: dict[str, Slot] = {}
-    helpers = {KEEPER: Helper(name=KEEPER)}
-    for queue, said in _served(config).items():
-        helper = _helper(helpers, said.app or config.app, said.preload, queue)
-        for number in range(1, said.processes + 1):
-            name = f"{queue}.{number}"
-            slots[name] = Slot(name=name, queue=queue, helper=helper, cells=said.concurrency)
+def plan(config: Config, attempt: int = 1) -> Plan:
+    """Lay out queues and preloaders. Raises ConfigError when a queue has no app."""
+    preloaders: dict[str, Helper] = {}
+    queues = {}
+    for name, said in _served(config).items():
+        helper = _preloader(preloaders, said.app or config.app, said.preload, name, attempt)
+        queues[name] = Queue(
+            name=name,
+            helper=helper,
+            target=said.processes.min,
+            cells=said.concurrency,
+            spec=_spec(config, said),
+        )
     adopt = None
     if config.daemon.queues is None and config.app is not None:
-        adopt = _helper(helpers, config.app, True, "")
-    return Fleet(
+        adopt = _preloader(preloaders, config.app, True, "", attempt)
+    return Plan(
         policy=policy_of(config),
-        nonce=nonce,
-        board=board,
-        slots=slots,
-        helpers=helpers,
-        dead={dead.incarnation: dead for dead in inherited},
-        free=tuple(range(page_count(len(slots)))),
+        settings=_digest(config),
+        queues=queues,
+        preloaders=preloaders,
         adopt_queues_of=adopt,
     )
 
 
+def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) -> Fleet:
+    """Make the first fleet. Raises ConfigError when a queue has no app."""
+    first = plan(config)
+    fleet = Fleet(
+        policy=first.policy,
+        nonce=nonce,
+        board=board,
+        settings=first.settings,
+        queues=dict(first.queues),
+        helpers={KEEPER: Helper(name=KEEPER, role=Role.KEEPER), **first.preloaders},
+        dead={dead.incarnation: dead for dead in inherited},
+        free=tuple(range(page_count(sum(queue.target for queue in first.queues.values())))),
+        adopt_queues_of=first.adopt_queues_of,
+    )
+    lay_out(fleet, 0.0)
+    return fleet
+
+
 def page_count(slots: int) -> int:
-    """Tell how many pages a scoreboard for so many slots has."""
-    return 2 * slots + _SPARE_PAGES
-
-
-def cell_count(fleet: Fleet) -> int:
-    """Tell how many jobs one process of this fleet runs at once, at the most."""
-    return max((slot.cells for slot in fleet.slots.values()), default=1)
+    """Tell how many pages a scoreboard for so many slots has: the file is as large as what is used."""
+    return (1 + MOST_LEAVERS) * slots + _SPARE_PAGES
 
 
 def _served(config: Config) -> dict[str, QueueConfig]:
@@ -66,12 +89,24 @@ def _served(config: Config) -> dict[str, QueueConfig]:
     }
 
 
-def _helper(helpers: dict[str, Helper], app: str | None, preload: bool, queue: str) -> str:
+def _spec(config: Config, said: QueueConfig) -> str:
+    """Stand for all that a worker of this queue reads of the configuration."""
+    settings = msgspec.structs.replace(said, processes=Processes(), weight=1)
+    return _digest([settings, config.redis, config.daemon.lease, config.daemon.log])
+
+
+def _digest(said: object) -> str:
+    return hashlib.blake2b(msgspec.json.encode(said), digest_size=8).hexdigest()
+
+
+def _preloader(
+    preloaders: dict[str, Helper], app: str | None, preload: bool, queue: str, attempt: int
+) -> str:
     if app is None:
         raise ConfigError(
             f"app: not set; expected 'module:attribute' for queue {queue!r}; "
             f"set app, or queues.{queue}.app"
         )
-    name = preloader_name(app, preload)
-    helpers.setdefault(name, Helper(name=name, app=app, preload=preload))
+    name = preloader_name(app, preload, attempt)
+    preloaders.setdefault(name, Helper(name=name, app=app, preload=preload))
     return name

@@ -7,6 +7,8 @@ from typing import assert_never
 
 from jobd.supervisor.orders import (
     Action,
+    Adopt,
+    Answer,
     Drain,
     EndHelper,
     Forget,
@@ -47,6 +49,10 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"take back page {action.page}"
         case Forget():
             return f"forget {action.board}"
+        case Adopt():
+            return "adopt the configuration of the reload"
+        case Answer():
+            return f"answer client {action.client}: {action.error or 'done'}"
         case Say():
             return f"say {action.event.event}"
         case Ready():

@@ -1,8 +1,16 @@
-"""What a supervisor knows: slots, helpers and the dead, as data.
+"""What a supervisor knows: queues, slots, children, helpers and the dead, as data.
 
-Invariants: a slot has at most one child; a page belongs to the incarnation it was handed to until
-the keeper acknowledged its release; whoever is in `dead` is gone and not yet acknowledged. Changed
-only by jobd.supervisor.step, read by the loop.
+    Queue ── how many slots, and what is forked for them
+      └ Slot ── a stable place, `email.2`; names the child that is to fill it
+          └ Child ── one incarnation, from its fork order to its end
+
+A child that its slot does not name any more is a *leaver*: it goes on with its jobs until its
+successor has joined, is told to drain then, and nobody waits for it. So a worker is replaced without
+a moment in which nobody works in its place.
+
+Invariants: a slot has at most one child that is not a leaver; a page belongs to the incarnation it
+was handed to until the keeper acknowledged its release; whoever is in `dead` is gone and not yet
+acknowledged. Changed only by jobd.supervisor.step, read by the loop.
 """
 
 from __future__ import annotations
@@ -16,9 +24,8 @@ NEVER = math.inf
 
 
 class Stage(StrEnum):
-    """Where a slot is. A slot whose child is to end is RUNNING until that child has ended."""
+    """How far a child is."""
 
-    VACANT = "vacant"  # no child; one is ordered at `due`
     FORKING = "forking"  # ordered from the preloader; its pid is not known yet
     RUNNING = "running"  # its pid is known
 
@@ -45,22 +52,54 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
     helper_grace: float = 2.0  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
+    load_timeout: float = 60.0  # for a reload's reader and preloaders
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What is forked for one queue, how often, and how its starts have fared."""
+
+    name: str
+    helper: str
+    target: int = 1  # slots it is to have
+    cells: int = 1  # jobs a child runs at once
+    spec: str = ""  # stands for its settings: children of another are outdated
+    useless: int = 0  # children in a row that ended without having run a job
+    fork_at: float = 0.0  # none is forked before
+    gave_up: bool = False  # forks are probes, one at a time
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """One stable place for a worker, `email.2`. The fields after `stage` belong to its child."""
+    """One stable place for a worker, `email.2`."""
 
     name: str
     queue: str
+    child: str = ""  # its incarnation; "" when the slot is vacant
+    due: float = 0.0  # vacant: not before this
+    failures: int = 0  # in a row
+    forks: int = 0
+    last_exit: str | None = None
+    exits: dict[
+        str, int
+    ] = {}  # how many of its children ended for which cause; never changed in place
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker. `stamp` says of which code and settings it is."""
+
+    incarnation: str
+    slot: str
+    queue: str
     helper: str
-    cells: int = 1  # jobs its child runs at once
-    stage: Stage = Stage.VACANT
-    incarnation: str = ""
-    page: int = -1
+    page: int
+    stamp: str = ""
+    fork: int = 1  # the slot's so manieth
+    stage: Stage = Stage.FORKING
     pid: int = 0
     since: float = 0.0  # ordered at, then running since
     give_up_at: float = NEVER  # FORKING only
     joined: bool = False  # its page says it has left the boot
+    ran: int = 0  # jobs it had run to an end when last looked at
+    leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
     killed: str = ""  # the cause, once SIGKILL was sent
     charged: tuple[str, ...] = ()  # the jobs a kill is blamed on
@@ -69,18 +108,33 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     )  # (job, claim) over their deadline when looked at
     over_at: float = 0.0
     frozen_at: float | None = None  # in state T since
-    due: float = 0.0  # VACANT: not before this
-    failures: int = 0  # in a row
-    forks: int = 0
-    last_exit: str | None = None
+
+    @property
+    def works(self) -> bool:
+        """It has a process that may go on working."""
+        return self.stage is Stage.RUNNING and not self.killed
+
+
+class Role(StrEnum):
+    """What a helper is for."""
+
+    KEEPER = "keeper"
+    PRELOADER = "preloader"
+    READER = "reader"  # reads the configuration again, for a reload
 
 
 class Helper(msgspec.Struct, frozen=True, kw_only=True):
-    """The keeper or a preloader. `app` is None for the keeper."""
+    """A program of ours beside the workers. `app` and what follows it are a preloader's."""
 
     name: str
+    role: Role = Role.PRELOADER
     app: str | None = None
     preload: bool = True
+    code: str = ""  # stands for the application's code as it was loaded
+    queues: tuple[str, ...] = ()  # those the application declares
+    fresh: bool = False  # of a reload: it reads the configuration that is not in force yet
+    outdated: bool = False  # to be ended, and started with the configuration in force
+    retired: bool = False  # to be ended, and forgotten then
     running: bool = False
     up: bool = False  # loaded, or has beaten, since its start
     ever_up: bool = False
@@ -105,18 +159,53 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
     unborn: bool = False  # its fork was given up; should it turn up after all, it is killed
 
 
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a configuration asks for. `settings` stands for all of it."""
+
+    policy: Policy
+    settings: str
+    queues: dict[str, Queue]
+    preloaders: dict[str, Helper]
+    adopt_queues_of: str | None = None
+
+
+class Reload(msgspec.Struct, frozen=True, kw_only=True):
+    """A reload under way, what is to follow it, and how the last one ended.
+
+    Clients are numbers of those who wait for an answer; `everything` replaces unchanged workers too.
+    """
+
+    number: int = 0  # the generation to be; 0 while none is under way
+    attempt: int = 1  # names what is started for it
+    plan: Plan | None = None  # None while the configuration is being read
+    since: float = 0.0
+    everything: bool = False
+    clients: tuple[int, ...] = ()
+    again: bool = False  # asked for meanwhile: another begins when this one has ended
+    again_everything: bool = False
+    again_clients: tuple[int, ...] = ()
+    rolling: tuple[int, ...] | None = None  # told when the last outdated worker has a successor
+    kept: int = 0  # workers that the last one left alone
+    refused: str | None = None  # why the last one changed nothing
+
+
 class Fleet(msgspec.Struct, kw_only=True):
     """Everything. `step` copies it before it changes anything."""
 
     policy: Policy
     nonce: str
     board: str
-    slots: dict[str, Slot]
+    settings: str = ""  # stands for the configuration in force
+    queues: dict[str, Queue]
+    slots: dict[str, Slot] = {}
+    children: dict[str, Child] = {}
     helpers: dict[str, Helper]
     dead: dict[str, Dead]
     free: tuple[int, ...]
     counter: int = 0
-    adopt_queues_of: str | None = None  # the helper whose app's further queues get a slot each
+    generation: int = 1
+    adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
+    reload: Reload = Reload()
     stop: Stop = Stop.NO
     drain_by: float = NEVER
     ack_by: float = NEVER
@@ -130,18 +219,35 @@ class Fleet(msgspec.Struct, kw_only=True):
     def copy(self) -> Fleet:
         """Copy what a step changes in place; slots and the like are frozen."""
         twin = msgspec.structs.replace(self)
+        twin.queues = dict(self.queues)
         twin.slots = dict(self.slots)
+        twin.children = dict(self.children)
         twin.helpers = dict(self.helpers)
         twin.dead = dict(self.dead)
         return twin
 
-    def slot_of(self, incarnation: str) -> Slot | None:
-        """Find the slot whose child this is."""
-        for slot in self.slots.values():
-            if slot.incarnation == incarnation and slot.stage is not Stage.VACANT:
-                return slot
-        return None
+    def child_in(self, slot: Slot) -> Child | None:
+        """Find the child that fills a slot."""
+        return self.children.get(slot.child)
 
-    def alive(self) -> list[Slot]:
+    def slots_of(self, queue: str) -> list[Slot]:
+        """List the slots of a queue, the lowest number first."""
+        return [slot for slot in self.slots.values() if slot.queue == queue]
+
+    def stamp(self, queue: Queue) -> str:
+        """Say of which code and settings a child of this queue is to be."""
+        return f"{queue.spec} {self.helpers[queue.helper].code}"
+
+    def alive(self) -> list[Child]:
         """List the workers whose leases the keeper renews: joined, and not being killed."""
-        return [s for s in self.slots.values() if s.joined and not s.killed]
+        return [child for child in self.children.values() if child.joined and not child.killed]
+
+
+def slot_name(queue: str, number: int) -> str:
+    """Name a queue's slot."""
+    return f"{queue}.{number}"
+
+
+def slot_number(slot: Slot) -> int:
+    """Tell which of its queue's slots this is, counted from 1."""
+    return int(slot.name.rpartition(".")[2])

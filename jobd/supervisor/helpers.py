@@ -2,7 +2,8 @@
 
 Invariant: the end of a helper never touches a worker. A helper that has never come up ends the
 daemon, when its application does not load or after `load_attempts` tries; one that once was up is
-restarted for ever. Called by jobd.supervisor.step only.
+restarted for ever. What a reload tries out (jobd.supervisor.reload) ends nothing but itself. Called
+by jobd.supervisor.step only.
 """
 
 from __future__ import annotations
@@ -11,9 +12,17 @@ from msgspec.structs import replace
 
 from jobd.core import events
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE
-from jobd.supervisor import backoff
-from jobd.supervisor.fleet import Fleet, Helper, Slot, Stage, Stop
-from jobd.supervisor.orders import Action, HelperExited, Loaded, LoadFailed, Say, StartHelper
+from jobd.supervisor import backoff, layout, reload
+from jobd.supervisor.fleet import Fleet, Helper, Role, Stage, Stop
+from jobd.supervisor.orders import (
+    Action,
+    EndHelper,
+    HelperExited,
+    Loaded,
+    LoadFailed,
+    Say,
+    StartHelper,
+)
 
 # Ends of a helper that has never come up which tell how the daemon ends.
 _TELLING = (EX_CONFIG, EX_UNAVAILABLE)
@@ -24,17 +33,13 @@ def loaded(fleet: Fleet, seen: Loaded, out: list[Action]) -> None:
     helper = came_up(fleet, seen.helper)
     if helper is None:
         return
+    code = seen.code or helper.code
+    helper = fleet.helpers[helper.name] = replace(helper, code=code, queues=seen.queues)
+    if helper.fresh:
+        return  # what comes of it is seen when all of the reload has loaded
     out.append(Say(events.AppLoaded(app=helper.app or "", queues=seen.queues)))
-    if fleet.adopt_queues_of != helper.name:
-        return
-    served = {slot.queue for slot in fleet.slots.values()}
-    for queue in seen.queues:
-        if queue not in served:
-            name = f"{queue}.1"
-            fleet.slots[name] = Slot(name=name, queue=queue, helper=helper.name)
-            out.append(Say(events.QueueAdded(queue=queue, processes=1)))
-    if not fleet.slots:
-        out.append(Say(events.NothingToServe(app=helper.app or "")))
+    if fleet.adopt_queues_of == helper.name:
+        layout.adopt_queues(fleet, helper, out)
 
 
 def came_up(fleet: Fleet, name: str) -> Helper | None:
@@ -49,10 +54,15 @@ def came_up(fleet: Fleet, name: str) -> Helper | None:
 
 def load_failed(fleet: Fleet, seen: LoadFailed, out: list[Action]) -> None:
     """End the daemon if this is its start; else keep what runs and say so."""
+    helper = fleet.helpers.get(seen.helper)
+    if helper is None or helper.retired:
+        return
+    if helper.fresh:
+        reload.give_up(fleet, seen.why, out)
+        return
     fleet.last_error = seen.why
     out.append(Say(events.AppFailed(why=seen.why)))
-    helper = fleet.helpers.get(seen.helper)
-    if helper is not None and not helper.ever_up:
+    if not helper.ever_up:
         fail(fleet, EX_CONFIG)
 
 
@@ -64,12 +74,30 @@ def fail(fleet: Fleet, code: int) -> None:
 
 
 def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> None:
-    """Plan a helper's restart."""
+    """Plan a helper's restart, or forget it."""
     helper = fleet.helpers.get(seen.helper)
     if helper is None or not helper.running:
         return
     how = seen.how.words()
     _hurry_orphans(fleet, helper.name, now)
+    if helper.retired:
+        del fleet.helpers[helper.name]
+        return
+    if helper.fresh:
+        reload.give_up(fleet, never_up(helper, how), out)
+        fleet.helpers.pop(helper.name, None)
+        return
+    if helper.outdated:
+        fleet.helpers[helper.name] = replace(
+            helper, running=False, up=False, outdated=False, due=now, last_exit=how
+        )
+        return
+    _restart(fleet, helper, seen, how, now, out)
+
+
+def _restart(
+    fleet: Fleet, helper: Helper, seen: HelperExited, how: str, now: float, out: list[Action]
+) -> None:
     expected = helper.told or (fleet.stop is not Stop.NO and seen.how.code == 0)
     policy = fleet.policy
     # One that spent its time loading, in vain, has not lasted.
@@ -78,7 +106,8 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
         helper.failures, uptime=uptime, steady_after=policy.steady_after, useful=False
     )
     # The leases of all workers hang on the keeper: however often it ends, it is soon there again.
-    cap = policy.backoff_cap if helper.app else min(policy.backoff_cap, policy.lease / 6)
+    keeper = helper.role is Role.KEEPER
+    cap = min(policy.backoff_cap, policy.lease / 6) if keeper else policy.backoff_cap
     wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=cap)
     fleet.helpers[helper.name] = replace(
         helper, running=False, up=False, due=now + wait, failures=failures, last_exit=how
@@ -89,11 +118,12 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
     if helper.ever_up:
         return
     if seen.how.code == EX_CONFIG or failures >= policy.load_attempts:
-        fleet.last_error = fleet.last_error or _never_up(helper, how)
+        fleet.last_error = fleet.last_error or never_up(helper, how)
         fail(fleet, seen.how.code if seen.how.code in _TELLING else EX_SOFTWARE)
 
 
-def _never_up(helper: Helper, how: str) -> str:
+def never_up(helper: Helper, how: str) -> str:
+    """Say why a helper that ended before it was up is no good, and what to try."""
     if helper.app is None:
         return f"{helper.name}: {how} before it was up; expected it to run; see the log for why"
     return (
@@ -104,19 +134,57 @@ def _never_up(helper: Helper, how: str) -> str:
 
 def _hurry_orphans(fleet: Fleet, helper: str, now: float) -> None:
     """Orders the preloader took with it may still turn up, but only shortly."""
-    for slot in list(fleet.slots.values()):
-        if slot.stage is Stage.FORKING and slot.helper == helper:
-            soon = min(slot.give_up_at, now + fleet.policy.orphan_grace)
-            fleet.slots[slot.name] = replace(slot, give_up_at=soon)
+    for child in list(fleet.children.values()):
+        if child.stage is Stage.FORKING and child.helper == helper:
+            soon = min(child.give_up_at, now + fleet.policy.orphan_grace)
+            fleet.children[child.incarnation] = replace(child, give_up_at=soon)
 
 
 def start_due(fleet: Fleet, now: float, out: list[Action], *, keeper_only: bool) -> None:
     """Start what is not running and may."""
     for helper in list(fleet.helpers.values()):
-        if helper.running or now < helper.due or (keeper_only and helper.app is not None):
+        other = keeper_only and helper.role is not Role.KEEPER
+        if helper.running or helper.retired or now < helper.due or other:
             continue
         fleet.helpers[helper.name] = replace(
             helper, running=True, up=False, since=now, told=False, killed=False
         )
         out.append(StartHelper(helper.name))
         out.append(Say(events.HelperStarted(helper=helper.name)))
+
+
+def end_unwanted(fleet: Fleet, out: list[Action]) -> None:
+    """End helpers that are of no use any more, and those whose configuration is an old one."""
+    for helper in list(fleet.helpers.values()):
+        if helper.retired and not helper.running:
+            del fleet.helpers[helper.name]
+        elif helper.running and helper.outdated:
+            end(fleet, helper.name, out, hard=True)
+        elif helper.running and helper.retired and not _is_forking(fleet, helper):
+            end(fleet, helper.name, out, hard=not helper.ever_up)
+
+
+def end_preloaders(fleet: Fleet, out: list[Action]) -> None:
+    """On the way out: end what forks and reads, as soon as no order is open there."""
+    at_once = fleet.stop is Stop.NOW
+    for helper in list(fleet.helpers.values()):
+        if helper.role is Role.KEEPER or not helper.running:
+            continue
+        if at_once or not _is_forking(fleet, helper):
+            end(fleet, helper.name, out, hard=at_once)
+
+
+def _is_forking(fleet: Fleet, helper: Helper) -> bool:
+    return any(
+        child.stage is Stage.FORKING and child.helper == helper.name
+        for child in fleet.children.values()
+    )
+
+
+def end(fleet: Fleet, name: str, out: list[Action], *, hard: bool) -> None:
+    """Tell a helper to end, or kill it: each once."""
+    helper = fleet.helpers[name]
+    if helper.killed or (helper.told and not hard):
+        return
+    fleet.helpers[name] = replace(helper, told=True, killed=hard)
+    out.append(EndHelper(name, hard))

@@ -6,25 +6,29 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 from collections import deque
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
-from jobd.core.events import PredecessorUnusable, SignalIgnored, StateUnwritten
-from jobd.seams import clock, statefile
+from jobd.core.errors import ConfigError
+from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.seams import clock
+from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit
+from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
-from jobd.supervisor import messages, publish
+from jobd.supervisor import desk, messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Stage, Stop
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
 from jobd.supervisor.orders import (
     Action,
+    Adopt,
+    Answer,
     Drain,
     EndHelper,
     Forget,
@@ -32,10 +36,14 @@ from jobd.supervisor.orders import (
     HelperExited,
     Kill,
     KillStray,
+    Loaded,
     Observation,
+    PlanRead,
+    PlanRefused,
     Quit,
     Ready,
     Refused,
+    ReloadAsked,
     Say,
     StartHelper,
     StopAsked,
@@ -45,15 +53,32 @@ from jobd.supervisor.orders import (
     WorkerExited,
 )
 from jobd.supervisor.outlook import Outlook
+from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.step import step
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
-IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, *IGNORED, signal.SIGCHLD)
+RELOAD = signal.SIGHUP
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
+# The code of an answer that says why nothing was done.
+REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
+
+
+class Configuration(Protocol):
+    """The files of the configuration: the one in force, and that of a reload."""
+
+    def argv(self, helper: Helper) -> list[str]:
+        """Give a helper's command line, `{fd}` standing for its channel."""
+
+    def plan(self, attempt: int) -> Plan:
+        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
+
+    def adopt(self) -> None:
+        """Put that in force."""
 
 
 class Loop:
@@ -66,28 +91,28 @@ class Loop:
         outlook: Outlook,
         children: Children,
         signals: Signals,
-        argv_of: dict[str, list[str]],
+        control: Control,
+        configuration: Configuration,
         runtime_dir: Path,
         notifier: Notifier,
         emit: Emit,
     ) -> None:
-        """`argv_of` gives each helper's command line, `{fd}` standing for its channel."""
         self.fleet = fleet
         self._outlook = outlook
         self._children = children
         self._signals = signals
-        self._argv_of = argv_of
-        self._runtime_dir = runtime_dir
+        self._control = control
+        self._configuration = configuration
         self._notifier = notifier
         self._emit = emit
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
+        self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
         self._heard: deque[Observation] = deque([Ticked()])
-        self._started_at = clock.wall()
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
-        self._written: statefile.State | None = None
+        self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._strays = False
         self._code: int | None = None
 
@@ -114,6 +139,8 @@ class Loop:
             match key.data:
                 case None:
                     self._take_signals()
+                case ("control", _):
+                    self._hear_clients()
                 case ("channel", str(name)):
                     self._talk(name, mask)
                 case ("helper", str(name)):
@@ -128,7 +155,7 @@ class Loop:
             self._notifier.alive()
         if self._strays:
             self._strays = False
-            forking = any(s.stage is Stage.FORKING for s in self.fleet.slots.values())
+            forking = any(c.stage is Stage.FORKING for c in self.fleet.children.values())
             self._children.end_strays(forking=forking)
         if not self._heard:
             self._heard.append(Ticked())
@@ -139,6 +166,8 @@ class Loop:
                 self._strays = True
             elif number in STOPS or number == AT_ONCE:
                 self._heard.append(StopAsked(now=number == AT_ONCE))
+            elif number == RELOAD:
+                self._heard.append(ReloadAsked())
             else:
                 name = signal.Signals(number).name
                 self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
@@ -151,8 +180,7 @@ class Loop:
         if mask & selectors.EVENT_WRITE:
             channel.flush()
         if mask & selectors.EVENT_READ:
-            for message in channel.receive():
-                self._heard += messages.read(name, message)
+            self._hear_helper(name, channel)
         if channel.closed:
             # Its end is told by its pidfd; a helper that only lost its channel is of no use.
             self._selector.unregister(channel.fileno())
@@ -162,6 +190,31 @@ class Loop:
         else:
             self._watch_channel(name, channel)
 
+    def _hear_helper(self, name: str, channel: Lines) -> None:
+        helper = self.fleet.helpers.get(name)
+        for message in channel.receive():
+            for seen in messages.read(name, message):
+                reader = helper is not None and helper.role is Role.READER
+                self._heard.append(self._plan() if reader and isinstance(seen, Loaded) else seen)
+
+    def _plan(self) -> Observation:
+        try:
+            return PlanRead(self._configuration.plan(self.fleet.reload.attempt))
+        except (ConfigError, OSError) as refused:
+            return PlanRefused(str(refused))
+
+    def _hear_clients(self) -> None:
+        for asked in self._control.take():
+            for seen in desk.read(asked):
+                if isinstance(seen, Answer):
+                    self._reply(seen)
+                else:
+                    self._heard.append(seen)
+
+    def _reply(self, answer: Answer) -> None:
+        error = None if answer.error is None else Refusal(REFUSED, answer.error)
+        self._control.answer(answer.client, ok=answer.told, error=error)
+
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
         how = self._children.ended(table, name)
@@ -170,8 +223,7 @@ class Loop:
         child = table[name]
         if child.channel is not None:
             # What it said last, such as why its app does not load, counts before its end.
-            for message in child.channel.receive():
-                self._heard += messages.read(name, message)
+            self._hear_helper(name, child.channel)
             self._selector.unregister(child.channel.fileno())
         self._selector.unregister(child.pidfd)
         self._children.drop(table, name)
@@ -189,10 +241,10 @@ class Loop:
         self._heard.append(self._last_words(incarnation, how))
 
     def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
-        slot = self.fleet.slot_of(incarnation)
-        if slot is None:
+        child = self.fleet.children.get(incarnation)
+        if child is None:
             return WorkerExited(incarnation, how)
-        return self._outlook.last(incarnation, slot.page, how)
+        return self._outlook.last(incarnation, child.page, how)
 
     # --- doing ---
 
@@ -219,6 +271,10 @@ class Loop:
                 self._outlook.board.pages[action.page].take_back()
             case Forget():
                 self._forget(action.board)
+            case Adopt():
+                self._configuration.adopt()
+            case Answer():
+                self._reply(action)
             case Say():
                 self._emit(action.event)
             case Ready():
@@ -229,7 +285,8 @@ class Loop:
                 assert_never(action)
 
     def _start_helper(self, name: str) -> None:
-        child = self._children.start_helper(name, self._argv_of[name])
+        argv = self._configuration.argv(self.fleet.helpers[name])
+        child = self._children.start_helper(name, argv)
         if child is None or child.channel is None:
             self._heard.append(HelperExited(name, Exit()))
             return
@@ -297,25 +354,9 @@ class Loop:
             for name, helper in self.fleet.helpers.items():
                 child = self._children.helpers.get(name)
                 # One list at a time: the next, newer one goes when this one has left.
-                if helper.app is None and child and child.channel and not child.channel.pending():
+                if helper.role is not Role.KEEPER or child is None or child.channel is None:
+                    continue
+                if not child.channel.pending():
                     self._say(name, child, message)
                     self._told_keeper = message
-        state = publish.for_people(self.fleet, pid=os.getpid(), started_at=self._started_at)
-        if state != self._written:
-            self._report(state, self._written)
-            self._written = state
-            self._write(state)
-
-    def _write(self, state: statefile.State) -> None:
-        try:
-            statefile.write(self._runtime_dir, state)
-        except OSError as refused:
-            # A full disk blinds `jobd status`; supervision goes on, and the next change tries again.
-            self._emit(StateUnwritten(why=str(refused)))
-
-    def _report(self, new: statefile.State, old: statefile.State | None) -> None:
-        running = sum(s.stage is Stage.RUNNING for s in self.fleet.slots.values())
-        if new.stopping and (old is None or not old.stopping):
-            self._notifier.stopping()
-        word = "stopping" if self.fleet.stop is not Stop.NO else "running"
-        self._notifier.status(f"{word}: {running} of {len(self.fleet.slots)} workers")
+        self._paper.write(self.fleet)

@@ -15,6 +15,7 @@ from jobd.supervisor.orders import Refused as RefusedFork
 class _Ready(msgspec.Struct):
     queues: dict[str, object] = {}
     threads: int = 1
+    code: str = ""
 
 
 class _Forked(msgspec.Struct):
@@ -45,7 +46,7 @@ def read(helper: str, message: object) -> list[Observation]:
         return []
     seen: list[Observation] = []
     if said.ready is not None:
-        seen.append(Loaded(helper, tuple(said.ready.queues)))
+        seen.append(Loaded(helper, tuple(said.ready.queues), said.ready.code))
     if said.failed is not None:
         seen.append(LoadFailed(helper, said.failed))
     if said.forked is not None:

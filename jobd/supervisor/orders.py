@@ -10,6 +10,7 @@ import msgspec
 
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
+from jobd.supervisor.fleet import Plan
 
 # --- observations ---
 
@@ -19,14 +20,18 @@ class Ticked(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A preloader has its application, which declares these queues."""
+    """A preloader has its application, which declares these queues; `code` stands for its code.
+
+    From the reader of a reload: the configuration lies there.
+    """
 
     helper: str
-    queues: tuple[str, ...]
+    queues: tuple[str, ...] = ()
+    code: str = ""
 
 
 class LoadFailed(msgspec.Struct, frozen=True):
-    """A preloader's application does not load."""
+    """A preloader's application does not load, or a reader's configuration is no good."""
 
     helper: str
     why: str
@@ -64,7 +69,8 @@ class WorkerExited(msgspec.Struct, frozen=True):
 
     incarnation: str
     how: Exit
-    settled: int = 0
+    ran: int = 0
+    booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
 
@@ -73,7 +79,8 @@ class Look(msgspec.Struct, frozen=True):
     """One worker's page at one look; `over` are its running (job, claim) that must end:
     past their deadline, or `condemned` by somebody who cancelled them.
 
-    `frozen` tells whether the process is in state T, None when nobody looked.
+    `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
+    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs.
     """
 
     incarnation: str
@@ -83,6 +90,9 @@ class Look(msgspec.Struct, frozen=True):
     over: frozenset[tuple[str, int]] = frozenset()
     condemned: frozenset[tuple[str, int]] = frozenset()
     frozen: bool | None = None
+    beat: float = 0.0
+    ran: int = 0
+    busy: int = 0
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -109,9 +119,38 @@ class StopAsked(msgspec.Struct, frozen=True):
     now: bool
 
 
+class ReloadAsked(msgspec.Struct, frozen=True):
+    """Somebody wants configuration and code read again; `client` waits for an answer.
+
+    With `everything` workers are replaced whose settings and code are what they were, too.
+    """
+
+    everything: bool = False
+    client: int | None = None
+
+
+class PlanRead(msgspec.Struct, frozen=True):
+    """The configuration that a reader has laid down is whole."""
+
+    plan: Plan
+
+
+class PlanRefused(msgspec.Struct, frozen=True):
+    """The configuration that a reader has laid down asks for what cannot be."""
+
+    why: str
+
+
+class RecycleAsked(msgspec.Struct, frozen=True):
+    """Somebody wants a slot's worker replaced; `client` waits for an answer."""
+
+    slot: str
+    client: int | None = None
+
+
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
-    | Looked | Released | Fenced | StopAsked
+    | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
 )  # fmt: skip
 
 
@@ -179,6 +218,18 @@ class Forget(msgspec.Struct, frozen=True):
     board: str
 
 
+class Adopt(msgspec.Struct, frozen=True):
+    """The configuration that a reload has read is the one in force from now on."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Tell a client how it went: `error` says why it was refused, None that it was done."""
+
+    client: int
+    error: str | None = None
+    told: dict[str, int] = {}
+
+
 class Say(msgspec.Struct, frozen=True):
     """Emit an event."""
 
@@ -197,5 +248,5 @@ class Quit(msgspec.Struct, frozen=True):
 
 Action = (
     StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
-    | Say | Ready | Quit
+    | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from jobd.seams import host
 from jobd.seams.exits import Exit
 from jobd.seams.scoreboard import PageView, Phase, Scoreboard
-from jobd.supervisor.fleet import Fleet, Stage
+from jobd.supervisor.fleet import Fleet
 from jobd.supervisor.orders import Look, Looked, WorkerExited
 
 # The state of a process is asked for at every n-th look: its span of interest is a lease.
@@ -44,16 +44,16 @@ class Outlook:
         return WorkerExited(
             incarnation,
             how,
-            settled=view.settled,
+            ran=view.ran,
+            booted=view.beat > 0 or view.phase > Phase.BOOTING,
             fenced=view.fenced,
             jobs=tuple(cell.job_id for cell in view.cells),
         )
 
 
 def _pages(fleet: Fleet) -> Iterable[tuple[str, int]]:
-    for slot in fleet.slots.values():
-        if slot.stage is not Stage.VACANT:
-            yield slot.incarnation, slot.page
+    for child in fleet.children.values():
+        yield child.incarnation, child.page
     for dead in fleet.dead.values():
         if dead.unborn:
             yield dead.incarnation, dead.page
@@ -71,4 +71,7 @@ def _look(view: PageView, now: float, states: bool) -> Look:
         ),
         condemned=frozenset((c.job_id, c.claim) for c in view.cells if c.condemned),
         frozen=None if found is None else found.state in ("T", "t"),
+        beat=view.beat,
+        ran=view.ran,
+        busy=len(view.cells),
     )

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobd.seams.statefile import SlotState, State
-from jobd.supervisor.fleet import Fleet, Slot, Stage, Stop
+from jobd.seams.statefile import PoolState, SlotState, State
+from jobd.supervisor.fleet import Child, Fleet, Queue, Slot, Stop
 
 
 def for_keeper(fleet: Fleet) -> dict[str, object]:
     """Make the keeper's message. `stopping` means: release what is listed, then end."""
-    gone = all(slot.stage is Stage.VACANT for slot in fleet.slots.values())
     return {
         "fleet": {
             "alive": [
-                {"incarnation": slot.incarnation, "queue": slot.queue, "page": slot.page}
-                for slot in fleet.alive()
+                {"incarnation": child.incarnation, "queue": child.queue, "page": child.page}
+                for child in fleet.alive()
             ],
             "dead": [
                 {
@@ -32,7 +31,7 @@ def for_keeper(fleet: Fleet) -> dict[str, object]:
                 }
                 for dead in fleet.dead.values()
             ],
-            "stopping": fleet.stop is not Stop.NO and gone,
+            "stopping": fleet.stop is not Stop.NO and not fleet.children,
         }
     }
 
@@ -41,26 +40,52 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float) -> State:
     """Make the content of state.json."""
     queues: dict[str, list[SlotState]] = {}
     for slot in fleet.slots.values():
-        queues.setdefault(slot.queue, []).append(_slot(slot))
+        queues.setdefault(slot.queue, []).append(_slot(slot, fleet.child_in(slot)))
+    leavers = [_leaver(child) for child in fleet.children.values() if child.leaving]
     return State(
         pid=pid,
         started_at=started_at,
         nonce=fleet.nonce,
         scoreboard=Path(fleet.board).name,
         queues=queues,
+        pools={queue.name: _pool(queue) for queue in fleet.queues.values()},
+        leavers=leavers,
         helpers={h.name: "running" if h.running else "waiting" for h in fleet.helpers.values()},
+        generation=fleet.generation,
+        reloading=bool(fleet.reload.number) or fleet.reload.rolling is not None,
+        reload_error=fleet.reload.refused,
         stopping=fleet.stop is not Stop.NO,
         last_error=fleet.last_error,
     )
 
 
-def _slot(slot: Slot) -> SlotState:
-    ending = slot.told_at is not None or bool(slot.killed)
+def _pool(queue: Queue) -> PoolState:
+    return PoolState(target=queue.target, gave_up=queue.gave_up, useless=queue.useless)
+
+
+def _slot(slot: Slot, child: Child | None) -> SlotState:
     return SlotState(
         slot=slot.name,
-        phase="draining" if ending else str(slot.stage),
-        incarnation=slot.incarnation or None,
-        pid=slot.pid or None,
+        phase="vacant" if child is None else _phase(child),
+        incarnation=None if child is None else child.incarnation,
+        pid=None if child is None else child.pid or None,
         restarts=max(0, slot.forks - 1),
         last_exit=slot.last_exit,
+        exits=slot.exits,
     )
+
+
+def _leaver(child: Child) -> SlotState:
+    return SlotState(
+        slot=child.slot,
+        phase=_phase(child),
+        incarnation=child.incarnation,
+        pid=child.pid or None,
+        restarts=child.fork - 1,
+        leaving=child.leaving,
+    )
+
+
+def _phase(child: Child) -> str:
+    ending = child.told_at is not None or bool(child.killed)
+    return "draining" if ending else str(child.stage)

@@ -12,9 +12,9 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import absorb, helpers
-from jobd.supervisor.fleet import NEVER, Dead, Fleet, Slot, Stage, Stop
-from jobd.supervisor.orders import Action, Drain, EndHelper, Fork, Quit, Ready, Say
+from jobd.supervisor import absorb, budget, helpers, layout, reload
+from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Role, Slot, Stage, Stop
+from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say
 
 
 def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
@@ -24,15 +24,23 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
     _give_up_lost_forks(fleet, now, out)
     match fleet.stop:
         case Stop.NO:
+            layout.lay_out(fleet, now)
+            _announce(fleet, out)
+            reload.settle(fleet, now, out)
+            layout.roll(fleet, now)
+            helpers.end_unwanted(fleet, out)
             helpers.start_due(fleet, now, out, keeper_only=False)
             _fill(fleet, now, out)
-            _announce(fleet, out)
+            _see_off(fleet, now, out)
+            reload.tell_rolled(fleet, out)
         case Stop.DRAIN:
+            reload.stopped(fleet, out)
             _drain(fleet, now, out)
             _leave(fleet, now, out)
         case Stop.NOW:
-            for slot in list(fleet.slots.values()):
-                absorb.kill(fleet, slot, "stopped", (), out)
+            reload.stopped(fleet, out)
+            for child in list(fleet.children.values()):
+                absorb.kill(fleet, child, "stopped", (), out)
             _leave(fleet, now, out)
         case _:
             assert_never(fleet.stop)
@@ -42,15 +50,17 @@ def next_deadline(fleet: Fleet) -> float:
     """Tell when `settle` has something to do even if nothing is heard; NEVER if it has not."""
     times = [NEVER]
     leaving = fleet.stop is not Stop.NO
-    for slot in fleet.slots.values():
-        if slot.stage is Stage.FORKING:
-            times.append(slot.give_up_at)
-        elif slot.stage is Stage.VACANT and not leaving and _can_fork(fleet, slot):
-            times.append(slot.due)
-        elif slot.stage is Stage.RUNNING and slot.told_at is not None and not slot.killed:
+    for child in fleet.children.values():
+        if child.stage is Stage.FORKING:
+            times.append(child.give_up_at)
+        elif leaving and child.told_at is not None and not child.killed:
             times.append(fleet.drain_by)
+    if not leaving:
+        times += _forks_due(fleet)
+        times.append(reload.due(fleet))
     for helper in fleet.helpers.values():
-        if not helper.running and (not leaving or (helper.app is None and _wants_keeper(fleet))):
+        keeper = helper.role is Role.KEEPER
+        if not helper.running and (not leaving or (keeper and _wants_keeper(fleet))):
             times.append(helper.due)
         elif helper.running and not helper.killed:
             times.append(fleet.end_by)
@@ -59,50 +69,97 @@ def next_deadline(fleet: Fleet) -> float:
     return min(times)
 
 
+def _forks_due(fleet: Fleet) -> list[float]:
+    return [
+        max(slot.due, fleet.queues[slot.queue].fork_at)
+        for slot in fleet.slots.values()
+        if not slot.child
+        and _can_fork(fleet, fleet.queues[slot.queue])
+        and not _is_probing(fleet, fleet.queues[slot.queue])
+    ]
+
+
 def _give_up_lost_forks(fleet: Fleet, now: float, out: list[Action]) -> None:
-    for slot in list(fleet.slots.values()):
-        if slot.stage is not Stage.FORKING or now < slot.give_up_at:
+    for child in list(fleet.children.values()):
+        if child.stage is not Stage.FORKING or now < child.give_up_at:
             continue
         # Nobody knows whether it was forked: its page and its lease are treated as those of a dead.
-        fleet.dead[slot.incarnation] = Dead(
-            incarnation=slot.incarnation,
-            queue=slot.queue,
-            page=slot.page,
+        fleet.dead[child.incarnation] = Dead(
+            incarnation=child.incarnation,
+            queue=child.queue,
+            page=child.page,
             board=fleet.board,
             cause="crash",
             unborn=True,
         )
-        absorb.fork_failed(fleet, slot, "the preloader did not answer the order", now, out)
+        absorb.fork_failed(fleet, child, "the preloader did not answer the order", now, out)
 
 
-def _can_fork(fleet: Fleet, slot: Slot) -> bool:
-    return bool(fleet.free) and fleet.helpers[slot.helper].up
+def _can_fork(fleet: Fleet, queue: Queue) -> bool:
+    return bool(fleet.free) and fleet.helpers[queue.helper].up
+
+
+def _is_probing(fleet: Fleet, queue: Queue) -> bool:
+    """A queue that was given up has one child at a time that is still to prove itself."""
+    return queue.gave_up and any(
+        child.queue == queue.name and not child.leaving and not child.ran
+        for child in fleet.children.values()
+    )
 
 
 def _fill(fleet: Fleet, now: float, out: list[Action]) -> None:
     for slot in list(fleet.slots.values()):
-        if slot.stage is not Stage.VACANT or now < slot.due or not _can_fork(fleet, slot):
+        if slot.child or now < slot.due:
             continue
-        page, *rest = fleet.free
-        fleet.free = tuple(rest)
-        fleet.counter += 1
-        incarnation = f"{fleet.nonce}.{fleet.counter}"
-        fleet.slots[slot.name] = replace(
-            slot,
-            stage=Stage.FORKING,
-            incarnation=incarnation,
-            page=page,
-            since=now,
-            give_up_at=now + fleet.policy.fork_grace,
-            forks=slot.forks + 1,
-        )
-        out.append(Fork(slot.helper, incarnation, page, slot.queue, slot.name, slot.cells))
+        queue = fleet.queues[slot.queue]
+        if now < queue.fork_at or not _can_fork(fleet, queue) or _is_probing(fleet, queue):
+            continue
+        _order(fleet, slot, queue, now, out)
+
+
+def _order(fleet: Fleet, slot: Slot, queue: Queue, now: float, out: list[Action]) -> None:
+    page, *rest = fleet.free
+    fleet.free = tuple(rest)
+    fleet.counter += 1
+    child = Child(
+        incarnation=f"{fleet.nonce}.{fleet.counter}",
+        slot=slot.name,
+        queue=queue.name,
+        helper=queue.helper,
+        page=page,
+        stamp=fleet.stamp(queue),
+        fork=slot.forks + 1,
+        since=now,
+        give_up_at=now + fleet.policy.fork_grace,
+    )
+    fleet.children[child.incarnation] = child
+    fleet.slots[slot.name] = replace(slot, child=child.incarnation, forks=child.fork)
+    fleet.queues[queue.name] = budget.after_fork(queue, now)
+    out.append(Fork(child.helper, child.incarnation, page, queue.name, slot.name, queue.cells))
+
+
+def _see_off(fleet: Fleet, now: float, out: list[Action]) -> None:
+    """Have leavers drain whose place is taken, or is no more."""
+    for child in list(fleet.children.values()):
+        if not child.leaving or not child.works or child.told_at is not None:
+            continue
+        slot = fleet.slots.get(child.slot)
+        successor = fleet.child_in(slot) if slot is not None else None
+        if slot is None or not child.joined or (successor is not None and successor.joined):
+            _tell(fleet, child, now, out)
+
+
+def _tell(fleet: Fleet, child: Child, now: float, out: list[Action]) -> None:
+    fleet.children[child.incarnation] = replace(child, told_at=now)
+    out.append(Drain(child.incarnation))
 
 
 def _announce(fleet: Fleet, out: list[Action]) -> None:
-    loaded = all(helper.ever_up for helper in fleet.helpers.values() if helper.app is not None)
-    running = all(s.stage is Stage.RUNNING or s.last_exit for s in fleet.slots.values())
-    if fleet.ready or not loaded or not running:
+    loaded = all(h.ever_up for h in fleet.helpers.values() if h.role is Role.PRELOADER)
+    if fleet.ready or not loaded:
+        return
+    started = [fleet.child_in(slot) for slot in fleet.slots.values() if not slot.last_exit]
+    if not all(child is not None and child.stage is Stage.RUNNING for child in started):
         return
     fleet.ready = True
     out.append(Ready())
@@ -110,19 +167,18 @@ def _announce(fleet: Fleet, out: list[Action]) -> None:
 
 
 def _drain(fleet: Fleet, now: float, out: list[Action]) -> None:
-    for slot in list(fleet.slots.values()):
-        if slot.stage is not Stage.RUNNING or slot.killed:
+    for child in list(fleet.children.values()):
+        if not child.works:
             continue
-        if slot.told_at is None:
-            fleet.slots[slot.name] = replace(slot, told_at=now)
-            out.append(Drain(slot.incarnation))
-        elif now >= fleet.drain_by and now > slot.told_at:
-            absorb.kill(fleet, slot, "stopped", (), out)
+        if child.told_at is None:
+            _tell(fleet, child, now, out)
+        elif now >= fleet.drain_by and now > child.told_at:
+            absorb.kill(fleet, child, "stopped", (), out)
 
 
 def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
-    _end_preloaders(fleet, out)
-    if any(slot.stage is not Stage.VACANT for slot in fleet.slots.values()):
+    helpers.end_preloaders(fleet, out)
+    if fleet.children:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return
     fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace)
@@ -134,7 +190,7 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
         # With dead left the keeper cannot reach Redis, or it would have ended by itself. A release
         # that is cut off is gone on with by whoever comes next: nothing is worth waiting for.
         if helper.running and (fleet.dead or now >= fleet.end_by):
-            _end(fleet, helper.name, out, hard=True)
+            helpers.end(fleet, helper.name, out, hard=True)
     if not any(helper.running for helper in fleet.helpers.values()):
         fleet.ended = True
         out.append(Say(events.DaemonStopped(code=fleet.code, unreleased=len(fleet.dead))))
@@ -143,22 +199,3 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
 
 def _wants_keeper(fleet: Fleet) -> bool:
     return fleet.end_by == NEVER
-
-
-def _end_preloaders(fleet: Fleet, out: list[Action]) -> None:
-    at_once = fleet.stop is Stop.NOW
-    for helper in list(fleet.helpers.values()):
-        busy = any(
-            slot.stage is Stage.FORKING and slot.helper == helper.name
-            for slot in fleet.slots.values()
-        )
-        if helper.app is not None and helper.running and (at_once or not busy):
-            _end(fleet, helper.name, out, hard=at_once)
-
-
-def _end(fleet: Fleet, name: str, out: list[Action], *, hard: bool) -> None:
-    helper = fleet.helpers[name]
-    if helper.killed or (helper.told and not hard):
-        return
-    fleet.helpers[name] = replace(helper, told=True, killed=hard)
-    out.append(EndHelper(name, hard))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from jobd.supervisor import absorb, helpers
+from jobd.supervisor import absorb, hand, helpers, looks, reload
 from jobd.supervisor.fleet import Fleet
 from jobd.supervisor.orders import (
     Action,
@@ -21,8 +21,12 @@ from jobd.supervisor.orders import (
     LoadFailed,
     Looked,
     Observation,
+    PlanRead,
+    PlanRefused,
+    RecycleAsked,
     Refused,
     Released,
+    ReloadAsked,
     StopAsked,
     Ticked,
     WorkerExited,
@@ -59,14 +63,22 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
         case WorkerExited():
             absorb.worker_exited(fleet, seen, now, out)
         case Looked():
-            absorb.looked(fleet, seen, now, out)
+            looks.looked(fleet, seen, now, out)
         case Released():
             absorb.released(fleet, seen, out)
         case Fenced():
             for incarnation in seen.incarnations:
-                if slot := fleet.slot_of(incarnation):
-                    absorb.kill(fleet, slot, "fenced", (), out)
+                if child := fleet.children.get(incarnation):
+                    absorb.kill(fleet, child, "fenced", (), out)
         case StopAsked():
             absorb.stop_asked(fleet, seen.now, now, out)
+        case ReloadAsked():
+            reload.asked(fleet, seen, now, out)
+        case PlanRead():
+            reload.plan_read(fleet, seen)
+        case PlanRefused():
+            reload.give_up(fleet, seen.why, out)
+        case RecycleAsked():
+            hand.recycle(fleet, seen, now, out)
         case _:
             assert_never(seen)

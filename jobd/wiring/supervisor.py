@@ -1,6 +1,7 @@
-"""`python -m jobd.wiring.supervisor EFFECTIVE.json`: builds a supervisor and runs it.
+"""`python -m jobd.wiring.supervisor EFFECTIVE.json [READER...]`: builds a supervisor and runs it.
 
-Exit codes: 0 after a drain or a stop, 78 when the application does not load, 69 when another daemon
+READER is the command that reads the configuration anew for a reload: it is given a descriptor and the
+file to write, and says on the descriptor whether it did (jobd.cli.effective). Exit codes: 0 after a drain or a stop, 78 when the application does not load, 69 when another daemon
 owns the runtime directory (the one EFFECTIVE.json lies in), 70 when a helper never comes up.
 """
 
@@ -10,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 import setproctitle
@@ -17,13 +19,15 @@ import setproctitle
 from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
+from jobd.core.options import MOST_CONCURRENCY
 from jobd.seams import host, lockfile
+from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
-from jobd.supervisor.build import build, cell_count, page_count
+from jobd.supervisor.build import build, page_count, plan
 from jobd.supervisor.children import Children
-from jobd.supervisor.fleet import Fleet, Helper
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.loop import WATCHED, Loop
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.predecessor import board_path, inherit
@@ -34,7 +38,7 @@ def main(argv: list[str]) -> int:
     path = Path(argv[1])
     try:
         config = msgspec.json.decode(path.read_bytes(), type=Config)
-        return _supervise(config, path)
+        return _supervise(config, path, argv[2:])
     except msgspec.MsgspecError as bad:
         paragraph(f"{path}: {bad}; expected what `jobd run` writes; start with `jobd run`")
         return EX_CONFIG
@@ -46,7 +50,7 @@ def main(argv: list[str]) -> int:
         return EX_UNAVAILABLE
 
 
-def _supervise(config: Config, path: Path) -> int:
+def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     setproctitle.setproctitle("jobd: supervisor")
     runtime_dir = path.parent.absolute()
     signals = host.Signals(WATCHED)
@@ -55,6 +59,7 @@ def _supervise(config: Config, path: Path) -> int:
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
     log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="supervisor")
+    control = Control.listen(runtime_dir)
     children = Children()
     fleet, board = _fleet(config, runtime_dir, log)
     loop = Loop(
@@ -62,12 +67,16 @@ def _supervise(config: Config, path: Path) -> int:
         outlook=Outlook(board),
         children=children,
         signals=signals,
-        argv_of={helper.name: _argv(helper, path, board) for helper in fleet.helpers.values()},
+        control=control,
+        configuration=Files(path, board.path, reader),
         runtime_dir=runtime_dir,
         notifier=Notifier(),
         emit=log,
     )
-    code = loop.run()
+    try:
+        code = loop.run()
+    finally:
+        control.close()
     if not loop.fleet.dead:
         board.path.unlink(missing_ok=True)
     if code != 0:
@@ -81,23 +90,49 @@ def _fleet(config: Config, runtime_dir: Path, emit: Emit) -> tuple[Fleet, Scoreb
     fleet = build(config, nonce=nonce, board=str(path), inherited=inherit(runtime_dir, emit=emit))
     pid = os.getpid()
     owner = Owner(nonce, pid, host.start_ticks(pid), host.boot_id())
-    board = Scoreboard.create(
-        path, owner=owner, pages=page_count(len(fleet.slots)), cells=cell_count(fleet)
-    )
-    emit(
-        events.DaemonStarted(
-            pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=len(fleet.slots)
-        )
-    )
+    slots = sum(queue.target for queue in fleet.queues.values())
+    # As large as any queue's processes may become by a reload: the file holds what is used.
+    board = Scoreboard.create(path, owner=owner, pages=page_count(slots), cells=MOST_CONCURRENCY)
+    emit(events.DaemonStarted(pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=slots))
     return fleet, board
 
 
-def _argv(helper: Helper, path: Path, board: Scoreboard) -> list[str]:
-    python = [sys.executable, "-m"]
-    if helper.app is None:
-        return [*python, "jobd.wiring.keeper", str(path), "{fd}", str(board.path)]
-    argv = [*python, "jobd.wiring.preloader", str(path), "{fd}", helper.app]
-    return argv if helper.preload else [*argv, "forks-only"]
+class Files:
+    """The configuration's files in the runtime directory: EFFECTIVE.json, and beside it a reload's."""
+
+    def __init__(self, path: Path, board: Path, reader: list[str]) -> None:
+        self._path = path
+        self._next = path.with_suffix(".next.json")
+        self._board = board
+        self._reader = reader
+
+    def argv(self, helper: Helper) -> list[str]:
+        """Give a helper's command line, `{fd}` standing for its channel."""
+        path = self._next if helper.fresh else self._path
+        python = [sys.executable, "-m"]
+        match helper.role:
+            case Role.KEEPER:
+                return [*python, "jobd.wiring.keeper", str(path), "{fd}", str(self._board)]
+            case Role.READER:
+                reader = self._reader or [*python, "jobd.wiring.reader", str(self._path)]
+                return [*reader, "{fd}", str(self._next)]
+            case Role.PRELOADER:
+                argv = [*python, "jobd.wiring.preloader", str(path), "{fd}", helper.app or ""]
+                return argv if helper.preload else [*argv, "forks-only"]
+            case _:
+                assert_never(helper.role)
+
+    def plan(self, attempt: int) -> Plan:
+        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
+        try:
+            config = msgspec.json.decode(self._next.read_bytes(), type=Config)
+        except msgspec.MsgspecError as bad:
+            raise ConfigError(f"{self._next}: {bad}; expected what `jobd run` writes") from bad
+        return plan(config, attempt)
+
+    def adopt(self) -> None:
+        """Put that in force."""
+        self._next.replace(self._path)
 
 
 if __name__ == "__main__":

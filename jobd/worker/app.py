@@ -5,6 +5,7 @@ Used by the preloader, by workers that import for themselves, and by `jobd check
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import traceback
@@ -38,6 +39,26 @@ def load_app(reference: str) -> Jobd:
             "name the attribute that holds `Jobd()`"
         )
     return found
+
+
+def code_fingerprint() -> str:
+    """Stand for the code this process has loaded: which modules, and of which files as they are now.
+
+    Two processes with the same one run the same code. What else an application reads when it is
+    imported, its own files of settings say, is not in it.
+    """
+    files = set()
+    for name, module in list(sys.modules.items()):
+        file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
+        if not isinstance(file, str):
+            continue
+        try:
+            found = Path(file).stat()
+        except OSError:  # from an archive, or removed since
+            files.add((name, file, 0, 0))
+        else:
+            files.add((name, file, found.st_mtime_ns, found.st_size))
+    return hashlib.blake2b(repr(sorted(files)).encode(), digest_size=8).hexdigest()
 
 
 def _attribute(reference: str, holder: object, name: str) -> object:

@@ -25,7 +25,7 @@ from jobd.seams import clock, host
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
-from jobd.worker.app import load_app
+from jobd.worker.app import code_fingerprint, load_app
 
 # The middle process ends at once; what takes longer is a supervisor that is not there any more.
 _ADOPTED_WITHIN = 10.0
@@ -92,17 +92,20 @@ class Preloader:
 
     def _load(self) -> None:
         queues: list[str] = []
+        code = ""
         if self._preload:
             app = load_app(self._reference)
             queues = sorted(app.queues)
             self._run = self._prepare(app)
+            code = code_fingerprint()
         threads = host.thread_count()
         if threads > 1:
             self._emit(AppHasThreads(app=self._reference, threads=threads))
         # What lives now lives in every worker: collecting it would only copy the pages it is on.
         gc.collect()
         gc.freeze()
-        self._say({"ready": {"queues": {name: {} for name in queues}, "threads": threads}})
+        declared = {name: {} for name in queues}  # type: dict[str, object]
+        self._say({"ready": {"queues": declared, "threads": threads, "code": code}})
 
     def _say(self, message: dict[str, object]) -> None:
         self._channel.send(message)

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 
 from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
-from jobd.broker.connection import Client, Link
+from jobd.broker.connection import Client
+from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
@@ -115,7 +116,7 @@ class SideThread:
                 self._desk.done.extendleft(reversed(done))
                 self._desk.endings.extendleft(reversed(endings))
                 raise
-            self._talk.count(len(done) + len(endings))
+            self._talk.count(done, endings)
 
     def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
         if self._link is None:

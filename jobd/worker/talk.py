@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
-from jobd.broker.connection import Client, Link
+from jobd.broker.connection import Client
+from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
 from jobd.core.errors import BrokerError
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
+from jobd.core.states import WITHOUT_A_RUN
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
@@ -93,6 +95,7 @@ class Talk:
         self._exchange: Exchange | None = None
         self._broken: BrokerError | None = None
         self._settled = 0
+        self._unrun = 0  # of these: judged before their start
 
     @property
     def is_open(self) -> bool:
@@ -222,10 +225,12 @@ class Talk:
             self._exchange = None
             return claim
 
-    def count(self, settled: int) -> None:
-        """Say on the page that so many more jobs were settled."""
-        self._settled += settled
+    def count(self, done: list[Completed], endings: list[Ending]) -> None:
+        """Say on the page that these jobs were settled."""
+        self._settled += len(done) + len(endings)
         self._page.set_settled(self._settled)
+        self._unrun += sum(ending.cause in WITHOUT_A_RUN for ending in endings)
+        self._page.set_ran(self._settled - self._unrun)
 
     def fileno(self) -> int:
         """Give the socket, for waiting on it beside other things."""
@@ -256,7 +261,7 @@ class Talk:
         if exchange.done or exchange.endings:
             for reply in replies[len(exchange.jots) :][: exchange.settles]:
                 refuse_fenced(reply)
-            self.count(len(exchange.done) + len(exchange.endings))
+            self.count(exchange.done, exchange.endings)
         if exchange.claims is None:
             return None
         claim, now = read_claim(replies[exchange.claims]), monotonic()

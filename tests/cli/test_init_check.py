@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jobd.cli.main import main
 from jobd.cli.template import template
-from jobd.core.config import Config, load
+from jobd.core.config import Config, DaemonConfig, QueueConfig, load
+from jobd.core.limits import LIMIT_OPTIONS
+from jobd.core.options import RUN_OPTIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,10 +54,23 @@ def test_every_commented_key_is_a_key_with_its_default() -> None:
     assert [each.schedule.when for each in config.schedules] == [
         "0 9 * * * (Europe/Berlin)", "every 5m",
     ]  # fmt: skip
+    assert msgspec.structs.replace(config.queues["email"], app=None, options={}, limits={}) == (
+        QueueConfig(boot_timeout=DaemonConfig().boot_timeout)
+    )
+    assert msgspec.structs.replace(config.daemon, queues=None, runtime_dir=None) == DaemonConfig()
     assert config.redis == Config().redis
     assert config.daemon.log == Config().daemon.log
     assert (config.daemon.lease, config.daemon.drain_timeout) == (30.0, 25.0)
     assert (config.daemon.runtime_dir, config.web.bind) == ("/run/jobd", "127.0.0.1:9180")
+
+
+def test_every_key_is_in_the_example() -> None:
+    """What can be said is said there, once."""
+    text = template("a:b")
+    keys = {*QueueConfig.__struct_fields__, *DaemonConfig.__struct_fields__} - {"options", "limits"}
+    keys |= {*RUN_OPTIONS, *LIMIT_OPTIONS} - {"retry_on", "give_up_on"}
+    for key in keys:
+        assert re.search(rf"(?m)^# {key} = ", text), key
 
 
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

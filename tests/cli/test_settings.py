@@ -62,7 +62,8 @@ def test_a_runtime_directory_is_made_private(tmp_path: Path) -> None:
     config = runtime.effective(Config(), directory)
 
     runtime.prepare(directory)
-    written = runtime.write_effective(config, directory)
+    written = directory / runtime.EFFECTIVE
+    runtime.write_effective(config, written)
 
     assert directory.stat().st_mode & 0o777 == 0o700
     assert written.stat().st_mode & 0o777 == 0o600

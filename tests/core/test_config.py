@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from jobd.core.config import Config, load, require_app, warnings
+from jobd.core.config import Config, QueueConfig, load, require_app, warnings
 from jobd.core.errors import ConfigError
 from jobd.core.options import read_run_options
+from jobd.core.processes import Processes
 
 FULL = """
 app = "shop.jobs:app"
@@ -19,9 +20,18 @@ lease = "20s"
 drain_timeout = 5
 runtime_dir = "/run/jobd"
 queues = ["email"]
+boot_timeout = "2m"
+hang_after = 0
+max_processes = 6
 log = { format = "json", level = "debug" }
 [queues.email]
-processes = 4
+processes = { min = 2, max = 4, drain_within = "5m" }
+weight = 3
+memory_limit = "300MB"
+memory_limit_hard = "1GiB"
+max_jobs = 10_000
+max_age = "12h"
+boot_timeout = "90s"
 concurrency = 5
 preload = false
 app = "shop.mail:app"
@@ -51,8 +61,14 @@ def test_everything_is_read_and_survives_the_way_to_the_daemon() -> None:
     assert (config.daemon.lease, config.daemon.drain_timeout) == (20.0, 5.0)
     assert (config.daemon.runtime_dir, config.daemon.queues) == ("/run/jobd", ["email"])
     assert (config.daemon.log.format, config.daemon.log.level) == ("json", "debug")
+    assert (config.daemon.boot_timeout, config.daemon.hang_after) == (120.0, 0.0)
+    assert config.daemon.max_processes == 6
     email = config.queues["email"]
-    assert (email.processes, email.preload, email.app) == (4, False, "shop.mail:app")
+    assert (email.preload, email.app) == (False, "shop.mail:app")
+    assert email.processes == Processes(min=2, max=4, drain_within=300.0)
+    assert (email.weight, email.max_jobs, email.max_age) == (3, 10_000, 43_200.0)
+    assert (email.memory_limit, email.memory_limit_hard) == (300_000_000, 2**30)
+    assert email.boot_timeout == 90.0
     assert read_run_options(email.options, what="email").timeout == 60.0
     assert config.web.bind == "127.0.0.1:9180"
     assert msgspec.json.decode(msgspec.json.encode(config), type=Config) == config
@@ -102,9 +118,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
         ("[redis]\nurl_file = '/x'", "redis.url_file"),
         ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
         ("[redis]\nurl = 'redis://:${PASSWORD}@a/0'", "redis.url"),
-        ("[queues.a]\nmemory_limit = '1GB'", "queues.a.memory_limit"),
-        ("[queues.a]\nmax_jobs = 5", "queues.a.max_jobs"),
-        ("[queues.a]\nprocesses = { min = 1, max = 4 }", "queues.a.processes"),
         ("[web.dashboard]\nusers = {}", "web.dashboard"),
     ],
 )
@@ -136,6 +149,26 @@ def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
         ("[queues.a]\nprocesses = -1", "queues.a.processes: -1; expected a whole number"),
         ("[queues.a]\nprocesses = true", "queues.a.processes: True; expected a whole number"),
         ("[queues.a]\nconcurrency = true", "queues.a.concurrency: True; expected a whole number from 1 to 1000"),
+        ("[queues.a]\nprocesses = { mx = 4 }", "processes.mx: unknown; expected drain_within, max, min; did you mean 'max'"),
+        ("[queues.a]\nprocesses = { min = 2 }", "processes.max: not set; expected it, as in { min"),
+        ("[queues.a]\nprocesses = { min = 5, max = 4 }", "processes.min: 5; expected at most max, which is 4"),
+        ("[queues.a]\nprocesses = { min = 0, max = 4 }", "processes.min: 0; expected a whole number from 1 to 1000; to serve"),
+        ("[queues.a]\nprocesses = { max = '4' }", "processes.max: '4'; expected a whole number"),
+        ("[queues.a]\nprocesses = { max = 4, drain_within = 0 }", "drain_within: 0; expected at least 1s"),
+        ("[queues.a]\nweight = 0", "queues.a.weight: 0; expected a whole number from 1 to 1000"),
+        ("[queues.a]\nmemory_limit = '300M'", "queues.a.memory_limit: '300M'; expected a size such as '300MB', '1GiB' or bytes; did you mean '300MB'"),
+        ("[queues.a]\nmemory_limit = 300", "memory_limit: 300; expected 0 (no limit), or 1MB to 1000TB; a plain number is bytes"),
+        ("[queues.a]\nmemory_limit = '1GB'\nmemory_limit_hard = '1GB'", "memory_limit_hard: '1GB'; expected more than memory_limit, which is '1GB'"),
+        ("[queues.a]\nmemory_limt = '1GB'", "queues.a.memory_limt: unknown key; "),
+        ("[queues.a]\nmax_jobs = -1", "queues.a.max_jobs: -1; expected a whole number from 0"),
+        ("[queues.a]\nmax_age = '1s'", "queues.a.max_age: '1s'; expected 0 (never), or at least 10s"),
+        ("[queues.a]\nboot_timeout = 0", "queues.a.boot_timeout: 0; expected at least 1s"),
+        ("[daemon]\nboot_timeout = 'x'", "daemon.boot_timeout: 'x'; expected a duration"),
+        ("[daemon]\nhang_after = '1s'", "daemon.hang_after: '1s'; expected 0 (never), or at least 5s"),
+        ("[daemon]\nmax_process = 4", "daemon.max_process: unknown key; "),
+        ("[daemon]\nmax_processes = true", "daemon.max_processes: True; expected a whole number"),
+        ("[daemon]\nmax_processes = 3\n[queues.a]\nprocesses = { min = 3, max = 9 }\n[queues.b]", "daemon.max_processes: 3; expected at least 4"),
+        ("[daemon]\nmax_processes = 1\nqueues = ['c', 'd']\n[queues.a]\nprocesses = 9", "daemon.max_processes: 1; expected at least 2"),
         (
             "[queues.a]\ntimeout = '5s'\nsoft_timeout = '5s'",
             "queues.a: soft_timeout 5s; expected less than the timeout, which is 5s",
@@ -153,6 +186,35 @@ def test_a_wrong_value_is_told_what_was_expected(text: str, expected: str) -> No
     [problem] = problems_of(text)
 
     assert expected in problem
+
+
+def test_a_number_of_processes_is_a_pool_of_that_number() -> None:
+    """From TOML, from JSON and from code; 0 serves the queue elsewhere."""
+    said = load("[queues.a]\nprocesses = 3\n[queues.b]\nprocesses = 0", "f").queues
+    assert said["a"].processes == Processes(min=3, max=3)
+    assert said["a"].processes.fixed
+    assert said["b"].processes == Processes(min=0, max=0)
+    assert QueueConfig(processes=3) == said["a"]
+    assert msgspec.json.decode(b'{"processes": 3}', type=QueueConfig) == said["a"]
+    assert msgspec.json.decode(b'{"processes": {"max": 3}}', type=QueueConfig) == QueueConfig(
+        processes=Processes(min=1, max=3)
+    )
+
+
+def test_queues_elsewhere_take_none_of_the_hosts_processes() -> None:
+    """Neither those with processes = 0 nor those that are not served."""
+    text = "[daemon]\nmax_processes = 1\n[queues.a]\n[queues.b]\nprocesses = 0"
+    assert load(text, "f").daemon.max_processes == 1
+    text = "[daemon]\nmax_processes = 1\nqueues = ['b']\n[queues.a]\nprocesses = 5\n[queues.b]"
+    assert load(text, "f").daemon.max_processes == 1
+
+
+def test_a_weight_without_a_limit_of_the_host_is_a_warning() -> None:
+    """There is nothing to be shared out then."""
+    text = "[queues.a]\nweight = 2\n[queues.b]"
+    [warning] = warnings(load(text, "f"), "f")
+    assert warning.startswith("f: queues.a.weight: 2; means nothing without daemon.max_processes")
+    assert warnings(load(text + "\n[daemon]\nmax_processes = 9", "f"), "f") == []
 
 
 def test_a_password_is_never_shown() -> None:

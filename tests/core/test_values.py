@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobd.core.durations import milliseconds, seconds, size, words
+from jobd.core.durations import milliseconds, seconds, words
 from jobd.core.errors import OptionError
 from jobd.core.ids import uuid7
 from jobd.core.names import check_name
@@ -59,13 +59,6 @@ def test_a_duration_beyond_all_plans_is_refused(endless: object) -> None:
 def test_a_span_in_words_is_a_duration(span: float) -> None:
     """What we print, we can read; within the two parts we print."""
     assert seconds(words(span)) == pytest.approx(span, rel=0.05)
-
-
-def test_sizes() -> None:
-    """Decimal and binary units."""
-    assert (size("300MB"), size("1KiB"), size(7)) == (300_000_000, 1024, 7)
-    with pytest.raises(OptionError, match="expected a size"):
-        size("much")
 
 
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**74 - 1))

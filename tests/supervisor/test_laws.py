@@ -66,7 +66,8 @@ def test_a_left_alone_fleet_converges_to_full_strength(seed: int) -> None:
         while world.ordered:
             world._birth()
         world._look()
-    assert all(s.stage is Stage.RUNNING for s in world.fleet.slots.values())
+    children = [world.fleet.child_in(slot) for slot in world.fleet.slots.values()]
+    assert all(child is not None and child.stage is Stage.RUNNING for child in children)
     assert not world.fleet.dead
 
 
@@ -162,9 +163,9 @@ def test_a_helper_that_never_comes_up_ends_the_daemon(code: int, ends: int) -> N
 def test_helpers_come_back_and_workers_are_not_touched() -> None:
     world = World(random.Random(1))
     _running(world)
-    before = dict(world.fleet.slots)
+    before = dict(world.fleet.children)
     for name in ("keeper", APP):
         world.helpers.discard(name)
         world.see(HelperExited(name, Exit(signal=9)))
-    assert world.fleet.slots == before
+    assert world.fleet.children == before
     assert world.helpers == {"keeper", APP}

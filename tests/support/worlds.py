@@ -10,9 +10,11 @@ import random
 from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
-from jobd.supervisor.fleet import Fleet, Helper, Policy, Slot, Stage, Stop
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
+from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.orders import (
     Action,
+    Answer,
     Beat,
     Drain,
     EndHelper,
@@ -23,12 +25,17 @@ from jobd.supervisor.orders import (
     Kill,
     KillStray,
     Loaded,
+    LoadFailed,
     Look,
     Looked,
     Observation,
+    PlanRead,
+    PlanRefused,
     Quit,
+    RecycleAsked,
     Refused,
     Released,
+    ReloadAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -44,15 +51,30 @@ APP = "preloader shop:app"
 
 
 def new_fleet(slots: int = 3, pages: int = 9, policy: Policy = POLICY) -> Fleet:
-    names = [f"q.{n}" for n in range(1, slots + 1)]
-    return Fleet(
+    fleet = Fleet(
         policy=policy,
         nonce="n" * 16,
         board="board",
-        slots={name: Slot(name=name, queue="q", helper=APP) for name in names},
-        helpers={"keeper": Helper(name="keeper"), APP: Helper(name=APP, app="shop:app")},
+        queues={"q": Queue(name="q", helper=APP, target=slots)},
+        helpers={
+            "keeper": Helper(name="keeper", role=Role.KEEPER),
+            APP: Helper(name=APP, app="shop:app"),
+        },
         dead={},
         free=tuple(range(pages)),
+    )
+    lay_out(fleet, 0.0)
+    return fleet
+
+
+def new_plan(attempt: int, queues: dict[str, int], policy: Policy = POLICY) -> Plan:
+    """Make what a reload asks for: so many processes of these queues."""
+    name = f"{APP} #{attempt}"
+    return Plan(
+        policy=policy,
+        settings=repr(sorted(queues.items())),
+        queues={q: Queue(name=q, helper=name, target=n) for q, n in queues.items()},
+        preloaders={name: Helper(name=name, app="shop:app")},
     )
 
 
@@ -61,6 +83,8 @@ class Process:
     slot: str
     page: int
     pid: int
+    stamp: str = ""
+    ran: int = 0
     drains: bool = False
     doomed: bool = False
     frozen: bool = False
@@ -80,6 +104,8 @@ class World:
     killed: set[str] = field(default_factory=set)
     exited: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
+    asking: list[int] = field(default_factory=list)
+    clients: int = 0
     quits: int = 0
     pids: int = 100
     steps: int = 0
@@ -107,14 +133,21 @@ class World:
                 assert action.helper not in self.helpers
                 self.helpers.add(action.helper)
             case EndHelper():
-                assert self.fleet.stop is not Stop.NO
+                helper = self.fleet.helpers[action.helper]
+                leaves = helper.retired or helper.outdated
+                assert self.fleet.stop is not Stop.NO or leaves, "a helper in use was ended"
                 assert action.helper in self.helpers
             case Fork():
                 assert self.fleet.stop is Stop.NO, "a fork while draining"
                 assert action.page not in self.page_owner, "a page handed out twice"
                 # One that was given up unborn may still turn up: it is killed when it does.
-                known = [self.processes[n] for n in self.watched if n in self.processes]
-                assert action.slot not in {p.slot for p in known}, "two children in a slot"
+                filling = [
+                    child
+                    for child in self.fleet.children.values()
+                    if child.slot == action.slot and not child.leaving
+                ]
+                assert [c.incarnation for c in filling] == [action.incarnation], "two in a slot"
+                assert action.helper in self.helpers
                 self.page_owner[action.page] = action.incarnation
                 self.ordered[action.incarnation] = action
             case Drain():
@@ -131,17 +164,19 @@ class World:
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].doomed = True
             case KillStray():
-                assert self.fleet.slot_of(action.incarnation) is None
+                assert action.incarnation not in self.fleet.children
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].doomed = True
             case TakeBack():
                 owner = self.page_owner.pop(action.page)
                 assert owner not in self.fleet.dead
-                slot = self.fleet.slot_of(owner)
-                assert slot is None or slot.stage is Stage.VACANT
+                assert owner not in self.fleet.children
+            case Answer():
+                self.asking.remove(action.client)
             case Quit():
                 self.quits += 1
-                assert all(s.stage is Stage.VACANT for s in self.fleet.slots.values())
+                assert not self.fleet.children
+                assert not self.asking, "somebody waits for an answer"
             case Watch():
                 assert action.incarnation not in self.watched
                 self.watched.add(action.incarnation)
@@ -150,17 +185,31 @@ class World:
 
     def _laws(self) -> None:
         fleet = self.fleet
-        live = [s for s in fleet.slots.values() if s.stage is not Stage.VACANT]
-        assert len({s.incarnation for s in live}) == len(live)
-        held = [s.page for s in live] + [d.page for d in fleet.dead.values()]
+        held = [c.page for c in fleet.children.values()] + [d.page for d in fleet.dead.values()]
         assert sorted([*held, *fleet.free]) == list(range(len(held) + len(fleet.free)))
         assert self.quits <= 1
+        self._laws_of_leaving()
         deadline = next_deadline(fleet)
         assert deadline > self.now or self.quits or self._due_now_is_blocked(), deadline
 
+    def _laws_of_leaving(self) -> None:
+        fleet = self.fleet
+        filling = {slot.child for slot in fleet.slots.values() if slot.child}
+        assert filling <= set(fleet.children)
+        for name, child in fleet.children.items():
+            assert (name in filling) is not bool(child.leaving), "neither in a slot nor leaving"
+            slot = fleet.slots.get(child.slot)
+            told = child.told_at is not None and fleet.stop is Stop.NO
+            if told and child.told_at == self.now and child.joined and slot is not None:
+                successor = fleet.child_in(slot)
+                assert successor is not None, "sent away before its successor was there"
+                assert successor.joined
+        reloading = [c.slot for c in fleet.children.values() if c.leaving == "reload" and c.joined]
+        assert all(reloading.count(slot) <= MOST_LEAVERS for slot in reloading)
+
     def _due_now_is_blocked(self) -> bool:
         # Told exactly at the drain's end: the kill needs a later instant.
-        told = [s for s in self.fleet.slots.values() if s.told_at == self.now]
+        told = [c for c in self.fleet.children.values() if c.told_at == self.now]
         return bool(told) and self.now >= self.fleet.drain_by
 
     # --- what happens in it ---
@@ -170,7 +219,8 @@ class World:
         self.now += self.rng.choice((0.001, 0.05, 0.25, 0.25, 1.0))
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
-             "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost")
+             "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
+             "work", "work", "reload", "plan", "plan", "recycle")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -182,12 +232,13 @@ class World:
         self.see(Ticked())
 
     def _look(self) -> None:
-        known = {s.incarnation for s in self.fleet.slots.values() if s.incarnation}
+        known = set(self.fleet.children)
         known |= {d.incarnation for d in self.fleet.dead.values() if d.unborn}
         looks = tuple(
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
+                ran=p.ran,
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -212,12 +263,13 @@ class World:
 
     def _end(self, name: str, how: Exit) -> None:
         process = self.processes.pop(name)
-        if self.fleet.slot_of(name) is None:
+        child = self.fleet.children.get(name)
+        if child is None:
             return  # a stray: nobody waits for it
-        if self.fleet.slot_of(name).stage is Stage.FORKING:  # type: ignore[union-attr]
+        if child.stage is Stage.FORKING:
             self.see(Forked(name, process.pid))  # its zombie is found when its pid becomes known
         self.exited.add(name)
-        self.see(WorkerExited(name, how, settled=self.rng.choice((0, 3))))
+        self.see(WorkerExited(name, how, ran=process.ran))
 
     def _die(self) -> None:
         if name := self._pick(self.processes):
@@ -229,12 +281,47 @@ class World:
             self._end(name, Exit(signal=9) if doomed else Exit(code=0))
 
     def _up(self) -> None:
-        if name := self._pick(self.helpers):
-            self.see(Beat(name) if name == "keeper" else Loaded(name, ("q",)))
+        name = self._pick(n for n in self.helpers if not n.startswith("reader"))
+        if name:
+            code = self.rng.choice(("one", "one", "two"))
+            self.see(Beat(name) if name == "keeper" else Loaded(name, ("q",), code))
+
+    def _work(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].ran += 1
+
+    def _reload(self) -> None:
+        client = self.clients = self.clients + 1
+        self.asking.append(client)
+        self.see(ReloadAsked(self.rng.random() < 0.3, client))
+
+    def _plan(self) -> None:
+        """The reader or a preloader of a reload has something to say."""
+        fresh = [n for n in self.helpers if n in self.fleet.helpers and self.fleet.helpers[n].fresh]
+        name = self._pick(fresh)
+        if name is None:
+            return
+        if self.rng.random() < 0.2:
+            self.see(LoadFailed(name, "it does not load"))
+        elif not name.startswith("reader"):
+            self.see(Loaded(name, ("q",), self.rng.choice(("one", "two"))))
+        elif self.rng.random() < 0.2:
+            self.see(PlanRefused("no app"))
+        else:
+            queues = self.rng.choice(({"q": 3}, {"q": 2}, {"q": 1, "r": 2}))
+            self.see(PlanRead(new_plan(self.fleet.reload.attempt, queues)))
+
+    def _recycle(self) -> None:
+        client = self.clients = self.clients + 1
+        self.asking.append(client)
+        self.see(RecycleAsked(self._pick(self.fleet.slots) or "q.1", client))
 
     def _helper(self) -> None:
         name = self._pick(self.helpers)
-        if name and (self.fleet.helpers[name].ever_up or self.fleet.stop is not Stop.NO):
+        if name is None:
+            return
+        helper = self.fleet.helpers[name]
+        if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
             self.see(HelperExited(name, Exit(code=1)))
 

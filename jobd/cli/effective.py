@@ -1,0 +1,50 @@
+"""`python -m jobd.cli.effective FILE APP URL DIRECTORY FD NEXT`: reads jobd.toml anew for a reload.
+
+The supervisor starts it with what `jobd run` was given, "" standing for a flag that was not. It writes
+the effective configuration to NEXT and says on the descriptor that it did, or all that is wrong.
+Warnings go to standard error, as they do when a daemon starts.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jobd.cli import runtime, settings
+from jobd.core.config import Config, require_app, warnings
+from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.seams.lines import Lines
+from jobd.seams.log import paragraph
+
+
+def command_line(file: Path, app: str | None, url: str | None, directory: Path) -> list[str]:
+    """Give the command that reads the configuration again with the same flags."""
+    program = [sys.executable, "-m", "jobd.cli.effective"]
+    return [*program, str(file.absolute()), app or "", url or "", str(directory)]
+
+
+def read(file: Path, app: str | None, url: str | None) -> Config:
+    """Read file, environment and flags, and warn of what they say. Raises ConfigError."""
+    config = settings.with_app(settings.read(file, url=url), app)
+    require_app(config, str(file))
+    for warning in warnings(config, str(file)):
+        paragraph(f"jobd: {warning}")
+    return config
+
+
+def main(argv: list[str]) -> int:
+    """Read, write, and say how it went."""
+    file, app, url, directory, fd, target = argv[1:]
+    channel = Lines.from_fd(int(fd))
+    try:
+        config = read(Path(file), app or None, url or None)
+        runtime.write_effective(runtime.effective(config, Path(directory)), Path(target))
+    except ConfigError as bad:
+        channel.send({"failed": str(bad)})
+        return EX_CONFIG
+    channel.send({"ready": {}})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,51 @@
+"""How often a queue whose children end without having run a job is given new ones.
+
+Invariant: at most ten forks in the first minute of a crash loop for a queue of up to nine processes,
+at most two a minute after; one job run to its end, or a child that simply lasts, ends the thrift.
+So a loop costs the host next to nothing, other queues nothing at all, and mends itself when its cause
+has gone. It counts per queue, since the cause lies in its code or its jobs; slots that only crash
+now and then are held back by jobd.supervisor.backoff alone. Pure; called by absorb and settle.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from msgspec.structs import replace
+
+from jobd.supervisor.fleet import Queue
+
+# The waits after the first useless ends in a row; at the next one the queue is given up.
+_WAITS = (0.0, 0.25, 1.0, 4.0)
+_PROBE_EVERY = 40.0
+_PROBE_SPREAD = 10.0
+# A child that has lasted this long without a job to run has come up well.
+LASTED = 30.0
+
+
+def probe_every(queue: str) -> float:
+    """Give the seconds from one probe of a queue that was given up to the next."""
+    return _PROBE_EVERY + _PROBE_SPREAD * zlib.crc32(queue.encode()) / 0xFFFF_FFFF
+
+
+def after_useless_end(queue: Queue, now: float) -> Queue:
+    """Take in that a child ended without having run a job."""
+    useless = queue.useless + 1
+    if useless > len(_WAITS):
+        fork_at = max(queue.fork_at, now + probe_every(queue.name))
+        return replace(queue, useless=useless, gave_up=True, fork_at=fork_at)
+    return replace(queue, useless=useless, fork_at=now + _WAITS[useless - 1])
+
+
+def after_use(queue: Queue) -> Queue:
+    """Take in that a child ran a job to its end, or has lasted."""
+    if not queue.useless and not queue.gave_up:
+        return queue
+    return replace(queue, useless=0, gave_up=False, fork_at=0.0)
+
+
+def after_fork(queue: Queue, now: float) -> Queue:
+    """Take in that a child was ordered: a probe holds the next one off."""
+    if not queue.gave_up:
+        return queue
+    return replace(queue, fork_at=now + probe_every(queue.name))
