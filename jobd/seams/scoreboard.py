@@ -109,6 +109,8 @@ class PageView(msgspec.Struct, frozen=True):
     begun: int = 0
     asked: float = 0.0
     ran: int = 0
+    count: int = 1
+    """How many cells it has, in use or not."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -249,6 +251,7 @@ class Page:
             revoked=_ACK.unpack_from(memory, at + 32)[0],
             cells=tuple(c for i in range(self.cells) if (c := self._cell(i)) is not None),
             begun=max(map(self._begun, range(self.cells)), default=0),
+            count=self.cells,
             asked=_BEAT.unpack_from(memory, at + 400)[0],
             ran=_ACK.unpack_from(memory, at + 408)[0],
         )

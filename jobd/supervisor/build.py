@@ -23,7 +23,10 @@ def policy_of(config: Config) -> Policy:
     """Take the spans a supervisor goes by."""
     daemon = config.daemon
     return Policy(
-        lease=daemon.lease, drain_timeout=daemon.drain_timeout, load_timeout=daemon.boot_timeout
+        lease=daemon.lease,
+        drain_timeout=daemon.drain_timeout,
+        load_timeout=daemon.boot_timeout,
+        hang_after=daemon.hang_after,
     )
 
 
@@ -45,6 +48,7 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             target=said.processes.min,
             cells=said.concurrency,
             spec=_spec(config, said),
+            boot_timeout=said.boot_timeout,
         )
     adopt = None
     if config.daemon.queues is None and config.app is not None:

@@ -20,6 +20,8 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from jobd.supervisor.progress import Doubt, Store, Voice
+
 NEVER = math.inf
 
 
@@ -52,7 +54,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
     helper_grace: float = 2.0  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
-    load_timeout: float = 60.0  # for a reload's reader and preloaders
+    load_timeout: float = 60.0  # for preloaders, a reload's reader, and workers to begin
+    hang_after: float = 30.0  # without progress; 0 for never
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +69,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     useless: int = 0  # children in a row that ended without having run a job
     fork_at: float = 0.0  # none is forked before
     gave_up: bool = False  # forks are probes, one at a time
+    boot_timeout: float | None = None  # for its workers to begin; None: the daemon's
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +112,9 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     )  # (job, claim) over their deadline when looked at
     over_at: float = 0.0
     frozen_at: float | None = None  # in state T since
+    doubt: Doubt = Doubt()  # whether it makes progress
+    condemned: str = ""  # the cause for which it is killed when its stacks are known
+    dump_by: float = NEVER  # or by then
 
     @property
     def works(self) -> bool:
@@ -143,6 +150,9 @@ class Helper(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     told: bool = False
     killed: bool = False
+    voice: Voice = Voice()  # what was heard of it
+    condemned: str = ""  # as a child
+    dump_by: float = NEVER
     last_exit: str | None = None
 
 
@@ -206,6 +216,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
     reload: Reload = Reload()
+    store: Store = Store()  # Redis, as the keeper finds it
     stop: Stop = Stop.NO
     drain_by: float = NEVER
     ack_by: float = NEVER

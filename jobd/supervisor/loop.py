@@ -6,6 +6,7 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 from collections import deque
@@ -14,7 +15,8 @@ from typing import Protocol, assert_never
 
 from jobd.core.errors import ConfigError
 from jobd.core.events import PredecessorUnusable, SignalIgnored
-from jobd.seams import clock
+from jobd.core.progress_events import Stacks
+from jobd.seams import clock, stacks
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
@@ -24,12 +26,15 @@ from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import desk, messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
+from jobd.supervisor.dumps import Dumps
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
 from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Forget,
     Fork,
@@ -45,6 +50,7 @@ from jobd.supervisor.orders import (
     Refused,
     ReloadAsked,
     Say,
+    StacksAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -60,8 +66,9 @@ from jobd.supervisor.step import step
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
 RELOAD = signal.SIGHUP
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
+STACKS = signal.SIGUSR1
+IGNORED = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+WATCHED = (*STOPS, AT_ONCE, RELOAD, STACKS, *IGNORED, signal.SIGCHLD)
 # The code of an answer that says why nothing was done.
 REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
@@ -113,6 +120,7 @@ class Loop:
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
+        self._dumps = Dumps(emit)
         self._strays = False
         self._code: int | None = None
 
@@ -134,7 +142,7 @@ class Loop:
 
     def _wait(self) -> None:
         now = clock.mono()
-        until = min(next_deadline(self.fleet), self._look_at, self._publish_at)
+        until = min(next_deadline(self.fleet), self._look_at, self._publish_at, self._dumps.due)
         for key, mask in self._selector.select(max(0.0, until - now)):
             match key.data:
                 case None:
@@ -153,6 +161,7 @@ class Loop:
             self._look_at = now + self.fleet.policy.look_every
             self._heard.append(self._outlook.look(self.fleet, now))
             self._notifier.alive()
+        self._heard += [Dumped(name) for name in self._dumps.collect(now)]
         if self._strays:
             self._strays = False
             forking = any(c.stage is Stage.FORKING for c in self.fleet.children.values())
@@ -168,6 +177,9 @@ class Loop:
                 self._heard.append(StopAsked(now=number == AT_ONCE))
             elif number == RELOAD:
                 self._heard.append(ReloadAsked())
+            elif number == STACKS:
+                self._say_own_stacks()
+                self._heard.append(StacksAsked())
             else:
                 name = signal.Signals(number).name
                 self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
@@ -263,6 +275,8 @@ class Loop:
                 self._signal(action.incarnation, signal.SIGTERM)
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)
+            case Dump():
+                self._ask_for_stacks(action)
             case KillStray():
                 # Late news of one that has ended may carry a number another worker has by now.
                 if all(child.pid != action.pid for child in self._children.workers.values()):
@@ -325,6 +339,20 @@ class Loop:
     def _signal(self, incarnation: str, number: int) -> None:
         if child := self._children.workers.get(incarnation):
             send(child.pidfd, number)
+
+    def _ask_for_stacks(self, order: Dump) -> None:
+        workers, helpers = self._children.workers, self._children.helpers
+        child = workers.get(order.who) or helpers.get(order.who)
+        if child is None:
+            self._heard.append(Dumped(order.who))
+            return
+        worker = self.fleet.children.get(order.who)
+        who = order.who if worker is None else worker.slot
+        self._dumps.ask(order.who, child, who=who, why=order.why, now=clock.mono())
+
+    def _say_own_stacks(self) -> None:
+        said = Stacks(who="supervisor", pid=os.getpid(), why="SIGUSR1", stacks=stacks.own())
+        self._emit(said)
 
     def _forget(self, board: str) -> None:
         try:

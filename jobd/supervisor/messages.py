@@ -36,6 +36,7 @@ class _Message(msgspec.Struct):
     released: list[str] = []
     fenced: list[str] = []
     beat: int | None = None
+    store: bool | None = None
 
 
 def read(helper: str, message: object) -> list[Observation]:
@@ -58,5 +59,5 @@ def read(helper: str, message: object) -> list[Observation]:
     if said.fenced:
         seen.append(Fenced(tuple(said.fenced)))
     if said.released or said.fenced or said.beat is not None:
-        seen.append(Beat(helper))
+        seen.append(Beat(helper, said.beat, said.store))
     return seen

@@ -74,4 +74,6 @@ def _look(view: PageView, now: float, states: bool) -> Look:
         beat=view.beat,
         ran=view.ran,
         busy=len(view.cells),
+        cells=view.count,
+        asked=view.asked,
     )

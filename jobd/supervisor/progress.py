@@ -24,8 +24,8 @@ import msgspec
 
 NEVER = math.inf
 
-# A loop in trouble with Redis turns at least this often: connecting 2 s, an answer 3 s, a pause.
-SLOWEST_TURN = 6.0
+# A loop in trouble with Redis turns at least this often: connecting 2 s, an answer 3 to 6 s, a pause.
+SLOWEST_TURN = 8.0
 # A helper that is asked, or speaks by itself, says something within a third of `hang_after`.
 _SHARE = 3.0
 _LEAST = 5.0
@@ -125,7 +125,7 @@ def _boot(sight: Sight, spans: Spans, *, slept: bool, now: float) -> Verdict | N
 
 def _still(doubt: Doubt, sight: Sight, spans: Spans, now: float) -> Verdict | None:
     stood = now - max(doubt.still, sight.beat)
-    if stood <= spans.hang_after:
+    if stood <= max(spans.hang_after, SLOWEST_TURN):
         return None
     return Verdict("hung", f"its loop has not turned for {now - sight.beat:.0f} s, outside any job")
 

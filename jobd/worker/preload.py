@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host
+from jobd.seams import clock, host, stacks
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -180,6 +180,7 @@ class Preloader:
         view = page.view()
         if view is None or view.incarnation != order.incarnation:
             return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
+        stacks.arm()
         pid = os.getpid()
         page.adopt(pid=pid, start_ticks=host.start_ticks(pid))
         run = self._run or self._prepare(load_app(self._reference))

@@ -17,6 +17,8 @@ from jobd.supervisor.orders import (
     Answer,
     Beat,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Fenced,
     Fork,
@@ -46,7 +48,7 @@ from jobd.supervisor.orders import (
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.step import step
 
-POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0)
+POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0, hang_after=9.0)
 APP = "preloader shop:app"
 
 
@@ -85,6 +87,7 @@ class Process:
     pid: int
     stamp: str = ""
     ran: int = 0
+    stuck_at: float = 0.0  # its loop has not turned since
     drains: bool = False
     doomed: bool = False
     frozen: bool = False
@@ -102,8 +105,11 @@ class World:
     page_owner: dict[int, str] = field(default_factory=dict)
     soft: set[str] = field(default_factory=set)
     killed: set[str] = field(default_factory=set)
+    dumped: list[str] = field(default_factory=list)
+    ill: set[str] = field(default_factory=set)  # helpers that are killed for standing still
     exited: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
     asking: list[int] = field(default_factory=list)
     clients: int = 0
     quits: int = 0
@@ -134,9 +140,16 @@ class World:
                 self.helpers.add(action.helper)
             case EndHelper():
                 helper = self.fleet.helpers[action.helper]
-                leaves = helper.retired or helper.outdated
+                leaves = helper.retired or helper.outdated or helper.condemned
                 assert self.fleet.stop is not Stop.NO or leaves, "a helper in use was ended"
                 assert action.helper in self.helpers
+                if helper.condemned and not helper.told:
+                    assert action.helper in self.dumped, "killed before it could say where it is"
+                    self.ill.add(action.helper)
+            case Dump():
+                self.dumped.append(action.who)
+                if action.why != "SIGUSR1" and self.rng.random() < 0.5:
+                    self.answers.append(action.who)
             case Fork():
                 assert self.fleet.stop is Stop.NO, "a fork while draining"
                 assert action.page not in self.page_owner, "a page handed out twice"
@@ -158,6 +171,9 @@ class World:
             case Kill():
                 assert action.incarnation not in self.killed, "killed twice"
                 self.killed.add(action.incarnation)
+                if action.cause in ("hung", "boot"):
+                    assert self.dumped.count(action.incarnation) == 1
+                    assert self.processes[action.incarnation].stuck_at, "it had turned"
                 if action.cause == "stopped" and self.fleet.stop is Stop.DRAIN:
                     held = self.processes.get(action.incarnation)
                     assert action.incarnation in self.soft or (held and held.frozen), "no soft kill"
@@ -220,7 +236,7 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "reload", "plan", "plan", "recycle")
+             "work", "work", "stick", "dumped", "reload", "plan", "plan", "recycle")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -238,7 +254,7 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran,
+                ran=p.ran, beat=p.stuck_at or self.now, asked=p.stuck_at or self.now,
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -284,7 +300,17 @@ class World:
         name = self._pick(n for n in self.helpers if not n.startswith("reader"))
         if name:
             code = self.rng.choice(("one", "one", "two"))
-            self.see(Beat(name) if name == "keeper" else Loaded(name, ("q",), code))
+            self.see(
+                Beat(name, int(self.now), True) if name == "keeper" else Loaded(name, ("q",), code)
+            )
+
+    def _stick(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].stuck_at = self.now
+
+    def _dumped(self) -> None:
+        if self.answers:
+            self.see(Dumped(self.answers.pop()))
 
     def _work(self) -> None:
         if name := self._pick(self.processes):
@@ -323,7 +349,14 @@ class World:
         helper = self.fleet.helpers[name]
         if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
+            self.ill.discard(name)
             self.see(HelperExited(name, Exit(code=1)))
+
+    def obey(self, helper: str) -> None:
+        """Have a helper end that was killed."""
+        self.helpers.discard(helper)
+        self.ill.discard(helper)
+        self.see(HelperExited(helper, Exit(signal=9)))
 
     def _release(self) -> None:
         if name := self._pick(self.fleet.dead):
