@@ -21,6 +21,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from jobd.broker.connection import Client, Reply, ours, place_of, spelled_out, translated
 from jobd.broker.scripts import Script
 from jobd.seams.clock import monotonic
+from jobd.seams.descriptors import Identity, identity
 
 # For SO_LINGER: on, and for no time at all.
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -68,6 +69,7 @@ class Link:
         self._connection = client.connection_pool.connection_class(**settings, parser_class=_Reader)
         self._reader: _Reader = self._connection._parser
         self._loaded: list[Script] = []
+        self._identity: Identity | None = None
 
     def load(self, scripts: list[Script]) -> None:
         """Connect, and make sure that Redis knows these scripts.
@@ -79,6 +81,7 @@ class Link:
         self._reader.until = monotonic() + self._patience
         with translated(self._place):
             self._connection.connect()
+        self._identity = identity(self.fileno())
         self._load_all()
 
     def _load_all(self) -> None:
@@ -154,6 +157,12 @@ class Link:
         if not self.is_stale():
             raise ours(TimeoutError("no answer"), self._place)
 
+    def is_ours(self) -> bool:
+        """Say whether the socket is the one we opened: the application may have closed it, and what
+        has its number now is not to be written to, nor closed."""
+        sock, known = self._connection._sock, self._identity
+        return sock is None or known is None or identity(sock.fileno()) == known
+
     def close(self, *, forget: bool = False) -> None:
         """Close the connection. Never fails.
 
@@ -162,7 +171,9 @@ class Link:
         nobody, until somebody looks at what this worker holds.
         """
         sock = self._connection._sock
-        if forget and sock is not None and sock.family != socket.AF_UNIX:
+        if not self.is_ours():
+            sock.detach()
+        elif forget and sock is not None and sock.family != socket.AF_UNIX:
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
                 # Not by redis-py, which would shut it down first: that sends what is left.

@@ -121,6 +121,7 @@ class Loop:
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._dumps = Dumps(emit)
+        self._answers: list[Answer] = []
         self._strays = False
         self._code: int | None = None
 
@@ -134,6 +135,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
+            self._reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -219,13 +221,16 @@ class Loop:
         for asked in self._control.take():
             for seen in desk.read(asked):
                 if isinstance(seen, Answer):
-                    self._reply(seen)
+                    self._answers.append(seen)
                 else:
                     self._heard.append(seen)
 
-    def _reply(self, answer: Answer) -> None:
-        error = None if answer.error is None else Refusal(REFUSED, answer.error)
-        self._control.answer(answer.client, ok=answer.told, error=error)
+    def _reply(self) -> None:
+        """Answer when state.json is written: whoever then looks into it finds what was asked for."""
+        for answer in self._answers:
+            error = None if answer.error is None else Refusal(REFUSED, answer.error)
+            self._control.answer(answer.client, ok=answer.told, error=error)
+        self._answers.clear()
 
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
@@ -256,7 +261,7 @@ class Loop:
         child = self.fleet.children.get(incarnation)
         if child is None:
             return WorkerExited(incarnation, how)
-        return self._outlook.last(incarnation, child.page, how)
+        return self._outlook.last(child, how)
 
     # --- doing ---
 
@@ -288,7 +293,7 @@ class Loop:
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._reply(action)
+                self._answers.append(action)
             case Say():
                 self._emit(action.event)
             case Ready():

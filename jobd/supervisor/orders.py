@@ -11,6 +11,7 @@ import msgspec
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.memory import Reading
 
 # --- observations ---
 
@@ -67,7 +68,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class WorkerExited(msgspec.Struct, frozen=True):
-    """A worker has ended; the rest is what its page says, which cannot change any more."""
+    """A worker has ended; the rest is what its page says, which cannot change any more.
+
+    `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
+    """
 
     incarnation: str
     how: Exit
@@ -75,6 +79,8 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    oom: bool = False
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -83,7 +89,7 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
-    end, `busy` those it runs, of at most `cells`.
+    end, `busy` those it runs, of at most `cells`. `memory` holds what was read of that.
     """
 
     incarnation: str
@@ -98,6 +104,7 @@ class Look(msgspec.Struct, frozen=True):
     busy: int = 0
     cells: int = 1
     asked: float = 0.0
+    memory: Reading = Reading()
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -60,7 +60,8 @@ def test_a_left_alone_fleet_converges_to_full_strength(seed: int) -> None:
     children = [world.fleet.child_in(slot) for slot in world.fleet.slots.values()]
     assert all(child is not None and child.stage is Stage.RUNNING for child in children)
     assert not world.fleet.dead
-    assert not any(process.stuck_at for process in world.processes.values())
+    stuck = {name for name, process in world.processes.items() if process.stuck_at}
+    assert not stuck & set(world.fleet.children)
 
 
 def _machine_helps(world: World) -> None:
@@ -74,7 +75,7 @@ def _machine_helps(world: World) -> None:
     for name in sorted(world.helpers):
         if not world.fleet.helpers[name].up:
             world.see(Loaded(name, ()))
-    if "keeper" in world.helpers:
+    if "keeper" in world.helpers and world.now % 2 < 0.25:
         world.see(Beat("keeper", int(world.now), True))
     while world.ordered:
         world._birth()
