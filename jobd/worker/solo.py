@@ -137,6 +137,7 @@ class SoloLoop(WorkerLoop):
             # Its own trip for the claim: how long ago that was is known by when it was sent.
             self._talk.wait(self._hint(span))
         if self._answered(span, is_due=span < IDLE_FOR):
+            self._talk.refuse_late()
             self._talk.land()
         else:
             # What the claim behind the hint may still bring is released by the keeper.
