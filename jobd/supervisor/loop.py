@@ -46,6 +46,7 @@ from jobd.supervisor.orders import (
     Refused,
     ReloadAsked,
     Say,
+    ScaleAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -64,6 +65,7 @@ from jobd.supervisor.step import step
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
 RELOAD = signal.SIGHUP
+MORE, FEWER = signal.SIGTTIN, signal.SIGTTOU
 WATCHED = (*HELD, signal.SIGCHLD)
 # The code of an answer that says why nothing was done.
 REFUSED = "refused"
@@ -194,6 +196,8 @@ class Loop:
                 self._heard.append(StopAsked(now=number == AT_ONCE))
             elif number == RELOAD:
                 self._heard.append(ReloadAsked())
+            elif number in (MORE, FEWER):
+                self._heard.append(ScaleAsked(by=1 if number == MORE else -1))
             else:
                 name = signal.Signals(number).name
                 self._emit(SignalIgnored(signal=name, why="it comes in a later release"))

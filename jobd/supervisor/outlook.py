@@ -94,6 +94,7 @@ def _look(view: PageView, child: Child | None, now: float, states: bool) -> Look
         ran=view.ran,
         busy=len(view.cells),
         memory=NOT_READ if child is None or not child.works else _memory(child, now),
+        has_work=view.phase is Phase.BUSY,
     )
 
 
