@@ -12,6 +12,7 @@ from jobd.core.events import Event
 from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Waiting
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.memory import Reading
 
 # --- observations ---
 
@@ -66,7 +67,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class WorkerExited(msgspec.Struct, frozen=True):
-    """A worker has ended; the rest is what its page says, which cannot change any more."""
+    """A worker has ended; the rest is what its page says, which cannot change any more.
+
+    `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
+    """
 
     incarnation: str
     how: Exit
@@ -74,6 +78,8 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    oom: bool = False
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -82,7 +88,7 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `ran` counts the jobs it has run to an end, `busy` those it runs; `has_work`, whether it
-    has any in hand.
+    has any in hand. `memory` holds what was read of that.
     """
 
     incarnation: str
@@ -95,6 +101,7 @@ class Look(msgspec.Struct, frozen=True):
     beat: float = 0.0
     ran: int = 0
     busy: int = 0
+    memory: Reading = Reading()
     has_work: bool = False
 
 
@@ -202,6 +209,11 @@ class Fork(msgspec.Struct, frozen=True):
     slot: str
     cells: int
 
+    def message(self, *, output: bool) -> dict[str, object]:
+        """Word the order for the preloader; with `output` a descriptor goes along."""
+        told = {"incarnation": self.incarnation, "page": self.page}
+        return {"fork": told | {"queue": self.queue, "slot": self.slot, "output": output}}
+
 
 class Watch(msgspec.Struct, frozen=True):
     """Wait for this child's end from now on."""
@@ -232,6 +244,12 @@ class KillStray(msgspec.Struct, frozen=True):
 
 class TakeBack(msgspec.Struct, frozen=True):
     """The page is free again."""
+
+    page: int
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """Clear the page of an order that is open: a worker that finds nothing there ends."""
 
     page: int
 
@@ -271,6 +289,6 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Withdraw | Forget
     | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

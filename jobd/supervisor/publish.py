@@ -83,6 +83,8 @@ def _slot(slot: Slot, child: Child | None) -> SlotState:
         restarts=max(0, slot.forks - 1),
         last_exit=slot.last_exit,
         exits=slot.exits,
+        memory=None if child is None else child.weight.private or None,
+        resident=None if child is None else child.weight.rss or None,
     )
 
 
@@ -94,6 +96,8 @@ def _leaver(child: Child) -> SlotState:
         pid=child.pid or None,
         restarts=child.fork - 1,
         leaving=child.leaving,
+        memory=child.weight.private or None,
+        resident=child.weight.rss or None,
     )
 
 

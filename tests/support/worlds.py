@@ -200,6 +200,8 @@ class World:
         held = [c.page for c in fleet.children.values()] + [d.page for d in fleet.dead.values()]
         assert sorted([*held, *fleet.free]) == list(range(len(held) + len(fleet.free)))
         assert self.quits <= 1
+        if fleet.stop is Stop.NOW:
+            assert all(child.killed for child in fleet.children.values()), "somebody is waited for"
         self._laws_of_leaving()
         deadline = next_deadline(fleet)
         assert deadline > self.now or self.quits or self._due_now_is_blocked(), deadline
