@@ -16,6 +16,7 @@ from jobd.broker.connection import connect
 from jobd.broker.views import Views
 from jobd.core.config import QueueConfig
 from jobd.core.processes import Processes
+from jobd.seams import portrait
 from jobd.seams.statefile import PoolState
 
 pytestmark = pytest.mark.process
@@ -156,9 +157,10 @@ def test_signals_are_steps_that_a_reload_forgets(start: Start) -> None:
         eventually("they are more", lambda: target(daemon, "other") == 2)
     eventually("each has its own bounds", lambda: target(daemon) == 3)
     daemon.running(5)
-    found = pool(daemon, "mail")
-    assert found is not None
-    assert (found.asked, found.why.partition(" by hand")[0]) == (3, "3")
+    shown = portrait.look(daemon.runtime)
+    assert shown is not None
+    assert (shown.queues["mail"].explain or "").startswith("3 by hand")
+    assert (shown.queues["other"].explain or "").startswith("2 of 1-2: 2 by hand")
     daemon.signal(signal.SIGTTOU)
     eventually("they are fewer", lambda: (target(daemon), target(daemon, "other")) == (2, 1))
     daemon.signal(signal.SIGHUP)
