@@ -81,8 +81,18 @@ def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
     for slot in slots:
         exits.update(slot.exits)
     return QueueView(
-        wanted=pool.target, gave_up=pool.gave_up, useless=pool.useless, exits=dict(exits)
+        wanted=pool.target,
+        gave_up=pool.gave_up,
+        useless=pool.useless,
+        exits=dict(exits),
+        explain=_explanation(pool),
     )
+
+
+def _explanation(pool: PoolState) -> str | None:
+    if pool.min < pool.max:
+        return f"{pool.target} of {pool.min}-{pool.max}: {pool.why or 'nothing known yet'}"
+    return pool.why if pool.asked is not None else None
 
 
 def _reload(state: State) -> Reload | None:
