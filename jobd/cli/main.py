@@ -32,6 +32,12 @@ _TABLE: dict[str, Entry | Verbs] = {
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
+    "top": Entry("jobd.cli.top", "The same, live."),
+    "reload": Entry("jobd.cli.reload", "Let the daemon read its config and code again."),
+    "stop": Entry("jobd.cli.stop", "Let the daemon drain and end."),
+    "scale": Entry("jobd.cli.scale", "Run more or fewer processes of a queue."),
+    "recycle": Entry("jobd.cli.recycle", "Replace workers by hand."),
+    "dump": Entry("jobd.cli.dump", "Write the stacks of workers to the log."),
     "queues": Verbs(
         "Look at queues, pause and resume them, wait for them, empty them.",
         {

@@ -30,6 +30,7 @@ from jobd.core.store_events import (
 from jobd.keeper.fleet import Fleet
 from jobd.keeper.heed import EVERY as HEED_EVERY
 from jobd.keeper.heed import heed
+from jobd.keeper.hosts import Speaker
 from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
@@ -65,6 +66,7 @@ class Keeper:
         channel: Lines,
         board: Scoreboard,
         scheduler: Scheduler,
+        speaker: Speaker,
         emit: Callable[[Event], None],
     ) -> None:
         self._client = client
@@ -74,6 +76,7 @@ class Keeper:
         self._channel = channel
         self._board = board
         self._scheduler = scheduler
+        self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
         self._boards = Boards()
@@ -105,6 +108,7 @@ class Keeper:
         while not self._channel.closed:
             self._listen()
             if self._fleet.stopping and not self._to_release():
+                self._leave()
                 break
             if mono() >= self._try_at:
                 try:
@@ -114,6 +118,13 @@ class Keeper:
                     self._say_lost(error)
             self._answer()
         self._renewer.stop()
+
+    def _leave(self) -> None:
+        """Take back what was said of this host: it ends in order."""
+        try:
+            self._speaker.unsay()
+        except BrokerError as error:  # then its word grows old, and is forgotten
+            self._say_lost(error)
 
     def _listen(self) -> None:
         """Hear the supervisor, for a tick; in its pauses, go on with what is to be tidied."""
@@ -162,6 +173,7 @@ class Keeper:
             heed(self._fleet.alive, board=self._board, store=self._store)
         # Last, since a full store refuses what is due.
         self._scheduler.work(self._known, now)
+        self._speaker.work(now)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:

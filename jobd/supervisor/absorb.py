@@ -11,7 +11,7 @@ import signal
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.seams.exits import FENCED, Exit
+from jobd.seams.exits import FENCED, RECYCLED, Exit, Reason
 from jobd.supervisor import backoff, budget
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
@@ -30,6 +30,8 @@ from jobd.supervisor.orders import (
 
 # Ends that are our doing, at a pace that deadlines and people limit: the replacement is not to blame.
 _OURS = ("stopped", "recycled", "timeout", "cancelled")
+# Ends that the running jobs answer for.
+_ACCUSING = ("crash", "memory", "oom", "hung")
 
 
 def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
@@ -86,7 +88,7 @@ def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action
     if child is None:
         return
     cause = _cause(child, seen)
-    charged = seen.jobs if cause == "crash" else child.charged
+    charged = seen.jobs if cause in _ACCUSING else child.charged
     fleet.dead[seen.incarnation] = Dead(
         incarnation=seen.incarnation,
         queue=child.queue,
@@ -123,10 +125,15 @@ def _cause(child: Child, seen: WorkerExited) -> str:
         return child.killed
     if seen.fenced or seen.how.code == FENCED:
         return "fenced"
+    # By itself, for a reason, with nothing begun: a task that ends its process with this code is not.
+    if seen.how.code == RECYCLED and seen.reason and not seen.jobs:
+        return "recycled"
     # TERM before the worker has its handler ends it as well as draining does: it holds nothing.
     asked = child.told_at is not None
     if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
         return "recycled" if child.leaving else "stopped"
+    if seen.oom and seen.how == Exit(signal=signal.SIGKILL):
+        return "oom"
     return "crash" if seen.booted else "boot"
 
 
@@ -172,7 +179,10 @@ def _obituary(
     how = seen.how.words()
     if cause in ("stopped", "recycled"):
         return events.WorkerStopped(
-            slot=child.slot, incarnation=seen.incarnation, how=how, why=child.leaving or cause
+            slot=child.slot,
+            incarnation=seen.incarnation,
+            how=how,
+            why=child.leaving or _reason(seen) or cause,
         )
     return events.WorkerDied(
         slot=child.slot,
@@ -182,6 +192,11 @@ def _obituary(
         jobs=charged,
         restart_in=wait,
     )
+
+
+def _reason(seen: WorkerExited) -> str:
+    known = seen.reason in set(Reason)
+    return Reason(seen.reason).word if known and seen.reason else ""
 
 
 def kill(

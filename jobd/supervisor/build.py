@@ -12,6 +12,7 @@ from jobd.core.errors import ConfigError
 from jobd.core.processes import Processes
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
+from jobd.supervisor.memory import Limits
 
 KEEPER = "keeper"
 # Pages for the dead the keeper has not released yet: while Redis is away a crashing worker is replaced
@@ -45,6 +46,7 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             target=said.processes.min,
             cells=said.concurrency,
             spec=_spec(config, said),
+            limits=_limits(said),
         )
     adopt = None
     if config.daemon.queues is None and config.app is not None:
@@ -87,6 +89,15 @@ def _served(config: Config) -> dict[str, QueueConfig]:
         queue: config.queues.get(queue, QueueConfig())
         for queue in (config.queues if named is None else named)
     }
+
+
+def _limits(said: QueueConfig) -> Limits:
+    return Limits(
+        memory=said.memory_limit,
+        memory_hard=said.memory_limit_hard,
+        jobs=said.max_jobs,
+        age=said.max_age,
+    )
 
 
 def _spec(config: Config, said: QueueConfig) -> str:

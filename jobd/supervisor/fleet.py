@@ -20,6 +20,8 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from jobd.supervisor.memory import Limits, Weight
+
 NEVER = math.inf
 
 
@@ -64,6 +66,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     target: int = 1  # slots it is to have
     cells: int = 1  # jobs a child runs at once
     spec: str = ""  # stands for its settings: children of another are outdated
+    limits: Limits = Limits()
     useless: int = 0  # children in a row that ended without having run a job
     fork_at: float = 0.0  # none is forked before
     gave_up: bool = False  # forks are probes, one at a time
@@ -77,6 +80,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     child: str = ""  # its incarnation; "" when the slot is vacant
     due: float = 0.0  # vacant: not before this
     failures: int = 0  # in a row
+    swells: int = 0  # in a row: children over their memory limit as soon as they had joined
     forks: int = 0
     last_exit: str | None = None
     exits: dict[
@@ -93,12 +97,15 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     helper: str
     page: int
     stamp: str = ""
+    limits: Limits = Limits()
     fork: int = 1  # the slot's so manieth
     stage: Stage = Stage.FORKING
     pid: int = 0
     since: float = 0.0  # ordered at, then running since
     give_up_at: float = NEVER  # FORKING only
     joined: bool = False  # its page says it has left the boot
+    joined_at: float = 0.0
+    weight: Weight = Weight()
     ran: int = 0  # jobs it had run to an end when last looked at
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain

@@ -57,12 +57,14 @@ def adopt_queues(fleet: Fleet, helper: Helper, out: list[Action]) -> None:
 
 def roll(fleet: Fleet, now: float) -> None:
     """Replace workers that are of other code or settings than they should be, a few at a time."""
-    for queue in fleet.queues.values():
-        if fleet.helpers[queue.helper].up:
-            stamp = fleet.stamp(queue)
-            outdated = [c for c in _filling(fleet, queue) if c.stamp != stamp]
-            if outdated:
-                _replace_some(fleet, queue, outdated, now)
+    wanted = {q.name: fleet.stamp(q) for q in fleet.queues.values() if fleet.helpers[q.helper].up}
+    outdated: dict[str, list[Child]] = {}
+    for slot in fleet.slots.values():
+        child = fleet.child_in(slot)
+        if child is not None and child.stamp != wanted.get(slot.queue, child.stamp):
+            outdated.setdefault(slot.queue, []).append(child)
+    for name, children in outdated.items():
+        _replace_some(fleet, fleet.queues[name], children, now)
 
 
 def is_rolling(fleet: Fleet) -> bool:

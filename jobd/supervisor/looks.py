@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.supervisor import absorb, budget
+from jobd.supervisor import absorb, budget, memory, turnover
 from jobd.supervisor.fleet import Child, Fleet, Stage
-from jobd.supervisor.orders import Action, Forked, Look, Looked
+from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
 
 # Looks further apart than this say nothing about the time between: the supervisor itself slept.
 _LONGEST_GAP = 2.0
@@ -46,9 +46,10 @@ def _judge(
     _note_use(fleet, child, look, now, out)
     seen_twice = child.over & look.over
     apart = now - child.over_at >= fleet.policy.look_every * _APART
-    child = replace(
-        child, joined=child.joined or look.joined, frozen_at=frozen_at, ran=max(child.ran, look.ran)
-    )
+    if look.joined and not child.joined:
+        child = replace(child, joined=True, joined_at=now)
+    weight = memory.weigh(child.limits, child.weight, look.memory, now)
+    child = replace(child, frozen_at=frozen_at, ran=max(child.ran, look.ran), weight=weight)
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)
     fleet.children[child.incarnation] = child
@@ -58,6 +59,9 @@ def _judge(
         late = seen_twice - look.condemned
         jobs = tuple(sorted(job for job, _ in late or seen_twice))
         absorb.kill(fleet, child, "timeout" if late else "cancelled", jobs, out)
+    elif memory.is_too_much(child.limits, weight):
+        out.append(Say(turnover.over_limit(child, child.limits.memory_hard, "killed")))
+        absorb.kill(fleet, child, "memory", (), out)
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         absorb.kill(fleet, child, "stopped", (), out)
 

@@ -116,6 +116,7 @@ class Loop:
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
+        self._answers: list[Answer] = []
         self._strays = True
         self._strays_at = 0.0
         self._code: int | None = None
@@ -130,6 +131,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
+            self._reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -211,13 +213,16 @@ class Loop:
         for asked in self._control.take():
             for seen in desk.read(asked):
                 if isinstance(seen, Answer):
-                    self._reply(seen)
+                    self._answers.append(seen)
                 else:
                     self._heard.append(seen)
 
-    def _reply(self, answer: Answer) -> None:
-        error = None if answer.error is None else Refusal(REFUSED, answer.error)
-        self._control.answer(answer.client, ok=answer.told, error=error)
+    def _reply(self) -> None:
+        """Answer when state.json is written: whoever then looks into it finds what was asked for."""
+        for answer in self._answers:
+            error = None if answer.error is None else Refusal(REFUSED, answer.error)
+            self._control.answer(answer.client, ok=answer.told, error=error)
+        self._answers.clear()
 
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
@@ -248,7 +253,7 @@ class Loop:
         child = self.fleet.children.get(incarnation)
         if child is None:
             return WorkerExited(incarnation, how)
-        return self._outlook.last(incarnation, child.page, how)
+        return self._outlook.last(child, how)
 
     # --- doing ---
 
@@ -282,7 +287,7 @@ class Loop:
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._reply(action)
+                self._answers.append(action)
             case Say():
                 self._emit(action.event)
             case Ready():

@@ -11,6 +11,7 @@ import msgspec
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.memory import Reading
 
 # --- observations ---
 
@@ -65,7 +66,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class WorkerExited(msgspec.Struct, frozen=True):
-    """A worker has ended; the rest is what its page says, which cannot change any more."""
+    """A worker has ended; the rest is what its page says, which cannot change any more.
+
+    `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
+    """
 
     incarnation: str
     how: Exit
@@ -73,6 +77,8 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    oom: bool = False
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -80,7 +86,8 @@ class Look(msgspec.Struct, frozen=True):
     past their deadline, or `condemned` by somebody who cancelled them.
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
-    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs.
+    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs. `memory`
+    holds what was read of that.
     """
 
     incarnation: str
@@ -93,6 +100,7 @@ class Look(msgspec.Struct, frozen=True):
     beat: float = 0.0
     ran: int = 0
     busy: int = 0
+    memory: Reading = Reading()
 
 
 class Looked(msgspec.Struct, frozen=True):

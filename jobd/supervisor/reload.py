@@ -188,11 +188,26 @@ def _unchanged(fleet: Fleet) -> int:
 
 
 def tell_rolled(fleet: Fleet, out: list[Action]) -> None:
-    """Answer those who wait, when the last outdated worker has a successor that has joined."""
+    """Answer those who wait: the last outdated worker has a successor that has joined, or will not."""
     waiting = fleet.reload.rolling
-    if waiting is None or layout.is_rolling(fleet):
+    if waiting is None:
+        return
+    if layout.is_rolling(fleet):
+        _tell_of_failures(fleet, waiting, out)
         return
     told = {"generation": fleet.generation, "kept": fleet.reload.kept, "workers": len(fleet.slots)}
     out += [Answer(client, None, told) for client in waiting]
     fleet.reload = replace(fleet.reload, rolling=None)
     out.append(Say(events.ReloadDone(generation=fleet.generation)))
+
+
+def _tell_of_failures(fleet: Fleet, waiting: tuple[int, ...], out: list[Action]) -> None:
+    failing = [name for name, queue in fleet.queues.items() if queue.gave_up]
+    if failing:
+        why = (
+            f"reload: new workers of {', '.join(failing)} do not come up; expected them to join; "
+            "those of the code before go on; see worker.died in the log"
+        )
+        out += [Answer(client, why) for client in waiting]
+        fleet.reload = replace(fleet.reload, rolling=None, refused=why)
+        out.append(Say(events.ReloadRefused(why=why)))

@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import absorb, budget, helpers, layout, reload
+from jobd.supervisor import absorb, budget, helpers, layout, reload, turnover
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Role, Slot, Stage, Stop
 from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say, Withdraw
 
@@ -28,6 +28,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
             _announce(fleet, out)
             reload.settle(fleet, now, out)
             layout.roll(fleet, now)
+            turnover.turn_over(fleet, now, out)
             helpers.end_unwanted(fleet, out)
             helpers.start_due(fleet, now, out, keeper_only=False)
             _fill(fleet, now, out)
@@ -145,6 +146,7 @@ def _order(fleet: Fleet, slot: Slot, queue: Queue, now: float, out: list[Action]
         helper=queue.helper,
         page=page,
         stamp=fleet.stamp(queue),
+        limits=queue.limits,
         fork=slot.forks + 1,
         since=now,
         give_up_at=now + fleet.policy.fork_grace,

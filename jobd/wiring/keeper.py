@@ -16,6 +16,7 @@ from jobd.broker.store import register_queues
 from jobd.core.config import Config
 from jobd.core.options import Policy, read_run_options, resolve
 from jobd.keeper.declarations import Declarations
+from jobd.keeper.hosts import Speaker
 from jobd.keeper.loop import Keeper
 from jobd.keeper.renew import renew_timeout
 from jobd.keeper.schedules import Scheduler
@@ -61,6 +62,7 @@ def main(argv: list[str]) -> int:
         channel=Lines.from_fd(int(argv[2])),
         board=Scoreboard.open(Path(argv[3])),
         scheduler=scheduler,
+        speaker=Speaker(client, namespace, path.parent),
         emit=log,
     )
     keeper.run()

@@ -23,6 +23,7 @@ from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 from jobd.worker.solo import SoloLoop
 from jobd.worker.threads import ThreadExecutor
@@ -44,6 +45,7 @@ def assemble(
     page: Page,
     stop: Stop,
     emit: Callable[[Event], None],
+    pristine: Pristine | None = None,
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
     on_loop = any(task.is_async for task in tasks.values())
@@ -72,6 +74,7 @@ def assemble(
         "page": page,
         "stop": stop,
         "emit": emit,
+        "pristine": pristine,
     }
     if not crew:
         return SoloLoop(InlineExecutor(desk, lanes[0]), **settings)
