@@ -35,8 +35,8 @@ Start = Callable[..., Started]
 def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
     made: list[Started] = []
 
-    def one(name: str, runtime: Path | None = None) -> Started:
-        made.append(Started(tmp_path / name, redis_url, APP, runtime=runtime))
+    def one(name: str, runtime: Path | None = None, drain: int = 10) -> Started:
+        made.append(Started(tmp_path / name, redis_url, APP, runtime=runtime, drain=drain))
         return made[-1]
 
     yield one
@@ -68,6 +68,24 @@ def test_the_second_on_a_directory_refuses_and_names_the_first(
     first.process.kill()
     first.process.wait()
     start("fourth", shared).ready()
+
+
+def test_of_two_that_start_at_once_one_runs_with_its_own_settings(
+    start: Start, tmp_path: Path
+) -> None:
+    """The command that checks the file becomes the daemon, and lets go of the lock at no moment."""
+    runs = {drain: start(f"run-{drain}", tmp_path / "run", drain) for drain in (7, 8)}
+
+    def refused() -> list[int]:
+        return [drain for drain, run in runs.items() if run.process.poll() is not None]
+
+    [loser] = eventually("one is refused", refused, within=20)
+    [winner] = runs.keys() - {loser}
+    assert runs[loser].process.returncode == 69
+    runs[winner].ready()
+    runs[winner].signal(signal.SIGTERM)
+    assert runs[winner].ended(10) == 0
+    assert [event["grace"] for event in runs[winner].said("daemon.draining")] == [winner]
 
 
 def test_two_hosts_share_the_work(start: Start, redis_url: str) -> None:

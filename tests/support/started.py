@@ -24,6 +24,7 @@ class Started:
         app: str,
         *,
         runtime: Path | None = None,
+        drain: int = 10,
         within: Sequence[str] = (),
     ) -> None:
         """`within` is a command that this one is an argument of."""
@@ -34,7 +35,7 @@ class Started:
         (top / "shop.py").write_text(app)
         (top / "jobd.toml").write_text(
             f'app = "shop:app"\n[redis]\nurl = "{url}"\n[daemon]\nruntime_dir = "{self.runtime}"\n'
-            'drain_timeout = "10s"\nlog = { format = "json", level = "debug" }\n'
+            f'drain_timeout = {drain}\nlog = {{ format = "json", level = "debug" }}\n'
             "[queues.q]\nprocesses = 2\n"
         )
         self.log = top / "log"
