@@ -33,6 +33,7 @@ _TABLE: dict[str, Entry | Verbs] = {
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "top": Entry("jobd.cli.top", "The same, live."),
+    "doctor": Entry("jobd.cli.doctor", "Look for what is wrong, and say what to do."),
     "reload": Entry("jobd.cli.reload", "Let the daemon read its config and code again."),
     "stop": Entry("jobd.cli.stop", "Let the daemon drain and end."),
     "scale": Entry("jobd.cli.scale", "Run more or fewer processes of a queue."),

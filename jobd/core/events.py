@@ -294,6 +294,16 @@ class NothingToServe(Event, frozen=True, kw_only=True):
     hint: str = "declare queues and tasks in the app's module, or import the modules that do"
 
 
+class QueueScaled(Event, frozen=True, kw_only=True):
+    """A queue has another number of processes from now on, and why."""
+
+    event: ClassVar[str] = "queue.scaled"
+    queue: str
+    processes: int
+    before: int
+    why: str
+
+
 class QueueAdded(Event, frozen=True, kw_only=True):
     """The application declares a queue that the configuration does not name."""
 

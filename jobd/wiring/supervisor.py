@@ -23,14 +23,19 @@ from jobd.core.options import MOST_CONCURRENCY
 from jobd.seams import host, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
+from jobd.seams.logstream import own
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
 from jobd.supervisor.build import build, page_count, plan
 from jobd.supervisor.children import Children
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.loop import WATCHED, Loop
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.predecessor import board_path, inherit
+
+# How long a log that nobody reads may hold supervision up, once; then records are lost instead.
+_PATIENCE = 0.02
 
 
 def main(argv: list[str]) -> int:
@@ -58,7 +63,8 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
-    log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="supervisor")
+    said = config.daemon.log
+    log = Log(style=said.format, level=said.level, role="supervisor", fd=own(), patience=_PATIENCE)
     control = Control.listen(runtime_dir)
     nonce = host.nonce()
     if not mark.possible():
@@ -72,6 +78,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     loop = Loop(
         fleet=fleet,
         outlook=Outlook(board),
+        outlets=Outlets(log.of("worker")),
         children=children,
         signals=signals,
         control=control,

@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host
+from jobd.seams import clock, host, stdio
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -33,12 +33,13 @@ _NOT_ADOPTED = 75
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker to fork."""
+    """One worker to fork. With `output` a descriptor has come along, to be its 1 and 2."""
 
     incarnation: str
     page: int
     queue: str
     slot: str
+    output: bool = False
 
 
 class _Message(msgspec.Struct):
@@ -115,6 +116,15 @@ class Preloader:
             self._channel.flush()
 
     def _fork(self, order: Order) -> None:
+        fds = self._channel.fds
+        output = fds.popleft() if order.output and fds else None
+        try:
+            self._fork_with(order, output)
+        finally:
+            if output is not None:
+                os.close(output)
+
+    def _fork_with(self, order: Order, output: int | None) -> None:
         try:
             page = self._page(order)
             reader, writer = os.pipe()
@@ -130,7 +140,7 @@ class Preloader:
             return
         if middle == 0:
             os.close(reader)
-            self._middle(order, page, writer)
+            self._middle(order, page, output, writer)
         os.close(writer)
         with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
             answer = pipe.read().decode("utf-8", "replace")
@@ -152,7 +162,7 @@ class Preloader:
     def _refuse(self, order: Order, why: str) -> None:
         self._say({"refused": {"incarnation": order.incarnation, "why": why}})
 
-    def _middle(self, order: Order, page: Page, writer: int) -> None:
+    def _middle(self, order: Order, page: Page, output: int | None, writer: int) -> None:
         """Fork the worker and end; or go on, as the worker.
 
         The worker is on its page before it can be the supervisor's child: one that is not is none.
@@ -169,11 +179,13 @@ class Preloader:
             os.write(writer, str(worker).encode())
             os._exit(0)
         os.close(writer)
-        self._become_worker(order, page, middle)
+        self._become_worker(order, page, output, middle)
 
-    def _become_worker(self, order: Order, page: Page, middle: int) -> None:
+    def _become_worker(self, order: Order, page: Page, output: int | None, middle: int) -> None:
         code = 70
         try:
+            if output is not None:
+                stdio.redirect(output)
             code = self._work(order, page, middle)
         except SystemExit as asked:
             code = asked.code if isinstance(asked.code, int) else 1
