@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, register_queues, store_ms
 from jobd.broker.views import Views
@@ -27,6 +28,7 @@ from jobd.core.store_events import (
     StoreUnfit,
     WorkerReleased,
 )
+from jobd.keeper.figures import Figures
 from jobd.keeper.fleet import Fleet
 from jobd.keeper.heed import EVERY as HEED_EVERY
 from jobd.keeper.heed import heed
@@ -63,6 +65,7 @@ class Keeper:
         lease: float,
         keeps_nothing: bool = False,
         queues: Iterable[str],
+        elastic: Iterable[str] = (),
         retention: Callable[[str], Policy],
         channel: Lines,
         board: Scoreboard,
@@ -78,6 +81,7 @@ class Keeper:
         self._board = board
         self._scheduler = scheduler
         scheduler.on_call = self._pulse_when_due
+        self._figures = Figures(Backlogs(client, namespace), elastic)
         self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
@@ -159,11 +163,13 @@ class Keeper:
         if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
             self._channel.send({"fenced": sorted(fenced)})
         self._pulse()
+        if figures := self._figures.message(mono()):
+            self._channel.send(figures)
 
     def _pulse(self) -> None:
         """Say that we get on, also between the calls of a long duty: who is silent is taken for hung."""
         self._pulse_at = mono() + PULSE_EVERY
-        self._channel.send({"beat": self._renewer.rounds, "store": not self._failures})
+        self._channel.send({"beat": self._renewer.rounds})
 
     def _pulse_when_due(self) -> None:
         if mono() >= self._pulse_at:
@@ -174,6 +180,7 @@ class Keeper:
             event = StoreUnfit if unfit.level == "error" else StoreDoubtful
             self._emit(event(why=unfit.why))
         self._release()
+        self._figures.look(now)
         self._revoke(now)
         if now >= self._reap_at:
             self._reap()
@@ -245,6 +252,7 @@ class Keeper:
                 reaper.forget()
             self._scheduler.forget()
             self._inspector.forget()
+            self._figures.lost()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if not self._failures:
             self._emit(BrokerLost(why=str(error)))

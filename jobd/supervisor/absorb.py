@@ -82,6 +82,14 @@ def fork_failed(fleet: Fleet, child: Child, why: str, now: float, out: list[Acti
     out.append(Say(events.ForkFailed(slot=child.slot, why=why, retry_in=wait)))
 
 
+def forget(fleet: Fleet, child: Child) -> None:
+    """Forget a child that is not waited for any more, and leave its slot empty."""
+    del fleet.children[child.incarnation]
+    slot = fleet.slots.get(child.slot)
+    if slot is not None and slot.child == child.incarnation:
+        fleet.slots[slot.name] = replace(slot, child="", last_exit="unborn")
+
+
 def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action]) -> None:
     """Forget a child that has ended, and keep what it held for the keeper."""
     child = fleet.children.pop(seen.incarnation, None)

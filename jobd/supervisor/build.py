@@ -10,6 +10,7 @@ import msgspec
 from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
 from jobd.core.processes import Processes
+from jobd.supervisor.demand import Bounds
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.memory import Limits
@@ -28,6 +29,7 @@ def policy_of(config: Config) -> Policy:
         drain_timeout=daemon.drain_timeout,
         load_timeout=daemon.boot_timeout,
         hang_after=daemon.hang_after,
+        max_processes=daemon.max_processes,
     )
 
 
@@ -51,6 +53,12 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             spec=_spec(config, said),
             boot_timeout=said.boot_timeout,
             limits=_limits(said),
+            bounds=Bounds(
+                least=said.processes.min,
+                most=said.processes.max,
+                within=said.processes.drain_within,
+                weight=said.weight,
+            ),
         )
     adopt = None
     if config.daemon.queues is None and config.app is not None:
@@ -75,7 +83,7 @@ def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) 
         queues=dict(first.queues),
         helpers={KEEPER: Helper(name=KEEPER, role=Role.KEEPER), **first.preloaders},
         dead={dead.incarnation: dead for dead in inherited},
-        free=tuple(range(page_count(sum(queue.target for queue in first.queues.values())))),
+        free=tuple(range(page_count(sum(queue.bounds.most for queue in first.queues.values())))),
         adopt_queues_of=first.adopt_queues_of,
     )
     lay_out(fleet, 0.0)

@@ -10,6 +10,7 @@ import msgspec
 
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
+from jobd.supervisor.demand import Waiting
 from jobd.supervisor.fleet import Plan
 from jobd.supervisor.memory import Reading
 
@@ -39,11 +40,10 @@ class LoadFailed(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The keeper works: so many rounds of renewing leases, and whether Redis answers it."""
+    """The keeper works: so many rounds of renewing leases."""
 
     helper: str
     rounds: int | None = None
-    store: bool | None = None
 
 
 class HelperExited(msgspec.Struct, frozen=True):
@@ -89,7 +89,8 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
-    end, `busy` those it runs, of at most `cells`. `memory` holds what was read of that.
+    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
+    what was read of that.
     """
 
     incarnation: str
@@ -105,12 +106,21 @@ class Look(msgspec.Struct, frozen=True):
     cells: int = 1
     asked: float = 0.0
     memory: Reading = Reading()
+    has_work: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
     """The scoreboard was read."""
 
     looks: tuple[Look, ...]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The keeper has looked at Redis, about once a second: whether all it asked in that second was
+    answered (`store`), and what waits in the queues whose number of processes may vary."""
+
+    store: bool
+    queues: dict[str, Waiting] = {}
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -170,10 +180,23 @@ class RecycleAsked(msgspec.Struct, frozen=True):
     client: int | None = None
 
 
+class ScaleAsked(msgspec.Struct, frozen=True):
+    """Somebody wants `to` processes of a queue, or `by` more; neither: as the load says.
+
+    Without a queue: of each of them. `client` waits for an answer.
+    """
+
+    queue: str | None = None
+    to: int | None = None
+    by: int | None = None
+    client: int | None = None
+
+
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
     | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
     | Dumped | StacksAsked
+    | Counted | ScaleAsked
 )  # fmt: skip
 
 
@@ -200,6 +223,11 @@ class Fork(msgspec.Struct, frozen=True):
     queue: str
     slot: str
     cells: int
+
+    def message(self, *, output: bool) -> dict[str, object]:
+        """Word the order for the preloader; with `output` a descriptor goes along."""
+        told = {"incarnation": self.incarnation, "page": self.page}
+        return {"fork": told | {"queue": self.queue, "slot": self.slot, "output": output}}
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -242,6 +270,12 @@ class TakeBack(msgspec.Struct, frozen=True):
     page: int
 
 
+class Withdraw(msgspec.Struct, frozen=True):
+    """Clear the page of an order that is open: a worker that finds nothing there ends."""
+
+    page: int
+
+
 class Forget(msgspec.Struct, frozen=True):
     """Remove a predecessor's scoreboard: all it held is released."""
 
@@ -277,6 +311,7 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Forget
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    | Forget
     | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

@@ -63,7 +63,15 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
 
 
 def _pool(queue: Queue) -> PoolState:
-    return PoolState(target=queue.target, gave_up=queue.gave_up, useless=queue.useless)
+    return PoolState(
+        target=queue.target,
+        min=queue.bounds.least,
+        max=queue.bounds.most,
+        asked=queue.scaling.asked,
+        why=queue.scaling.why,
+        gave_up=queue.gave_up,
+        useless=queue.useless,
+    )
 
 
 def _slot(slot: Slot, child: Child | None) -> SlotState:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from jobd.supervisor import absorb, hand, helpers, looks, reload, watchdog
+from jobd.supervisor import absorb, hand, helpers, looks, reload, scaling, watchdog
 from jobd.supervisor.fleet import Fleet
 from jobd.supervisor.orders import (
     Action,
     Beat,
+    Counted,
     Dumped,
     Fenced,
     Forked,
@@ -28,6 +29,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    ScaleAsked,
     StacksAsked,
     StopAsked,
     Ticked,
@@ -88,5 +90,10 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
             watchdog.dump_all(fleet, out)
         case RecycleAsked():
             hand.recycle(fleet, seen, now, out)
+        case Counted():
+            scaling.counted(fleet, seen, now, out)
+            watchdog.store_heard(fleet, seen.store, now)
+        case ScaleAsked():
+            scaling.asked(fleet, seen, now, out)
         case _:
             assert_never(seen)

@@ -63,8 +63,12 @@ class WorkerLoop(ABC):
         stop: Stop,
         emit: Callable[[Event], None],
         pristine: Pristine | None = None,
+        sweep: Callable[[], None],
     ) -> None:
-        """Without `pristine` the process is somebody else's: what a task does to it is left so."""
+        """Without `pristine` the process is somebody else's: what a task does to it is left so.
+
+        `sweep` is called between jobs, for what belongs to none any more.
+        """
         self._client = client
         self._namespace = namespace
         self._commands = QueueCommands(namespace, queue)
@@ -78,6 +82,7 @@ class WorkerLoop(ABC):
         self._stop = stop
         self._emit = emit
         self._pristine = pristine
+        self._sweep = sweep
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row
@@ -136,6 +141,7 @@ class WorkerLoop(ABC):
     def _goes_on(self) -> bool:
         """Take one turn, or one step out of trouble with Redis; False when that was the last."""
         self._page.beat(monotonic())
+        self._sweep()
         try:
             self._recover()
             if self._stop.asked:

@@ -26,6 +26,7 @@ from jobd.worker.loop import (
 )
 from jobd.worker.pristine import CLOSELY_AFTER
 from jobd.worker.side import SideThread
+from jobd.worker.whose import LANE
 
 # So long a batch may have closed our link without a call that is told of: one descriptor after another.
 DOUBTED_AFTER = 0.0002
@@ -55,6 +56,7 @@ class SoloLoop(WorkerLoop):
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
         self._side.start()
+        LANE.set(self.executor.lane)
         try:
             super().run()
         finally:

@@ -162,7 +162,7 @@ def closes_one_by_one() -> None:
             close(number)
         except OSError:
             continue
-    kept.extend(open(os.devnull, "wb") for _ in range(20))
+    kept.extend(open(os.devnull, "wb") for _ in range(20))  # noqa: SIM115
 
 
 def returns_twice() -> None:
@@ -216,7 +216,7 @@ def changes_everything() -> None:
     os.environ.pop("PATH", None)
     sys.setrecursionlimit(500)
     gc.disable()
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     locale.setlocale(locale.LC_ALL, "C.UTF-8")
     decimal.getcontext().prec = 3
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
