@@ -1,8 +1,8 @@
 """Printed bytes, cut into lines and kept within an allowance.
 
 Invariants: how the bytes come in pieces changes nothing; every byte is in a line, dropped and counted,
-or still waits for the end of its line; what is let through in any span of time is at most `burst` and
-`rate` times the span, and one line. Used by workers (what Python writes) and by the supervisor (what
+or still waits for the end of its line; what is let through in any span of time is, with what
+stands beside each line in the log, at most `burst` and `rate` times the span, and one line. Used by workers (what Python writes) and by the supervisor (what
 else comes from a worker's descriptors).
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 
-RATE = 256 << 10
-BURST = 1 << 20
+RATE = 512 << 10
+BURST = 2 << 20
+# What a line takes in the log beside its own length: time, slot, job and the like.
+RECORD = 128
 LONGEST = 16 << 10
 # Of what was dropped, so much may still be asked for: the last words of a process.
 LAST_WORDS = 4 << 10
@@ -94,7 +96,7 @@ class Cutter:
                 line, past = data[at:end], end
             else:
                 line, past = data[at:end], end + 1
-            allowance.spend(past - at)
+            allowance.spend(past - at + RECORD)
             self._dropped = b""
             at = past
             if text := _text(line):
@@ -108,7 +110,7 @@ class Cutter:
         if self._allowance.shut:
             self._allowance.drop(len(line))
             return []
-        self._allowance.spend(len(line))
+        self._allowance.spend(len(line) + RECORD)
         text = _text(line)
         return [text] if text else []
 

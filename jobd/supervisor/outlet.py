@@ -44,6 +44,11 @@ class Outlet:
         return self._records(self._cutter.feed(data, now), self._allowance.told(), run)
 
     @property
+    def is_shut(self) -> bool:
+        """Whether what comes next is dropped."""
+        return self._allowance.shut
+
+    @property
     def owes(self) -> bool:
         """Whether something was dropped that was not told yet."""
         return self._allowance.dropped > 0
