@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from jobd.core.events import Event
-from jobd.core.output import Allowance, Cutter
+from jobd.core.output import LAST_WORDS, Allowance, Cutter
 from jobd.core.output_events import OutputDropped, TaskErrorOutput
 
 
@@ -37,7 +37,7 @@ class Outlet:
     def __init__(self, slot: str) -> None:
         self._slot = slot
         self._allowance = Allowance()
-        self._cutter = Cutter(self._allowance)
+        self._cutter = Cutter(self._allowance, remembers=LAST_WORDS)
 
     def take(self, data: bytes, now: float, run: WhichRun) -> list[Event]:
         """Take in what was read; give the records it makes."""

@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobd.core.output import RECORD, Allowance, Cutter
+from jobd.core.output import LAST_WORDS, RECORD, Allowance, Cutter
 
 LONGEST = 16
 few = settings(max_examples=50)
@@ -124,7 +124,7 @@ def test_the_last_words_are_there_however_much_was_dropped_before(
 ) -> None:
     """And what is shown of them does not count as dropped."""
     allowance = Allowance(rate=2000, burst=800)
-    cutter = Cutter(allowance)
+    cutter = Cutter(allowance, remembers=LAST_WORDS)
     now, passed, whole = 0.0, 0, 0
     for data, later in [*bursts, (b"\nlast\nwords", 0.0)]:
         now += later
