@@ -16,8 +16,9 @@ from jobd.core.config import Config
 from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options, resolve
-from jobd.seams.exits import FENCED
-from jobd.seams.log import Log
+from jobd.seams import host
+from jobd.seams.exits import FENCED, RECYCLED
+from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
@@ -25,6 +26,7 @@ from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.output import Output
 from jobd.worker.preload import Order
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 
 
@@ -88,7 +90,19 @@ class Workshop:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
         stop = Stop()
         stop.listen()
-        loop = self._loop(order, page, stop)
+        log = self._config.daemon.log
+        emit = Log(
+            style=log.format,
+            level=log.level,
+            role="worker",
+            fd=self._log_fd,
+            bound={"slot": order.slot},
+        )
+        self._output.adopt(order.slot, emit)
+        host.become_subreaper()  # what jobs leave behind stays below this process
+        pristine = Pristine(page=page, stop=stop, emit=emit)
+        loop = self._loop(order, page, stop, emit, pristine)
+        pristine.start()
         try:
             loop.run()
         except Fenced:
@@ -96,19 +110,13 @@ class Workshop:
             return FENCED
         finally:
             self._output.end()
-        return 0
+        return RECYCLED if pristine.reason else 0
 
-    def _loop(self, order: Order, page: Page, stop: Stop) -> WorkerLoop:
+    def _loop(
+        self, order: Order, page: Page, stop: Stop, emit: Emit, pristine: Pristine
+    ) -> WorkerLoop:
         config = self._config
         bench = self._benches.get(order.queue) or self._bench(order.queue)
-        log = Log(
-            style=config.daemon.log.format,
-            level=config.daemon.log.level,
-            role="worker",
-            fd=self._log_fd,
-            bound={"slot": order.slot},
-        )
-        self._output.adopt(order.slot, log)
         return assemble(
             client=self._client,
             namespace=config.redis.namespace,
@@ -123,6 +131,7 @@ class Workshop:
             lease=config.daemon.lease,
             page=page,
             stop=stop,
-            emit=log,
+            emit=emit,
+            pristine=pristine,
             output=self._output,
         )

@@ -24,6 +24,7 @@ from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
 from jobd.worker.output import Output
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 from jobd.worker.solo import SoloLoop
 from jobd.worker.threads import ThreadExecutor
@@ -45,6 +46,7 @@ def assemble(
     page: Page,
     stop: Stop,
     emit: Callable[[Event], None],
+    pristine: Pristine | None = None,
     output: Output | None = None,
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
@@ -76,6 +78,7 @@ def assemble(
         "page": page,
         "stop": stop,
         "emit": emit,
+        "pristine": pristine,
         "sweep": _nothing if output is None else output.sweep,
     }
     if not crew:

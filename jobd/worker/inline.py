@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from jobd.broker.commands import Claimed
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
@@ -14,15 +17,24 @@ class InlineExecutor:
         self.desk = desk
         self.lane = lane
 
-    def run_all(self, stop: Stop) -> None:
-        """Run jobs until there is none, or somebody asks to stop."""
+    def run_all(self, stop: Stop, look: Callable[[Claimed], None] = lambda _job: None) -> None:
+        """Run jobs until there is none, or somebody asks to stop.
+
+        `look` is called after a job that was told of: it has done something to this process.
+        """
         take, lane = self.desk.unstarted.popleft, self.lane
         try:
-            while not stop.asked:
-                try:
-                    job = lane.running = take()
-                except IndexError:
+            while True:
+                while not stop.attention:
+                    try:
+                        job = lane.running = take()
+                    except IndexError:
+                        return
+                    lane.run(job)
+                if stop.asked:
                     return
-                lane.run(job)
+                stop.attend()
+                if lane.running is not None:
+                    look(lane.running)
         finally:
             lane.running = None
