@@ -6,6 +6,7 @@ so what has left its window since the last claim is left out here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -51,14 +52,28 @@ def read_flow(client: Client, namespace: str, queue: str, *, now: int | None = N
 
     `now` injects a store time in ms for tests.
     """
-    keys = QueueKeys(namespace, queue)
     with translated(place_of(client)):
         pipe = client.pipeline(transaction=True)
-        pipe.hmget(keys.meta, *_META)
-        pipe.hgetall(keys.off)
-        pipe.hgetall(keys.rate)
-        pipe.time()
-        said, off, rate, (seconds, micros) = pipe.execute(raise_on_error=False)
+        ask_flow(pipe, QueueKeys(namespace, queue))
+        replies = pipe.execute(raise_on_error=False)
+    return flow_of(replies, now=now)
+
+
+# How many commands `ask_flow` puts into a pipeline, and so how many replies `flow_of` takes.
+FLOW_COMMANDS = 4
+
+
+def ask_flow(pipe: Any, keys: QueueKeys) -> None:
+    """Put the questions for a queue's flow into a pipeline."""
+    pipe.hmget(keys.meta, *_META)
+    pipe.hgetall(keys.off)
+    pipe.hgetall(keys.rate)
+    pipe.time()
+
+
+def flow_of(replies: Sequence[Any], *, now: int | None = None) -> Flow:
+    """Read the answers."""
+    said, off, rate, (seconds, micros) = replies
     if now is None:
         now = int(seconds) * 1000 + int(micros) // 1000
     meta = dict(zip(_META, said, strict=True)) if isinstance(said, list) else {}

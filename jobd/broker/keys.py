@@ -60,6 +60,7 @@ class SharedKeys:
     def __init__(self, namespace: str) -> None:
         self.queues = f"{namespace}:queues"  # SET of names
         self.epoch = f"{namespace}:epoch"  # STRING random, made once
+        self.hosts = f"{namespace}:hosts"  # HASH a daemon -> "said at, ms" and how it is, as JSON
         self.format = f"{namespace}:format"  # STRING number of this layout
 
 

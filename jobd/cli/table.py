@@ -27,16 +27,52 @@ def print_table(
     rows: Iterable[Sequence[object]],
     *,
     elastic: Sequence[str] = (),
+    spare: Sequence[str] = (),
     remark: str | None = None,
 ) -> None:
     """Print a table. Numbers stand to the right. `remark` heads a last cell more in each row."""
-    kinds = [list(row) for row in rows]
-    lines = [["" if cell is None else printable(cell) for cell in row] for row in kinds]
-    right = [
-        all(isinstance(row[i], int | float) for row in kinds) and bool(kinds)
-        for i in range(len(heads))
-    ]
     width = _terminal_width()
+    lines = table_lines(heads, rows, width=width, elastic=elastic, spare=spare, remark=remark)
+    for at, line in enumerate(lines):
+        _print(line, head=at == 0)
+
+
+def table_lines(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    width: int | None,
+    elastic: Sequence[str] = (),
+    spare: Sequence[str] = (),
+    remark: str | None = None,
+) -> list[str]:
+    """Give a table's lines, its heads first, for a terminal of so many columns (None: for none).
+
+    Where that is too narrow, the columns named `spare` are left out, one after another.
+    """
+    kinds = [list(row) for row in rows]
+    heads = list(heads)
+    while width is not None and spare:
+        if _total(_sizes(heads, _texts(kinds))) <= width:
+            break
+        gone, *spare = spare
+        if gone in heads:
+            at = heads.index(gone)
+            del heads[at]
+            for row in kinds:
+                del row[at]
+    return _laid_out(heads, kinds, width, elastic, remark)
+
+
+def _laid_out(
+    heads: list[str],
+    kinds: list[list[object]],
+    width: int | None,
+    elastic: Sequence[str],
+    remark: str | None,
+) -> list[str]:
+    lines = _texts(kinds)
+    right = [_numeric([row[i] for row in kinds]) for i in range(len(heads))]
     with_remarks = remark is not None and any(line[-1] for line in lines)
     inline = [*heads, *([remark] if with_remarks and remark else [])]
     sizes = _sizes(inline, lines)
@@ -45,11 +81,22 @@ def print_table(
         inline, sizes = list(heads), sizes[:-1]
     if width is not None:
         _shorten(inline, sizes, elastic, width)
-    _print(_spelled(inline, sizes, [*right, False]), head=True)
+    found = [_spelled(inline, sizes, [*right, False])]
     for line in lines:
-        _print(_spelled(line[: len(inline)], sizes, [*right, False]))
+        found.append(_spelled(line[: len(inline)], sizes, [*right, False]))
         if below and line[-1]:
-            _print(_cropped(_BELOW + line[-1], width or 0))
+            found.append(cropped(_BELOW + line[-1], width or 0))
+    return found
+
+
+def _numeric(cells: Sequence[object]) -> bool:
+    """Say whether a column holds numbers, and nothing else that is shown."""
+    shown = [cell for cell in cells if cell is not None]
+    return bool(shown) and all(isinstance(cell, int | float) for cell in shown)
+
+
+def _texts(rows: Iterable[Sequence[object]]) -> list[list[str]]:
+    return [["" if cell is None else printable(cell) for cell in row] for row in rows]
 
 
 def _terminal_width() -> int | None:
@@ -77,13 +124,14 @@ def _shorten(heads: Sequence[str], sizes: list[int], elastic: Sequence[str], wid
 def _spelled(cells: Sequence[str], sizes: Sequence[int], right: Sequence[bool]) -> str:
     parts = []
     for cell, size, is_number in zip(cells, sizes, right, strict=False):
-        text = _cropped(cell, size)
+        text = cropped(cell, size)
         padding = " " * (size - _cells(text))
         parts.append(padding + text if is_number else text + padding)
     return _BETWEEN.join(parts).rstrip()
 
 
-def _cropped(text: str, size: int) -> str:
+def cropped(text: str, size: int) -> str:
+    """Cut a text to so many cells of a terminal, with a mark where something is missing."""
     if _cells(text) <= size:
         return text
     while text and _cells(text) > size - 1:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, register_queues, store_ms
 from jobd.broker.views import Views
@@ -27,9 +28,11 @@ from jobd.core.store_events import (
     StoreUnfit,
     WorkerReleased,
 )
+from jobd.keeper.figures import Figures
 from jobd.keeper.fleet import Fleet
 from jobd.keeper.heed import EVERY as HEED_EVERY
 from jobd.keeper.heed import heed
+from jobd.keeper.hosts import Speaker
 from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, release
@@ -43,6 +46,7 @@ from jobd.seams.scoreboard import Scoreboard
 
 TICK = 0.1
 TIDY_EVERY = 1.0
+PULSE_EVERY = 0.5
 # Queues that are served elsewhere, or nowhere, are looked at too; once in so many rounds.
 TIDY_ALL = 10
 # The pauses between two tries to reach Redis; the last one is repeated.
@@ -61,10 +65,12 @@ class Keeper:
         lease: float,
         keeps_nothing: bool = False,
         queues: Iterable[str],
+        elastic: Iterable[str] = (),
         retention: Callable[[str], Policy],
         channel: Lines,
         board: Scoreboard,
         scheduler: Scheduler,
+        speaker: Speaker,
         emit: Callable[[Event], None],
     ) -> None:
         self._client = client
@@ -74,6 +80,9 @@ class Keeper:
         self._channel = channel
         self._board = board
         self._scheduler = scheduler
+        self._figures = Figures(Backlogs(client, namespace), elastic)
+        scheduler.on_call = self._pulse_when_due
+        self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
         self._boards = Boards()
@@ -88,6 +97,7 @@ class Keeper:
         self._tidied = 0
         self._failures = 0
         self._try_at = 0.0
+        self._pulse_at = 0.0
         self._tidier = Tidier(
             name=secrets.token_hex(8), store=self._store, retention=retention, clock=mono
         )
@@ -105,6 +115,7 @@ class Keeper:
         while not self._channel.closed:
             self._listen()
             if self._fleet.stopping and not self._to_release():
+                self._leave()
                 break
             if mono() >= self._try_at:
                 try:
@@ -114,6 +125,13 @@ class Keeper:
                     self._say_lost(error)
             self._answer()
         self._renewer.stop()
+
+    def _leave(self) -> None:
+        """Take back what was said of this host: it ends in order."""
+        try:
+            self._speaker.unsay()
+        except BrokerError as error:  # then its word grows old, and is forgotten
+            self._say_lost(error)
 
     def _listen(self) -> None:
         """Hear the supervisor, for a tick; in its pauses, go on with what is to be tidied."""
@@ -144,13 +162,25 @@ class Keeper:
             self._channel.send({"released": sorted(self._released)})
         if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
             self._channel.send({"fenced": sorted(fenced)})
-        self._channel.send({"beat": self._renewer.rounds})
+        self._pulse()
+        if figures := self._figures.message(mono()):
+            self._channel.send(figures)
+
+    def _pulse(self) -> None:
+        """Say that we get on, also between the calls of a long duty: who is silent is taken for hung."""
+        self._pulse_at = mono() + PULSE_EVERY
+        self._channel.send({"beat": self._renewer.rounds, "store": not self._failures})
+
+    def _pulse_when_due(self) -> None:
+        if mono() >= self._pulse_at:
+            self._pulse()
 
     def _duties(self, now: float) -> None:
         for unfit in self._inspector.look(now):
             event = StoreUnfit if unfit.level == "error" else StoreDoubtful
             self._emit(event(why=unfit.why))
         self._release()
+        self._figures.look(now)
         self._revoke(now)
         if now >= self._reap_at:
             self._reap()
@@ -162,6 +192,7 @@ class Keeper:
             heed(self._fleet.alive, board=self._board, store=self._store)
         # Last, since a full store refuses what is due.
         self._scheduler.work(self._known, now)
+        self._speaker.work(now)
 
     def _release(self) -> None:
         for dead in self._fleet.dead:
@@ -210,6 +241,7 @@ class Keeper:
         return sorted(self._queues.union(Views(self._client, self._namespace).queues()))
 
     def _store(self, queue: str) -> Store:
+        self._pulse_when_due()
         if queue not in self._stores:
             self._stores[queue] = Store(self._client, self._namespace, queue)
         return self._stores[queue]
@@ -220,6 +252,7 @@ class Keeper:
                 reaper.forget()
             self._scheduler.forget()
             self._inspector.forget()
+            self._figures.lost()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if not self._failures:
             self._emit(BrokerLost(why=str(error)))

@@ -148,7 +148,8 @@ class Daemon:
             ) from bad
 
     def _refused(self, request: Request, why: Refusal) -> Exception:
-        what = f"{name_of(request)}: {why.message}"
+        name = f"{name_of(request)}: "
+        what = name + why.message.removeprefix(name)
         if why.code == NOT_PERMITTED:
             return DaemonForbids(what, reason=why.code)
         if why.code in (UNKNOWN_REQUEST, BAD_REQUEST):

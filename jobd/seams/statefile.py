@@ -18,6 +18,7 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     """One slot, or a worker that has left it. `phase` is vacant, forking, running or draining.
 
     `exits` counts how its workers ended, by cause; `leaving` is why a leaver was replaced.
+    `memory` is what the process has of its own, `resident` what it has with what it shares, in bytes.
     """
 
     slot: str
@@ -28,21 +29,28 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     last_exit: str | None = None
     exits: dict[str, int] = {}
     leaving: str | None = None
+    memory: int | None = None
+    resident: int | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
 
-    `useless` counts those in a row that ended without having run a job.
+    Between `min` and `max` the load decides, unless a number was `asked` for by hand; `why` is the reason
+    for the target. `useless` counts workers in a row that ended without having run a job.
     """
 
     target: int
+    min: int = 1
+    max: int = 1
+    asked: int | None = None
+    why: str = ""
     gave_up: bool = False
     useless: int = 0
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file."""
+    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun."""
 
     pid: int
     started_at: float
@@ -54,7 +62,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     leavers: list[SlotState] = []
     version: int = 1
     generation: int = 1
+    jobd: str = ""
     reloading: bool = False
+    reload_at: float | None = None
     reload_error: str | None = None
     stopping: bool = False
     last_error: str | None = None

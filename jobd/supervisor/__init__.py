@@ -19,6 +19,15 @@ descriptors into observations and carries actions out; it decides nothing.
 **Levels, not edges.** Whenever something changes the keeper is told the whole list: who is alive, who
 is dead and not yet released. It answers with what it has released. A lost message costs a tick.
 
+**A worker is replaced before it goes.** A slot names the child that fills it. One that is to be
+replaced - it is old, large, of yesterday's code, or its slot is no more - leaves its slot, which is
+filled at once, and is told to drain when its successor has joined. Recycling, reloading and scaling
+are this one move (`absorb.leave`, `settle`); what asks for it is apart: `layout` for slots and code,
+`reload` for when code and settings are other ones.
+
+**Crash loops are slow.** A slot waits longer after each failure (`backoff`); a queue whose workers
+end without having run a job is given up and only probed (`budget`).
+
 Incarnations are named here, `<daemon nonce>.<fork number>`: host and pid are attributes, not names,
 since containers share both.
 """

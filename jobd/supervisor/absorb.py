@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from jobd.core import events
 from jobd.seams.exits import FENCED, RECYCLED, Exit, Reason
-from jobd.supervisor import backoff, budget
+from jobd.supervisor import backoff, budget, progress
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
@@ -30,6 +30,14 @@ from jobd.supervisor.orders import (
 
 # Ends that are our doing, at a pace that deadlines and people limit: the replacement is not to blame.
 _OURS = ("stopped", "recycled", "timeout", "cancelled")
+# Ends that the running jobs answer for.
+_ACCUSING = ("crash", "memory", "oom", "hung")
+
+
+def heard(fleet: Fleet, name: str, now: float) -> None:
+    """Take in that a helper has said anything."""
+    if helper := fleet.helpers.get(name):
+        fleet.helpers[name] = replace(helper, voice=progress.heard(helper.voice, now))
 
 
 def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
@@ -41,6 +49,7 @@ def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
         fleet.children[child.incarnation] = replace(
             child, stage=Stage.RUNNING, pid=seen.pid, since=now, give_up_at=NEVER
         )
+        heard(fleet, child.helper, now)
         out.append(Watch(seen.incarnation, seen.pid))
         started = events.WorkerStarted(
             slot=child.slot, incarnation=seen.incarnation, pid=seen.pid, restarts=child.fork - 1
@@ -53,6 +62,7 @@ def refused(fleet: Fleet, seen: Refused, now: float, out: list[Action]) -> None:
     child = fleet.children.get(seen.incarnation)
     if child is None or child.stage is not Stage.FORKING:
         return
+    heard(fleet, child.helper, now)
     fleet.free = (*fleet.free, child.page)
     out.append(TakeBack(child.page))
     fork_failed(fleet, child, seen.why, now, out)
@@ -72,13 +82,21 @@ def fork_failed(fleet: Fleet, child: Child, why: str, now: float, out: list[Acti
     out.append(Say(events.ForkFailed(slot=child.slot, why=why, retry_in=wait)))
 
 
+def forget(fleet: Fleet, child: Child) -> None:
+    """Forget a child that is not waited for any more, and leave its slot empty."""
+    del fleet.children[child.incarnation]
+    slot = fleet.slots.get(child.slot)
+    if slot is not None and slot.child == child.incarnation:
+        fleet.slots[slot.name] = replace(slot, child="", last_exit="unborn")
+
+
 def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action]) -> None:
     """Forget a child that has ended, and keep what it held for the keeper."""
     child = fleet.children.pop(seen.incarnation, None)
     if child is None:
         return
     cause = _cause(child, seen)
-    charged = seen.jobs if cause == "crash" else child.charged
+    charged = seen.jobs if cause in _ACCUSING else child.charged
     fleet.dead[seen.incarnation] = Dead(
         incarnation=seen.incarnation,
         queue=child.queue,
@@ -122,6 +140,8 @@ def _cause(child: Child, seen: WorkerExited) -> str:
     asked = child.told_at is not None
     if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
         return "recycled" if child.leaving else "stopped"
+    if seen.oom and seen.how == Exit(signal=signal.SIGKILL):
+        return "oom"
     return "crash" if seen.booted else "boot"
 
 

@@ -11,6 +11,8 @@ import zlib
 
 # Beyond this the power of two no longer matters: every sensible cap is below it.
 _MOST_DOUBLINGS = 40
+# Seconds for which one that ran jobs has to have been there.
+_OF_USE = 1.0
 
 
 def delay(name: str, failures: int, *, base: float, cap: float) -> float:
@@ -25,9 +27,9 @@ def delay(name: str, failures: int, *, base: float, cap: float) -> float:
 def failures_after(failures: int, *, uptime: float, steady_after: float, useful: bool) -> int:
     """Count one more failure, or begin anew.
 
-    A child that lasted begins anew. One that settled jobs was no failure to start, so its slot is
-    never held back by more than the first step.
+    A child that lasted begins anew, and so does one that ran jobs for a second. One that ran any was no
+    failure to start, so its slot is never held back by more than the first step.
     """
-    if uptime >= steady_after:
+    if uptime >= (_OF_USE if useful else steady_after):
         return 1
     return min(failures, 1) + 1 if useful else failures + 1

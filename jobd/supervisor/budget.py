@@ -1,6 +1,6 @@
 """How often a queue whose children end without having run a job is given new ones.
 
-Invariant: at most ten forks in the first minute of a crash loop for a queue of up to nine processes,
+Invariant: at most ten forks in the first minute of a crash loop for a queue of up to eight processes,
 at most two a minute after; one job run to its end, or a child that simply lasts, ends the thrift.
 So a loop costs the host next to nothing, other queues nothing at all, and mends itself when its cause
 has gone. It counts per queue, since the cause lies in its code or its jobs; slots that only crash

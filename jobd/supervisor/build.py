@@ -10,8 +10,10 @@ import msgspec
 from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
 from jobd.core.processes import Processes
+from jobd.supervisor.demand import Bounds
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
+from jobd.supervisor.memory import Limits
 
 KEEPER = "keeper"
 # Pages for the dead the keeper has not released yet: while Redis is away a crashing worker is replaced
@@ -23,7 +25,11 @@ def policy_of(config: Config) -> Policy:
     """Take the spans a supervisor goes by."""
     daemon = config.daemon
     return Policy(
-        lease=daemon.lease, drain_timeout=daemon.drain_timeout, load_timeout=daemon.boot_timeout
+        lease=daemon.lease,
+        drain_timeout=daemon.drain_timeout,
+        load_timeout=daemon.boot_timeout,
+        max_processes=daemon.max_processes,
+        hang_after=daemon.hang_after,
     )
 
 
@@ -45,6 +51,14 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             target=said.processes.min,
             cells=said.concurrency,
             spec=_spec(config, said),
+            boot_timeout=said.boot_timeout,
+            limits=_limits(said),
+            bounds=Bounds(
+                least=said.processes.min,
+                most=said.processes.max,
+                within=said.processes.drain_within,
+                weight=said.weight,
+            ),
         )
     adopt = None
     if config.daemon.queues is None and config.app is not None:
@@ -69,7 +83,7 @@ def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) 
         queues=dict(first.queues),
         helpers={KEEPER: Helper(name=KEEPER, role=Role.KEEPER), **first.preloaders},
         dead={dead.incarnation: dead for dead in inherited},
-        free=tuple(range(page_count(sum(queue.target for queue in first.queues.values())))),
+        free=tuple(range(page_count(sum(queue.bounds.most for queue in first.queues.values())))),
         adopt_queues_of=first.adopt_queues_of,
     )
     lay_out(fleet, 0.0)
@@ -87,6 +101,15 @@ def _served(config: Config) -> dict[str, QueueConfig]:
         queue: config.queues.get(queue, QueueConfig())
         for queue in (config.queues if named is None else named)
     }
+
+
+def _limits(said: QueueConfig) -> Limits:
+    return Limits(
+        memory=said.memory_limit,
+        memory_hard=said.memory_limit_hard,
+        jobs=said.max_jobs,
+        age=said.max_age,
+    )
 
 
 def _spec(config: Config, said: QueueConfig) -> str:

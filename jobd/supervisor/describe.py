@@ -10,6 +10,7 @@ from jobd.supervisor.orders import (
     Adopt,
     Answer,
     Drain,
+    Dump,
     EndHelper,
     Forget,
     Fork,
@@ -21,6 +22,7 @@ from jobd.supervisor.orders import (
     StartHelper,
     TakeBack,
     Watch,
+    Withdraw,
 )
 
 
@@ -43,10 +45,14 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"drain {action.incarnation}"
         case Kill():
             return f"kill {action.incarnation}: {action.cause}"
+        case Dump():
+            return f"ask {action.who} for its stacks: {action.why}"
         case KillStray():
             return f"kill stray {action.incarnation} (pid {action.pid})"
         case TakeBack():
             return f"take back page {action.page}"
+        case Withdraw():
+            return f"withdraw the order of page {action.page}"
         case Forget():
             return f"forget {action.board}"
         case Adopt():

@@ -20,6 +20,10 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from jobd.supervisor.demand import Bounds, Scaling
+from jobd.supervisor.memory import Limits, Weight
+from jobd.supervisor.progress import Doubt, Store, Voice
+
 NEVER = math.inf
 
 
@@ -50,9 +54,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     fork_grace: float = 30.0  # an order not carried out by then is given up
     orphan_grace: float = 1.0  # the same, once the preloader that had the order has ended
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
-    helper_grace: float = 2.0  # for helpers to end by themselves
+    late_grace: float = 1.0  # the same, once the time of the drain is up
+    helper_grace: float = 0.75  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
-    load_timeout: float = 60.0  # for a reload's reader and preloaders
+    load_timeout: float = 60.0  # for preloaders, a reload's reader, and workers to begin
+    max_processes: int = 0  # workers of this host in all; 0: any number
+    hang_after: float = 30.0  # without progress; 0 for never
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +70,13 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     target: int = 1  # slots it is to have
     cells: int = 1  # jobs a child runs at once
     spec: str = ""  # stands for its settings: children of another are outdated
+    limits: Limits = Limits()
     useless: int = 0  # children in a row that ended without having run a job
     fork_at: float = 0.0  # none is forked before
     gave_up: bool = False  # forks are probes, one at a time
+    bounds: Bounds = Bounds()  # how many it may have
+    scaling: Scaling = Scaling()  # and how many it needs
+    boot_timeout: float | None = None  # for its workers to begin; None: the daemon's
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +87,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     child: str = ""  # its incarnation; "" when the slot is vacant
     due: float = 0.0  # vacant: not before this
     failures: int = 0  # in a row
+    swells: int = 0  # in a row: children over their memory limit as soon as they had joined
     forks: int = 0
     last_exit: str | None = None
     exits: dict[
@@ -92,13 +104,17 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     helper: str
     page: int
     stamp: str = ""
+    limits: Limits = Limits()
     fork: int = 1  # the slot's so manieth
     stage: Stage = Stage.FORKING
     pid: int = 0
     since: float = 0.0  # ordered at, then running since
     give_up_at: float = NEVER  # FORKING only
     joined: bool = False  # its page says it has left the boot
+    joined_at: float = 0.0
+    weight: Weight = Weight()
     ran: int = 0  # jobs it had run to an end when last looked at
+    busy: int = 0  # cells in use, then
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
     killed: str = ""  # the cause, once SIGKILL was sent
@@ -108,6 +124,9 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     )  # (job, claim) over their deadline when looked at
     over_at: float = 0.0
     frozen_at: float | None = None  # in state T since
+    doubt: Doubt = Doubt()  # whether it makes progress
+    condemned: str = ""  # the cause for which it is killed when its stacks are known
+    dump_by: float = NEVER  # or by then
 
     @property
     def works(self) -> bool:
@@ -143,6 +162,9 @@ class Helper(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     told: bool = False
     killed: bool = False
+    voice: Voice = Voice()  # what was heard of it
+    condemned: str = ""  # as a child
+    dump_by: float = NEVER
     last_exit: str | None = None
 
 
@@ -206,6 +228,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
     reload: Reload = Reload()
+    store: Store = Store()  # Redis, as the keeper finds it
     stop: Stop = Stop.NO
     drain_by: float = NEVER
     ack_by: float = NEVER

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.supervisor import absorb, budget
+from jobd.supervisor import absorb, budget, memory, scaling, turnover, watchdog
 from jobd.supervisor.fleet import Child, Fleet, Stage
-from jobd.supervisor.orders import Action, Forked, Look, Looked
+from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
 
 # Looks further apart than this say nothing about the time between: the supervisor itself slept.
 _LONGEST_GAP = 2.0
@@ -22,6 +22,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
     """Take in one reading of the scoreboard."""
     slept = now - fleet.looked_at > _LONGEST_GAP
     fleet.looked_at = now
+    before = dict(fleet.children)
     for look in seen.looks:
         child = fleet.children.get(look.incarnation)
         if look.pid and (child is None or child.stage is Stage.FORKING):
@@ -29,6 +30,8 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
             child = fleet.children.get(look.incarnation)
         if child is not None and child.works:
             _judge(fleet, child, look, slept, now, out)
+    scaling.looked(fleet, before, now)
+    watchdog.look_at_helpers(fleet, slept, now, out)
 
 
 def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:
@@ -46,8 +49,14 @@ def _judge(
     _note_use(fleet, child, look, now, out)
     seen_twice = child.over & look.over
     apart = now - child.over_at >= fleet.policy.look_every * _APART
+    if look.joined and not child.joined:
+        child = replace(child, joined=True, joined_at=now)
     child = replace(
-        child, joined=child.joined or look.joined, frozen_at=frozen_at, ran=max(child.ran, look.ran)
+        child,
+        frozen_at=frozen_at,
+        ran=max(child.ran, look.ran),
+        busy=max(look.busy, look.has_work),
+        weight=memory.weigh(child.limits, child.weight, look.memory, now),
     )
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)
@@ -58,8 +67,13 @@ def _judge(
         late = seen_twice - look.condemned
         jobs = tuple(sorted(job for job, _ in late or seen_twice))
         absorb.kill(fleet, child, "timeout" if late else "cancelled", jobs, out)
+    elif memory.is_too_much(child.limits, child.weight):
+        out.append(Say(turnover.over_limit(child, child.limits.memory_hard, "killed")))
+        absorb.kill(fleet, child, "memory", (), out)
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         absorb.kill(fleet, child, "stopped", (), out)
+    else:
+        watchdog.look_at_worker(fleet, child, look, slept, now, out)
 
 
 def _note_use(fleet: Fleet, child: Child, look: Look, now: float, out: list[Action]) -> None:

@@ -6,30 +6,36 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 from collections import deque
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from jobd.core.errors import ConfigError
 from jobd.core.events import PredecessorUnusable, SignalIgnored
-from jobd.seams import clock
+from jobd.core.progress_events import Stacks
+from jobd.seams import clock, stacks
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit
-from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
-from jobd.supervisor import desk, messages, publish
+from jobd.supervisor import messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
+from jobd.supervisor.clients import Clients
+from jobd.supervisor.configuration import Configuration
+from jobd.supervisor.dumps import Dumps
+from jobd.supervisor.fleet import Fleet, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Forget,
     Fork,
@@ -43,42 +49,26 @@ from jobd.supervisor.orders import (
     Quit,
     Ready,
     Refused,
-    ReloadAsked,
     Say,
     StartHelper,
-    StopAsked,
     TakeBack,
     Ticked,
     Watch,
+    Withdraw,
     WorkerExited,
 )
+from jobd.supervisor.outlet import Run
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
+from jobd.supervisor.signalled import meaning
 from jobd.supervisor.step import step
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-AT_ONCE = signal.SIGQUIT
-RELOAD = signal.SIGHUP
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
-# The code of an answer that says why nothing was done.
-REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
-
-
-class Configuration(Protocol):
-    """The files of the configuration: the one in force, and that of a reload."""
-
-    def argv(self, helper: Helper) -> list[str]:
-        """Give a helper's command line, `{fd}` standing for its channel."""
-
-    def plan(self, attempt: int) -> Plan:
-        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
-
-    def adopt(self) -> None:
-        """Put that in force."""
+# Whom the kernel hands over alive, it does not tell of.
+_STRAYS_EVERY = 1.0
 
 
 class Loop:
@@ -89,6 +79,7 @@ class Loop:
         *,
         fleet: Fleet,
         outlook: Outlook,
+        outlets: Outlets,
         children: Children,
         signals: Signals,
         control: Control,
@@ -99,21 +90,25 @@ class Loop:
     ) -> None:
         self.fleet = fleet
         self._outlook = outlook
+        self._outlets = outlets
         self._children = children
         self._signals = signals
-        self._control = control
+        self._clients = Clients(control)
         self._configuration = configuration
         self._notifier = notifier
         self._emit = emit
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
+        self._selector.register(outlets.fileno(), selectors.EVENT_READ, ("output", ""))
         self._heard: deque[Observation] = deque([Ticked()])
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
-        self._strays = False
+        self._dumps = Dumps(emit)
+        self._strays = True
+        self._strays_at = 0.0
         self._code: int | None = None
 
     def run(self) -> int:
@@ -126,6 +121,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
+            self._clients.reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -133,30 +129,46 @@ class Loop:
     # --- hearing ---
 
     def _wait(self) -> None:
+        until = min(next_deadline(self.fleet), self._look_at, self._publish_at, self._dumps.due)
+        while self._hear(until):
+            """Nothing but output came: there is nothing to decide."""
+
+    def _hear(self, until: float) -> bool:
         now = clock.mono()
-        until = min(next_deadline(self.fleet), self._look_at, self._publish_at)
-        for key, mask in self._selector.select(max(0.0, until - now)):
+        came = self._selector.select(max(0.0, until - now))
+        only_output = bool(came) and now < until
+        for key, mask in came:
+            only_output = only_output and key.data == ("output", "")
             match key.data:
                 case None:
                     self._take_signals()
                 case ("control", _):
-                    self._hear_clients()
+                    self._heard += self._clients.hear()
+                case ("output", _):
+                    self._outlets.hear(self._run_of)
                 case ("channel", str(name)):
                     self._talk(name, mask)
                 case ("helper", str(name)):
                     self._helper_ended(name)
                 case (_, str(incarnation)):
                     self._worker_ended(incarnation)
+        return only_output
+
+    def _run_of(self, incarnation: str) -> Run | None:
+        child = self.fleet.children.get(incarnation)
+        return None if child is None else self._outlook.only_run(incarnation, child.page)
 
     def _observe(self, now: float) -> None:
         if now >= self._look_at:
             self._look_at = now + self.fleet.policy.look_every
             self._heard.append(self._outlook.look(self.fleet, now))
+            self._outlets.pause()
             self._notifier.alive()
-        if self._strays:
+        self._heard += [Dumped(name) for name in self._dumps.collect(now)]
+        if self._strays or now >= self._strays_at:
             self._strays = False
-            forking = any(c.stage is Stage.FORKING for c in self.fleet.children.values())
-            self._children.end_strays(forking=forking)
+            self._strays_at = now + _STRAYS_EVERY
+            self._children.end_strays()
         if not self._heard:
             self._heard.append(Ticked())
 
@@ -164,13 +176,15 @@ class Loop:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 self._strays = True
-            elif number in STOPS or number == AT_ONCE:
-                self._heard.append(StopAsked(now=number == AT_ONCE))
-            elif number == RELOAD:
-                self._heard.append(ReloadAsked())
+                continue
+            if number == signal.SIGUSR1:
+                self._say_own_stacks()
+            seen = meaning(number)
+            if seen is not None:
+                self._heard.append(seen)
             else:
                 name = signal.Signals(number).name
-                self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
+                self._emit(SignalIgnored(signal=name, why="it means nothing to a daemon"))
 
     def _talk(self, name: str, mask: int) -> None:
         child = self._children.helpers.get(name)
@@ -203,18 +217,6 @@ class Loop:
         except (ConfigError, OSError) as refused:
             return PlanRefused(str(refused))
 
-    def _hear_clients(self) -> None:
-        for asked in self._control.take():
-            for seen in desk.read(asked):
-                if isinstance(seen, Answer):
-                    self._reply(seen)
-                else:
-                    self._heard.append(seen)
-
-    def _reply(self, answer: Answer) -> None:
-        error = None if answer.error is None else Refusal(REFUSED, answer.error)
-        self._control.answer(answer.client, ok=answer.told, error=error)
-
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
         how = self._children.ended(table, name)
@@ -241,10 +243,11 @@ class Loop:
         self._heard.append(self._last_words(incarnation, how))
 
     def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
+        self._outlets.end(incarnation, self._run_of)
         child = self.fleet.children.get(incarnation)
         if child is None:
             return WorkerExited(incarnation, how)
-        return self._outlook.last(incarnation, child.page, how)
+        return self._outlook.last(child, how)
 
     # --- doing ---
 
@@ -263,18 +266,24 @@ class Loop:
                 self._signal(action.incarnation, signal.SIGTERM)
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)
+            case Dump():
+                self._ask_for_stacks(action)
             case KillStray():
                 # Late news of one that has ended may carry a number another worker has by now.
                 if all(child.pid != action.pid for child in self._children.workers.values()):
                     kill_child(action.pid)
             case TakeBack():
                 self._outlook.board.pages[action.page].take_back()
+            case Withdraw():
+                # Who has seen his page before is our child by now, and a stray.
+                self._outlook.board.pages[action.page].take_back()
+                self._strays = True
             case Forget():
                 self._forget(action.board)
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._reply(action)
+                self._clients.answer(action)
             case Say():
                 self._emit(action.event)
             case Ready():
@@ -301,15 +310,12 @@ class Loop:
             incarnation=order.incarnation, queue=order.queue, slot=order.slot, cells=order.cells
         )
         child = self._children.helpers.get(order.helper)
-        message = {
-            "incarnation": order.incarnation,
-            "page": order.page,
-            "queue": order.queue,
-            "slot": order.slot,
-        }
         if child is None or child.channel is None or child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} does not run"))
-        elif not self._say(order.helper, child, {"fork": message}) and not child.channel.closed:
+            return
+        output = self._outlets.open(order.incarnation, order.slot)
+        message = order.message(output=output is not None)
+        if not self._say(order.helper, child, message, output) and not child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
         # A channel that broke while sending leaves it open whether the order arrived: the end of
         # the helper follows, and settles it.
@@ -326,6 +332,20 @@ class Loop:
         if child := self._children.workers.get(incarnation):
             send(child.pidfd, number)
 
+    def _ask_for_stacks(self, order: Dump) -> None:
+        workers, helpers = self._children.workers, self._children.helpers
+        child = workers.get(order.who) or helpers.get(order.who)
+        if child is None:
+            self._heard.append(Dumped(order.who))
+            return
+        worker = self.fleet.children.get(order.who)
+        who = order.who if worker is None else worker.slot
+        self._dumps.ask(order.who, child, who=who, why=order.why, now=clock.mono())
+
+    def _say_own_stacks(self) -> None:
+        said = Stacks(who="supervisor", pid=os.getpid(), why="SIGUSR1", stacks=stacks.own())
+        self._emit(said)
+
     def _forget(self, board: str) -> None:
         try:
             unlink(board)
@@ -334,10 +354,10 @@ class Loop:
 
     # --- telling ---
 
-    def _say(self, name: str, child: Child, message: dict[str, object]) -> bool:
+    def _say(self, name: str, child: Child, message: object, fd: int | None = None) -> bool:
         if child.channel is None:
             return False
-        sent = child.channel.send(message)
+        sent = child.channel.send(message, fd)
         self._watch_channel(name, child.channel)
         return sent
 

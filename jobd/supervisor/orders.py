@@ -10,7 +10,9 @@ import msgspec
 
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
+from jobd.supervisor.demand import Waiting
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.memory import Reading
 
 # --- observations ---
 
@@ -38,9 +40,11 @@ class LoadFailed(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The keeper works."""
+    """The keeper works: so many rounds of renewing leases, and whether Redis answers it."""
 
     helper: str
+    rounds: int | None = None
+    store: bool | None = None
 
 
 class HelperExited(msgspec.Struct, frozen=True):
@@ -65,7 +69,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class WorkerExited(msgspec.Struct, frozen=True):
-    """A worker has ended; the rest is what its page says, which cannot change any more."""
+    """A worker has ended; the rest is what its page says, which cannot change any more.
+
+    `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
+    """
 
     incarnation: str
     how: Exit
@@ -73,6 +80,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    oom: bool = False
     reason: int = 0
 
 
@@ -81,7 +89,9 @@ class Look(msgspec.Struct, frozen=True):
     past their deadline, or `condemned` by somebody who cancelled them.
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
-    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs.
+    last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
+    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
+    what was read of that.
     """
 
     incarnation: str
@@ -94,12 +104,24 @@ class Look(msgspec.Struct, frozen=True):
     beat: float = 0.0
     ran: int = 0
     busy: int = 0
+    cells: int = 1
+    asked: float = 0.0
+    memory: Reading = Reading()
+    has_work: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
     """The scoreboard was read."""
 
     looks: tuple[Look, ...]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The keeper has looked at Redis, about once a second: whether all it asked in that second was
+    answered (`store`), and what waits in the queues whose number of processes may vary."""
+
+    store: bool
+    queues: dict[str, Waiting] = {}
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -142,6 +164,20 @@ class PlanRefused(msgspec.Struct, frozen=True):
     why: str
 
 
+class Dumped(msgspec.Struct, frozen=True):
+    """The stacks of a worker or helper are in the log, or never will be."""
+
+    who: str
+
+
+class StacksAsked(msgspec.Struct, frozen=True):
+    """Somebody wants to know where a slot's worker is, or (None) every process; `client` waits for an
+    answer."""
+
+    slot: str | None = None
+    client: int | None = None
+
+
 class RecycleAsked(msgspec.Struct, frozen=True):
     """Somebody wants a slot's worker replaced; `client` waits for an answer."""
 
@@ -149,9 +185,22 @@ class RecycleAsked(msgspec.Struct, frozen=True):
     client: int | None = None
 
 
+class ScaleAsked(msgspec.Struct, frozen=True):
+    """Somebody wants `to` processes of a queue, or `by` more; neither: as the load says.
+
+    Without a queue: of each of them. `client` waits for an answer.
+    """
+
+    queue: str | None = None
+    to: int | None = None
+    by: int | None = None
+    client: int | None = None
+
+
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
     | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
+    | Counted | ScaleAsked | Dumped | StacksAsked
 )  # fmt: skip
 
 
@@ -179,6 +228,11 @@ class Fork(msgspec.Struct, frozen=True):
     slot: str
     cells: int
 
+    def message(self, *, output: bool) -> dict[str, object]:
+        """Word the order for the preloader; with `output` a descriptor goes along."""
+        told = {"incarnation": self.incarnation, "page": self.page}
+        return {"fork": told | {"queue": self.queue, "slot": self.slot, "output": output}}
+
 
 class Watch(msgspec.Struct, frozen=True):
     """Wait for this child's end from now on."""
@@ -200,6 +254,13 @@ class Kill(msgspec.Struct, frozen=True):
     cause: str
 
 
+class Dump(msgspec.Struct, frozen=True):
+    """Have a worker or helper write its stacks to the log, and why."""
+
+    who: str
+    why: str
+
+
 class KillStray(msgspec.Struct, frozen=True):
     """SIGKILL a child of ours that carries a name no slot waits for any more."""
 
@@ -209,6 +270,12 @@ class KillStray(msgspec.Struct, frozen=True):
 
 class TakeBack(msgspec.Struct, frozen=True):
     """The page is free again."""
+
+    page: int
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """Clear the page of an order that is open: a worker that finds nothing there ends."""
 
     page: int
 
@@ -248,6 +315,6 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
-    | Adopt | Answer | Say | Ready | Quit
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

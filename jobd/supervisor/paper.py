@@ -21,11 +21,14 @@ class StatePaper:
         self._notifier = notifier
         self._emit = emit
         self._started_at = clock.wall()
+        self._epoch = self._started_at - clock.mono()
         self._written: statefile.State | None = None
 
     def write(self, fleet: Fleet) -> None:
         """Bring file and status line up to date."""
-        state = publish.for_people(fleet, pid=os.getpid(), started_at=self._started_at)
+        state = publish.for_people(
+            fleet, pid=os.getpid(), started_at=self._started_at, epoch=self._epoch
+        )
         old = self._written
         if state == old:
             return

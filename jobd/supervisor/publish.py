@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobd import __version__
 from jobd.seams.statefile import PoolState, SlotState, State
 from jobd.supervisor.fleet import Child, Fleet, Queue, Slot, Stop
 
@@ -36,8 +37,8 @@ def for_keeper(fleet: Fleet) -> dict[str, object]:
     }
 
 
-def for_people(fleet: Fleet, *, pid: int, started_at: float) -> State:
-    """Make the content of state.json."""
+def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0) -> State:
+    """Make the content of state.json. `epoch` is when (unix) the monotonic clock was 0."""
     queues: dict[str, list[SlotState]] = {}
     for slot in fleet.slots.values():
         queues.setdefault(slot.queue, []).append(_slot(slot, fleet.child_in(slot)))
@@ -52,6 +53,8 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float) -> State:
         leavers=leavers,
         helpers={h.name: "running" if h.running else "waiting" for h in fleet.helpers.values()},
         generation=fleet.generation,
+        jobd=__version__,
+        reload_at=epoch + fleet.reload.since if fleet.reload.since else None,
         reloading=bool(fleet.reload.number) or fleet.reload.rolling is not None,
         reload_error=fleet.reload.refused,
         stopping=fleet.stop is not Stop.NO,
@@ -60,7 +63,15 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float) -> State:
 
 
 def _pool(queue: Queue) -> PoolState:
-    return PoolState(target=queue.target, gave_up=queue.gave_up, useless=queue.useless)
+    return PoolState(
+        target=queue.target,
+        min=queue.bounds.least,
+        max=queue.bounds.most,
+        asked=queue.scaling.asked,
+        why=queue.scaling.why,
+        gave_up=queue.gave_up,
+        useless=queue.useless,
+    )
 
 
 def _slot(slot: Slot, child: Child | None) -> SlotState:
@@ -72,6 +83,8 @@ def _slot(slot: Slot, child: Child | None) -> SlotState:
         restarts=max(0, slot.forks - 1),
         last_exit=slot.last_exit,
         exits=slot.exits,
+        memory=None if child is None else child.weight.private or None,
+        resident=None if child is None else child.weight.rss or None,
     )
 
 
@@ -83,6 +96,8 @@ def _leaver(child: Child) -> SlotState:
         pid=child.pid or None,
         restarts=child.fork - 1,
         leaving=child.leaving,
+        memory=child.weight.private or None,
+        resident=child.weight.rss or None,
     )
 
 

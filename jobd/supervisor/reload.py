@@ -17,7 +17,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import layout
+from jobd.supervisor import layout, scaling
 from jobd.supervisor.fleet import NEVER, Fleet, Helper, Plan, Reload, Role, Stop
 from jobd.supervisor.orders import Action, Adopt, Answer, PlanRead, ReloadAsked, Say
 
@@ -136,7 +136,8 @@ def _take_over(fleet: Fleet, plan: Plan, now: float, out: list[Action]) -> None:
     out.append(Adopt())
     _take_helpers(fleet, plan, under_way.everything)
     fleet.policy = plan.policy
-    before, fleet.queues = fleet.queues, dict(plan.queues)
+    before = fleet.queues
+    fleet.queues = {q.name: scaling.carried(before.get(q.name), q) for q in plan.queues.values()}
     fleet.adopt_queues_of = plan.adopt_queues_of
     if plan.adopt_queues_of is not None:
         layout.adopt_queues(fleet, fleet.helpers[plan.adopt_queues_of], out)
@@ -188,11 +189,26 @@ def _unchanged(fleet: Fleet) -> int:
 
 
 def tell_rolled(fleet: Fleet, out: list[Action]) -> None:
-    """Answer those who wait, when the last outdated worker has a successor that has joined."""
+    """Answer those who wait: the last outdated worker has a successor that has joined, or will not."""
     waiting = fleet.reload.rolling
-    if waiting is None or layout.is_rolling(fleet):
+    if waiting is None:
+        return
+    if layout.is_rolling(fleet):
+        _tell_of_failures(fleet, waiting, out)
         return
     told = {"generation": fleet.generation, "kept": fleet.reload.kept, "workers": len(fleet.slots)}
     out += [Answer(client, None, told) for client in waiting]
     fleet.reload = replace(fleet.reload, rolling=None)
     out.append(Say(events.ReloadDone(generation=fleet.generation)))
+
+
+def _tell_of_failures(fleet: Fleet, waiting: tuple[int, ...], out: list[Action]) -> None:
+    failing = [name for name, queue in fleet.queues.items() if queue.gave_up]
+    if failing:
+        why = (
+            f"reload: new workers of {', '.join(failing)} do not come up; expected them to join; "
+            "those of the code before go on; see worker.died in the log"
+        )
+        out += [Answer(client, why) for client in waiting]
+        fleet.reload = replace(fleet.reload, rolling=None, refused=why)
+        out.append(Say(events.ReloadRefused(why=why)))

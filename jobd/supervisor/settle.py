@@ -12,9 +12,9 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import absorb, budget, helpers, layout, reload
+from jobd.supervisor import absorb, budget, helpers, layout, reload, turnover, watchdog
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Role, Slot, Stage, Stop
-from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say
+from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say, Withdraw
 
 
 def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
@@ -22,12 +22,14 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
     if fleet.ended:
         return
     _give_up_lost_forks(fleet, now, out)
+    watchdog.settle(fleet, now, out)
     match fleet.stop:
         case Stop.NO:
             layout.lay_out(fleet, now)
             _announce(fleet, out)
             reload.settle(fleet, now, out)
             layout.roll(fleet, now)
+            turnover.turn_over(fleet, now, out)
             helpers.end_unwanted(fleet, out)
             helpers.start_due(fleet, now, out, keeper_only=False)
             _fill(fleet, now, out)
@@ -39,6 +41,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
             _leave(fleet, now, out)
         case Stop.NOW:
             reload.stopped(fleet, out)
+            _withdraw(fleet, out)
             for child in list(fleet.children.values()):
                 absorb.kill(fleet, child, "stopped", (), out)
             _leave(fleet, now, out)
@@ -48,11 +51,11 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
 
 def next_deadline(fleet: Fleet) -> float:
     """Tell when `settle` has something to do even if nothing is heard; NEVER if it has not."""
-    times = [NEVER]
+    times = [watchdog.due(fleet)]
     leaving = fleet.stop is not Stop.NO
     for child in fleet.children.values():
         if child.stage is Stage.FORKING:
-            times.append(child.give_up_at)
+            times.append(min(child.give_up_at, fleet.drain_by))
         elif leaving and child.told_at is not None and not child.killed:
             times.append(fleet.drain_by)
     if not leaving:
@@ -83,16 +86,32 @@ def _give_up_lost_forks(fleet: Fleet, now: float, out: list[Action]) -> None:
     for child in list(fleet.children.values()):
         if child.stage is not Stage.FORKING or now < child.give_up_at:
             continue
-        # Nobody knows whether it was forked: its page and its lease are treated as those of a dead.
-        fleet.dead[child.incarnation] = Dead(
-            incarnation=child.incarnation,
-            queue=child.queue,
-            page=child.page,
-            board=fleet.board,
-            cause="crash",
-            unborn=True,
-        )
+        _bury_unborn(fleet, child, "crash")
         absorb.fork_failed(fleet, child, "the preloader did not answer the order", now, out)
+
+
+def _bury_unborn(fleet: Fleet, child: Child, cause: str) -> None:
+    """Nobody knows whether it was forked: its page and its lease are treated as those of a dead."""
+    fleet.dead[child.incarnation] = Dead(
+        incarnation=child.incarnation,
+        queue=child.queue,
+        page=child.page,
+        board=fleet.board,
+        cause=cause,
+        unborn=True,
+    )
+
+
+def _withdraw(fleet: Fleet, out: list[Action]) -> None:
+    """Wait for no fork any more: who turns up all the same finds so on his page, or is killed.
+
+    Nor may he take up what is being handed back by those that are killed now.
+    """
+    for child in list(fleet.children.values()):
+        if child.stage is Stage.FORKING:
+            _bury_unborn(fleet, child, "stopped")
+            out.append(Withdraw(child.page))
+            absorb.forget(fleet, child)
 
 
 def _can_fork(fleet: Fleet, queue: Queue) -> bool:
@@ -128,6 +147,7 @@ def _order(fleet: Fleet, slot: Slot, queue: Queue, now: float, out: list[Action]
         helper=queue.helper,
         page=page,
         stamp=fleet.stamp(queue),
+        limits=queue.limits,
         fork=slot.forks + 1,
         since=now,
         give_up_at=now + fleet.policy.fork_grace,
@@ -167,6 +187,8 @@ def _announce(fleet: Fleet, out: list[Action]) -> None:
 
 
 def _drain(fleet: Fleet, now: float, out: list[Action]) -> None:
+    if now >= fleet.drain_by:
+        _withdraw(fleet, out)
     for child in list(fleet.children.values()):
         if not child.works:
             continue
@@ -181,7 +203,8 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
     if fleet.children:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return
-    fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace)
+    late = max(now, fleet.drain_by) + fleet.policy.late_grace
+    fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace, late)
     if fleet.dead and now < fleet.ack_by:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return

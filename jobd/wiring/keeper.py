@@ -16,10 +16,11 @@ from jobd.broker.store import register_queues
 from jobd.core.config import Config
 from jobd.core.options import Policy, read_run_options, resolve
 from jobd.keeper.declarations import Declarations
+from jobd.keeper.hosts import Speaker
 from jobd.keeper.loop import Keeper
 from jobd.keeper.renew import renew_timeout
 from jobd.keeper.schedules import Scheduler
-from jobd.seams import declared
+from jobd.seams import declared, stacks
 from jobd.seams.clock import mono
 from jobd.seams.host import Signals, running_for
 from jobd.seams.lines import Lines
@@ -30,6 +31,7 @@ from jobd.seams.scoreboard import Scoreboard
 def main(argv: list[str]) -> int:
     """Build the keeper's objects and run it."""
     setproctitle("jobd: keeper")
+    stacks.arm()
     Signals([signal.SIGTERM, signal.SIGINT])  # it ends when the supervisor says so
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)
@@ -57,10 +59,12 @@ def main(argv: list[str]) -> int:
         lease=config.daemon.lease,
         keeps_nothing=config.redis.keeps_nothing,
         queues=config.queues,
+        elastic=[name for name, said in config.queues.items() if not said.processes.fixed],
         retention=retention,
         channel=Lines.from_fd(int(argv[2])),
         board=Scoreboard.open(Path(argv[3])),
         scheduler=scheduler,
+        speaker=Speaker(client, namespace, path.parent),
         emit=log,
     )
     keeper.run()

@@ -24,6 +24,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.output import Output
 from jobd.worker.preload import Order
 from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
@@ -66,9 +67,12 @@ def runnables(config: Config, declared: Queue) -> dict[bytes, Runnable]:
 class Workshop:
     """Built once for an application, with no connection open; inherited by every worker."""
 
-    def __init__(self, config: Config, app: Jobd) -> None:
+    def __init__(self, config: Config, app: Jobd, *, output: Output, log_fd: int) -> None:
+        """`output` takes what tasks print, `log_fd` is the stream it and all else goes to."""
         self._config = config
         self._app = app
+        self._output = output
+        self._log_fd = log_fd
         app.producer.rebind(config.redis.url, config.redis.namespace)
         self._client = connect(config.redis.url)
         self._benches = {name: self._bench(name) for name in app.queues}
@@ -87,7 +91,14 @@ class Workshop:
         stop = Stop()
         stop.listen()
         log = self._config.daemon.log
-        emit = Log(style=log.format, level=log.level, role="worker", bound={"slot": order.slot})
+        emit = Log(
+            style=log.format,
+            level=log.level,
+            role="worker",
+            fd=self._log_fd,
+            bound={"slot": order.slot},
+        )
+        self._output.adopt(order.slot, emit)
         host.become_subreaper()  # what jobs leave behind stays below this process
         pristine = Pristine(page=page, stop=stop, emit=emit)
         loop = self._loop(order, page, stop, emit, pristine)
@@ -97,6 +108,8 @@ class Workshop:
         except Fenced:
             page.set_fenced()
             return FENCED
+        finally:
+            self._output.end()
         return RECYCLED if pristine.reason else 0
 
     def _loop(
@@ -120,4 +133,5 @@ class Workshop:
             stop=stop,
             emit=emit,
             pristine=pristine,
+            output=self._output,
         )

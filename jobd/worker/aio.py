@@ -14,7 +14,7 @@ import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
 
@@ -25,6 +25,7 @@ from jobd.seams.surroundings import restore_mask
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.whose import LANE
 
 # The highest descriptor that select takes, and one more.
 _SELECTABLE = 1024
@@ -40,7 +41,7 @@ class AsyncExecutor:
         self.lanes = lanes
         self.bell = Bell()
         self._free = lanes[::-1]
-        self._context = copy_context()
+        self._contexts = {lane: _context_of(lane) for lane in lanes}
         self._tasks: dict[Lane, asyncio.Task[None]] = {}  # the loop itself holds them weakly
         self._sync: SimpleQueue[tuple[Lane, Claimed] | None] = SimpleQueue()
         self._threads = 0
@@ -150,7 +151,7 @@ class AsyncExecutor:
         return True
 
     def _start(self, lane: Lane, job: Claimed) -> None:
-        task = self._loop.create_task(self._work(lane, job), context=self._context.copy())
+        task = self._loop.create_task(self._work(lane, job), context=self._contexts[lane].copy())
         task.add_done_callback(partial(self._ended, lane, job))
         self._tasks[lane] = task
 
@@ -191,12 +192,18 @@ class AsyncExecutor:
         while (given := self._sync.get()) is not None:
             lane, job = given
             restore_mask()
-            self._context.copy().run(lane.run, job)
+            self._contexts[lane].copy().run(lane.run, job)
             self._loop.call_soon_threadsafe(self._thread_ended, lane)
 
     def _thread_ended(self, lane: Lane) -> None:
         self._busy_threads -= 1
         self._next(lane)
+
+
+def _context_of(lane: Lane) -> Context:
+    context = copy_context()
+    context.run(LANE.set, lane)
+    return context
 
 
 class _PunctualSelector(selectors.EpollSelector):

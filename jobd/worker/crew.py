@@ -121,7 +121,6 @@ class CrewLoop(WorkerLoop):
         self._admit()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
-        self._page.beat(monotonic())
         self._set_phase(Phase.BUSY if self._at_hand() else Phase.IDLE)
         if not self._exchange():
             self._wait(self._span())
@@ -131,6 +130,7 @@ class CrewLoop(WorkerLoop):
         desk, free = self.desk, self._free()
         ahead = self._batch and not self._careful and len(desk.unstarted) <= self._batch // 2
         if not (self._may_claim() and (free or ahead)):
+            self._excuse()
             if not (desk.done or desk.endings or desk.revoked):
                 return False
             self._talk.settle(hint=self._capped)
@@ -154,6 +154,12 @@ class CrewLoop(WorkerLoop):
 
     def _are_sound(self) -> bool:
         return self._talk.is_sound() and self._waiter.is_sound()
+
+    def _excuse(self) -> None:
+        """Say on the page that no claim is missing where cells stay empty on purpose: beside a job
+        that runs in little company, or one that holds the event loop up."""
+        if any(lane.running for lane in self._lanes) and (self._careful or self._held_up):
+            self._page.asked(monotonic())
 
     def _feed(self) -> None:
         """Have jobs begin; none once we are to end: they are handed back."""
@@ -216,9 +222,11 @@ class CrewLoop(WorkerLoop):
             self._nudge_at = math.inf
             self._feed()
             self._page.set_claimed(self._at_hand())
-        elif waiting and monotonic() >= self._nudge_at:
-            self._nudge_at = math.inf
-            self._waiter.nudge()
+        elif waiting:
+            self._waiter.refuse_late()
+            if monotonic() >= self._nudge_at:
+                self._nudge_at = math.inf
+                self._waiter.nudge()
 
     def _span(self) -> float:
         if self.desk.unstarted or self._held_up:
@@ -229,7 +237,7 @@ class CrewLoop(WorkerLoop):
         now = monotonic()
         if self._rest_until > now:
             span = min(span, self._rest_until - now)
-        return min(span, self._nudge_at - now)
+        return min(span, self._nudge_at - now, self._waiter.patient_until - now)
 
     def _take_back(self) -> None:
         """Take unstarted jobs from lanes that do not move, or too slowly: nothing may wait behind."""
@@ -288,7 +296,6 @@ class CrewLoop(WorkerLoop):
             self._waiter.close()
             self._reconcile_at = 0.0
         self._bell.listen()
-        self._page.beat(monotonic())
         running = bool(self._running())
         self._talk.leave()
         if not running:

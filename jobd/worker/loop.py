@@ -38,7 +38,9 @@ IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
 NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
-BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
+# Between two tries to reach Redis. With one that hangs (3 s) the last pause is what a worker may be
+# late by once Redis answers again.
+BACKOFF = (0.05, 0.1, 0.2, 0.5)
 
 
 class WorkerLoop(ABC):
@@ -60,8 +62,12 @@ class WorkerLoop(ABC):
         stop: Stop,
         emit: Callable[[Event], None],
         pristine: Pristine | None = None,
+        sweep: Callable[[], None],
     ) -> None:
-        """Without `pristine` the process is somebody else's: what a task does to it is left so."""
+        """Without `pristine` the process is somebody else's: what a task does to it is left so.
+
+        `sweep` is called between jobs, for what belongs to none any more.
+        """
         self._client = client
         self._namespace = namespace
         self._commands = QueueCommands(namespace, queue)
@@ -75,6 +81,7 @@ class WorkerLoop(ABC):
         self._stop = stop
         self._emit = emit
         self._pristine = pristine
+        self._sweep = sweep
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row
@@ -132,6 +139,8 @@ class WorkerLoop(ABC):
 
     def _goes_on(self) -> bool:
         """Take one turn, or one step out of trouble with Redis; False when that was the last."""
+        self._sweep()
+        self._page.beat(monotonic())
         try:
             self._recover()
             if self._stop.asked:

@@ -77,7 +77,7 @@ def company(more: dict[bytes, bytes]) -> int | None:
     try:
         for line in reversed(_history(more.get(b"history"))):
             match line.get("kind"):
-                case "crash":
+                case "crash" | "memory" | "oom" | "hung":
                     return max(1, int(line.get("among", 1)) // 2)
                 case "failed" | "soft_timeout" | "timeout":
                     return None

@@ -25,6 +25,7 @@ from jobd.worker.loop import (
     idle_span,
 )
 from jobd.worker.side import SideThread
+from jobd.worker.whose import LANE
 
 # More than one at a time are claimed of tasks that are known here, and were looked after alone: they are
 # looked after together, once so long.
@@ -59,6 +60,7 @@ class SoloLoop(WorkerLoop):
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
         self._side.start()
+        LANE.set(self.executor.lane)
         try:
             super().run()
         finally:
@@ -142,6 +144,7 @@ class SoloLoop(WorkerLoop):
             # Its own trip for the claim: how long ago that was is known by when it was sent.
             self._talk.wait(self._hint(span))
         if self._answered(span, is_due=span < IDLE_FOR):
+            self._talk.refuse_late()
             self._talk.land()
         else:
             # What the claim behind the hint may still bring is released by the keeper.

@@ -15,6 +15,7 @@ from jobd.seams.bell import Bell
 from jobd.seams.surroundings import restore_mask
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.whose import LANE
 
 
 class ThreadExecutor:
@@ -67,6 +68,7 @@ class ThreadExecutor:
         take, ring = self.desk.unstarted.popleft, self.bell.ring
         gate = threading.Lock()
         gate.acquire()
+        LANE.set(lane)
         while not self._ended:
             try:
                 job = lane.running = take()

@@ -10,13 +10,17 @@ import random
 from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
+from jobd.supervisor.demand import Bounds, Waiting
+from jobd.supervisor.fleet import Child, Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.orders import (
     Action,
     Answer,
     Beat,
+    Counted,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Fenced,
     Fork,
@@ -36,6 +40,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    ScaleAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -46,7 +51,7 @@ from jobd.supervisor.orders import (
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.step import step
 
-POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0)
+POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0, hang_after=9.0)
 APP = "preloader shop:app"
 
 
@@ -55,7 +60,7 @@ def new_fleet(slots: int = 3, pages: int = 9, policy: Policy = POLICY) -> Fleet:
         policy=policy,
         nonce="n" * 16,
         board="board",
-        queues={"q": Queue(name="q", helper=APP, target=slots)},
+        queues={"q": Queue(name="q", helper=APP, target=slots, bounds=bounds(slots, elastic=True))},
         helpers={
             "keeper": Helper(name="keeper", role=Role.KEEPER),
             APP: Helper(name=APP, app="shop:app"),
@@ -67,13 +72,22 @@ def new_fleet(slots: int = 3, pages: int = 9, policy: Policy = POLICY) -> Fleet:
     return fleet
 
 
+def bounds(slots: int, *, elastic: bool) -> Bounds:
+    return (
+        Bounds(least=1, most=slots + 2, within=2.0) if elastic else Bounds(least=slots, most=slots)
+    )
+
+
 def new_plan(attempt: int, queues: dict[str, int], policy: Policy = POLICY) -> Plan:
     """Make what a reload asks for: so many processes of these queues."""
     name = f"{APP} #{attempt}"
     return Plan(
         policy=policy,
         settings=repr(sorted(queues.items())),
-        queues={q: Queue(name=q, helper=name, target=n) for q, n in queues.items()},
+        queues={
+            q: Queue(name=q, helper=name, target=n, bounds=bounds(n, elastic=n == 2))
+            for q, n in queues.items()
+        },
         preloaders={name: Helper(name=name, app="shop:app")},
     )
 
@@ -85,6 +99,7 @@ class Process:
     pid: int
     stamp: str = ""
     ran: int = 0
+    stuck_at: float = 0.0  # its loop has not turned since
     drains: bool = False
     doomed: bool = False
     frozen: bool = False
@@ -102,8 +117,11 @@ class World:
     page_owner: dict[int, str] = field(default_factory=dict)
     soft: set[str] = field(default_factory=set)
     killed: set[str] = field(default_factory=set)
+    dumped: list[str] = field(default_factory=list)
+    ill: set[str] = field(default_factory=set)  # helpers that are killed for standing still
     exited: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
     asking: list[int] = field(default_factory=list)
     clients: int = 0
     quits: int = 0
@@ -134,9 +152,16 @@ class World:
                 self.helpers.add(action.helper)
             case EndHelper():
                 helper = self.fleet.helpers[action.helper]
-                leaves = helper.retired or helper.outdated
+                leaves = helper.retired or helper.outdated or helper.condemned
                 assert self.fleet.stop is not Stop.NO or leaves, "a helper in use was ended"
                 assert action.helper in self.helpers
+                if helper.condemned and not helper.told:
+                    assert action.helper in self.dumped, "killed before it could say where it is"
+                    self.ill.add(action.helper)
+            case Dump():
+                self.dumped.append(action.who)
+                if action.why != "SIGUSR1" and self.rng.random() < 0.5:
+                    self.answers.append(action.who)
             case Fork():
                 assert self.fleet.stop is Stop.NO, "a fork while draining"
                 assert action.page not in self.page_owner, "a page handed out twice"
@@ -153,11 +178,15 @@ class World:
             case Drain():
                 assert action.incarnation not in self.soft, "told to drain twice"
                 self.soft.add(action.incarnation)
+                self._law_of_succession(self.fleet.children[action.incarnation])
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].drains = True
             case Kill():
                 assert action.incarnation not in self.killed, "killed twice"
                 self.killed.add(action.incarnation)
+                if action.cause in ("hung", "boot"):
+                    assert self.dumped.count(action.incarnation) == 1
+                    assert self.processes[action.incarnation].stuck_at, "it had turned"
                 if action.cause == "stopped" and self.fleet.stop is Stop.DRAIN:
                     held = self.processes.get(action.incarnation)
                     assert action.incarnation in self.soft or (held and held.frozen), "no soft kill"
@@ -188,6 +217,8 @@ class World:
         held = [c.page for c in fleet.children.values()] + [d.page for d in fleet.dead.values()]
         assert sorted([*held, *fleet.free]) == list(range(len(held) + len(fleet.free)))
         assert self.quits <= 1
+        if fleet.stop is Stop.NOW:
+            assert all(child.killed for child in fleet.children.values()), "somebody is waited for"
         self._laws_of_leaving()
         deadline = next_deadline(fleet)
         assert deadline > self.now or self.quits or self._due_now_is_blocked(), deadline
@@ -198,14 +229,15 @@ class World:
         assert filling <= set(fleet.children)
         for name, child in fleet.children.items():
             assert (name in filling) is not bool(child.leaving), "neither in a slot nor leaving"
-            slot = fleet.slots.get(child.slot)
-            told = child.told_at is not None and fleet.stop is Stop.NO
-            if told and child.told_at == self.now and child.joined and slot is not None:
-                successor = fleet.child_in(slot)
-                assert successor is not None, "sent away before its successor was there"
-                assert successor.joined
         reloading = [c.slot for c in fleet.children.values() if c.leaving == "reload" and c.joined]
         assert all(reloading.count(slot) <= MOST_LEAVERS for slot in reloading)
+
+    def _law_of_succession(self, child: Child) -> None:
+        slot = self.fleet.slots.get(child.slot)
+        if self.fleet.stop is Stop.NO and child.joined and slot is not None:
+            successor = self.fleet.child_in(slot)
+            assert successor is not None, "sent away before its successor was there"
+            assert successor.joined
 
     def _due_now_is_blocked(self) -> bool:
         # Told exactly at the drain's end: the kill needs a later instant.
@@ -220,7 +252,8 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "reload", "plan", "plan", "recycle")
+             "work", "work", "stick", "dumped", "reload", "plan", "plan", "recycle",
+             "count", "count", "scale")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -238,7 +271,8 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran,
+                ran=p.ran, busy=0 if p.stuck_at else p.ran % 2, beat=p.stuck_at or self.now,
+                asked=p.stuck_at or self.now,
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -284,7 +318,17 @@ class World:
         name = self._pick(n for n in self.helpers if not n.startswith("reader"))
         if name:
             code = self.rng.choice(("one", "one", "two"))
-            self.see(Beat(name) if name == "keeper" else Loaded(name, ("q",), code))
+            self.see(
+                Beat(name, int(self.now), True) if name == "keeper" else Loaded(name, ("q",), code)
+            )
+
+    def _stick(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].stuck_at = self.now
+
+    def _dumped(self) -> None:
+        if self.answers:
+            self.see(Dumped(self.answers.pop()))
 
     def _work(self) -> None:
         if name := self._pick(self.processes):
@@ -316,6 +360,33 @@ class World:
         self.asking.append(client)
         self.see(RecycleAsked(self._pick(self.fleet.slots) or "q.1", client))
 
+    def _count(self) -> None:
+        """The keeper has counted; or Redis has not answered it."""
+        busy = self.rng.random() < 0.5
+        waiting = Waiting(
+            due=self.rng.choice((1, 50)) if busy else 0, paused=self.rng.random() < 0.1
+        )
+        known = self.rng.random() < 0.9
+        self.see(Counted(known, {"q": waiting, "unknown": waiting} if known else {}))
+        self._laws_of_numbers()
+
+    def _scale(self) -> None:
+        client = self.clients = self.clients + 1
+        self.asking.append(client)
+        if self.rng.random() < 0.3:
+            self.see(ScaleAsked(by=self.rng.choice((1, -1))))
+        to, by = self.rng.choice(((1, None), (4, None), (None, 1), (None, -1), (None, None)))
+        self.see(ScaleAsked(self.rng.choice(("q", "q", "r")), to, by, client))
+        self._laws_of_numbers()
+
+    def _laws_of_numbers(self) -> None:
+        for queue in self.fleet.queues.values():
+            if self.fleet.stop is Stop.NO:
+                assert len(self.fleet.slots_of(queue.name)) == queue.target
+            assert queue.target >= 1
+            if queue.scaling.asked is None:
+                assert queue.target <= queue.bounds.most
+
     def _helper(self) -> None:
         name = self._pick(self.helpers)
         if name is None:
@@ -323,7 +394,14 @@ class World:
         helper = self.fleet.helpers[name]
         if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
+            self.ill.discard(name)
             self.see(HelperExited(name, Exit(code=1)))
+
+    def obey(self, helper: str) -> None:
+        """Have a helper end that was killed."""
+        self.helpers.discard(helper)
+        self.ill.discard(helper)
+        self.see(HelperExited(helper, Exit(signal=9)))
 
     def _release(self) -> None:
         if name := self._pick(self.fleet.dead):

@@ -1,0 +1,38 @@
+"""`jobd dump [SLOT]`: what every thread is doing right now, as stacks in the daemon's log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobd.cli import daemon_verb
+from jobd.cli.options import config_option, json_option, runtime_option
+from jobd.seams.requests import Dump
+
+
+@click.command("dump")
+@click.argument("slot", required=False)
+@config_option
+@runtime_option
+@json_option
+def command(
+    slot: str | None, config_file: str | None, runtime_dir: str | None, as_json: bool
+) -> int:
+    """Write the stacks of all threads of one worker, or of all processes, to the daemon's log.
+
+    It disturbs nothing: what runs goes on. USR1 does the same for all.
+    """
+    with daemon_verb.reach(config_file, runtime_dir) as daemon:
+        return daemon_verb.carry_out(
+            daemon,
+            Dump(slot),
+            limit=daemon_verb.AT_ONCE,
+            as_json=as_json,
+            say=lambda done: _said(slot, done),
+        )
+
+
+def _said(slot: str | None, done: dict[str, Any]) -> str:
+    whose = "all processes" if slot is None else slot
+    return f"dump: {done.get('message') or f'the stacks of {whose} are in the log of the daemon'}"

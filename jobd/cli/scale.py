@@ -1,0 +1,60 @@
+"""`jobd scale QUEUE N|auto|+1|-1`: how many processes of a queue run on this host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobd.cli import daemon_verb
+from jobd.cli.options import config_option, json_option, runtime_option
+from jobd.core.errors import OptionError
+from jobd.seams.requests import Scale
+
+
+@click.command("scale", context_settings={"ignore_unknown_options": True})  # -1 is no option
+@click.argument("queue")
+@click.argument("count", metavar="N|auto|+N|-N")
+@config_option
+@runtime_option
+@json_option
+def command(
+    queue: str, count: str, config_file: str | None, runtime_dir: str | None, as_json: bool
+) -> int:
+    """Run N processes of QUEUE on this host, N more (+1) or fewer (-1), or as configured (auto).
+
+    It holds until `auto`, a reload, or the daemon's end. Whoever is too many
+    finishes its jobs first. TTIN and TTOU do +1 and -1 to every queue.
+    """
+    request = _read(queue, count)
+    with daemon_verb.reach(config_file, runtime_dir) as daemon:
+        return daemon_verb.carry_out(
+            daemon,
+            request,
+            limit=daemon_verb.AT_ONCE,
+            as_json=as_json,
+            say=lambda done: _said(queue, done),
+        )
+
+
+def _read(queue: str, count: str) -> Scale:
+    if count == "auto":
+        return Scale(queue)
+    try:
+        number = int(count)
+    except ValueError:
+        raise OptionError(
+            f"count: {count!r}; expected a number of processes, +N, -N or 'auto'"
+        ) from None
+    if count[0] in "+-":
+        return Scale(queue, by=number)
+    return Scale(queue, to=number)
+
+
+def _said(queue: str, done: dict[str, Any]) -> str:
+    if message := done.get("message"):
+        return f"scale: {message}"
+    wanted = done.get("to")
+    return f"scale: queue {queue!r}: " + (
+        "as configured" if wanted is None else f"{wanted} processes"
+    )

@@ -1,0 +1,77 @@
+"""Duty: the fleet knows how this host is, through one field of `jobd:hosts`, every few seconds.
+
+What is said is what `jobd status` reads here: state.json and the scoreboard. It is said rarely and
+costs a busy host nothing: an idle daemon writes one field each period, whatever it has of workers.
+Called by jobd.keeper.loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from pathlib import Path
+
+import msgspec
+
+from jobd.broker import hosts
+from jobd.broker.connection import Client
+from jobd.core.portrait import bounded
+from jobd.seams.clock import wall_ms
+from jobd.seams.portrait import StateUnreadable, look
+
+EVERY = 5.0
+
+
+class Speaker:
+    """Says how one daemon is. `say` when it is due, `unsay` at the end."""
+
+    def __init__(self, client: Client, namespace: str, runtime_dir: Path) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._runtime_dir = runtime_dir
+        self._key = key_of(runtime_dir)
+        self._due = 0.0
+
+    def work(self, now: float) -> None:
+        """Say it, if it is time. Raises BrokerError."""
+        if now < self._due:
+            return
+        self._due = now + EVERY
+        try:
+            daemon = look(self._runtime_dir)
+        except StateUnreadable:
+            return  # a reader of the same version finds the same: `jobd status` on this host says why
+        if daemon is not None:
+            daemon = msgspec.structs.replace(bounded(daemon), answers="yes")
+            hosts.say(self._client, self._namespace, self._key, daemon, wall_ms=wall_ms())
+
+    def unsay(self) -> None:
+        """Take it back: the daemon ends in order. Raises BrokerError."""
+        hosts.unsay(self._client, self._namespace, self._key)
+
+
+def key_of(runtime_dir: Path) -> str:
+    """Name a daemon's place so that its successor there has the same name, and nobody else.
+
+    Hosts may share a name, as containers may share a machine: its id and the process namespace are
+    parts of the name.
+    """
+    host = socket.gethostname()
+    parts = (host, str(runtime_dir), _read("/etc/machine-id"), _namespace())
+    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
+    return f"{host}-{digest}"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    """Name the process namespace: of containers with one host name, each has another."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
