@@ -66,9 +66,9 @@ def test_the_fleet_is_seen_and_told_of_to_others(place: Place, redis_url: str) -
     assert worker["task"] == "waits_for"
     assert worker["running_for"] >= 0
     assert worker["memory"] > 100_000
-    assert daemon["queues"]["q"] == {
-        "wanted": 2, "gave_up": False, "useless": 0, "exits": {}, "explain": None,
-    }  # fmt: skip
+    queue = daemon["queues"]["q"]
+    assert (queue["wanted"], queue["least"], queue["most"], queue["gave_up"]) == (2, 2, 2, False)
+    assert queue["exits"] == {}
 
     client = connect(redis_url)
 
@@ -106,6 +106,13 @@ def test_a_daemon_is_ordered_about(place: Place) -> None:
     refused = place.jobd("recycle", "q.9")
     assert refused.returncode == 78
     assert "q.1, q.2" in refused.stderr
+
+    assert "1 process" in place.jobd("scale", "q", "-1").stdout
+    assert seen(place).queues["q"].asked == 1
+    assert "by hand" in place.jobd("status", "--explain").stdout
+    assert "as the configuration" in place.jobd("scale", "q", "auto").stdout
+    assert place.jobd("scale", "nobody", "2").returncode == 78
+    assert place.jobd("scale", "q", "many").returncode == 64
 
     done = place.jobd("reload", "--all", "--json")
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
