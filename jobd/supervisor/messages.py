@@ -72,5 +72,5 @@ def read(helper: str, message: object) -> list[Observation]:
     if said.store is not None and said.beat is None:
         seen.append(Counted(said.store, said.queues))
     if said.released or said.fenced or said.beat is not None:
-        seen.append(Beat(helper, said.beat, said.store))
+        seen.append(Beat(helper, said.beat))
     return seen

@@ -92,6 +92,7 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
             hand.recycle(fleet, seen, now, out)
         case Counted():
             scaling.counted(fleet, seen, now, out)
+            watchdog.store_heard(fleet, seen.store, now)
         case ScaleAsked():
             scaling.asked(fleet, seen, now, out)
         case _:

@@ -22,12 +22,15 @@ DUMP_GRACE = 1.0
 
 
 def beat(fleet: Fleet, seen: Beat, now: float) -> None:
-    """Take in the keeper's beat: what it does for leases, and what it finds of Redis."""
+    """Take in the keeper's beat: what it does for leases."""
     if helper := fleet.helpers.get(seen.helper):
         voice = progress.heard(helper.voice, now, seen.rounds)
         fleet.helpers[helper.name] = replace(helper, voice=voice)
-    if seen.store is not None:
-        fleet.store = progress.heard_of_store(fleet.store, seen.store, now)
+
+
+def store_heard(fleet: Fleet, good: bool, now: float) -> None:
+    """Take in whether Redis answers the keeper."""
+    fleet.store = progress.heard_of_store(fleet.store, good, now)
 
 
 def look_at_worker(
