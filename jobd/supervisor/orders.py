@@ -90,7 +90,7 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
-    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
+    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand, `draining`, whether it takes no more. `memory` holds
     what was read of that.
     """
 
@@ -108,6 +108,7 @@ class Look(msgspec.Struct, frozen=True):
     asked: float = 0.0
     memory: Reading = Reading()
     has_work: bool = False
+    draining: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -247,6 +248,12 @@ class Drain(msgspec.Struct, frozen=True):
     incarnation: str
 
 
+class Remind(msgspec.Struct, frozen=True):
+    """The same again, to one that was told and goes on as if it had not been."""
+
+    incarnation: str
+
+
 class Kill(msgspec.Struct, frozen=True):
     """SIGKILL, and why."""
 
@@ -315,6 +322,7 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | KillStray | TakeBack
+    | Withdraw
     | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip
