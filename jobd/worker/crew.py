@@ -121,6 +121,8 @@ class CrewLoop(WorkerLoop):
         self._admit()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
+        if self._pristine is not None:
+            self._pristine.collect()
         self._set_phase(Phase.BUSY if self._at_hand() else Phase.IDLE)
         if not self._exchange():
             self._wait(self._span())

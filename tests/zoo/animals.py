@@ -94,6 +94,14 @@ def fork_bomb() -> None:
             time.sleep(0.01)
 
 
+def grows() -> None:
+    """2 GB, a piece at a time, as slowly as a leak: somebody else has to say that it is too much."""
+    resource.setrlimit(resource.RLIMIT_AS, (2_500_000_000, resource.RLIM_INFINITY))
+    for _ in range(200):
+        kept.append(b"x" * 10_000_000)
+        time.sleep(0.02)
+
+
 # --- what ends its process ---
 
 
@@ -278,6 +286,10 @@ ANIMALS: list[Callable[..., Any]] = [
 ]  # fmt: skip
 
 
+# Those that need a stronger cage.
+WILD: list[Callable[..., Any]] = [fork_bomb, grows]
+
+
 def _announced(animal: Callable[[], Any]) -> Callable[[], Any]:
     @wraps(animal)
     def announced() -> Any:
@@ -298,7 +310,7 @@ def _on_loop(function: Callable[[], Any]) -> Callable[[], Any]:
 def cage(name: str, *, is_async: bool = False) -> None:
     """Make a queue with every animal in it."""
     queue = app.queue(name, attempts=1, max_crashes=1, timeout=HARD)
-    for animal in (*map(_announced, (*ANIMALS, fork_bomb)), look, pid):
+    for animal in (*map(_announced, (*ANIMALS, *WILD)), look, pid):
         queue.task(animal.__name__)(_on_loop(animal) if is_async else animal)
 
 
