@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from jobd.seams.exits import Exit
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
+from jobd.supervisor.memory import Limits, Reading
 from jobd.supervisor.orders import (
     Action,
     Answer,
@@ -48,14 +49,17 @@ from jobd.supervisor.step import step
 
 POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0)
 APP = "preloader shop:app"
+NO_LIMITS = Limits()
 
 
-def new_fleet(slots: int = 3, pages: int = 9, policy: Policy = POLICY) -> Fleet:
+def new_fleet(
+    slots: int = 3, pages: int = 9, policy: Policy = POLICY, limits: Limits = NO_LIMITS
+) -> Fleet:
     fleet = Fleet(
         policy=policy,
         nonce="n" * 16,
         board="board",
-        queues={"q": Queue(name="q", helper=APP, target=slots)},
+        queues={"q": Queue(name="q", helper=APP, target=slots, limits=limits)},
         helpers={
             "keeper": Helper(name="keeper", role=Role.KEEPER),
             APP: Helper(name=APP, app="shop:app"),
@@ -89,6 +93,7 @@ class Process:
     doomed: bool = False
     frozen: bool = False
     over: bool = False
+    private: int = 6_000_000
 
 
 @dataclass
@@ -220,7 +225,7 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "reload", "plan", "plan", "recycle")
+             "work", "work", "swell", "reload", "plan", "plan", "recycle")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -238,7 +243,7 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran,
+                ran=p.ran, memory=Reading(rss=p.private, private=p.private, shared=0),
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -289,6 +294,10 @@ class World:
     def _work(self) -> None:
         if name := self._pick(self.processes):
             self.processes[name].ran += 1
+
+    def _swell(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].private += self.rng.randrange(100_000_000)
 
     def _reload(self) -> None:
         client = self.clients = self.clients + 1
