@@ -33,15 +33,25 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     resident: int | None = None
 
 
+class GrowthState(msgspec.Struct, frozen=True, kw_only=True):
+    """How many bytes a task has made its workers grow by, and in how many jobs that was measured."""
+
+    task: str
+    bytes: int
+    jobs: int
+
+
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
 
-    `useless` counts those in a row that ended without having run a job.
+    `useless` counts those in a row that ended without having run a job; `growth` names the tasks that
+    made workers grow, those that have ended too, the worst first.
     """
 
     target: int
     gave_up: bool = False
     useless: int = 0
+    growth: list[GrowthState] = []
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Limits, Weight
 
 NEVER = math.inf
@@ -105,6 +106,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     joined: bool = False  # its page says it has left the boot
     joined_at: float = 0.0
     weight: Weight = Weight()
+    grown: Grown | None = None  # the task it had grown by most when its memory was read
     ran: int = 0  # jobs it had run to an end when last looked at
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
@@ -209,6 +211,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     helpers: dict[str, Helper]
     dead: dict[str, Dead]
     free: tuple[int, ...]
+    growth: dict[str, dict[str, Grown]] = {}  # of the ended: queue -> task
     counter: int = 0
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
@@ -231,6 +234,7 @@ class Fleet(msgspec.Struct, kw_only=True):
         twin.children = dict(self.children)
         twin.helpers = dict(self.helpers)
         twin.dead = dict(self.dead)
+        twin.growth = dict(self.growth)
         return twin
 
     def child_in(self, slot: Slot) -> Child | None:

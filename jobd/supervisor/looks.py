@@ -49,7 +49,9 @@ def _judge(
     if look.joined and not child.joined:
         child = replace(child, joined=True, joined_at=now)
     weight = memory.weigh(child.limits, child.weight, look.memory, now)
-    child = replace(child, frozen_at=frozen_at, ran=max(child.ran, look.ran), weight=weight)
+    if weight is not child.weight:  # now and then: what is shown of it would change at every look
+        child = replace(child, weight=weight, grown=look.grown)
+    child = replace(child, frozen_at=frozen_at, ran=max(child.ran, look.ran))
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)
     fleet.children[child.incarnation] = child

@@ -11,6 +11,7 @@ import msgspec
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Reading
 
 # --- observations ---
@@ -78,6 +79,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     fenced: bool = False
     jobs: tuple[str, ...] = ()
     oom: bool = False
+    grown: Grown | None = None
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `ran` counts the jobs it has run to an end, `busy` those it runs. `memory`
-    holds what was read of that.
+    holds what was read of that, `grown` the task it has grown by most.
     """
 
     incarnation: str
@@ -100,6 +102,7 @@ class Look(msgspec.Struct, frozen=True):
     ran: int = 0
     busy: int = 0
     memory: Reading = Reading()
+    grown: Grown | None = None
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.aio import AsyncExecutor
 from jobd.worker.crew import CrewLoop
 from jobd.worker.desk import Desk
+from jobd.worker.growth import Growth
 from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
@@ -49,6 +50,7 @@ def assemble(
     on_loop = any(task.is_async for task in tasks.values())
     crew = on_loop or concurrency > 1
     desk = Desk(lease=lease, shared=crew)
+    desk.costs.growth = Growth(page)
     lanes = make_lanes(
         concurrency,
         desk=desk,

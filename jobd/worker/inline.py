@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobd.broker.commands import Claimed
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
@@ -16,13 +17,23 @@ class InlineExecutor:
 
     def run_all(self, stop: Stop) -> None:
         """Run jobs until there is none, or somebody asks to stop."""
-        take, lane = self.desk.unstarted.popleft, self.lane
+        take, lane, growth = self.desk.unstarted.popleft, self.lane, self.desk.costs.growth
+        run = lane.run
+        if growth is not None and growth.looks_closely:
+            growth.begin()
+            run = self._run_closely
         try:
             while not stop.asked:
                 try:
                     job = lane.running = take()
                 except IndexError:
                     return
-                lane.run(job)
+                run(job)
         finally:
             lane.running = None
+
+    def _run_closely(self, job: Claimed) -> None:
+        """Run one, and see what it adds to this process."""
+        self.lane.run(job)
+        if self.desk.costs.growth is not None:
+            self.desk.costs.growth.ran(job.task)

@@ -17,6 +17,7 @@ from support.groups import memory_group
 
 from jobd import Jobd
 from jobd.core.config import QueueConfig
+from jobd.seams.statefile import GrowthState
 
 pytestmark = pytest.mark.process
 
@@ -81,6 +82,12 @@ def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:
     return [event for event in said if event["event"] == name]
 
 
+def blame(daemon: Daemon) -> list[GrowthState]:
+    state = daemon.state()
+    assert state is not None
+    return state.pools["q"].growth
+
+
 def runs(path: Path) -> list[tuple[int, int, float]]:
     """Each run that came to its end: number, pid, time."""
     lines = path.read_text().splitlines() if path.exists() else []
@@ -121,6 +128,10 @@ def test_what_leaks_is_replaced_and_no_job_is_lost_or_runs_twice(
     assert max(b - a for a, b in pairwise(times)) < 1.0
     [slot] = daemon.slots()
     assert slot.exits.keys() == {"recycled"}
+    blamed = blame(daemon)
+    assert blamed[0].task == "leak"
+    assert 0.7 * MB < blamed[0].bytes / blamed[0].jobs < 1.4 * MB
+    assert blamed[0].bytes > 5 * sum(other.bytes for other in blamed[1:])
     assert not events(daemon, "worker.died")
 
 

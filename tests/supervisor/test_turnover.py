@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from support.worlds import APP, World, new_fleet
 
 from jobd.seams.exits import Exit
+from jobd.supervisor import growth, publish
 from jobd.supervisor.fleet import Stop
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Limits, Reading
-from jobd.supervisor.orders import Fork, Kill, Loaded, Look, Looked, Say
+from jobd.supervisor.orders import Fork, Kill, Loaded, Look, Looked, Say, WorkerExited
 
 MB = 1000**2
 LIMITS = Limits(memory=100 * MB, memory_hard=300 * MB, jobs=4, age=8.0)
@@ -102,3 +104,37 @@ def test_on_the_way_out_nobody_is_replaced() -> None:
     world.stop(now=False)
     assert world.fleet.stop is Stop.DRAIN
     assert not [a for a in look(world, name, 101 * MB, ran=7) if isinstance(a, Fork)]
+
+
+@given(
+    told=st.lists(
+        st.tuples(st.integers(0, 60), st.integers(-MB, 9 * MB), st.integers(1, 99)), max_size=200
+    )
+)
+def test_blame_adds_up_and_is_bounded(told: list[tuple[int, int, int]]) -> None:
+    """However many names there are, the worst are kept, and the worst comes first."""
+    tally: dict[str, Grown] = {}
+    for task, size, jobs in told:
+        tally = growth.added(tally, Grown(f"t{task}", size, jobs), None)
+    assert len(tally) <= growth.MOST_TASKS
+    sizes = [grown.size for grown in tally.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(size > 0 for size in sizes)
+    if len({task for task, _, _ in told}) <= growth.MOST_TASKS:
+        for name, grown in tally.items():
+            mine = [(s, j) for t, s, j in told if f"t{t}" == name and s > 0]
+            assert (grown.size, grown.jobs) == (sum(s for s, _ in mine), sum(j for _, j in mine))
+
+
+def test_blame_outlives_the_worker_and_is_shown_with_that_of_the_living() -> None:
+    world = World(random.Random(1), new_fleet(limits=LIMITS))
+    first, second, _ = joined(world)
+    world.see(WorkerExited(first, Exit(code=0), ran=9, grown=Grown("render", 4 * MB, 4)))
+    world.now += 0.25
+    memory = Reading(rss=MB, private=MB, shared=0)
+    seen = Look(
+        second, 1, joined=True, fenced=False, memory=memory, grown=Grown("render", 2 * MB, 1)
+    )
+    world.see(Looked((seen,)))
+    [shown] = publish.for_people(world.fleet, pid=1, started_at=0.0).pools["q"].growth
+    assert (shown.task, shown.bytes, shown.jobs) == ("render", 6 * MB, 5)
