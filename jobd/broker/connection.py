@@ -44,6 +44,7 @@ from jobd.core.errors import (
     StoreFull,
     StoreUnusable,
 )
+from jobd.seams.descriptors import Identity, identity
 
 Reply = Any
 Client = redis.Redis
@@ -280,6 +281,7 @@ class Link:
             settings["socket_timeout"] = blocking_for
         self._connection = client.connection_pool.connection_class(**settings)
         self._loaded: list[Script] = []
+        self._identity: Identity | None = None
 
     def load(self, scripts: list[Script]) -> None:
         """Connect, and make sure that Redis knows these scripts.
@@ -290,6 +292,7 @@ class Link:
         self._loaded = scripts
         with translated(self._place):
             self._connection.connect()
+        self._identity = identity(self.fileno())
         self._load_all()
 
     def _load_all(self) -> None:
@@ -358,6 +361,14 @@ class Link:
         sock = self._connection._sock
         return int(sock.fileno())
 
+    def is_ours(self) -> bool:
+        """Say whether the socket is the one we opened: the application may have closed it, and what
+        has its number now is not to be written to, nor closed."""
+        sock = self._connection._sock
+        return sock is None or identity(sock.fileno()) == self._identity
+
     def close(self) -> None:
         """Close the connection. Never fails."""
+        if not self.is_ours():
+            self._connection._sock.detach()
         self._connection.disconnect()

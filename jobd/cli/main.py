@@ -10,12 +10,14 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import click
 
 import jobd
 from jobd.cli.lazy import Entry, LazyGroup, Verbs
 from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
+from jobd.seams.early import held_signals
 
 _INTERRUPTED = 130
 _EX_IOERR = 74
@@ -31,6 +33,7 @@ _TABLE: dict[str, Entry | Verbs] = {
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
     "top": Entry("jobd.cli.top", "The same, live."),
+    "doctor": Entry("jobd.cli.doctor", "Look for what is wrong, and say what to do."),
     "reload": Entry("jobd.cli.reload", "Let the daemon read its config and code again."),
     "stop": Entry("jobd.cli.stop", "Let the daemon drain and end."),
     "scale": Entry("jobd.cli.scale", "Run more or fewer processes of a queue."),
@@ -82,10 +85,16 @@ click.version_option(jobd.__version__, prog_name="jobd")(cli)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code."""
     _open_closed_streams()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    # `run` becomes the supervisor, which hears what has come by then. Here and not in the command:
+    # its imports take the longest.
+    with held_signals() if arguments[:1] == ["run"] else nullcontext():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        result = cli.main(
-            args=None if argv is None else list(argv), prog_name="jobd", standalone_mode=False
-        )
+        result = cli.main(args=arguments, prog_name="jobd", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.UsageError as error:

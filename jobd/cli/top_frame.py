@@ -68,7 +68,8 @@ def frame(
     first = min(view.scroll, furthest)
     shown = [*upper, *head, *body[first : first + max(0, room)]][: rows - 1]
     shown += [Line("")] * (rows - 1 - len(shown))
-    return Frame([_paint(line, view.colour) for line in (*shown, _foot(columns))], furthest)
+    fitting = [line._replace(text=cropped(line.text, columns)) for line in (*shown, _foot(columns))]
+    return Frame([_paint(line, view.colour) for line in fitting], furthest)
 
 
 def _above(

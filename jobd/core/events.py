@@ -63,6 +63,25 @@ class DaemonStopped(Event, frozen=True, kw_only=True):
     unreleased: int
 
 
+class DaemonSwept(Event, frozen=True, kw_only=True):
+    """The supervisor was ended from outside; what it had begun was ended after it. `left` did not."""
+
+    event: ClassVar[str] = "daemon.swept"
+    level: ClassVar[Level] = "warning"
+    ended: int
+    left: tuple[int, ...]
+
+
+class DaemonUnmarked(Event, frozen=True, kw_only=True):
+    """What tasks start cannot be told from other processes once it has left their session."""
+
+    event: ClassVar[str] = "daemon.unmarked"
+    level: ClassVar[Level] = "warning"
+    hint: str = (
+        "run the daemon without a limit on real-time processor time (LimitRTTIME, ulimit -R)"
+    )
+
+
 class SignalIgnored(Event, frozen=True, kw_only=True):
     """A signal came that has no meaning in this version."""
 
@@ -173,6 +192,14 @@ class ForkFailed(Event, frozen=True, kw_only=True):
     retry_in: float
 
 
+class StraysEnded(Event, frozen=True, kw_only=True):
+    """Processes that tasks have started were ended: their worker is gone, or they had left it."""
+
+    event: ClassVar[str] = "strays.ended"
+    count: int
+    names: tuple[str, ...]
+
+
 class QueueGaveUp(Event, frozen=True, kw_only=True):
     """A queue's workers end one after another without having run a job: forks are probes from now on."""
 
@@ -265,6 +292,16 @@ class NothingToServe(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     app: str
     hint: str = "declare queues and tasks in the app's module, or import the modules that do"
+
+
+class QueueScaled(Event, frozen=True, kw_only=True):
+    """A queue has another number of processes from now on, and why."""
+
+    event: ClassVar[str] = "queue.scaled"
+    queue: str
+    processes: int
+    before: int
+    why: str
 
 
 class QueueAdded(Event, frozen=True, kw_only=True):

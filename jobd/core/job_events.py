@@ -92,3 +92,35 @@ class TaskUnknown(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     task: str
     hint: str = "its jobs are parked for an hour; deploy the code that declares it"
+
+
+class ProcessChanged(Event, frozen=True, kw_only=True):
+    """A task has changed its process and not put that back; the worker did. Told once for each task
+    and thing. `task` is empty where several ran."""
+
+    event: ClassVar[str] = "process.changed"
+    level: ClassVar[Level] = "warning"
+    task: str
+    job: str
+    what: tuple[str, ...]
+
+
+class LeftoversEnded(Event, frozen=True, kw_only=True):
+    """Processes that a job had started and left running were killed. Told once for each task."""
+
+    event: ClassVar[str] = "leftovers.ended"
+    level: ClassVar[Level] = "warning"
+    task: str
+    job: str
+    processes: int
+
+
+class WorkerRecycles(Event, frozen=True, kw_only=True):
+    """A task has done something to its process that cannot be undone: a fresh one takes over."""
+
+    event: ClassVar[str] = "worker.recycles"
+    level: ClassVar[Level] = "warning"
+    task: str
+    job: str
+    reason: str
+    why: str

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, register_queues, store_ms
 from jobd.broker.views import Views
@@ -27,6 +28,7 @@ from jobd.core.store_events import (
     StoreUnfit,
     WorkerReleased,
 )
+from jobd.keeper.figures import Figures
 from jobd.keeper.fleet import Fleet
 from jobd.keeper.heed import EVERY as HEED_EVERY
 from jobd.keeper.heed import heed
@@ -62,6 +64,7 @@ class Keeper:
         lease: float,
         keeps_nothing: bool = False,
         queues: Iterable[str],
+        elastic: Iterable[str] = (),
         retention: Callable[[str], Policy],
         channel: Lines,
         board: Scoreboard,
@@ -76,6 +79,7 @@ class Keeper:
         self._channel = channel
         self._board = board
         self._scheduler = scheduler
+        self._figures = Figures(Backlogs(client, namespace), elastic)
         self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
@@ -156,12 +160,15 @@ class Keeper:
         if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
             self._channel.send({"fenced": sorted(fenced)})
         self._channel.send({"beat": self._renewer.rounds})
+        if figures := self._figures.message(mono()):
+            self._channel.send(figures)
 
     def _duties(self, now: float) -> None:
         for unfit in self._inspector.look(now):
             event = StoreUnfit if unfit.level == "error" else StoreDoubtful
             self._emit(event(why=unfit.why))
         self._release()
+        self._figures.look(now)
         self._revoke(now)
         if now >= self._reap_at:
             self._reap()
@@ -232,6 +239,7 @@ class Keeper:
                 reaper.forget()
             self._scheduler.forget()
             self._inspector.forget()
+            self._figures.lost()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if not self._failures:
             self._emit(BrokerLost(why=str(error)))

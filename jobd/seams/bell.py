@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from collections.abc import Iterable
@@ -23,7 +24,8 @@ class Bell:
         """Wake who listens, once."""
         if self.wanted:
             self.wanted = False
-            os.eventfd_write(self.readable, 1)
+            with contextlib.suppress(OSError):  # a task has closed it: who waits looks by itself
+                os.eventfd_write(self.readable, 1)
 
     def wait(self, seconds: float, *, beside: Iterable[int] = ()) -> set[int]:
         """Wait until rung, until one of `beside` is readable, or so long; give those that are."""
@@ -33,5 +35,12 @@ class Bell:
         found = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         self.wanted = False
         if self.readable in found:
-            os.eventfd_read(self.readable)
+            self._hear()
         return found
+
+    def _hear(self) -> None:
+        try:
+            os.eventfd_read(self.readable)
+        except OSError:
+            # A task has closed it, or something else has its number by now.
+            self.readable = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -7,11 +7,32 @@ when the system could not tell any more.
 from __future__ import annotations
 
 import signal
+from enum import IntEnum
 
 import msgspec
 
 # What a worker ends with after it has marked its page as fenced.
 FENCED = 75
+# What a worker ends with that wants a fresh one in its place: nothing is to be charged for it. Why,
+# its page says.
+RECYCLED = 76
+
+
+class Reason(IntEnum):
+    """Why a worker ends with RECYCLED. The names are for people and programs; the numbers, for pages."""
+
+    NONE = 0
+    DESCRIPTORS = 1  # one of its own was closed or replaced
+    FILES = 2  # so many are open that soon none can be opened
+    LIMITS = 3  # a limit was lowered for good
+    CREDENTIALS = 4  # it is another user, or in other groups
+    PROCESSES = 5  # processes of an ended job were ended, which its code still holds
+    SURROUNDINGS = 6  # anything else that cannot be put back
+
+    @property
+    def word(self) -> str:
+        """Say it in one word."""
+        return self.name.lower()
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

@@ -105,6 +105,15 @@ def _forget_signals() -> None:
             _default(number)
 
 
+def ignore_signals() -> None:
+    """Ignore whatever can be ignored: only SIGKILL ends this process from now on."""
+    for number in signal.valid_signals():
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except OSError:  # KILL, STOP and the C library's own
+            continue
+
+
 def _default(number: int) -> None:
     try:
         signal.signal(number, signal.SIG_DFL)
@@ -128,22 +137,28 @@ class Copies:
         self._then()
 
 
-def spawn(argv: Sequence[str], *, keep: Iterable[int] = ()) -> int:
+def spawn(
+    argv: Sequence[str], *, keep: Iterable[int] = (), first: Callable[[], None] = lambda: None
+) -> int:
     """Start a program that dies with this one, in a session of its own; give its pid.
 
-    It gets 0 (/dev/null), 1, 2 and the descriptors of `keep`, nothing else. Raises as `fork`.
+    It gets 0 (/dev/null), 1, 2 and the descriptors of `keep`, nothing else. `first` is called in it,
+    before it becomes the program. Raises as `fork`.
     """
     parent = os.getpid()
     pid = fork()
     if pid == 0:
-        _become(argv, parent, sorted(keep))
+        _become(argv, parent, sorted(keep), first)
     return pid
 
 
-def _become(argv: Sequence[str], parent: int, keep: list[int]) -> NoReturn:
+def _become(
+    argv: Sequence[str], parent: int, keep: list[int], first: Callable[[], None]
+) -> NoReturn:
     try:
         os.setsid()
         if die_with_parent(parent):
+            first()
             null_stdin()
             close_all_but({0, 1, 2, *keep})
             for fd in keep:
@@ -190,11 +205,23 @@ def send(pidfd: int, signum: int) -> bool:
     return True
 
 
-def ended(pidfd: int, timeout: float = 0.0) -> bool:
-    """Tell whether the process has ended, waiting up to `timeout` seconds for it."""
+def ended(pidfd: int, timeout: float | None = 0.0) -> bool:
+    """Tell whether the process has ended, waiting up to `timeout` seconds for it; None: for good."""
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
-    return bool(waiting.poll(timeout * 1000))
+    return bool(waiting.poll(None if timeout is None else timeout * 1000))
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL the process group that a child of ours leads, which may have ended.
+
+    Call it before the child is reaped: until then nobody else can get the number.
+    """
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # It leads none (yet), or all that is left of it is one of another user.
+        return
 
 
 def reap(pidfd: int) -> Exit | None:
@@ -237,6 +264,14 @@ def stat(pid: int) -> ProcessStat | None:
     # The name in parentheses may hold anything, also spaces and parentheses.
     fields = raw[raw.rindex(b")") + 2 :].split()
     return ProcessStat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def name_of(pid: int) -> str:
+    """Give what a process calls itself, at most 15 bytes; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_bytes().decode("utf-8", "replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def running_for(pid: int) -> float:

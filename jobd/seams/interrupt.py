@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import ClassVar
+
+# Bound here: in a worker somebody stands before it (jobd.seams.told), who would hear us.
+_setitimer = signal.setitimer
 
 
 class Alarm:
     """The process' one timer: it calls `ring` in the main thread, with the frame it interrupts.
 
     What `ring` raises comes out of that frame, also out of a system call that waits. Made and set by
-    the main thread. It is SIGALRM: whoever else uses that, undoes this.
+    the main thread. It is SIGALRM: a task that uses that undoes this, until it ends.
     """
 
-    def __init__(self, ring: Callable[[FrameType | None], None]) -> None:
-        signal.signal(signal.SIGALRM, lambda _number, frame: ring(frame))
+    ours: ClassVar[Alarm | None] = None
+    """The one of this process, if there is one."""
 
-    def set(self, seconds: float) -> None:
-        """Ring so much later, and not when it was set for before."""
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+    def __init__(self, ring: Callable[[FrameType | None], None]) -> None:
+        self.set_for = math.inf
+        """When it will ring, as whoever has set it counts; inf: not at all."""
+        self._ring = ring
+        self.handler = self._heard
+        signal.signal(signal.SIGALRM, self.handler)
+        Alarm.ours = self
+
+    def set(self, seconds: float, at: float) -> None:
+        """Ring so much later, which is `at`, and not when it was set for before."""
+        self.set_for = at
+        _setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+
+    def rest(self) -> None:
+        """Do not ring."""
+        if self.set_for != math.inf:
+            self.set_for = math.inf
+            _setitimer(signal.ITIMER_REAL, 0)
+
+    def _heard(self, _number: int, frame: FrameType | None) -> None:
+        self.set_for = math.inf
+        self._ring(frame)
 
 
 def is_main_thread() -> bool:

@@ -1,20 +1,26 @@
 """Events to lines: the one place where they are rendered. One record a line, on standard error.
 
-Invariant: a line is written whole, by one write(2), so the processes of a daemon that share the
-stream never mix their lines. Losing the stream (a closed pipe) never ends a daemon.
+Invariant: a line is written whole, so the processes of a daemon that share the stream never mix their
+lines. Losing the stream (a closed pipe) never ends a daemon, and a reader that stands still never
+holds one up (jobd.seams.logstream). What tasks print is made to fit: a long text is several records.
 """
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from jobd.core.durations import words
 from jobd.core.events import LEVELS, Event, Level
+from jobd.core.output_events import AppOutput, LogStalled, TaskOutput
 from jobd.seams import clock
+from jobd.seams.logstream import LogStream
 
 Emit = Callable[[Event], None]
 
@@ -23,33 +29,70 @@ _PRIORITY: dict[Level, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _SPANS = ("restart_in", "retry_in", "grace")
 # What people at a terminal do not read: names for programs. The slot says who it was.
 _FOR_PROGRAMS = ("incarnation", "nonce")
+_PRINTED = (TaskOutput, AppOutput)
+# What stands in a record beside a printed text: ids and names.
+_BESIDE = 1024
+# Colours and movements of the cursor, which programs print for a terminal.
+_FOR_TERMINALS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Log:
     """Renders events in one format and writes those of `level` and above. Call it to emit."""
 
     def __init__(
-        self, *, style: str, level: str, role: str, fd: int = 2, bound: Mapping[str, object] = {}
+        self,
+        *,
+        style: str,
+        level: str,
+        role: str,
+        fd: int = 2,
+        patience: float = 1.0,
+        bound: Mapping[str, object] = {},
     ) -> None:
-        """`style` is auto, console, journal or json; `bound` fields are added to each record."""
+        """`style` is auto, console, journal or json; `bound` fields are added to each record.
+
+        A reader that stands still is waited for `patience` seconds, once.
+        """
         chosen = _auto(fd) if style == "auto" else style
         self._render = _RENDERERS[chosen]
         self._least = LEVELS[level]
-        self._fd = fd
+        self._stream = LogStream(fd, patience=patience)
         self._role = role
         self._bound = dict(bound)
         self._colour = chosen == "console" and os.isatty(fd) and "NO_COLOR" not in os.environ
 
+    def of(self, role: str) -> Log:
+        """Give the same log, for what another process would have said."""
+        twin = copy.copy(self)
+        twin._role = role
+        return twin
+
     def __call__(self, event: Event) -> None:
         if LEVELS[event.level] < self._least:
             return
-        fields = self._bound | {name: getattr(event, name) for name in event.__struct_fields__}
+        if isinstance(event, _PRINTED):
+            for text in self._parts(event.text):
+                self._write(event if text == event.text else replace(event, text=text))
+        else:
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
+        # What is None is not known, and so no fact.
+        facts = ((name, getattr(event, name)) for name in event.__struct_fields__)
+        fields = self._bound | {name: value for name, value in facts if value is not None}
         line = self._render(event, self._role, fields, self._colour)
-        try:
-            os.write(self._fd, line.encode("utf-8", "backslashreplace") + b"\n")
-        except OSError:
-            # Nowhere is left to say it: a daemon outlives the reader of its log.
-            return
+        written = self._stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        if written and (lost := self._stream.lost()):
+            self._write(LogStalled(records=lost))
+
+    def _parts(self, text: str) -> Iterator[str]:
+        """Cut a text so that each part fits into a record, however it is written there."""
+        if len(_quoted(text).encode("utf-8", "backslashreplace")) <= self._stream.room - _BESIDE:
+            yield text
+        else:
+            half = len(text) // 2
+            yield from self._parts(text[:half])
+            yield from self._parts(text[half:])
 
     def paragraph(self, text: str) -> None:
         """Write one readable paragraph, whatever the format: the journal alone wants its priority."""
@@ -90,8 +133,17 @@ def _journal(event: Event, role: str, fields: Mapping[str, object], _colour: boo
 
 
 def _plain(event: Event, fields: Mapping[str, object]) -> str:
-    shown = (f"{name}={_value(name, value)}" for name, value in fields.items() if value != ())
-    return " ".join((f"{event.event:<16}", *shown)).rstrip()
+    printed = isinstance(event, _PRINTED)
+    shown = (
+        f"{name}={_value(name, value)}"
+        for name, value in fields.items()
+        if value != () and not (printed and name == "text")
+    )
+    line = " ".join((f"{event.event:<16}", *shown)).rstrip()
+    if not isinstance(event, _PRINTED):
+        return line
+    # As it was printed, and last, for people to read.
+    return f"{line} | {_shown(_FOR_TERMINALS.sub('', event.text.expandtabs()))}"
 
 
 def _value(name: str, value: object) -> str:
@@ -107,8 +159,14 @@ def _value(name: str, value: object) -> str:
 
 def _quoted(text: str) -> str:
     """Write a text as JSON without a control character in it, those of Unicode included."""
-    raw = msgspec.json.encode(text).decode()
-    return "".join(c if c.isprintable() else f"\\u{ord(c) & 0xFFFF:04x}" for c in raw)
+    return _shown(msgspec.json.encode(text).decode())
+
+
+def _shown(text: str) -> str:
+    """Write a text without a character that a terminal would act on."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c) & 0xFFFF:04x}" for c in text)
 
 
 _RENDERERS = {"json": _json, "console": _console, "journal": _journal}

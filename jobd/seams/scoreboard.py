@@ -20,7 +20,7 @@ that runs most jobs at once in a process; each says itself how many cells of it 
 touches of the file takes no memory.
 
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
-    page     0 used u8 · 1 phase u8 · 2 fenced u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
+    page     0 used u8 · 1 phase u8 · 2 fenced u8 · 3 reason u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
              20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
              112 queue 128s · 240 slot 160s · 408 ran u64 · 416 grown i64 ·
              424 grown jobs u32 · 428 grown task 72s · 512 cells, 320 bytes each
@@ -44,6 +44,7 @@ from typing import Self
 import msgspec
 
 from jobd.core.options import MOST_CONCURRENCY
+from jobd.seams.exits import Reason
 
 _UNIT = 4096  # a page of memory: what is touched of the file comes in these
 CELL = 320
@@ -112,6 +113,8 @@ class PageView(msgspec.Struct, frozen=True):
     grown: int = 0
     grown_jobs: int = 0
     grown_task: str = ""
+    reason: int = 0
+    """One of jobd.seams.exits.Reason; a number, since a later version may know more of them."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -169,6 +172,10 @@ class Page:
     def set_fenced(self) -> None:
         """Say that this incarnation's lease is closed: it may not act again."""
         self._memory[self._at + 2] = 1
+
+    def set_reason(self, reason: Reason) -> None:
+        """Say why this worker ends by itself, before it does."""
+        self._memory[self._at + 3] = reason
 
     def beat(self, now: float) -> None:
         """Say that the worker's loop has turned."""
@@ -247,6 +254,7 @@ class Page:
             pid=_PID.unpack_from(memory, at + 4)[0],
             start_ticks=_ACK.unpack_from(memory, at + 40)[0],
             fenced=bool(memory[at + 2]),
+            reason=memory[at + 3],
             beat=_BEAT.unpack_from(memory, at + 8)[0],
             claimed=_COUNT.unpack_from(memory, at + 16)[0],
             settled=_ACK.unpack_from(memory, at + 24)[0],

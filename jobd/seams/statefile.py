@@ -44,11 +44,16 @@ class GrowthState(msgspec.Struct, frozen=True, kw_only=True):
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
 
-    `useless` counts those in a row that ended without having run a job; `growth` names the tasks that
-    made workers grow, those that have ended too, the worst first.
+    Between `min` and `max` the load decides, unless a number was `asked` for by hand; `why` is the reason
+    for the target. `useless` counts workers in a row that ended without having run a job; `growth` names
+    the tasks that made workers grow, those that have ended too, the worst first.
     """
 
     target: int
+    min: int = 1
+    max: int = 1
+    asked: int | None = None
+    why: str = ""
     gave_up: bool = False
     useless: int = 0
     growth: list[GrowthState] = []

@@ -11,7 +11,7 @@ import signal
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.seams.exits import FENCED, Exit
+from jobd.seams.exits import FENCED, RECYCLED, Exit, Reason
 from jobd.supervisor import backoff, budget, growth
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
@@ -74,6 +74,14 @@ def fork_failed(fleet: Fleet, child: Child, why: str, now: float, out: list[Acti
     out.append(Say(events.ForkFailed(slot=child.slot, why=why, retry_in=wait)))
 
 
+def forget(fleet: Fleet, child: Child) -> None:
+    """Forget a child that is not waited for any more, and leave its slot empty."""
+    del fleet.children[child.incarnation]
+    slot = fleet.slots.get(child.slot)
+    if slot is not None and slot.child == child.incarnation:
+        fleet.slots[slot.name] = replace(slot, child="", last_exit="unborn")
+
+
 def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action]) -> None:
     """Forget a child that has ended, and keep what it held for the keeper."""
     child = fleet.children.pop(seen.incarnation, None)
@@ -120,6 +128,9 @@ def _cause(child: Child, seen: WorkerExited) -> str:
         return child.killed
     if seen.fenced or seen.how.code == FENCED:
         return "fenced"
+    # By itself, for a reason, with nothing begun: a task that ends its process with this code is not.
+    if seen.how.code == RECYCLED and seen.reason and not seen.jobs:
+        return "recycled"
     # TERM before the worker has its handler ends it as well as draining does: it holds nothing.
     asked = child.told_at is not None
     if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
@@ -171,7 +182,10 @@ def _obituary(
     how = seen.how.words()
     if cause in ("stopped", "recycled"):
         return events.WorkerStopped(
-            slot=child.slot, incarnation=seen.incarnation, how=how, why=child.leaving or cause
+            slot=child.slot,
+            incarnation=seen.incarnation,
+            how=how,
+            why=child.leaving or _reason(seen) or cause,
         )
     return events.WorkerDied(
         slot=child.slot,
@@ -181,6 +195,11 @@ def _obituary(
         jobs=charged,
         restart_in=wait,
     )
+
+
+def _reason(seen: WorkerExited) -> str:
+    known = seen.reason in set(Reason)
+    return Reason(seen.reason).word if known and seen.reason else ""
 
 
 def kill(

@@ -10,6 +10,7 @@ import msgspec
 from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
 from jobd.core.processes import Processes
+from jobd.supervisor.demand import Bounds
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.memory import Limits
@@ -24,7 +25,10 @@ def policy_of(config: Config) -> Policy:
     """Take the spans a supervisor goes by."""
     daemon = config.daemon
     return Policy(
-        lease=daemon.lease, drain_timeout=daemon.drain_timeout, load_timeout=daemon.boot_timeout
+        lease=daemon.lease,
+        drain_timeout=daemon.drain_timeout,
+        load_timeout=daemon.boot_timeout,
+        max_processes=daemon.max_processes,
     )
 
 
@@ -47,6 +51,12 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             cells=said.concurrency,
             spec=_spec(config, said),
             limits=_limits(said),
+            bounds=Bounds(
+                least=said.processes.min,
+                most=said.processes.max,
+                within=said.processes.drain_within,
+                weight=said.weight,
+            ),
         )
     adopt = None
     if config.daemon.queues is None and config.app is not None:
@@ -71,7 +81,7 @@ def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) 
         queues=dict(first.queues),
         helpers={KEEPER: Helper(name=KEEPER, role=Role.KEEPER), **first.preloaders},
         dead={dead.incarnation: dead for dead in inherited},
-        free=tuple(range(page_count(sum(queue.target for queue in first.queues.values())))),
+        free=tuple(range(page_count(sum(queue.bounds.most for queue in first.queues.values())))),
         adopt_queues_of=first.adopt_queues_of,
     )
     lay_out(fleet, 0.0)

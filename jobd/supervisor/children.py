@@ -1,23 +1,33 @@
 """The child processes the loop holds: a pidfd for each, a channel for each helper.
 
 Invariant: a child is in exactly one of the two tables from the moment its pid is known until its
-end was collected; signals go through its pidfd. Called by jobd.supervisor.loop.
+end was collected; signals go through its pidfd. Whoever is in neither is judged by `strays`: what
+began below this daemon and has lost its worker is ended. Called by jobd.supervisor.loop.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from jobd.core.errors import HostError
+from jobd.core.events import DaemonSwept, StraysEnded
 from jobd.seams import host
 from jobd.seams.exits import Exit
 from jobd.seams.lines import Lines, pair
+from jobd.seams.log import Emit
+from jobd.seams.mark import Mark, possible
+from jobd.seams.sweep import Swept, start_sweeper, sweep
+from jobd.supervisor.strays import Fate, Unknown, judge
 
-# How many ended sessions are remembered, to end what their workers have left running.
-_REMEMBERED = 1024
+# A process of an orderly end that does not go away, such as one of another user, is left to the host.
+_END_WITHIN = 2.0
+# Of so many strays the names are told.
+_NAMED = 5
+# A pid, and when its process began: together they name one process.
+Born = tuple[int, int]
 
 
 class Child:
@@ -38,20 +48,46 @@ class Child:
 class Children:
     """All children, by what they are called: a helper's name or a worker's incarnation."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, mark: Mark, workers: Callable[[], Collection[Born]], emit: Emit) -> None:
+        """`workers` gives the processes that the scoreboard names, announced or not."""
         self.helpers: dict[str, Child] = {}
         self.workers: dict[str, Child] = {}
+        self._mark = mark
+        self._on_pages = workers
+        self._emit = emit
+        self._marking = possible()
         # What runs before the first child is somebody else's: a server `jobd dev` has started, say.
         self._foreign = frozenset(host.children())
-        self._sessions: dict[int, None] = {}
+        self._sweeper: Child | None = None
+        self._guard()
+
+    def _guard(self) -> None:
+        """Have a sweeper: whatever may end the supervisor, what began below it ends too."""
+        if self._sweeper is not None:
+            if not host.ended(self._sweeper.pidfd):
+                return
+            host.reap(self._sweeper.pidfd)
+            self._sweeper.close()
+            self._sweeper = None
+        try:
+            pid = start_sweeper(self._mark, self._report)
+        except OSError:
+            return  # no process to be had: tried again when next looked
+        pidfd = host.open_pid(pid)
+        assert pidfd is not None  # it is our child and nobody has waited for it
+        self._sweeper = Child(pid, pidfd)
+
+    def _report(self, swept: Swept) -> None:
+        self._emit(DaemonSwept(ended=len(swept.killed), left=tuple(sorted(swept.left))))
 
     def start_helper(self, name: str, argv: list[str]) -> Child | None:
         """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused."""
         channel, theirs = pair()
         with theirs:
             fd = theirs.fileno()
+            words = [word.replace("{fd}", str(fd)) for word in argv]
             try:
-                pid = host.spawn([word.replace("{fd}", str(fd)) for word in argv], keep=[fd])
+                pid = host.spawn(words, keep=[fd], first=self._mark.wear)
             except (OSError, HostError):
                 channel.close()
                 return None
@@ -69,31 +105,62 @@ class Children:
         return child
 
     def ended(self, table: Mapping[str, Child], name: str) -> Exit | None:
-        """Tell how it ended, or None while it runs."""
-        return host.reap(table[name].pidfd)
+        """Tell how it ended, or None while it runs. What a worker has left in its group ends too."""
+        child = table[name]
+        if table is self.workers and host.ended(child.pidfd):
+            host.kill_group(child.pid)
+        return host.reap(child.pidfd)
 
     def drop(self, table: dict[str, Child], name: str) -> None:
         """Forget one that has ended."""
-        child = table.pop(name)
-        self._sessions[child.pid] = None
-        while len(self._sessions) > _REMEMBERED:
-            del self._sessions[next(iter(self._sessions))]
-        child.close()
+        table.pop(name).close()
 
-    def end_strays(self, *, forking: bool) -> None:
-        """Collect adopted zombies, and end what ended workers have left running in their session.
+    def end_strays(self) -> None:
+        """Collect adopted zombies, and end what began below us and has nobody it belongs to."""
+        self._guard()
+        known = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
+        if self._sweeper is not None:
+            known.add(self._sweeper.pid)
+        # Before the pages are read: whoever is a worker among these is on its page by now.
+        unknown = [pid for pid in host.children() if pid not in known and pid not in self._foreign]
+        if not unknown:
+            return
+        on_pages = frozenset(self._on_pages())
+        ended = [name for pid in unknown if (name := self._treat(pid, on_pages)) is not None]
+        if ended:
+            self._emit(StraysEnded(count=len(ended), names=tuple(sorted(set(ended))[:_NAMED])))
 
-        While a fork order is open an unknown child may be the worker it asked for: it is kept.
-        """
-        ours = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
-        for pid in host.children():
-            if pid in ours or pid in self._foreign:
-                continue
-            found = host.stat(pid)
-            if found is not None and found.session != pid and found.session in self._sessions:
-                kill_child(pid)
-            if found is not None and found.state == "Z" and not forking:
+    def _treat(self, pid: int, on_pages: Collection[Born]) -> str | None:
+        """Do with an unknown child as is judged; give its name if it was killed."""
+        found = host.stat(pid)
+        if found is None:
+            return None
+        seen = Unknown(
+            zombie=found.state == "Z",
+            on_a_page=(pid, found.start_ticks) in on_pages,
+            marked=self._mark.is_worn_by(pid),
+        )
+        match judge(seen, marking=self._marking, first_process=os.getpid() == 1):
+            case Fate.COLLECT:
                 host.reap_stray(pid)
+            case Fate.KILL:
+                name = host.name_of(pid)
+                # Nobody but us can reap it, so until we do its number stands for it and its group.
+                kill_child(pid)
+                host.kill_group(pid)
+                return name
+            case Fate.LEAVE:
+                pass
+        return None
+
+    def end_all(self) -> None:
+        """End in order: what still runs below us is killed, and nobody has to do it after us."""
+        sweep(self._mark, patience=_END_WITHIN)
+        if self._sweeper is not None:
+            host.send(self._sweeper.pidfd, signal.SIGKILL)
+            host.ended(self._sweeper.pidfd, None)
+            host.reap(self._sweeper.pidfd)
+            self._sweeper.close()
 
 
 def kill_child(pid: int) -> None:

@@ -21,6 +21,7 @@ from jobd.supervisor.orders import (
     StartHelper,
     TakeBack,
     Watch,
+    Withdraw,
 )
 
 
@@ -47,6 +48,8 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"kill stray {action.incarnation} (pid {action.pid})"
         case TakeBack():
             return f"take back page {action.page}"
+        case Withdraw():
+            return f"withdraw the order of page {action.page}"
         case Forget():
             return f"forget {action.board}"
         case Adopt():

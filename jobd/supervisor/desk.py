@@ -6,7 +6,14 @@ from typing import assert_never
 
 from jobd.seams.control import Asked
 from jobd.seams.requests import Dump, Ping, Recycle, Reload, Scale, Stop
-from jobd.supervisor.orders import Answer, Observation, RecycleAsked, ReloadAsked, StopAsked
+from jobd.supervisor.orders import (
+    Answer,
+    Observation,
+    RecycleAsked,
+    ReloadAsked,
+    ScaleAsked,
+    StopAsked,
+)
 
 
 def read(asked: Asked) -> list[Observation | Answer]:
@@ -21,8 +28,8 @@ def read(asked: Asked) -> list[Observation | Answer]:
             return [StopAsked(now=now), Answer(client)]
         case Recycle(slot):
             return [RecycleAsked(slot, client)]
-        case Scale():
-            return [Answer(client, "scale: not possible yet")]
+        case Scale(queue, to, by):
+            return [ScaleAsked(queue, to, by, client)]
         case Dump():
             return [Answer(client, "dump: not possible yet")]
         case _:

@@ -20,6 +20,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from jobd.supervisor.demand import Bounds, Scaling
 from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Limits, Weight
 
@@ -53,9 +54,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     fork_grace: float = 30.0  # an order not carried out by then is given up
     orphan_grace: float = 1.0  # the same, once the preloader that had the order has ended
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
-    helper_grace: float = 2.0  # for helpers to end by themselves
+    late_grace: float = 1.0  # the same, once the time of the drain is up
+    helper_grace: float = 0.75  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
     load_timeout: float = 60.0  # for a reload's reader and preloaders
+    max_processes: int = 0  # workers of this host in all; 0: any number
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     useless: int = 0  # children in a row that ended without having run a job
     fork_at: float = 0.0  # none is forked before
     gave_up: bool = False  # forks are probes, one at a time
+    bounds: Bounds = Bounds()  # how many it may have
+    scaling: Scaling = Scaling()  # and how many it needs
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +113,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     weight: Weight = Weight()
     grown: Grown | None = None  # the task it had grown by most when its memory was read
     ran: int = 0  # jobs it had run to an end when last looked at
+    busy: int = 0  # cells in use, then
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
     killed: str = ""  # the cause, once SIGKILL was sent

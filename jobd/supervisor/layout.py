@@ -7,6 +7,7 @@ reloads in a row with long jobs do not fill the host. Part of settling; called b
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 from msgspec.structs import replace
@@ -28,14 +29,28 @@ def lay_out(fleet: Fleet, now: float) -> None:
     ):
         return
     for slot in list(fleet.slots.values()):
-        queue = fleet.queues.get(slot.queue)
-        if queue is None or slot_number(slot) > queue.target:
-            _take_away(fleet, slot, "removed" if queue is None else "scaled", now)
+        if slot.queue not in fleet.queues:
+            _take_away(fleet, slot, "removed", now)
     for queue in fleet.queues.values():
-        for number in range(1, queue.target + 1):
-            name = slot_name(queue.name, number)
-            if name not in fleet.slots:
-                fleet.slots[name] = Slot(name=name, queue=queue.name)
+        slots = sorted(fleet.slots_of(queue.name), key=lambda slot: _worth(fleet, slot))
+        for slot in slots[: max(0, len(slots) - queue.target)]:
+            _take_away(fleet, slot, "scaled", now)
+        _add_slots(fleet, queue, queue.target - len(slots))
+
+
+def _worth(fleet: Fleet, slot: Slot) -> tuple[int, int]:
+    """Order slots by who goes first: a vacant one, an idle worker; of equals the highest number."""
+    child = fleet.child_in(slot)
+    worth = 0 if child is None else 1 if not child.joined else 2 if not child.busy else 3
+    return worth, -slot_number(slot)
+
+
+def _add_slots(fleet: Fleet, queue: Queue, count: int) -> None:
+    """Make slots of the lowest numbers that are free."""
+    names = (slot_name(queue.name, number) for number in itertools.count(1))
+    free = (name for name in names if name not in fleet.slots)
+    for name in itertools.islice(free, max(0, count)):
+        fleet.slots[name] = Slot(name=name, queue=queue.name)
 
 
 def _take_away(fleet: Fleet, slot: Slot, why: str, now: float) -> None:
@@ -57,12 +72,14 @@ def adopt_queues(fleet: Fleet, helper: Helper, out: list[Action]) -> None:
 
 def roll(fleet: Fleet, now: float) -> None:
     """Replace workers that are of other code or settings than they should be, a few at a time."""
-    for queue in fleet.queues.values():
-        if fleet.helpers[queue.helper].up:
-            stamp = fleet.stamp(queue)
-            outdated = [c for c in _filling(fleet, queue) if c.stamp != stamp]
-            if outdated:
-                _replace_some(fleet, queue, outdated, now)
+    wanted = {q.name: fleet.stamp(q) for q in fleet.queues.values() if fleet.helpers[q.helper].up}
+    outdated: dict[str, list[Child]] = {}
+    for slot in fleet.slots.values():
+        child = fleet.child_in(slot)
+        if child is not None and child.stamp != wanted.get(slot.queue, child.stamp):
+            outdated.setdefault(slot.queue, []).append(child)
+    for name, children in outdated.items():
+        _replace_some(fleet, fleet.queues[name], children, now)
 
 
 def is_rolling(fleet: Fleet) -> bool:

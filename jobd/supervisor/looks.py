@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.supervisor import absorb, budget, memory, turnover
+from jobd.supervisor import absorb, budget, memory, scaling, turnover
 from jobd.supervisor.fleet import Child, Fleet, Stage
 from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
 
@@ -22,6 +22,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
     """Take in one reading of the scoreboard."""
     slept = now - fleet.looked_at > _LONGEST_GAP
     fleet.looked_at = now
+    before = dict(fleet.children)
     for look in seen.looks:
         child = fleet.children.get(look.incarnation)
         if look.pid and (child is None or child.stage is Stage.FORKING):
@@ -29,6 +30,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
             child = fleet.children.get(look.incarnation)
         if child is not None and child.works:
             _judge(fleet, child, look, slept, now, out)
+    scaling.looked(fleet, before, now)
 
 
 def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:
@@ -51,7 +53,12 @@ def _judge(
     weight = memory.weigh(child.limits, child.weight, look.memory, now)
     if weight is not child.weight:  # now and then: what is shown of it would change at every look
         child = replace(child, weight=weight, grown=look.grown)
-    child = replace(child, frozen_at=frozen_at, ran=max(child.ran, look.ran))
+    child = replace(
+        child,
+        frozen_at=frozen_at,
+        ran=max(child.ran, look.ran),
+        busy=max(look.busy, look.has_work),
+    )
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)
     fleet.children[child.incarnation] = child
@@ -61,7 +68,7 @@ def _judge(
         late = seen_twice - look.condemned
         jobs = tuple(sorted(job for job, _ in late or seen_twice))
         absorb.kill(fleet, child, "timeout" if late else "cancelled", jobs, out)
-    elif memory.is_too_much(child.limits, weight):
+    elif memory.is_too_much(child.limits, child.weight):
         out.append(Say(turnover.over_limit(child, child.limits.memory_hard, "killed")))
         absorb.kill(fleet, child, "memory", (), out)
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:

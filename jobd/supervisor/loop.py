@@ -16,6 +16,7 @@ from jobd.core.errors import ConfigError
 from jobd.core.events import PredecessorUnusable, SignalIgnored
 from jobd.seams import clock
 from jobd.seams.control import Control
+from jobd.seams.early import HELD
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
 from jobd.seams.lines import Lines
@@ -24,7 +25,7 @@ from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import desk, messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role, Stage
+from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -45,13 +46,17 @@ from jobd.supervisor.orders import (
     Refused,
     ReloadAsked,
     Say,
+    ScaleAsked,
     StartHelper,
     StopAsked,
     TakeBack,
     Ticked,
     Watch,
+    Withdraw,
     WorkerExited,
 )
+from jobd.supervisor.outlet import Run
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
@@ -60,12 +65,14 @@ from jobd.supervisor.step import step
 STOPS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE = signal.SIGQUIT
 RELOAD = signal.SIGHUP
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-WATCHED = (*STOPS, AT_ONCE, RELOAD, *IGNORED, signal.SIGCHLD)
+MORE, FEWER = signal.SIGTTIN, signal.SIGTTOU
+WATCHED = (*HELD, signal.SIGCHLD)
 # The code of an answer that says why nothing was done.
 REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
+# Whom the kernel hands over alive, it does not tell of.
+_STRAYS_EVERY = 1.0
 
 
 class Configuration(Protocol):
@@ -89,6 +96,7 @@ class Loop:
         *,
         fleet: Fleet,
         outlook: Outlook,
+        outlets: Outlets,
         children: Children,
         signals: Signals,
         control: Control,
@@ -99,6 +107,7 @@ class Loop:
     ) -> None:
         self.fleet = fleet
         self._outlook = outlook
+        self._outlets = outlets
         self._children = children
         self._signals = signals
         self._control = control
@@ -108,13 +117,15 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
+        self._selector.register(outlets.fileno(), selectors.EVENT_READ, ("output", ""))
         self._heard: deque[Observation] = deque([Ticked()])
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._answers: list[Answer] = []
-        self._strays = False
+        self._strays = True
+        self._strays_at = 0.0
         self._code: int | None = None
 
     def run(self) -> int:
@@ -135,30 +146,45 @@ class Loop:
     # --- hearing ---
 
     def _wait(self) -> None:
-        now = clock.mono()
         until = min(next_deadline(self.fleet), self._look_at, self._publish_at)
-        for key, mask in self._selector.select(max(0.0, until - now)):
+        while self._hear(until):
+            """Nothing but output came: there is nothing to decide."""
+
+    def _hear(self, until: float) -> bool:
+        now = clock.mono()
+        came = self._selector.select(max(0.0, until - now))
+        only_output = bool(came) and now < until
+        for key, mask in came:
+            only_output = only_output and key.data == ("output", "")
             match key.data:
                 case None:
                     self._take_signals()
                 case ("control", _):
                     self._hear_clients()
+                case ("output", _):
+                    self._outlets.hear(self._run_of)
                 case ("channel", str(name)):
                     self._talk(name, mask)
                 case ("helper", str(name)):
                     self._helper_ended(name)
                 case (_, str(incarnation)):
                     self._worker_ended(incarnation)
+        return only_output
+
+    def _run_of(self, incarnation: str) -> Run | None:
+        child = self.fleet.children.get(incarnation)
+        return None if child is None else self._outlook.only_run(incarnation, child.page)
 
     def _observe(self, now: float) -> None:
         if now >= self._look_at:
             self._look_at = now + self.fleet.policy.look_every
             self._heard.append(self._outlook.look(self.fleet, now))
+            self._outlets.pause()
             self._notifier.alive()
-        if self._strays:
+        if self._strays or now >= self._strays_at:
             self._strays = False
-            forking = any(c.stage is Stage.FORKING for c in self.fleet.children.values())
-            self._children.end_strays(forking=forking)
+            self._strays_at = now + _STRAYS_EVERY
+            self._children.end_strays()
         if not self._heard:
             self._heard.append(Ticked())
 
@@ -170,6 +196,8 @@ class Loop:
                 self._heard.append(StopAsked(now=number == AT_ONCE))
             elif number == RELOAD:
                 self._heard.append(ReloadAsked())
+            elif number in (MORE, FEWER):
+                self._heard.append(ScaleAsked(by=1 if number == MORE else -1))
             else:
                 name = signal.Signals(number).name
                 self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
@@ -246,6 +274,7 @@ class Loop:
         self._heard.append(self._last_words(incarnation, how))
 
     def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
+        self._outlets.end(incarnation, self._run_of)
         child = self.fleet.children.get(incarnation)
         if child is None:
             return WorkerExited(incarnation, how)
@@ -274,6 +303,10 @@ class Loop:
                     kill_child(action.pid)
             case TakeBack():
                 self._outlook.board.pages[action.page].take_back()
+            case Withdraw():
+                # Who has seen his page before is our child by now, and a stray.
+                self._outlook.board.pages[action.page].take_back()
+                self._strays = True
             case Forget():
                 self._forget(action.board)
             case Adopt():
@@ -306,15 +339,12 @@ class Loop:
             incarnation=order.incarnation, queue=order.queue, slot=order.slot, cells=order.cells
         )
         child = self._children.helpers.get(order.helper)
-        message = {
-            "incarnation": order.incarnation,
-            "page": order.page,
-            "queue": order.queue,
-            "slot": order.slot,
-        }
         if child is None or child.channel is None or child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} does not run"))
-        elif not self._say(order.helper, child, {"fork": message}) and not child.channel.closed:
+            return
+        output = self._outlets.open(order.incarnation, order.slot)
+        message = order.message(output=output is not None)
+        if not self._say(order.helper, child, message, output) and not child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
         # A channel that broke while sending leaves it open whether the order arrived: the end of
         # the helper follows, and settles it.
@@ -339,10 +369,10 @@ class Loop:
 
     # --- telling ---
 
-    def _say(self, name: str, child: Child, message: dict[str, object]) -> bool:
+    def _say(self, name: str, child: Child, message: object, fd: int | None = None) -> bool:
         if child.channel is None:
             return False
-        sent = child.channel.send(message)
+        sent = child.channel.send(message, fd)
         self._watch_channel(name, child.channel)
         return sent
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import msgspec
 
-from jobd.supervisor.orders import Beat, Fenced, Forked, Loaded, LoadFailed, Observation, Released
+from jobd.supervisor.demand import Waiting
+from jobd.supervisor.orders import (
+    Beat,
+    Counted,
+    Fenced,
+    Forked,
+    Loaded,
+    LoadFailed,
+    Observation,
+    Released,
+)
 from jobd.supervisor.orders import Refused as RefusedFork
 
 
@@ -36,6 +46,8 @@ class _Message(msgspec.Struct):
     released: list[str] = []
     fenced: list[str] = []
     beat: int | None = None
+    store: bool | None = None
+    queues: dict[str, Waiting] = {}
 
 
 def read(helper: str, message: object) -> list[Observation]:
@@ -57,6 +69,8 @@ def read(helper: str, message: object) -> list[Observation]:
         seen.append(Released(tuple(said.released)))
     if said.fenced:
         seen.append(Fenced(tuple(said.fenced)))
+    if said.store is not None:
+        seen.append(Counted(said.store, said.queues))
     if said.released or said.fenced or said.beat is not None:
         seen.append(Beat(helper))
     return seen

@@ -10,6 +10,7 @@ import msgspec
 
 from jobd.core.events import Event
 from jobd.seams.exits import Exit
+from jobd.supervisor.demand import Waiting
 from jobd.supervisor.fleet import Plan
 from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Reading
@@ -80,6 +81,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     jobs: tuple[str, ...] = ()
     oom: bool = False
     grown: Grown | None = None
+    reason: int = 0
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -87,8 +89,8 @@ class Look(msgspec.Struct, frozen=True):
     past their deadline, or `condemned` by somebody who cancelled them.
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
-    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs. `memory`
-    holds what was read of that, `grown` the task it has grown by most.
+    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs; `has_work`, whether it
+    has any in hand. `memory` holds what was read of that, `grown` the task it has grown by most.
     """
 
     incarnation: str
@@ -103,12 +105,21 @@ class Look(msgspec.Struct, frozen=True):
     busy: int = 0
     memory: Reading = Reading()
     grown: Grown | None = None
+    has_work: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
     """The scoreboard was read."""
 
     looks: tuple[Look, ...]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The keeper has looked at Redis, about once a second: whether all it asked in that second was
+    answered (`store`), and what waits in the queues whose number of processes may vary."""
+
+    store: bool
+    queues: dict[str, Waiting] = {}
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -158,9 +169,22 @@ class RecycleAsked(msgspec.Struct, frozen=True):
     client: int | None = None
 
 
+class ScaleAsked(msgspec.Struct, frozen=True):
+    """Somebody wants `to` processes of a queue, or `by` more; neither: as the load says.
+
+    Without a queue: of each of them. `client` waits for an answer.
+    """
+
+    queue: str | None = None
+    to: int | None = None
+    by: int | None = None
+    client: int | None = None
+
+
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
     | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
+    | Counted | ScaleAsked
 )  # fmt: skip
 
 
@@ -187,6 +211,11 @@ class Fork(msgspec.Struct, frozen=True):
     queue: str
     slot: str
     cells: int
+
+    def message(self, *, output: bool) -> dict[str, object]:
+        """Word the order for the preloader; with `output` a descriptor goes along."""
+        told = {"incarnation": self.incarnation, "page": self.page}
+        return {"fork": told | {"queue": self.queue, "slot": self.slot, "output": output}}
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -218,6 +247,12 @@ class KillStray(msgspec.Struct, frozen=True):
 
 class TakeBack(msgspec.Struct, frozen=True):
     """The page is free again."""
+
+    page: int
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """Clear the page of an order that is open: a worker that finds nothing there ends."""
 
     page: int
 
@@ -257,6 +292,6 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Forget
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Withdraw | Forget
     | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

@@ -16,6 +16,7 @@ from jobd.supervisor.fleet import Child, Fleet
 from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import NOT_READ, SHOWN_EVERY, Reading, is_due
 from jobd.supervisor.orders import Look, Looked, WorkerExited
+from jobd.supervisor.outlet import Run
 
 # The state of a process is asked for at every n-th look: its span of interest is a lease.
 _STATE_EVERY = 4
@@ -60,7 +61,15 @@ class Outlook:
             jobs=tuple(cell.job_id for cell in view.cells),
             oom=oom,
             grown=_grown(view),
+            reason=view.reason,
         )
+
+    def only_run(self, incarnation: str, page: int) -> Run | None:
+        """Give the job that runs in a worker, when it is exactly one."""
+        view = self.board.pages[page].view()
+        if view is None or view.incarnation != incarnation or len(view.cells) != 1:
+            return None
+        return Run(job=view.cells[0].job_id, task=view.cells[0].task)
 
 
 def _pages(fleet: Fleet) -> Iterable[tuple[str, int]]:
@@ -88,6 +97,7 @@ def _look(view: PageView, child: Child | None, now: float, states: bool) -> Look
         busy=len(view.cells),
         memory=NOT_READ if child is None or not child.works else _memory(child, now),
         grown=_grown(view),
+        has_work=view.phase is Phase.BUSY,
     )
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from jobd.core import events
 from jobd.seams import host
 from jobd.seams.log import Emit
+from jobd.seams.mark import Mark
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
+from jobd.seams.sweep import sweep
 from jobd.supervisor.fleet import Dead
 
 PREFIX = "scoreboard."
@@ -37,12 +39,15 @@ def inherit(runtime_dir: Path, *, emit: Emit) -> list[Dead]:
 
 def _read(path: Path, emit: Emit) -> list[Dead]:
     board = Scoreboard.open(path)
+    here = host.boot_id()
+    if board.owner.boot_id == here:
+        # Its sweeper has done so, unless both were killed at once.
+        sweep(Mark(board.owner.nonce), patience=_KILL_WITHIN)
     views = board.views()
     if not views:
         path.unlink()
         return []
     emit(events.PredecessorFound(board=str(path), workers=len(views)))
-    here = host.boot_id()
     found = []
     for view in views:
         if _gone(view, board.owner, here):

@@ -66,6 +66,10 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
 def _pool(fleet: Fleet, queue: Queue) -> PoolState:
     return PoolState(
         target=queue.target,
+        min=queue.bounds.least,
+        max=queue.bounds.most,
+        asked=queue.scaling.asked,
+        why=queue.scaling.why,
         gave_up=queue.gave_up,
         useless=queue.useless,
         growth=_growth(fleet, queue),

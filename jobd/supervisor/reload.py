@@ -17,7 +17,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import layout
+from jobd.supervisor import layout, scaling
 from jobd.supervisor.fleet import NEVER, Fleet, Helper, Plan, Reload, Role, Stop
 from jobd.supervisor.orders import Action, Adopt, Answer, PlanRead, ReloadAsked, Say
 
@@ -136,7 +136,8 @@ def _take_over(fleet: Fleet, plan: Plan, now: float, out: list[Action]) -> None:
     out.append(Adopt())
     _take_helpers(fleet, plan, under_way.everything)
     fleet.policy = plan.policy
-    before, fleet.queues = fleet.queues, dict(plan.queues)
+    before = fleet.queues
+    fleet.queues = {q.name: scaling.carried(before.get(q.name), q) for q in plan.queues.values()}
     fleet.adopt_queues_of = plan.adopt_queues_of
     if plan.adopt_queues_of is not None:
         layout.adopt_queues(fleet, fleet.helpers[plan.adopt_queues_of], out)

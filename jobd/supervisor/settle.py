@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jobd.core import events
 from jobd.supervisor import absorb, budget, helpers, layout, reload, turnover
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Role, Slot, Stage, Stop
-from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say
+from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say, Withdraw
 
 
 def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
@@ -40,6 +40,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
             _leave(fleet, now, out)
         case Stop.NOW:
             reload.stopped(fleet, out)
+            _withdraw(fleet, out)
             for child in list(fleet.children.values()):
                 absorb.kill(fleet, child, "stopped", (), out)
             _leave(fleet, now, out)
@@ -53,7 +54,7 @@ def next_deadline(fleet: Fleet) -> float:
     leaving = fleet.stop is not Stop.NO
     for child in fleet.children.values():
         if child.stage is Stage.FORKING:
-            times.append(child.give_up_at)
+            times.append(min(child.give_up_at, fleet.drain_by))
         elif leaving and child.told_at is not None and not child.killed:
             times.append(fleet.drain_by)
     if not leaving:
@@ -84,16 +85,32 @@ def _give_up_lost_forks(fleet: Fleet, now: float, out: list[Action]) -> None:
     for child in list(fleet.children.values()):
         if child.stage is not Stage.FORKING or now < child.give_up_at:
             continue
-        # Nobody knows whether it was forked: its page and its lease are treated as those of a dead.
-        fleet.dead[child.incarnation] = Dead(
-            incarnation=child.incarnation,
-            queue=child.queue,
-            page=child.page,
-            board=fleet.board,
-            cause="crash",
-            unborn=True,
-        )
+        _bury_unborn(fleet, child, "crash")
         absorb.fork_failed(fleet, child, "the preloader did not answer the order", now, out)
+
+
+def _bury_unborn(fleet: Fleet, child: Child, cause: str) -> None:
+    """Nobody knows whether it was forked: its page and its lease are treated as those of a dead."""
+    fleet.dead[child.incarnation] = Dead(
+        incarnation=child.incarnation,
+        queue=child.queue,
+        page=child.page,
+        board=fleet.board,
+        cause=cause,
+        unborn=True,
+    )
+
+
+def _withdraw(fleet: Fleet, out: list[Action]) -> None:
+    """Wait for no fork any more: who turns up all the same finds so on his page, or is killed.
+
+    Nor may he take up what is being handed back by those that are killed now.
+    """
+    for child in list(fleet.children.values()):
+        if child.stage is Stage.FORKING:
+            _bury_unborn(fleet, child, "stopped")
+            out.append(Withdraw(child.page))
+            absorb.forget(fleet, child)
 
 
 def _can_fork(fleet: Fleet, queue: Queue) -> bool:
@@ -169,6 +186,8 @@ def _announce(fleet: Fleet, out: list[Action]) -> None:
 
 
 def _drain(fleet: Fleet, now: float, out: list[Action]) -> None:
+    if now >= fleet.drain_by:
+        _withdraw(fleet, out)
     for child in list(fleet.children.values()):
         if not child.works:
             continue
@@ -183,7 +202,8 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
     if fleet.children:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return
-    fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace)
+    late = max(now, fleet.drain_by) + fleet.policy.late_grace
+    fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace, late)
     if fleet.dead and now < fleet.ack_by:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return

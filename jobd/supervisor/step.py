@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from jobd.supervisor import absorb, hand, helpers, looks, reload
+from jobd.supervisor import absorb, hand, helpers, looks, reload, scaling
 from jobd.supervisor.fleet import Fleet
 from jobd.supervisor.orders import (
     Action,
     Beat,
+    Counted,
     Fenced,
     Forked,
     HelperExited,
@@ -27,6 +28,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    ScaleAsked,
     StopAsked,
     Ticked,
     WorkerExited,
@@ -80,5 +82,9 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
             reload.give_up(fleet, seen.why, out)
         case RecycleAsked():
             hand.recycle(fleet, seen, now, out)
+        case Counted():
+            scaling.counted(fleet, seen, now, out)
+        case ScaleAsked():
+            scaling.asked(fleet, seen, now, out)
         case _:
             assert_never(seen)

@@ -58,6 +58,7 @@ def main(argv: list[str]) -> int:
         lease=config.daemon.lease,
         keeps_nothing=config.redis.keeps_nothing,
         queues=config.queues,
+        elastic=[name for name, said in config.queues.items() if not said.processes.fixed],
         retention=retention,
         channel=Lines.from_fd(int(argv[2])),
         board=Scoreboard.open(Path(argv[3])),

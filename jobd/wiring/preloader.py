@@ -16,12 +16,13 @@ from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.schedule import Declared
 from jobd.core.schedule_events import SchedulesUnwritten
-from jobd.seams import declared
+from jobd.seams import declared, logstream, stdio
 from jobd.seams.clock import mono
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
 from jobd.wiring.worker import Workshop
+from jobd.worker.output import Output
 from jobd.worker.preload import Order, Preloader, Run
 
 FORKS_ONLY = "forks-only"
@@ -35,10 +36,15 @@ def main(argv: list[str]) -> int:
     setproctitle.setproctitle(f"jobd: preloader {reference}")
     log = config.daemon.log
 
-    emit = Log(style=log.format, level=log.level, role="preloader")
+    log_fd = logstream.own()
+    emit = Log(style=log.format, level=log.level, role="preloader", fd=log_fd)
+    # Before the application is imported: what it keeps of sys.stderr is what its tasks will print to.
+    output = Output(reference, emit)
+    output.install()
+    stdio.by_line()
 
     def prepare(app: Jobd) -> Run:
-        workshop = Workshop(config, app)
+        workshop = Workshop(config, app, output=output, log_fd=log_fd)
         _declare(path.parent, reference, app, emit)
 
         def run(order: Order, page: Page) -> int:
@@ -48,7 +54,7 @@ def main(argv: list[str]) -> int:
         return run
 
     preloader = Preloader(
-        channel=Lines.from_fd(int(argv[2])),
+        channel=Lines.from_fd(int(argv[2]), takes_fds=True),
         reference=reference,
         preload=FORKS_ONLY not in argv[4:],
         runtime_dir=path.parent,

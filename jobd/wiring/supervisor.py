@@ -20,17 +20,22 @@ from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
-from jobd.seams import host, lockfile
+from jobd.seams import host, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
+from jobd.seams.logstream import own
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
 from jobd.supervisor.build import build, page_count, plan
 from jobd.supervisor.children import Children
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.loop import WATCHED, Loop
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.predecessor import board_path, inherit
+
+# How long a log that nobody reads may hold supervision up, once; then records are lost instead.
+_PATIENCE = 0.02
 
 
 def main(argv: list[str]) -> int:
@@ -58,13 +63,22 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
-    log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="supervisor")
+    said = config.daemon.log
+    log = Log(style=said.format, level=said.level, role="supervisor", fd=own(), patience=_PATIENCE)
     control = Control.listen(runtime_dir)
-    children = Children()
-    fleet, board = _fleet(config, runtime_dir, log)
+    nonce = host.nonce()
+    if not mark.possible():
+        log(events.DaemonUnmarked())
+    fleet, board = _fleet(config, runtime_dir, nonce, log)
+    children = Children(
+        mark=mark.Mark(nonce),
+        workers=lambda: [(view.pid, view.start_ticks) for view in board.views()],
+        emit=log,
+    )
     loop = Loop(
         fleet=fleet,
         outlook=Outlook(board),
+        outlets=Outlets(log.of("worker")),
         children=children,
         signals=signals,
         control=control,
@@ -75,6 +89,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     )
     try:
         code = loop.run()
+        children.end_all()
     finally:
         control.close()
     if not loop.fleet.dead:
@@ -84,8 +99,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     return code
 
 
-def _fleet(config: Config, runtime_dir: Path, emit: Emit) -> tuple[Fleet, Scoreboard]:
-    nonce = host.nonce()
+def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[Fleet, Scoreboard]:
     path = board_path(runtime_dir, nonce)
     fleet = build(config, nonce=nonce, board=str(path), inherited=inherit(runtime_dir, emit=emit))
     pid = os.getpid()

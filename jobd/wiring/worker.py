@@ -16,14 +16,17 @@ from jobd.core.config import Config
 from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options, resolve
-from jobd.seams.exits import FENCED
-from jobd.seams.log import Log
+from jobd.seams import host
+from jobd.seams.exits import FENCED, RECYCLED
+from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.output import Output
 from jobd.worker.preload import Order
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 
 
@@ -64,9 +67,12 @@ def runnables(config: Config, declared: Queue) -> dict[bytes, Runnable]:
 class Workshop:
     """Built once for an application, with no connection open; inherited by every worker."""
 
-    def __init__(self, config: Config, app: Jobd) -> None:
+    def __init__(self, config: Config, app: Jobd, *, output: Output, log_fd: int) -> None:
+        """`output` takes what tasks print, `log_fd` is the stream it and all else goes to."""
         self._config = config
         self._app = app
+        self._output = output
+        self._log_fd = log_fd
         app.producer.rebind(config.redis.url, config.redis.namespace)
         self._client = connect(config.redis.url)
         self._benches = {name: self._bench(name) for name in app.queues}
@@ -84,23 +90,33 @@ class Workshop:
         """Serve one queue until asked to stop; give the exit status. Called in the child."""
         stop = Stop()
         stop.listen()
-        loop = self._loop(order, page, stop)
+        log = self._config.daemon.log
+        emit = Log(
+            style=log.format,
+            level=log.level,
+            role="worker",
+            fd=self._log_fd,
+            bound={"slot": order.slot},
+        )
+        self._output.adopt(order.slot, emit)
+        host.become_subreaper()  # what jobs leave behind stays below this process
+        pristine = Pristine(page=page, stop=stop, emit=emit)
+        loop = self._loop(order, page, stop, emit, pristine)
+        pristine.start()
         try:
             loop.run()
         except Fenced:
             page.set_fenced()
             return FENCED
-        return 0
+        finally:
+            self._output.end()
+        return RECYCLED if pristine.reason else 0
 
-    def _loop(self, order: Order, page: Page, stop: Stop) -> WorkerLoop:
+    def _loop(
+        self, order: Order, page: Page, stop: Stop, emit: Emit, pristine: Pristine
+    ) -> WorkerLoop:
         config = self._config
         bench = self._benches.get(order.queue) or self._bench(order.queue)
-        log = Log(
-            style=config.daemon.log.format,
-            level=config.daemon.log.level,
-            role="worker",
-            bound={"slot": order.slot},
-        )
         return assemble(
             client=self._client,
             namespace=config.redis.namespace,
@@ -115,5 +131,7 @@ class Workshop:
             lease=config.daemon.lease,
             page=page,
             stop=stop,
-            emit=log,
+            emit=emit,
+            pristine=pristine,
+            output=self._output,
         )

@@ -8,24 +8,29 @@ task that holds it up does not keep its neighbours' endings from Redis.
 from __future__ import annotations
 
 import asyncio
+import errno
 import select
 import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
 
 from jobd.broker.commands import Claimed
 from jobd.seams.bell import Bell
 from jobd.seams.host import Copies
+from jobd.seams.surroundings import restore_mask
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.whose import LANE
 
 # The highest descriptor that select takes, and one more.
 _SELECTABLE = 1024
+# What epoll says where a task has closed it, or something else has its number by now.
+_CLOSED = (errno.EBADF, errno.EINVAL)
 
 
 class AsyncExecutor:
@@ -36,16 +41,21 @@ class AsyncExecutor:
         self.lanes = lanes
         self.bell = Bell()
         self._free = lanes[::-1]
-        self._context = copy_context()
+        self._contexts = {lane: _context_of(lane) for lane in lanes}
         self._tasks: dict[Lane, asyncio.Task[None]] = {}  # the loop itself holds them weakly
         self._sync: SimpleQueue[tuple[Lane, Claimed] | None] = SimpleQueue()
         self._threads = 0
         self._busy_threads = 0
-        self._loop = asyncio.SelectorEventLoop(_PunctualSelector(Copies(self._in_copy)))
+        selector = _PunctualSelector(Copies(self._in_copy))
+        self._loop = asyncio.SelectorEventLoop(selector)
         # For what tasks give to `asyncio.to_thread`; made by it are as many threads as are needed.
         self._helpers = ThreadPoolExecutor(max(32, len(lanes)), thread_name_prefix="jobd-helper")
         self._loop.set_default_executor(self._helpers)
+        self.descriptors = (selector.fileno(),)
+        self._look: Callable[[], bool] = lambda: True
+        self._takes = True
         self._raised: BaseException | None = None
+        self._lost: OSError | None = None
         self._has_ended = False
         self._fed = 0
         self._looked = 0
@@ -55,9 +65,12 @@ class AsyncExecutor:
         asyncio.set_event_loop(self._loop)
         thread = threading.Thread(target=self._talk, args=(talk,), name="jobd-talk", daemon=True)
         self._loop.call_soon(thread.start)
-        while not self._has_ended:  # a task may have stopped the loop: its neighbours run on
-            self._loop.run_forever()
+        while not self._has_ended and self._lost is None:  # a task may have stopped the loop
+            self._run_forever()
         thread.join()
+        if self._lost is not None:
+            self._give_up(self._lost)
+            return
         for _ in range(self._threads):
             self._sync.put(None)
         if self._raised is None:
@@ -66,6 +79,33 @@ class AsyncExecutor:
         self._loop.close()
         if self._raised is not None:
             raise self._raised
+
+    def _run_forever(self) -> None:
+        try:
+            self._loop.run_forever()
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
+            self._lost = error
+            self._look()
+
+    def _give_up(self, lost: OSError) -> None:
+        """End without the loop: what has ended is settled. What still ran has this process' end
+        charged to it, or a task that does so would begin again for ever."""
+        if self._raised is not None:
+            raise self._raised
+        if any(lane.running is not None for lane in self.lanes):
+            raise lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the event loop has ended for good."""
+        return self._lost is not None
+
+    def when_quiet(self, look: Callable[[], bool]) -> Callable[[], bool]:
+        """The loop looks, where the last lane becomes free: it is the one that feeds."""
+        self._look = look
+        return lambda: True
 
     def feed(self) -> None:
         """Put the jobs on the desk into free lanes."""
@@ -96,11 +136,13 @@ class AsyncExecutor:
             self._free.pop()
 
     def _begin(self, lane: Lane) -> bool:
-        """Start the next job of the line in a lane, if there is one."""
+        """Start the next job of the line in a lane, if there is one, and this process is to go on."""
+        lane.running = None
+        if not self._takes:
+            return False
         try:
             job = lane.running = self.desk.unstarted.popleft()
         except IndexError:
-            lane.running = None
             return False
         if lane.is_async(job):
             self._start(lane, job)
@@ -109,7 +151,7 @@ class AsyncExecutor:
         return True
 
     def _start(self, lane: Lane, job: Claimed) -> None:
-        task = self._loop.create_task(self._work(lane, job), context=self._context.copy())
+        task = self._loop.create_task(self._work(lane, job), context=self._contexts[lane].copy())
         task.add_done_callback(partial(self._ended, lane, job))
         self._tasks[lane] = task
 
@@ -128,6 +170,8 @@ class AsyncExecutor:
         if not self._begin(lane):
             self._free.append(lane)
         self.bell.ring()
+        if len(self._free) == len(self.lanes):
+            self._takes = self._look()
 
     def _in_copy(self) -> None:
         """Have a child that a task forks run none of its neighbours: they run here."""
@@ -147,12 +191,19 @@ class AsyncExecutor:
     def _run_sync(self) -> None:
         while (given := self._sync.get()) is not None:
             lane, job = given
-            self._context.copy().run(lane.run, job)
+            restore_mask()
+            self._contexts[lane].copy().run(lane.run, job)
             self._loop.call_soon_threadsafe(self._thread_ended, lane)
 
     def _thread_ended(self, lane: Lane) -> None:
         self._busy_threads -= 1
         self._next(lane)
+
+
+def _context_of(lane: Lane) -> Context:
+    context = copy_context()
+    context.run(LANE.set, lane)
+    return context
 
 
 class _PunctualSelector(selectors.EpollSelector):

@@ -24,6 +24,8 @@ from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
 from jobd.worker.loop import WorkerLoop
+from jobd.worker.output import Output
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 from jobd.worker.solo import SoloLoop
 from jobd.worker.threads import ThreadExecutor
@@ -45,6 +47,8 @@ def assemble(
     page: Page,
     stop: Stop,
     emit: Callable[[Event], None],
+    pristine: Pristine | None = None,
+    output: Output | None = None,
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
     on_loop = any(task.is_async for task in tasks.values())
@@ -62,6 +66,8 @@ def assemble(
         emit=emit,
         makers=hooked(hooks, queue=queue, desk=desk, emit=emit),
     )
+    if output is not None:
+        output.whose.lanes = lanes
     settings = {
         "client": client,
         "namespace": namespace,
@@ -74,8 +80,14 @@ def assemble(
         "page": page,
         "stop": stop,
         "emit": emit,
+        "pristine": pristine,
+        "sweep": _nothing if output is None else output.sweep,
     }
     if not crew:
         return SoloLoop(InlineExecutor(desk, lanes[0]), **settings)
     executor = AsyncExecutor(desk, lanes) if on_loop else ThreadExecutor(desk, lanes)
     return CrewLoop(executor, **settings)
+
+
+def _nothing() -> None:
+    """Do nothing between jobs: whoever runs this worker prints for itself."""

@@ -15,6 +15,7 @@ SLOW_US = 5_000
 BUDGET_US = 25_000
 _FLOOR_US = 20.0
 _DECAY = 0.97  # a run
+_SUSPECT_US = 10e6  # some 250 runs later it is as if that had not been
 
 
 class Costs:
@@ -36,6 +37,11 @@ class Costs:
         runs[1] += 1
         if seconds > runs[0]:  # noqa: PLR1730  once a job: `max` would double what this costs
             runs[0] = seconds
+
+    def suspect(self, task: bytes) -> None:
+        """Have a task claimed alone for its next few hundred runs: it does things to its process."""
+        self._known[task] = _SUSPECT_US
+        self._lanes = 0  # what is spelled is not true any more
 
     def flat(self, lanes: int = 1) -> list[bytes | int]:
         """List the fast tasks for a claim: task, microseconds, ... A slow one is as if unknown.

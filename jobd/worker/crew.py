@@ -22,10 +22,11 @@ from typing import Any, Protocol
 from jobd.broker.commands import CAPPED, LIMITED, Claim, Claimed
 from jobd.seams.bell import Bell
 from jobd.seams.clock import monotonic
+from jobd.seams.exits import Reason
 from jobd.seams.scoreboard import Phase
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
+from jobd.worker.loop import CLOSED, IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
 from jobd.worker.take import take_all
 
 OVERSTAYED = 0.05
@@ -34,6 +35,7 @@ LOOK_EVERY = 0.025
 WAITED_MS = 75
 # While jobs run: a page that is not written to shows the keeper that a task holds the GIL.
 BEAT_EVERY = 0.15
+CLOSELY_EVERY = 0.02  # at what a task has left of its process, where that takes longer
 
 
 class CrewExecutor(Protocol):
@@ -56,6 +58,20 @@ class CrewExecutor(Protocol):
     def heeds(self) -> bool:
         """Whether that was done, or could be done at once."""
 
+    def when_quiet(self, look: Callable[[], bool]) -> Callable[[], bool]:
+        """Have `look` called in the main thread, after jobs, while none runs and none can begin.
+
+        It says whether any may begin here afterwards. Gives what this loop is to call when it sees such a moment.
+        """
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it can run nothing any more, since a task has closed what it lives on."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What it lives on."""
+
 
 class CrewLoop(WorkerLoop):
     """Drives the executors `threads` and `asyncio`."""
@@ -71,6 +87,11 @@ class CrewLoop(WorkerLoop):
         self._capped = False  # so many jobs run as the queue may have at once
         self._rest_until = 0.0  # nobody may claim before that
         self._nudge_at = math.inf  # the hint is late by then
+        self._look_by_ourselves = executor.when_quiet(self._look_around)
+        self._looked_at = 0.0
+        self._looked_closely_at = 0.0
+        if self._pristine is not None:
+            self._pristine.guard(self._bell.readable, *executor.descriptors)
         self._batch = 0  # jobs of the last claim that went beyond the free lanes: all fast
 
     def run(self) -> None:
@@ -85,6 +106,8 @@ class CrewLoop(WorkerLoop):
         self._bell.wait(seconds, beside=() if self._stop.asked else (self._stop.readable,))
 
     def _running(self) -> list[bytes]:
+        if self.executor.is_lost:
+            return []
         return [job.id for lane in self._lanes if (job := lane.running) is not None]
 
     def _connect(self) -> None:
@@ -112,21 +135,54 @@ class CrewLoop(WorkerLoop):
             if not (desk.done or desk.endings or desk.revoked):
                 return False
             self._talk.settle(hint=self._capped)
+            self._look_by_ourselves()
             return True
         self._page.set_claimed(self._at_hand() + max(free, self._batch))
         desk.pace = self._pace()
         # Nothing ahead of its time: lanes that look at the line would begin it.
         self._talk.put(slots=free, batches=not self._careful)
+        self._look_by_ourselves()  # while Redis works
         claim = self._talk.land()
         assert claim is not None
         brought = len(claim.jobs)
         self._batch = brought if brought > free else 0
-        self.executor.feed()
+        self._feed()
         if brought < free:
             self._await_more(claim, free - brought)
         else:
             self._page.set_claimed(self._at_hand())
         return True
+
+    def _feed(self) -> None:
+        """Have jobs begin; none once we are to end: they are handed back."""
+        if not self._stop.asked:
+            self.executor.feed()
+
+    def _look_around(self) -> bool:
+        """See what jobs have left of this process, where none of them runs and any has since.
+
+        False when none may run here any more.
+        """
+        self._see_what_is_left()
+        return self._pristine is None or not self._pristine.reason
+
+    def _see_what_is_left(self) -> None:
+        if self.executor.is_lost:
+            self._stop.ask()
+            if self._pristine is not None:
+                self._pristine.condemn(Reason.DESCRIPTORS, "the event loop's was closed")
+        if self._pristine is None or self._at_hand():
+            return
+        ran = [lane.job for lane in self._lanes if lane.started > self._looked_at]
+        if not ran:
+            return
+        self._looked_at = now = monotonic()
+        closely = now - self._looked_closely_at > CLOSELY_EVERY
+        if closely:
+            self._looked_closely_at = now
+            if not (self._talk.is_sound() and self._waiter.is_sound()):
+                self._pristine.condemn(Reason.DESCRIPTORS, CLOSED)
+        self._pristine.look(ran, closely=closely)
 
     def _may_claim(self) -> bool:
         if self._held_up and self.executor.heeds():
@@ -161,7 +217,7 @@ class CrewLoop(WorkerLoop):
         if found.intersection(waiting):
             self._waiter.land()
             self._nudge_at = math.inf
-            self.executor.feed()
+            self._feed()
             self._page.set_claimed(self._at_hand())
         elif waiting and monotonic() >= self._nudge_at:
             self._nudge_at = math.inf
@@ -213,7 +269,7 @@ class CrewLoop(WorkerLoop):
                 return
             self._careful.append(self.desk.wary.popleft())
             self.desk.unstarted.append(job)
-            self.executor.feed()
+            self._feed()
 
     def _most(self) -> int:
         """Say how many jobs may be at hand at once."""

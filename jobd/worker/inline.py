@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jobd.broker.commands import Claimed
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
@@ -15,20 +17,29 @@ class InlineExecutor:
         self.desk = desk
         self.lane = lane
 
-    def run_all(self, stop: Stop) -> None:
-        """Run jobs until there is none, or somebody asks to stop."""
+    def run_all(self, stop: Stop, look: Callable[[Claimed], None] = lambda _job: None) -> None:
+        """Run jobs until there is none, or somebody asks to stop.
+
+        `look` is called after a job that was told of: it has done something to this process.
+        """
         take, lane, growth = self.desk.unstarted.popleft, self.lane, self.desk.costs.growth
         run = lane.run
         if growth is not None and growth.looks_closely:
             growth.begin()
             run = self._run_closely
         try:
-            while not stop.asked:
-                try:
-                    job = lane.running = take()
-                except IndexError:
+            while True:
+                while not stop.attention:
+                    try:
+                        job = lane.running = take()
+                    except IndexError:
+                        return
+                    run(job)
+                if stop.asked:
                     return
-                run(job)
+                stop.attend()
+                if lane.running is not None:
+                    look(lane.running)
         finally:
             lane.running = None
 

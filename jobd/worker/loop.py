@@ -26,16 +26,19 @@ from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
+from jobd.seams.exits import Reason
 from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.flush import Flusher
+from jobd.worker.pristine import Pristine
 from jobd.worker.talk import Talk
 
 IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
 NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
+CLOSED = "a connection to Redis was closed, or made another"
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -57,7 +60,13 @@ class WorkerLoop(ABC):
         page: Page,
         stop: Stop,
         emit: Callable[[Event], None],
+        pristine: Pristine | None = None,
+        sweep: Callable[[], None],
     ) -> None:
+        """Without `pristine` the process is somebody else's: what a task does to it is left so.
+
+        `sweep` is called between jobs, for what belongs to none any more.
+        """
         self._client = client
         self._namespace = namespace
         self._commands = QueueCommands(namespace, queue)
@@ -70,6 +79,8 @@ class WorkerLoop(ABC):
         self._page = page
         self._stop = stop
         self._emit = emit
+        self._pristine = pristine
+        self._sweep = sweep
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row
@@ -127,6 +138,7 @@ class WorkerLoop(ABC):
 
     def _goes_on(self) -> bool:
         """Take one turn, or one step out of trouble with Redis; False when that was the last."""
+        self._sweep()
         try:
             self._recover()
             if self._stop.asked:
@@ -142,13 +154,15 @@ class WorkerLoop(ABC):
             self._hang_up()
             if self._failures == 0:
                 self._emit(BrokerLost(why=str(error)))
-            if self._stop.asked and not self._running():
+            if self._stop.asked and not self._running() and not self._may_settle_yet():
                 return False  # the keeper releases what we hold
             self._pause(BACKOFF[min(self._failures, len(BACKOFF) - 1)])
             self._failures += 1
         return True
 
     def _recover(self) -> None:
+        if self._pristine is not None and self._pristine.reason:
+            self._lost_link()
         if self._fenced is not None:
             self._begin_anew(self._fenced)
         if not self._talk.is_open:
@@ -185,6 +199,19 @@ class WorkerLoop(ABC):
         # Whatever the store is now, it has not given us these: it runs them again or lost them.
         self.desk.forget()
         self._pause(self._lease_ms / 6000)
+
+    def _may_settle_yet(self) -> bool:
+        """Whether a new link may do what one could not that a task has closed."""
+        return bool(self._pristine and self._pristine.reason and not self._failures)
+
+    def _lost_link(self) -> bool:
+        """Let go of a link that a task has closed, or made another of. What it was to settle is kept."""
+        if self._talk.is_sound():
+            return False
+        if self._pristine is not None:
+            self._pristine.condemn(Reason.DESCRIPTORS, CLOSED)
+        self._hang_up()
+        return True
 
     def _hint(self, span: float) -> Command:
         """Spell the wait for a hint."""

@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host
+from jobd.seams import clock, host, stdio
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -33,12 +33,13 @@ _NOT_ADOPTED = 75
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker to fork."""
+    """One worker to fork. With `output` a descriptor has come along, to be its 1 and 2."""
 
     incarnation: str
     page: int
     queue: str
     slot: str
+    output: bool = False
 
 
 class _Message(msgspec.Struct):
@@ -72,6 +73,7 @@ class Preloader:
         self._prepare = prepare
         self._emit = emit
         self._run: Run | None = None
+        self._board: Scoreboard | None = None
         self._supervisor = os.getppid()
 
     def serve(self) -> int:
@@ -114,32 +116,57 @@ class Preloader:
             self._channel.flush()
 
     def _fork(self, order: Order) -> None:
-        reader, writer = os.pipe()
+        fds = self._channel.fds
+        output = fds.popleft() if order.output and fds else None
+        try:
+            self._fork_with(order, output)
+        finally:
+            if output is not None:
+                os.close(output)
+
+    def _fork_with(self, order: Order, output: int | None) -> None:
+        try:
+            page = self._page(order)
+            reader, writer = os.pipe()
+        except (OSError, ValueError) as refused:
+            self._refuse(order, str(refused))
+            return
         try:
             middle = host.fork_anyway()
         except OSError as refused:
             os.close(reader)
             os.close(writer)
-            self._say({"refused": {"incarnation": order.incarnation, "why": str(refused)}})
+            self._refuse(order, str(refused))
             return
         if middle == 0:
             os.close(reader)
-            self._middle(order, writer)
+            self._middle(order, page, output, writer)
         os.close(writer)
         with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
             answer = pipe.read().decode("utf-8", "replace")
         os.waitpid(middle, 0)
         self._answer(order, answer)
 
+    def _page(self, order: Order) -> Page:
+        if self._board is None:
+            nonce = order.incarnation.partition(".")[0]
+            self._board = Scoreboard.open(self._runtime_dir / f"scoreboard.{nonce}")
+        return self._board.pages[order.page]
+
     def _answer(self, order: Order, answer: str) -> None:
         if answer.isdigit():
             self._say({"forked": {"incarnation": order.incarnation, "pid": int(answer)}})
         else:
-            why = answer or "the middle process ended without an answer"
-            self._say({"refused": {"incarnation": order.incarnation, "why": why}})
+            self._refuse(order, answer or "the middle process ended without an answer")
 
-    def _middle(self, order: Order, writer: int) -> None:
-        """Fork the worker and end; or go on, as the worker."""
+    def _refuse(self, order: Order, why: str) -> None:
+        self._say({"refused": {"incarnation": order.incarnation, "why": why}})
+
+    def _middle(self, order: Order, page: Page, output: int | None, writer: int) -> None:
+        """Fork the worker and end; or go on, as the worker.
+
+        The worker is on its page before it can be the supervisor's child: one that is not is none.
+        """
         middle = os.getpid()
         try:
             worker = host.fork_anyway()
@@ -147,15 +174,19 @@ class Preloader:
             os.write(writer, f"{refused}".encode())
             os._exit(1)
         if worker:
+            if _is_for(page, order, pid=0):
+                page.adopt(pid=worker, start_ticks=host.start_ticks(worker))
             os.write(writer, str(worker).encode())
             os._exit(0)
         os.close(writer)
-        self._become_worker(order, middle)
+        self._become_worker(order, page, output, middle)
 
-    def _become_worker(self, order: Order, middle: int) -> None:
+    def _become_worker(self, order: Order, page: Page, output: int | None, middle: int) -> None:
         code = 70
         try:
-            code = self._work(order, middle)
+            if output is not None:
+                stdio.redirect(output)
+            code = self._work(order, page, middle)
         except SystemExit as asked:
             code = asked.code if isinstance(asked.code, int) else 1
         except (ConfigError, HostError) as failure:
@@ -167,7 +198,7 @@ class Preloader:
             _flush()
             os._exit(code)
 
-    def _work(self, order: Order, middle: int) -> int:
+    def _work(self, order: Order, page: Page, middle: int) -> int:
         # A session of its own: a terminal's ^C is for the supervisor, and what a job leaves running
         # can be told by it. Only the channel is closed: what else is open, the application opened,
         # and its objects would later close those numbers under somebody else.
@@ -175,15 +206,16 @@ class Preloader:
         self._channel.close()
         if not adopted(self._supervisor, middle):
             return _NOT_ADOPTED
-        nonce = order.incarnation.partition(".")[0]
-        page = Scoreboard.open(self._runtime_dir / f"scoreboard.{nonce}").pages[order.page]
-        view = page.view()
-        if view is None or view.incarnation != order.incarnation:
+        if not _is_for(page, order, pid=os.getpid()):
             return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
-        pid = os.getpid()
-        page.adopt(pid=pid, start_ticks=host.start_ticks(pid))
         run = self._run or self._prepare(load_app(self._reference))
         return run(order, page)
+
+
+def _is_for(page: Page, order: Order, *, pid: int) -> bool:
+    """Say whether the order stands: whoever gave it up may have handed the page to another."""
+    view = page.view()
+    return view is not None and (view.incarnation, view.pid) == (order.incarnation, pid)
 
 
 def adopted(supervisor: int, middle: int) -> bool:

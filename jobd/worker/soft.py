@@ -52,11 +52,10 @@ class MainDeadline:
     def __init__(self) -> None:
         self._at = 0.0
         self._alarm = Alarm(self._ring)
-        self._set_for = math.inf
 
     def call(self, at: float, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         self._at = at
-        if at < self._set_for:
+        if at < self._alarm.set_for:
             self._set(at)
         try:
             return function(*args, **kwargs)
@@ -64,11 +63,9 @@ class MainDeadline:
             self._at = 0.0  # the alarm may stay set: a batch of quick jobs needs no more than one
 
     def _set(self, at: float) -> None:
-        self._set_for = at
-        self._alarm.set(at - monotonic())
+        self._alarm.set(at - monotonic(), at)
 
     def _ring(self, frame: FrameType | None) -> None:
-        self._set_for = math.inf
         if not self._at:
             return
         if monotonic() < self._at:

@@ -9,9 +9,10 @@ A batch of fast jobs is run with the next such exchange already under way (jobd.
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
-from jobd.broker.commands import LIMITED, Claim
+from jobd.broker.commands import LIMITED, Claim, Claimed
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Phase
 from jobd.worker.inline import InlineExecutor
@@ -23,7 +24,12 @@ from jobd.worker.loop import (
     WorkerLoop,
     idle_span,
 )
+from jobd.worker.pristine import CLOSELY_AFTER
 from jobd.worker.side import SideThread
+from jobd.worker.whose import LANE
+
+# So long a batch may have closed our link without a call that is told of: one descriptor after another.
+DOUBTED_AFTER = 0.0002
 
 
 class SoloLoop(WorkerLoop):
@@ -44,10 +50,13 @@ class SoloLoop(WorkerLoop):
             stopping=self._stop,
         )
         self._hands = self._side.hands
+        self._ran: tuple[Claimed, ...] = ()  # since the last look at what they have left
+        self._ran_for = 0.0
 
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
         self._side.start()
+        LANE.set(self.executor.lane)
         try:
             super().run()
         finally:
@@ -66,8 +75,13 @@ class SoloLoop(WorkerLoop):
             self._stop.wait(SECOND_LOOK)
             return
         if not line:
+            if self._ran_for > DOUBTED_AFTER and self._lost_link():
+                return
             talk.put(slots=1, ahead=True)
+            self._look_around()  # while Redis works
             claim = talk.land()
+            if self._stop.asked:
+                return
             if claim is not None and not line:
                 self._idle(claim)
             elif claim is not None and claim.wait_ms > 0:
@@ -78,8 +92,9 @@ class SoloLoop(WorkerLoop):
             self._run_batch(len(line))
 
     def _run_batch(self, size: int) -> None:
-        """Run what was claimed. More than one job is claimed only where all are known to be fast:
+        """Run what was claimed, in a process that is in order. More than one job is claimed only where all are known to be fast:
         then the next exchange is put on the way first, for fast ones alone."""
+        self._look_around()
         self._set_phase(Phase.BUSY)
         if size > 1:
             self._talk.put(slots=0)
@@ -88,10 +103,25 @@ class SoloLoop(WorkerLoop):
             self._side.batch_opened()
         else:
             self._page.set_claimed(1)
-        self.executor.run_all(self._stop)
+        batch, begun = tuple(self.desk.unstarted), monotonic()
+        # A context of its own: what its jobs set there, the next batch does not see.
+        copy_context().run(self.executor.run_all, self._stop, self._look_after)
+        self._ran, self._ran_for = batch, monotonic() - begun
         if size > 1:
             self._side.batch_closed()
         self._page.set_claimed(0)
+
+    def _look_around(self) -> None:
+        """See what the last batch has left of this process, before the next job begins."""
+        batch, self._ran = self._ran, ()
+        pristine = self._pristine
+        if batch and pristine and pristine.look(batch, closely=self._ran_for > CLOSELY_AFTER):
+            for task in {job.task for job in batch}:
+                self.desk.costs.suspect(task)
+
+    def _look_after(self, job: Claimed) -> None:
+        if self._pristine is not None:
+            self._pristine.look((job,), closely=True)
 
     def _idle(self, claim: Claim) -> None:
         """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""

@@ -139,6 +139,11 @@ class Talk:
             raise
         self._link = link
 
+    def is_sound(self) -> bool:
+        """Say whether the link, if there is one, is still what it was: tasks close what is not theirs."""
+        link = self._link
+        return link is None or link.is_ours()
+
     def close(self) -> None:
         """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
         with self._lock:

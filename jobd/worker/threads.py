@@ -12,12 +12,17 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from jobd.seams.bell import Bell
+from jobd.seams.surroundings import restore_mask
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
+from jobd.worker.whose import LANE
 
 
 class ThreadExecutor:
     """Runs jobs in up to as many threads as it has lanes."""
+
+    is_lost = False
+    descriptors: tuple[int, ...] = ()
 
     def __init__(self, desk: Desk, lanes: list[Lane]) -> None:
         self.desk = desk
@@ -46,6 +51,10 @@ class ThreadExecutor:
                     return
                 self._make_thread(self.lanes[self._threads])
 
+    def when_quiet(self, look: Callable[[], bool]) -> Callable[[], bool]:
+        """The thread that talks is the one that feeds, and the main one: it may look by itself."""
+        return look
+
     def heeds(self) -> bool:
         """Threads take by themselves."""
         return True
@@ -59,10 +68,12 @@ class ThreadExecutor:
         take, ring = self.desk.unstarted.popleft, self.bell.ring
         gate = threading.Lock()
         gate.acquire()
+        LANE.set(lane)
         while not self._ended:
             try:
                 job = lane.running = take()
             except IndexError:
+                restore_mask()
                 self._park(gate)
                 continue
             # A context of its own: what one job sets there, the next does not see.

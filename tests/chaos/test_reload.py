@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def test_a_hangup_every_second_loses_nothing_and_stops_nothing(
     account = world.account()
     done = sorted(line.at for lines in world.effects.by_uid("end").values() for line in lines)
     during = [at for at in done if began <= at <= ended]
-    gaps = [later - sooner for sooner, later in zip(during, during[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(during)]
     state = host.daemon.state()
     records = world.infos(world.added)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobd.seams.lines import Lines, pair
@@ -71,3 +72,51 @@ def test_a_gone_peer_is_noticed_when_sending() -> None:
     assert not ours.send("anybody?")
     assert ours.closed
     ours.close()
+
+
+@settings(max_examples=40)
+@given(messages=st.lists(st.tuples(st.integers(0, 300_000), st.booleans()), max_size=6))
+def test_descriptors_arrive_in_the_order_of_their_messages(
+    messages: list[tuple[int, bool]],
+) -> None:
+    """Whatever waits for the peer to read, and wherever a message is cut."""
+    ours, socket_ = pair()
+    theirs = Lines(socket_, takes_fds=True)
+    sent, arrived = [], []
+    for size, with_fd in messages:
+        fd = os.memfd_create("x") if with_fd else None
+        sent.append((size, None if fd is None else os.fstat(fd).st_ino))
+        assert ours.send([size, with_fd, "x" * size], fd)
+    while len(arrived) < len(messages):
+        ours.flush()
+        for size, with_fd, _ in theirs.receive():  # type: ignore[misc, attr-defined]
+            fd = theirs.fds.popleft() if with_fd else None
+            arrived.append((size, None if fd is None else os.fstat(fd).st_ino))
+            if fd is not None:
+                os.close(fd)
+
+    assert arrived == sent
+    assert not theirs.fds
+    ours.close()
+    theirs.close()
+
+
+def open_fds() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+def test_a_descriptor_nobody_can_have_is_closed() -> None:
+    """Gone before it was sent, not taken out, refused: none of the three is kept."""
+    before = open_fds()
+    ours, socket_ = pair()
+    theirs = Lines(socket_, takes_fds=True)
+    assert ours.send("taken along", os.dup(0))
+    assert theirs.receive() == ["taken along"]
+    while ours.send("x" * 100_000):
+        pass
+    assert not ours.send("refused", os.dup(0))
+    theirs.close()
+    assert not ours.send("too late", os.dup(0))
+    ours.close()
+
+    assert open_fds() == before

@@ -1,17 +1,14 @@
-"""Lines of the log, and what systemd is told."""
+"""Lines of the log."""
 
 from __future__ import annotations
 
 import os
-import socket
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from jobd.core.events import DaemonDraining, HelperStarted, WorkerDied
 from jobd.seams.log import Log
-from jobd.seams.systemd import Notifier
 
 DIED = WorkerDied(
     slot="q.1", incarnation="n.1", cause="crash", how="SIGSEGV", jobs=("a", "b"), restart_in=0.1
@@ -61,26 +58,3 @@ def test_a_log_nobody_reads_ends_nothing() -> None:
     os.close(reader)
     Log(style="json", level="info", role="supervisor", fd=writer)(DIED)
     os.close(writer)
-
-
-def test_systemd_hears_everything_and_children_do_not_speak(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
-        notifier = Notifier()
-        assert "NOTIFY_SOCKET" not in os.environ
-        notifier.ready()
-        notifier.status("all\nwell")
-        notifier.alive()
-        notifier.stopping()
-        heard = [server.recv(100).decode() for _ in range(4)]
-        notifier.close()
-    assert heard == ["READY=1", "STATUS=all well", "WATCHDOG=1", "STOPPING=1"]
-
-
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    Notifier().ready()

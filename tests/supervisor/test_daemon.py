@@ -82,7 +82,7 @@ def test_jobs_run_and_a_drain_ends_everything(start: Start, redis_url: str, tmp_
     enqueue(redis_url, "quick", path=str(out))
     assert int(eventually("the job has run", lambda: lines(out))[0]) in {s.pid for s in slots}
     family = psutil.Process(daemon.process.pid).children(recursive=True)
-    expected = {"keeper", "preloader shopjobs:app", "worker mail.1", "worker mail.2"}
+    expected = {"keeper", "preloader shopjobs:app", "sweeper", "worker mail.1", "worker mail.2"}
     eventually("everyone has its title", lambda: expected == {
         "".join(p.cmdline()).strip().removeprefix("jobd: ") for p in family})  # fmt: skip
     assert all(p.ppid() == daemon.process.pid for p in family), "workers are the supervisor's own"
@@ -118,10 +118,10 @@ def test_helpers_may_die_and_workers_go_on(start: Start, redis_url: str, tmp_pat
     pids = {s.pid for s in daemon.running(2)}
     mine = psutil.Process(daemon.process.pid)
     helpers = [p for p in mine.children() if p.pid not in pids]
-    assert len(helpers) == 2
+    assert len(helpers) == 3, "keeper, preloader and sweeper"
     for helper in helpers:
         kill(helper.pid)
-    eventually("two new helpers", lambda: len(mine.children()) == 4 and all(
+    eventually("three new helpers", lambda: len(mine.children()) == 5 and all(
         gone(h.pid) for h in helpers))  # fmt: skip
     assert {s.pid for s in daemon.running(2)} == pids
     kill(min(p for p in pids if p))

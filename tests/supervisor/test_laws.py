@@ -26,8 +26,11 @@ def test_every_world_keeps_the_laws_and_ends(seed: int, at_once: bool, steps: in
     asked_at = world.now
     while not world.quits:
         _machine_obeys(world)
-    grace = 0.0 if at_once else POLICY.drain_timeout + POLICY.fork_grace
-    assert world.now - asked_at <= grace + POLICY.ack_grace + POLICY.helper_grace + 3.0
+    if at_once:
+        assert world.now - asked_at <= POLICY.ack_grace + POLICY.helper_grace + 0.5
+    else:
+        # The keeper may be dead and Redis away: whoever drained for as long as he may waits no more.
+        assert world.now - asked_at <= POLICY.drain_timeout + 2.0
     assert world.fleet.code == 0
 
 

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
+from jobd.supervisor.demand import Bounds, Waiting
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.memory import Limits, Reading
@@ -17,6 +18,7 @@ from jobd.supervisor.orders import (
     Action,
     Answer,
     Beat,
+    Counted,
     Drain,
     EndHelper,
     Fenced,
@@ -37,6 +39,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    ScaleAsked,
     StartHelper,
     StopAsked,
     TakeBack,
@@ -59,7 +62,15 @@ def new_fleet(
         policy=policy,
         nonce="n" * 16,
         board="board",
-        queues={"q": Queue(name="q", helper=APP, target=slots, limits=limits)},
+        queues={
+            "q": Queue(
+                name="q",
+                helper=APP,
+                target=slots,
+                bounds=bounds(slots, elastic=True),
+                limits=limits,
+            )
+        },
         helpers={
             "keeper": Helper(name="keeper", role=Role.KEEPER),
             APP: Helper(name=APP, app="shop:app"),
@@ -71,13 +82,22 @@ def new_fleet(
     return fleet
 
 
+def bounds(slots: int, *, elastic: bool) -> Bounds:
+    return (
+        Bounds(least=1, most=slots + 2, within=2.0) if elastic else Bounds(least=slots, most=slots)
+    )
+
+
 def new_plan(attempt: int, queues: dict[str, int], policy: Policy = POLICY) -> Plan:
     """Make what a reload asks for: so many processes of these queues."""
     name = f"{APP} #{attempt}"
     return Plan(
         policy=policy,
         settings=repr(sorted(queues.items())),
-        queues={q: Queue(name=q, helper=name, target=n) for q, n in queues.items()},
+        queues={
+            q: Queue(name=q, helper=name, target=n, bounds=bounds(n, elastic=n == 2))
+            for q, n in queues.items()
+        },
         preloaders={name: Helper(name=name, app="shop:app")},
     )
 
@@ -193,6 +213,8 @@ class World:
         held = [c.page for c in fleet.children.values()] + [d.page for d in fleet.dead.values()]
         assert sorted([*held, *fleet.free]) == list(range(len(held) + len(fleet.free)))
         assert self.quits <= 1
+        if fleet.stop is Stop.NOW:
+            assert all(child.killed for child in fleet.children.values()), "somebody is waited for"
         self._laws_of_leaving()
         deadline = next_deadline(fleet)
         assert deadline > self.now or self.quits or self._due_now_is_blocked(), deadline
@@ -225,7 +247,7 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "swell", "reload", "plan", "plan", "recycle")
+             "work", "work", "swell", "reload", "plan", "plan", "recycle", "count", "count", "scale")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -243,7 +265,7 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran, memory=Reading(rss=p.private, private=p.private, shared=0),
+                ran=p.ran, busy=p.ran % 2, memory=Reading(rss=p.private, private=p.private, shared=0),
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -324,6 +346,33 @@ class World:
         client = self.clients = self.clients + 1
         self.asking.append(client)
         self.see(RecycleAsked(self._pick(self.fleet.slots) or "q.1", client))
+
+    def _count(self) -> None:
+        """The keeper has counted; or Redis has not answered it."""
+        busy = self.rng.random() < 0.5
+        waiting = Waiting(
+            due=self.rng.choice((1, 50)) if busy else 0, paused=self.rng.random() < 0.1
+        )
+        known = self.rng.random() < 0.9
+        self.see(Counted(known, {"q": waiting, "unknown": waiting} if known else {}))
+        self._laws_of_numbers()
+
+    def _scale(self) -> None:
+        client = self.clients = self.clients + 1
+        self.asking.append(client)
+        if self.rng.random() < 0.3:
+            self.see(ScaleAsked(by=self.rng.choice((1, -1))))
+        to, by = self.rng.choice(((1, None), (4, None), (None, 1), (None, -1), (None, None)))
+        self.see(ScaleAsked(self.rng.choice(("q", "q", "r")), to, by, client))
+        self._laws_of_numbers()
+
+    def _laws_of_numbers(self) -> None:
+        for queue in self.fleet.queues.values():
+            if self.fleet.stop is Stop.NO:
+                assert len(self.fleet.slots_of(queue.name)) == queue.target
+            assert queue.target >= 1
+            if queue.scaling.asked is None:
+                assert queue.target <= queue.bounds.most
 
     def _helper(self) -> None:
         name = self._pick(self.helpers)

@@ -100,18 +100,18 @@ def _service(load: Load, unit: UnitFacts | None, machine: MachineFacts) -> Seque
             )
         ]
     found = []
-    allowed = f"{unit.name} is killed {words(unit.stop_timeout)} after its stop ({unit.where})"
-    do = f"set TimeoutStopSec={math.ceil(needs)} in the unit, or lower daemon.drain_timeout"
     if unit.stop_timeout >= needs:
-        found.append(
-            ok("stop.systemd", f"{unit.name} leaves drain_timeout, {words(drain)}, its time")
-        )
-    elif unit.notifies:
-        said = f"{allowed}, and drain_timeout is {words(drain)}: the daemon has to ask for more"
-        found.append(warning("stop.systemd", said, do))
+        said = f"{unit.name} leaves drain_timeout, {words(drain)}, its time"
+        found.append(ok("stop.systemd", said))
     else:
-        said = f"{allowed}, before drain_timeout, {words(drain)}: jobs are cut off at each stop"
-        found.append(error("stop.systemd", said, do))
+        allowed = f"{unit.name} is killed {words(unit.stop_timeout)} after its stop ({unit.where})"
+        do = f"set TimeoutStopSec={math.ceil(needs)} in the unit, or lower daemon.drain_timeout"
+        if unit.notifies:
+            said = f"{allowed}, and drain_timeout is {words(drain)}: the daemon has to ask for more"
+            found.append(warning("stop.systemd", said, do))
+        else:
+            said = f"{allowed}, before drain_timeout, {words(drain)}: each stop cuts jobs off"
+            found.append(error("stop.systemd", said, do))
     if unit.kill_mode in ("control-group", "process", "none"):
         what = (
             "every process is told to stop, tasks' children too"
@@ -151,7 +151,7 @@ def _spans(load: Load) -> Sequence[Finding]:
             "a stop hands those back, and they begin anew"
         )
         do = "raise daemon.drain_timeout (and the service manager's) if they cannot be repeated"
-        found.append(note("config.drain_timeout", said, do))
+        found.append(note("config.interrupted", said, do))
     return found
 
 

@@ -153,7 +153,7 @@ def _quick(facts: StoreFacts, lease: float) -> list[Finding]:
         return []
     ordered = sorted(facts.trips)
     middle, worst = ordered[len(ordered) // 2], ordered[-1]
-    said = f"a round trip takes {words(middle)}, the worst of {len(ordered)} {words(worst)}"
+    said = f"a round trip takes {_trip(middle)}, the worst of {len(ordered)} {_trip(worst)}"
     if worst > lease / _SHARE_OF_LEASE:
         return [
             error(
@@ -171,6 +171,10 @@ def _quick(facts: StoreFacts, lease: float) -> list[Finding]:
             )
         ]
     return [ok("redis.latency", said)]
+
+
+def _trip(span: float) -> str:
+    return f"{span * 1000:.2g}ms" if span < 0.1 else words(span)
 
 
 def _clock(facts: StoreFacts) -> list[Finding]:

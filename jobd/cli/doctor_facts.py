@@ -1,0 +1,154 @@
+"""Collecting what the doctor judges: configuration, machine, Redis, daemons. Nothing is changed.
+
+Each part goes without the others; what cannot be had is said to be so by a finding of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jobd import __version__
+from jobd.broker import checkup, leftovers
+from jobd.broker.connection import Client, connect
+from jobd.broker.hosts import hosts
+from jobd.broker.keys import FORMAT
+from jobd.broker.urls import safe_url
+from jobd.cli.in_force import InForce
+from jobd.cli.picture import Looker
+from jobd.cli.settings import URL_VARIABLE
+from jobd.core import config as configs
+from jobd.core.config import Config
+from jobd.core.doctor import daemon as daemons
+from jobd.core.doctor import limits, place, store
+from jobd.core.doctor.finding import Finding, error, note, ok, warning
+from jobd.core.doctor.limits import Load, QueueLoad, UnitFacts
+from jobd.core.errors import BrokerError, NotPermitted
+from jobd.core.options import read_run_options, resolve
+from jobd.core.portrait import Daemon
+from jobd.seams import machine, units
+from jobd.seams.strays import strays
+
+Section = tuple[str, list[Finding]]
+
+
+def examine(found: InForce, file: Path | None) -> list[Section]:
+    """Look at everything there is to look at, and judge it."""
+    config = found.config
+    daemon, unreadable = Looker(found).daemon(patience=1.0)
+    running = daemon if daemon is not None and daemon.running else None
+    pid = None if running is None else running.pid
+    facts = machine.machine_facts(pid)
+    mine = daemons.examine(daemon, directory=str(found.directory), version=__version__)
+    if unreadable is not None:
+        mine = [error("daemon.state", unreadable, "see what is said there")]
+    redis, others, left = _redis(config, running)
+    return [
+        ("configuration", _configuration(found, file)),
+        ("limits", limits.examine(load_of(config), _unit(pid), facts)),
+        ("place", place.examine(machine.place_facts(found.directory))),
+        ("daemon", mine),
+        ("redis", redis),
+        ("hosts", others),
+        ("leftovers", left),
+    ]
+
+
+def load_of(config: Config) -> Load:
+    """Say what a configuration asks of a machine."""
+    daemon = config.daemon
+    served = [
+        (name, queue)
+        for name, queue in config.queues.items()
+        if daemon.queues is None or name in daemon.queues
+    ]
+    return Load(
+        lease=daemon.lease,
+        drain_timeout=daemon.drain_timeout,
+        max_processes=daemon.max_processes,
+        queues=tuple(_queue_load(name, queue) for name, queue in served),
+    )
+
+
+def _queue_load(name: str, queue: configs.QueueConfig) -> QueueLoad:
+    policy = resolve(read_run_options(queue.options, what=name))
+    return QueueLoad(
+        name=name,
+        least=queue.processes.min,
+        most=queue.processes.max,
+        concurrency=queue.concurrency,
+        timeout=policy.timeout,
+        soft_timeout=policy.soft_timeout,
+        memory_limit=queue.memory_limit,
+        memory_limit_hard=queue.memory_limit_hard,
+    )
+
+
+def _configuration(found: InForce, file: Path | None) -> list[Finding]:
+    do = "correct it, then `jobd check`"
+    if found.problems:
+        said = [error("config.file", problem, do) for problem in found.problems]
+        why = "the daemon runs with what it read before"
+        return [*said, note("config.in_force", why, "what follows is about that")]
+    if file is None:
+        return [note("config.file", "no file: defaults", "name one with -c, or `jobd init`")]
+    said = [
+        warning("config.warnings", text, do) for text in configs.warnings(found.config, str(file))
+    ]
+    if os.environ.get(URL_VARIABLE):
+        what = f"{URL_VARIABLE} goes before the file's redis.url"
+        said.append(note("config.environment", what, "see that the daemon has it, too"))
+    if not said:
+        said.append(ok("config.file", f"{file} can be used"))
+    return said
+
+
+def _unit(pid: int | None) -> UnitFacts | None:
+    """Read the service that runs the daemon; where none runs, the one of the usual name."""
+    name = units.USUAL if pid is None else machine.unit_of(pid)
+    return None if name is None else units.unit_facts(name)
+
+
+def _redis(
+    config: Config, running: Daemon | None
+) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """Judge the server, the hosts that speak through it, and what lies about in it and here."""
+    client = connect(config.redis.url, timeout=2.0)
+    ours = "" if running is None else running.nonce
+    try:
+        facts = checkup.store_facts(client, config.redis.namespace)
+        judged = store.examine(
+            facts,
+            lease=config.daemon.lease,
+            format_known=FORMAT,
+            keeps_nothing=config.redis.keeps_nothing,
+        )
+    except BrokerError as trouble:
+        what, _, do = str(trouble).removeprefix("redis: ").rpartition("; ")
+        where = safe_url(config.redis.url)
+        here = daemons.Leftovers(strays=strays())
+        left = daemons.examine_leftovers(here, known={ours}, lease=config.daemon.lease)
+        return [error("redis.reachable", f"{where}: {what}", do)], [], left
+    try:
+        return judged, *_others(client, config, ours)
+    except BrokerError as trouble:
+        refused = isinstance(trouble, NotPermitted)
+        do = "allow it to this user" if refused else "look again"
+        return [*judged, warning("redis.keys", str(trouble), do)], [], []
+
+
+def _others(client: Client, config: Config, ours: str) -> tuple[list[Finding], list[Finding]]:
+    space = config.redis.namespace
+    there = hosts(client, space)
+    known = {host.daemon.nonce for host in there if host.daemon is not None} | {ours}
+    sample = leftovers.ownerless(client, space)
+    left = daemons.Leftovers(
+        strays=strays(),
+        leases=tuple(leftovers.leases(client, space)),
+        ownerless=sample.ownerless,
+        looked_at=sample.looked_at,
+        whole=sample.whole,
+    )
+    return daemons.examine_hosts(there, ours), daemons.examine_leftovers(
+        left, known=known, lease=config.daemon.lease
+    )

@@ -1,0 +1,129 @@
+"""The stream a process' log goes to: whole records, and no wait without end.
+
+Invariants: a record goes in whole or not at all, and on a pipe it is at most PIPE_BUF long, so that
+the processes which share one never mix theirs; whoever reads it and stands still costs records, not
+work; a descriptor that somebody closed, and whose number now is another file's, is not written to,
+but standard error in its place.
+
+A process takes `own()` at its start and keeps it: what is descriptor 2 by then may become a pipe to
+the supervisor (jobd.seams.stdio), and its log still goes where the daemon's goes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import stat
+from contextlib import suppress
+
+# Above what programs count on, and where a closed number is not given to the next file at once.
+_HIGH = 200
+# A record on a pipe must not be longer than what goes in at once.
+PIPE_RECORD = select.PIPE_BUF
+RECORD = 16 << 10
+
+
+def own(fd: int = 2) -> int:
+    """Give a descriptor of our own for the stream behind `fd`; it does not go to other programs.
+
+    A pipe or a terminal is opened anew where that is allowed, so that not to wait for its reader is
+    our own affair: a flag set on what is shared would be set for everybody.
+    """
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode) or os.isatty(fd):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            return _high(os.open(f"/proc/self/fd/{fd}", flags), closing=True)
+    return _high(fd, closing=False)
+
+
+def _high(fd: int, *, closing: bool) -> int:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:  # fewer descriptors are allowed
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        if closing:
+            os.close(fd)
+
+
+class LogStream:
+    """Writes records to one descriptor, waiting at most `patience` seconds for a reader that stalls."""
+
+    def __init__(self, fd: int = 2, *, patience: float = 1.0) -> None:
+        self.fd = fd
+        self._patience = patience
+        self._identity = _identity(fd)
+        mode = 0 if self._identity is None else os.fstat(fd).st_mode
+        self._is_socket = stat.S_ISSOCK(mode)
+        self.room = PIPE_RECORD if stat.S_ISFIFO(mode) else RECORD
+        """How long a record may be, its end of line included."""
+        self._rest = b""  # of a record that was begun
+        self._stalled = False
+        self._lost = 0
+
+    def write(self, record: bytes) -> bool:
+        """Write a record with its end of line; False when it was lost."""
+        try:
+            written = self._write(record)
+        except OSError:
+            # Nowhere is left to say it: a daemon outlives the reader of its log.
+            return False
+        self._stalled = not written
+        self._lost += not written
+        return written
+
+    def lost(self) -> int:
+        """Give how many records were lost to a reader that stalled, once it reads again."""
+        if self._stalled:
+            return 0
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def _write(self, record: bytes) -> bool:
+        if self._identity is None or _identity(self.fd) != self._identity:
+            os.write(2, record)
+            return True
+        if self._rest:
+            self._rest = self._put(self._rest)
+        if self._rest:
+            return False
+        rest = self._put(record)
+        if len(rest) == len(record):
+            return False
+        self._rest = rest
+        return True
+
+    def _put(self, data: bytes) -> bytes:
+        """Write what can be; give the rest."""
+        while data:
+            try:
+                data = data[self._send(data) :]
+            except BlockingIOError:
+                if self._stalled or not self._wait():
+                    break
+        return data
+
+    def _send(self, data: bytes) -> int:
+        if not self._is_socket:
+            return os.write(self.fd, data)
+        # Through Python's socket, which must not close what is not its own.
+        sock = socket.socket(fileno=self.fd)
+        try:
+            return sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        finally:
+            sock.detach()
+
+    def _wait(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        return bool(poll.poll(self._patience * 1000))
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,150 @@
+"""Each job finds its process as the first one did, whatever the one before has done to it.
+
+    a job has ended ─► look ─► nothing: go on | something differs: put it back | it cannot be: recycle
+
+**What is put back**: signal handlers and mask, timers, umask, working directory, environment, limits,
+priority, locale, `sys.stdout` and the like (jobd.seams.surroundings); and what a job has left running
+below the worker is killed (jobd.seams.leftovers). What cannot be undone - a limit that was lowered for
+good, a descriptor of ours that was closed - ends the worker as soon as what it has is settled, with
+exit code RECYCLED and the reason in its page. Modules, globals and caches are the application's own
+and stay, and so does what it opens: a pool of connections is there to be kept.
+
+**When.** A look costs 15 us, a job as little as 13: so it is taken while Redis answers, or between two
+batches of quick jobs, which are some milliseconds of work. In between it is taken at once when the job
+was *told of* (jobd.seams.told): the calls that change most of it say so, for nothing where nobody calls
+them. A task that was found to change things untold runs alone from then on (`Costs.suspect`).
+
+**Who else runs here?** A process has one working directory and one umask for all that run in it, so
+where several do, a look waits for a moment in which none does: others may rely on what it would put
+back. The loops see to that; this is called when nobody's code runs, in the main thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from jobd.broker.commands import Claimed
+from jobd.core.events import Event
+from jobd.core.job_events import LeftoversEnded, ProcessChanged, WorkerRecycles
+from jobd.seams.descriptors import Guarded, share_open
+from jobd.seams.exits import Reason
+from jobd.seams.leftovers import end_leftovers, has_children, known_children
+from jobd.seams.scoreboard import Page
+from jobd.seams.stop import Stop
+from jobd.seams.surroundings import Surroundings
+from jobd.seams.told import Told
+from jobd.worker.tell import text
+
+# What ran so long may be looked at closely: that is some percent of it.
+CLOSELY_AFTER = 0.002
+_MOST_OPEN = 0.8
+_STANDARD = (0, 1, 2)
+_REASONS = {"limits": Reason.LIMITS, "credentials": Reason.CREDENTIALS}
+
+
+class Pristine:
+    """Keeps one worker's process as it was when this was made, before its first job."""
+
+    def __init__(
+        self,
+        *,
+        page: Page,
+        stop: Stop,
+        emit: Callable[[Event], None],
+        afterwards: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`afterwards`: see Surroundings."""
+        self.reason = Reason.NONE
+        """Why this process is not to go on."""
+        self._page = page
+        self._stop = stop
+        self._emit = emit
+        self._pid = os.getpid()
+        self._kept = known_children()
+        self._surroundings = Surroundings(afterwards)
+        self._guarded = Guarded(
+            (*_STANDARD, *stop.descriptors, self._surroundings.directory.descriptor)
+        )
+        self._said: set[tuple[str, str]] = set()
+        self._told = Told(self._heard)
+
+    def guard(self, *descriptors: int) -> None:
+        """Count these among what no task may close."""
+        self._guarded.add(*descriptors)
+
+    def start(self) -> None:
+        """Hear of changes from now on."""
+        self._told.listen()
+
+    def _heard(self) -> None:
+        self._stop.attention = True
+
+    def look(self, jobs: Iterable[Claimed], *, closely: bool) -> bool:
+        """Put the process in order after these jobs. True when one has changed what nobody told of.
+
+        `closely`: also look at what takes longer.
+        """
+        told = self._told.take()
+        jobs = list(jobs)
+        if has_children():
+            self._end_leftovers(jobs)
+        changes = self._surroundings.put_back(told)
+        self._told.take()  # what we have just done is not to be looked after
+        if changes.restored:
+            self._say_changed(jobs, changes.restored)
+        for name, why in changes.lost:
+            self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", jobs)
+        if closely or told:
+            self._look_at_descriptors(jobs)
+        return not told and bool(changes.restored)
+
+    def condemn(self, reason: Reason, why: str, jobs: Iterable[Claimed] = ()) -> None:
+        """Have this worker settle what it has, and end."""
+        if self.reason is not Reason.NONE:
+            return
+        self.reason = reason
+        self._page.set_reason(reason)
+        task, job = _names(list(jobs))
+        self._emit(WorkerRecycles(task=task, job=job, reason=reason.word, why=why))
+        self._stop.ask()
+
+    def _end_leftovers(self, jobs: list[Claimed]) -> None:
+        ended = end_leftovers(self._kept)
+        if not ended.all:
+            self.condemn(Reason.PROCESSES, "processes a job has left do not end", jobs)
+        if not ended.processes:
+            return
+        task, job = _names(jobs)
+        if self._is_new(task, "leftovers"):
+            self._emit(LeftoversEnded(task=task, job=job, processes=ended.processes))
+        if ended.held:
+            why = "its code still holds processes that were left running, and would find them dead"
+            self.condemn(Reason.PROCESSES, why, jobs)
+
+    def _look_at_descriptors(self, jobs: list[Claimed]) -> None:
+        if lost := self._guarded.lost():
+            numbers = ", ".join(map(str, lost))
+            self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", jobs)
+        elif (share := share_open()) > _MOST_OPEN:
+            self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
+
+    def _say_changed(self, jobs: list[Claimed], what: tuple[str, ...]) -> None:
+        task, job = _names(jobs)
+        new = tuple(name for name in what if self._is_new(task, name))
+        if new:
+            self._emit(ProcessChanged(task=task, job=job, what=new))
+
+    def _is_new(self, task: str, what: str) -> bool:
+        if (task, what) in self._said:
+            return False
+        self._said.add((task, what))
+        return True
+
+
+def _names(jobs: list[Claimed]) -> tuple[str, str]:
+    """Give task and job that are to blame, where there is only one."""
+    if len(jobs) == 1:
+        return text(jobs[0].task), text(jobs[0].id)
+    tasks = {job.task for job in jobs}
+    return (text(tasks.pop()), "") if len(tasks) == 1 else ("", "")

@@ -1,0 +1,120 @@
+"""Whatever tasks have started ends with their worker, and with the daemon, however that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support.daemons import Daemon, eventually, gone
+from support.leavings import SOURCE, all_gone, left
+
+from jobd import Jobd, JobHandle
+from jobd.core.config import QueueConfig
+from jobd.seams.mark import Mark
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
+    queues = {"q": QueueConfig(processes=1), "other": QueueConfig(processes=1)}
+    made = Daemon(tmp_path, redis_url, SOURCE, queues=queues)
+    made.running(2)
+    yield made
+    made.end()
+
+
+def leave(redis_url: str, path: Path, **how: Any) -> JobHandle:
+    return Jobd(redis_url).queue("q").add("leave", {"path": str(path), **how})
+
+
+def said(daemon: Daemon, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in daemon.text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
+
+
+def sweepers(daemon: Daemon) -> list[int]:
+    family = psutil.Process(daemon.process.pid).children()
+    return [process.pid for process in family if "sweeper" in "".join(process.cmdline())]
+
+
+def test_a_lost_supervisor_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:
+    """SIGKILL: helpers, workers and all that tasks have started, whatever they did to be alone."""
+    leave(redis_url, tmp_path / "pids", how="wait", daemons=False)
+    pids = left(tmp_path / "pids", 6)
+    family = [process.pid for process in psutil.Process(daemon.process.pid).children(True)]
+    mark = Mark(daemon.nonce())
+    daemon.process.kill()
+    daemon.process.wait()
+
+    all_gone([*pids, *family])
+    assert not [pid for pid in mark.wearers() if not gone(pid)]
+    [swept] = said(daemon, "daemon.swept")
+    assert swept["ended"] >= 3
+    assert not swept["left"]
+
+
+def test_a_lost_worker_leaves_nothing_and_its_neighbours_are_not_touched(
+    daemon: Daemon, redis_url: str, tmp_path: Path
+) -> None:
+    """Its session, the sessions below it, and what has been taken in by the supervisor."""
+    [other] = [slot.pid for slot in daemon.slots() if slot.slot == "other.1"]
+    job = leave(redis_url, tmp_path / "pids", how="wait")
+    pids = left(tmp_path / "pids")
+    worker = int(eventually("all", lambda: _text(tmp_path / "pids.left")))
+    os.kill(worker, signal.SIGKILL)
+
+    all_gone(pids)
+    assert other in {slot.pid for slot in daemon.running(2)}
+    names = {name for event in said(daemon, "strays.ended") for name in event["names"]}
+    assert "sleep" in names
+    assert job.cancel(force=True)
+
+
+def test_a_stop_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:
+    """What a job that has ended well has left running ends before the daemon does."""
+    job = leave(redis_url, tmp_path / "pids")
+    assert job.result("20s") == "return"
+    family = [process.pid for process in psutil.Process(daemon.process.pid).children(True)]
+    pids = left(tmp_path / "pids")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+
+    assert all(gone(pid) for pid in [*pids, *family]), "gone when it has ended, not after"
+
+
+def test_a_supervisor_and_its_sweeper_lost_at_once_leave_it_to_the_next_daemon(
+    daemon: Daemon, redis_url: str, tmp_path: Path
+) -> None:
+    """Everything of that name was killed, but not what a task had named otherwise."""
+    leave(redis_url, tmp_path / "pids", how="wait", daemons=False)
+    pids = left(tmp_path / "pids", 6)
+    [sweeper] = sweepers(daemon)
+    os.kill(sweeper, signal.SIGKILL)
+    daemon.process.kill()
+    daemon.process.wait()
+    assert not gone(pids[1])
+    daemon.start()
+
+    all_gone(pids, within=15)
+    daemon.running(2)
+
+
+def test_a_lost_sweeper_is_replaced(daemon: Daemon) -> None:
+    """It is watched like any child."""
+    before = sweepers(daemon)
+    os.kill(before[0], signal.SIGKILL)
+    after = eventually("another", lambda: [pid for pid in sweepers(daemon) if pid not in before])
+    assert len(before + after) == 2
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
