@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from jobd.broker.commands import Command
-from jobd.broker.connection import Client, Link, Reply
+from jobd.broker.connection import Client, Reply
+from jobd.broker.link import Link
 
 
 class Calls:

@@ -1,4 +1,4 @@
-"""How jobd reaches Redis: the only place that makes clients and the only one that catches redis-py's errors.
+"""How jobd reaches Redis: the only place that makes clients, and that says what redis-py's errors mean.
 
 redis-py repeats commands silently by default, also after a time-out. A claim repeated that way
 would take twice as many jobs, so it is switched off on every client; what may be repeated is said,
@@ -7,7 +7,6 @@ script by script, on its REPLAY line.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import redis
 import redis.asyncio
 import redis.exceptions
-from hiredis import pack_command
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -28,12 +26,11 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
-    ResponseError,
 )
 from redis.retry import Retry
 
 from jobd import __version__
-from jobd.broker.scripts import BY_SHA, Script
+from jobd.broker.scripts import BY_SHA
 from jobd.broker.urls import bad_url, refuse_coming, refuse_what_is_ignored
 from jobd.core.errors import (
     BrokerError,
@@ -44,7 +41,6 @@ from jobd.core.errors import (
     StoreFull,
     StoreUnusable,
 )
-from jobd.seams.descriptors import Identity, identity
 
 Reply = Any
 Client = redis.Redis
@@ -192,7 +188,7 @@ def run(client: Client, command: list[str | bytes | int]) -> Reply:
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
+            return client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
 
 
 def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, float]:
@@ -210,7 +206,7 @@ def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, 
             if isinstance(answer, RedisError):
                 raise answer
         if isinstance(reply, NoScriptError):
-            reply = client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
+            reply = client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
         elif isinstance(reply, RedisError):
             raise reply
     return reply, max(0.0, _seconds(after) - _seconds(before))
@@ -245,130 +241,12 @@ async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Re
         try:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return await client.execute_command(*_spelled_out(command))  # type: ignore[no-untyped-call]
+            return await client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
 
 
-def _spelled_out(command: list[str | bytes | int]) -> list[str | bytes | int]:
+def spelled_out(command: list[str | bytes | int]) -> list[str | bytes | int]:
     """Give a call with its script's text, which Redis keeps from then on.
 
     One command, because between loading a script and calling it the script may be forgotten again.
     """
     return ["EVAL", BY_SHA[str(command[1])].source, *command[2:]]
-
-
-def _packed(command: list[str | bytes | int]) -> bytes:
-    """Write a command as Redis reads it.
-
-    By hiredis itself: redis-py looks at each of a batch's thousand words before asking it.
-    """
-    # Its stub says a tuple of one; any length is meant.
-    packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type]
-    return packed
-
-
-class Link:
-    """One connection, in the hands of one thread: commands out, replies in, nothing between.
-
-    redis-py's pipeline object costs as much as the batch it carries, so the connection is used
-    directly, and errors are told apart without a context manager, which costs a microsecond where
-    nothing went wrong. After any error the link is broken: `close` it and make another.
-    """
-
-    def __init__(self, client: Client, *, blocking_for: float = 0.0) -> None:
-        self._place = place_of(client)
-        settings = dict(client.connection_pool.connection_kwargs)
-        if blocking_for:
-            settings["socket_timeout"] = blocking_for
-        self._connection = client.connection_pool.connection_class(**settings)
-        self._loaded: list[Script] = []
-        self._identity: Identity | None = None
-
-    def load(self, scripts: list[Script]) -> None:
-        """Connect, and make sure that Redis knows these scripts.
-
-        Calls that are sent together are carried out in their order only where all are known: one that
-        is not runs after the others, when it is sent again.
-        """
-        self._loaded = scripts
-        with translated(self._place):
-            self._connection.connect()
-        self._identity = identity(self.fileno())
-        self._load_all()
-
-    def _load_all(self) -> None:
-        self.roundtrip([["SCRIPT", "LOAD", script.source] for script in self._loaded])
-
-    def call(self, command: list[str | bytes | int]) -> Reply:
-        """Carry out one command, connecting first where that is needed."""
-        connection = self._connection
-        try:
-            connection.send_packed_command([_packed(command)])
-            return connection.read_response()
-        except NoScriptError:
-            return self.roundtrip([command])[0]
-        except (RedisError, TimeoutError) as error:
-            raise ours(error, self._place) from error
-
-    def is_stale(self) -> bool:
-        """Say whether an idle link is no use: the server closed it, or sent what nobody asked for.
-
-        A call on it would end in "outcome unknown", where a new link simply works.
-        """
-        poll = select.poll()
-        poll.register(self.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def send(self, commands: list[list[str | bytes | int]]) -> None:
-        """Send commands without reading their replies."""
-        try:
-            self._connection.send_packed_command([b"".join(map(_packed, commands))])
-        except (RedisError, TimeoutError) as error:
-            raise ours(error, self._place) from error
-
-    def roundtrip(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
-        """Send commands and read all replies, in one round trip.
-
-        A script that Redis has forgotten (SCRIPT FLUSH, a restart) is sent whole with the same call:
-        a NOSCRIPT reply says that nothing was done.
-        """
-        self.send(commands)
-        return self.collect(commands)
-
-    def collect(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
-        """Read the replies of commands that were sent."""
-        replies = [self._read_one() for _ in commands]
-        has_forgotten = any(isinstance(reply, NoScriptError) for reply in replies)
-        for index, reply in enumerate(replies):
-            if isinstance(reply, NoScriptError):
-                self.send([_spelled_out(commands[index])])
-                replies[index] = self._read_one()
-            if isinstance(replies[index], ResponseError):
-                raise ours(replies[index], self._place)
-        if has_forgotten:
-            self._load_all()
-        return replies
-
-    def _read_one(self) -> Reply:
-        try:
-            return self._connection.read_response()
-        except ResponseError as error:
-            return error
-        except (RedisError, TimeoutError) as error:
-            raise ours(error, self._place) from error
-
-    def fileno(self) -> int:
-        """Give the socket, for waiting on it beside other things."""
-        sock = self._connection._sock
-        return int(sock.fileno())
-
-    def is_ours(self) -> bool:
-        """Say whether the socket is the one we opened: the application may have closed it, and what
-        has its number now is not to be written to, nor closed."""
-        sock = self._connection._sock
-        return sock is None or identity(sock.fileno()) == self._identity
-
-    def close(self) -> None:
-        """Close the connection. Never fails."""
-        if not self.is_ours():
-            self._connection._sock.detach()
-        self._connection.disconnect()

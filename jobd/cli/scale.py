@@ -23,7 +23,7 @@ def command(
 ) -> int:
     """Run N processes of QUEUE on this host, N more (+1) or fewer (-1), or as configured (auto).
 
-    It holds until `auto`, a reload that changes the queue, or the daemon's end. Whoever is too many
+    It holds until `auto`, a reload, or the daemon's end. Whoever is too many
     finishes its jobs first. TTIN and TTOU do +1 and -1 to every queue.
     """
     request = _read(queue, count)

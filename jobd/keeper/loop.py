@@ -46,6 +46,7 @@ from jobd.seams.scoreboard import Scoreboard
 
 TICK = 0.1
 TIDY_EVERY = 1.0
+PULSE_EVERY = 0.5
 # Queues that are served elsewhere, or nowhere, are looked at too; once in so many rounds.
 TIDY_ALL = 10
 # The pauses between two tries to reach Redis; the last one is repeated.
@@ -80,6 +81,7 @@ class Keeper:
         self._board = board
         self._scheduler = scheduler
         self._figures = Figures(Backlogs(client, namespace), elastic)
+        scheduler.on_call = self._pulse_when_due
         self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
@@ -95,6 +97,7 @@ class Keeper:
         self._tidied = 0
         self._failures = 0
         self._try_at = 0.0
+        self._pulse_at = 0.0
         self._tidier = Tidier(
             name=secrets.token_hex(8), store=self._store, retention=retention, clock=mono
         )
@@ -159,9 +162,18 @@ class Keeper:
             self._channel.send({"released": sorted(self._released)})
         if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
             self._channel.send({"fenced": sorted(fenced)})
-        self._channel.send({"beat": self._renewer.rounds})
+        self._pulse()
         if figures := self._figures.message(mono()):
             self._channel.send(figures)
+
+    def _pulse(self) -> None:
+        """Say that we get on, also between the calls of a long duty: who is silent is taken for hung."""
+        self._pulse_at = mono() + PULSE_EVERY
+        self._channel.send({"beat": self._renewer.rounds})
+
+    def _pulse_when_due(self) -> None:
+        if mono() >= self._pulse_at:
+            self._pulse()
 
     def _duties(self, now: float) -> None:
         for unfit in self._inspector.look(now):
@@ -229,6 +241,7 @@ class Keeper:
         return sorted(self._queues.union(Views(self._client, self._namespace).queues()))
 
     def _store(self, queue: str) -> Store:
+        self._pulse_when_due()
         if queue not in self._stores:
             self._stores[queue] = Store(self._client, self._namespace, queue)
         return self._stores[queue]

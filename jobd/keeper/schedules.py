@@ -71,6 +71,8 @@ class Scheduler:
     ) -> None:
         """`store` gives a queue's schedules above a floor; `register` makes queues known to every host."""
         self._make_store = store
+        self.on_call: Callable[[], object] = lambda: None
+        """Called before each call of Redis: there may be one for each of many queues."""
         self._register = register
         self._declarations = declarations
         self._emit = emit
@@ -152,6 +154,7 @@ class Scheduler:
             del self._silent[known]
 
     def _store(self, queue: str) -> ScheduleStore:
+        self.on_call()
         return self._make_store(queue, self._floors.setdefault(queue, Floor()).of)
 
     def _say_fired(self, queue: str, fired: Fired) -> None:

@@ -87,7 +87,8 @@ class Log:
 
     def _parts(self, text: str) -> Iterator[str]:
         """Cut a text so that each part fits into a record, however it is written there."""
-        if len(_quoted(text).encode("utf-8", "backslashreplace")) <= self._stream.room - _BESIDE:
+        room = self._stream.room - _BESIDE
+        if 6 * len(text) <= room or len(_quoted(text).encode("utf-8", "backslashreplace")) <= room:
             yield text
         else:
             half = len(text) // 2

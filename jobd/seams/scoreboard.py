@@ -7,7 +7,7 @@ A page belongs to one worker incarnation from its fork until its release is ackn
 writer per field:
 
     supervisor   the identity (incarnation, queue, slot), when the page is handed out
-    worker       pid, phase, beat, claimed, settled, ran, grown, and a cell per running job
+    worker       pid, phase, beat, asked, claimed, settled, ran, grown, and a cell per running job
     keeper       revoked: "jobs of this claim number or an earlier one are not yours to start";
                  in a cell, the mark of the one run that was cancelled, or is to be killed
 
@@ -22,7 +22,7 @@ touches of the file takes no memory.
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
     page     0 used u8 · 1 phase u8 · 2 fenced u8 · 3 reason u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
              20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
-             112 queue 128s · 240 slot 160s · 408 ran u64 · 416 grown i64 ·
+             112 queue 128s · 240 slot 160s · 400 asked f64 · 408 ran u64 · 416 grown i64 ·
              424 grown jobs u32 · 428 grown task 72s · 512 cells, 320 bytes each
     cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
              32 job id 128s · 160 task 128s · 288 cancelled u64 · 296 condemned u64, both marks
@@ -109,10 +109,13 @@ class PageView(msgspec.Struct, frozen=True):
     revoked: int
     cells: tuple[CellView, ...]
     begun: int = 0
+    asked: float = 0.0
     ran: int = 0
     grown: int = 0
     grown_jobs: int = 0
     grown_task: str = ""
+    count: int = 1
+    """How many cells it has, in use or not."""
     reason: int = 0
     """One of jobd.seams.exits.Reason; a number, since a later version may know more of them."""
 
@@ -180,6 +183,10 @@ class Page:
     def beat(self, now: float) -> None:
         """Say that the worker's loop has turned."""
         _BEAT.pack_into(self._memory, self._at + 8, now)
+
+    def asked(self, now: float) -> None:
+        """Say that Redis has answered a claim, or that there was a reason not to ask."""
+        _BEAT.pack_into(self._memory, self._at + 400, now)
 
     @property
     def cells(self) -> int:
@@ -261,6 +268,8 @@ class Page:
             revoked=_ACK.unpack_from(memory, at + 32)[0],
             cells=tuple(c for i in range(self.cells) if (c := self._cell(i)) is not None),
             begun=max(map(self._begun, range(self.cells)), default=0),
+            count=self.cells,
+            asked=_BEAT.unpack_from(memory, at + 400)[0],
             ran=_ACK.unpack_from(memory, at + 408)[0],
             grown=grown,
             grown_jobs=grown_jobs,

@@ -25,10 +25,11 @@ from jobd.seams.interrupt import Alarm
 
 _NUMBERS = tuple(range(1, signal.NSIG))
 _LIMITS = range(resource.RLIM_NLIMITS) if hasattr(resource, "RLIM_NLIMITS") else range(16)
+_STILL = ((0.0, 0.0),) * 3
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # Bound before anybody stands before them: what we do ourselves is not to be told of.
 _signal_handler, _sigmask = _signal.signal, _signal.pthread_sigmask
-_setitimer, _set_wakeup_fd = signal.setitimer, signal.set_wakeup_fd
+_getitimer, _setitimer, _set_wakeup_fd = (signal.getitimer, signal.setitimer, signal.set_wakeup_fd)
 _umask, _fchdir = os.umask, os.fchdir
 
 
@@ -126,11 +127,11 @@ def _read_umask() -> int:
     return mask
 
 
-def _timers() -> tuple[bool, ...]:
-    """Tell which timers run. Ours may be set for a job that has ended: it is not needed any more."""
+def _timers() -> bool:
+    """Tell whether a timer runs. Ours may be set for a job that has ended: it is not needed any more."""
     if Alarm.ours is not None:
         Alarm.ours.rest()
-    return tuple(signal.getitimer(timer)[0] > 0 for timer in _TIMERS)
+    return (_getitimer(0), _getitimer(1), _getitimer(2)) != _STILL
 
 
 def _stop_timers(_then: object) -> None:

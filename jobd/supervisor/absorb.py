@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from jobd.core import events
 from jobd.seams.exits import FENCED, RECYCLED, Exit, Reason
-from jobd.supervisor import backoff, budget, growth
+from jobd.supervisor import backoff, budget, growth, progress
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
@@ -34,6 +34,12 @@ _OURS = ("stopped", "recycled", "timeout", "cancelled")
 _ACCUSING = ("crash", "memory", "oom", "hung")
 
 
+def heard(fleet: Fleet, name: str, now: float) -> None:
+    """Take in that a helper has said anything."""
+    if helper := fleet.helpers.get(name):
+        fleet.helpers[name] = replace(helper, voice=progress.heard(helper.voice, now))
+
+
 def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
     """Know the pid of a child from now on."""
     child = fleet.children.get(seen.incarnation)
@@ -43,6 +49,7 @@ def forked(fleet: Fleet, seen: Forked, now: float, out: list[Action]) -> None:
         fleet.children[child.incarnation] = replace(
             child, stage=Stage.RUNNING, pid=seen.pid, since=now, give_up_at=NEVER
         )
+        heard(fleet, child.helper, now)
         out.append(Watch(seen.incarnation, seen.pid))
         started = events.WorkerStarted(
             slot=child.slot, incarnation=seen.incarnation, pid=seen.pid, restarts=child.fork - 1
@@ -55,6 +62,7 @@ def refused(fleet: Fleet, seen: Refused, now: float, out: list[Action]) -> None:
     child = fleet.children.get(seen.incarnation)
     if child is None or child.stage is not Stage.FORKING:
         return
+    heard(fleet, child.helper, now)
     fleet.free = (*fleet.free, child.page)
     out.append(TakeBack(child.page))
     fork_failed(fleet, child, seen.why, now, out)

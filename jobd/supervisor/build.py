@@ -29,6 +29,7 @@ def policy_of(config: Config) -> Policy:
         drain_timeout=daemon.drain_timeout,
         load_timeout=daemon.boot_timeout,
         max_processes=daemon.max_processes,
+        hang_after=daemon.hang_after,
     )
 
 
@@ -50,6 +51,7 @@ def plan(config: Config, attempt: int = 1) -> Plan:
             target=said.processes.min,
             cells=said.concurrency,
             spec=_spec(config, said),
+            boot_timeout=said.boot_timeout,
             limits=_limits(said),
             bounds=Bounds(
                 least=said.processes.min,

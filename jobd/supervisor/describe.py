@@ -10,6 +10,7 @@ from jobd.supervisor.orders import (
     Adopt,
     Answer,
     Drain,
+    Dump,
     EndHelper,
     Forget,
     Fork,
@@ -44,6 +45,8 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"drain {action.incarnation}"
         case Kill():
             return f"kill {action.incarnation}: {action.cause}"
+        case Dump():
+            return f"ask {action.who} for its stacks: {action.why}"
         case KillStray():
             return f"kill stray {action.incarnation} (pid {action.pid})"
         case TakeBack():

@@ -23,6 +23,7 @@ import msgspec
 from jobd.supervisor.demand import Bounds, Scaling
 from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Limits, Weight
+from jobd.supervisor.progress import Doubt, Store, Voice
 
 NEVER = math.inf
 
@@ -57,8 +58,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     late_grace: float = 1.0  # the same, once the time of the drain is up
     helper_grace: float = 0.75  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
-    load_timeout: float = 60.0  # for a reload's reader and preloaders
+    load_timeout: float = 60.0  # for preloaders, a reload's reader, and workers to begin
     max_processes: int = 0  # workers of this host in all; 0: any number
+    hang_after: float = 30.0  # without progress; 0 for never
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     gave_up: bool = False  # forks are probes, one at a time
     bounds: Bounds = Bounds()  # how many it may have
     scaling: Scaling = Scaling()  # and how many it needs
+    boot_timeout: float | None = None  # for its workers to begin; None: the daemon's
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +126,9 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     )  # (job, claim) over their deadline when looked at
     over_at: float = 0.0
     frozen_at: float | None = None  # in state T since
+    doubt: Doubt = Doubt()  # whether it makes progress
+    condemned: str = ""  # the cause for which it is killed when its stacks are known
+    dump_by: float = NEVER  # or by then
 
     @property
     def works(self) -> bool:
@@ -158,6 +164,9 @@ class Helper(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     told: bool = False
     killed: bool = False
+    voice: Voice = Voice()  # what was heard of it
+    condemned: str = ""  # as a child
+    dump_by: float = NEVER
     last_exit: str | None = None
 
 
@@ -222,6 +231,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
     reload: Reload = Reload()
+    store: Store = Store()  # Redis, as the keeper finds it
     stop: Stop = Stop.NO
     drain_by: float = NEVER
     ack_by: float = NEVER

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from jobd.core import events
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE
 from jobd.supervisor import backoff, layout, reload
-from jobd.supervisor.fleet import Fleet, Helper, Role, Stage, Stop
+from jobd.supervisor.fleet import NEVER, Fleet, Helper, Role, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
     EndHelper,
@@ -23,6 +23,7 @@ from jobd.supervisor.orders import (
     Say,
     StartHelper,
 )
+from jobd.supervisor.progress import Voice
 
 # Ends of a helper that has never come up which tell how the daemon ends.
 _TELLING = (EX_CONFIG, EX_UNAVAILABLE)
@@ -147,7 +148,15 @@ def start_due(fleet: Fleet, now: float, out: list[Action], *, keeper_only: bool)
         if helper.running or helper.retired or now < helper.due or other:
             continue
         fleet.helpers[helper.name] = replace(
-            helper, running=True, up=False, since=now, told=False, killed=False
+            helper,
+            running=True,
+            up=False,
+            since=now,
+            told=False,
+            killed=False,
+            voice=Voice(now),
+            condemned="",
+            dump_by=NEVER,
         )
         out.append(StartHelper(helper.name))
         out.append(Say(events.HelperStarted(helper=helper.name)))
@@ -179,6 +188,12 @@ def _is_forking(fleet: Fleet, helper: Helper) -> bool:
         child.stage is Stage.FORKING and child.helper == helper.name
         for child in fleet.children.values()
     )
+
+
+def kill(fleet: Fleet, helper: Helper, out: list[Action]) -> None:
+    """Kill one that makes no progress: its end is one that nobody has asked for."""
+    fleet.helpers[helper.name] = replace(helper, killed=True)
+    out.append(EndHelper(helper.name, True))
 
 
 def end(fleet: Fleet, name: str, out: list[Action], *, hard: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.supervisor import absorb, budget, memory, scaling, turnover
+from jobd.supervisor import absorb, budget, memory, scaling, turnover, watchdog
 from jobd.supervisor.fleet import Child, Fleet, Stage
 from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
 
@@ -31,6 +31,7 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
         if child is not None and child.works:
             _judge(fleet, child, look, slept, now, out)
     scaling.looked(fleet, before, now)
+    watchdog.look_at_helpers(fleet, slept, now, out)
 
 
 def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:
@@ -73,6 +74,8 @@ def _judge(
         absorb.kill(fleet, child, "memory", (), out)
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         absorb.kill(fleet, child, "stopped", (), out)
+    else:
+        watchdog.look_at_worker(fleet, child, look, slept, now, out)
 
 
 def _note_use(fleet: Fleet, child: Child, look: Look, now: float, out: list[Action]) -> None:

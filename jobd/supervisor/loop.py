@@ -6,31 +6,36 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 from collections import deque
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from jobd.core.errors import ConfigError
 from jobd.core.events import PredecessorUnusable, SignalIgnored
-from jobd.seams import clock
+from jobd.core.progress_events import Stacks
+from jobd.seams import clock, stacks
 from jobd.seams.control import Control
-from jobd.seams.early import HELD
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, send
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit
-from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
-from jobd.supervisor import desk, messages, publish
+from jobd.supervisor import messages, publish
 from jobd.supervisor.children import Child, Children, kill_child, unlink
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
+from jobd.supervisor.clients import Clients
+from jobd.supervisor.configuration import Configuration
+from jobd.supervisor.dumps import Dumps
+from jobd.supervisor.fleet import Fleet, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Forget,
     Fork,
@@ -44,11 +49,8 @@ from jobd.supervisor.orders import (
     Quit,
     Ready,
     Refused,
-    ReloadAsked,
     Say,
-    ScaleAsked,
     StartHelper,
-    StopAsked,
     TakeBack,
     Ticked,
     Watch,
@@ -60,32 +62,13 @@ from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
+from jobd.supervisor.signalled import meaning
 from jobd.supervisor.step import step
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-AT_ONCE = signal.SIGQUIT
-RELOAD = signal.SIGHUP
-MORE, FEWER = signal.SIGTTIN, signal.SIGTTOU
-WATCHED = (*HELD, signal.SIGCHLD)
-# The code of an answer that says why nothing was done.
-REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
 # Whom the kernel hands over alive, it does not tell of.
 _STRAYS_EVERY = 1.0
-
-
-class Configuration(Protocol):
-    """The files of the configuration: the one in force, and that of a reload."""
-
-    def argv(self, helper: Helper) -> list[str]:
-        """Give a helper's command line, `{fd}` standing for its channel."""
-
-    def plan(self, attempt: int) -> Plan:
-        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
-
-    def adopt(self) -> None:
-        """Put that in force."""
 
 
 class Loop:
@@ -110,7 +93,7 @@ class Loop:
         self._outlets = outlets
         self._children = children
         self._signals = signals
-        self._control = control
+        self._clients = Clients(control)
         self._configuration = configuration
         self._notifier = notifier
         self._emit = emit
@@ -123,7 +106,7 @@ class Loop:
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
-        self._answers: list[Answer] = []
+        self._dumps = Dumps(emit)
         self._strays = True
         self._strays_at = 0.0
         self._code: int | None = None
@@ -138,7 +121,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
-            self._reply()
+            self._clients.reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -146,7 +129,7 @@ class Loop:
     # --- hearing ---
 
     def _wait(self) -> None:
-        until = min(next_deadline(self.fleet), self._look_at, self._publish_at)
+        until = min(next_deadline(self.fleet), self._look_at, self._publish_at, self._dumps.due)
         while self._hear(until):
             """Nothing but output came: there is nothing to decide."""
 
@@ -160,7 +143,7 @@ class Loop:
                 case None:
                     self._take_signals()
                 case ("control", _):
-                    self._hear_clients()
+                    self._heard += self._clients.hear()
                 case ("output", _):
                     self._outlets.hear(self._run_of)
                 case ("channel", str(name)):
@@ -181,6 +164,7 @@ class Loop:
             self._heard.append(self._outlook.look(self.fleet, now))
             self._outlets.pause()
             self._notifier.alive()
+        self._heard += [Dumped(name) for name in self._dumps.collect(now)]
         if self._strays or now >= self._strays_at:
             self._strays = False
             self._strays_at = now + _STRAYS_EVERY
@@ -192,15 +176,15 @@ class Loop:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 self._strays = True
-            elif number in STOPS or number == AT_ONCE:
-                self._heard.append(StopAsked(now=number == AT_ONCE))
-            elif number == RELOAD:
-                self._heard.append(ReloadAsked())
-            elif number in (MORE, FEWER):
-                self._heard.append(ScaleAsked(by=1 if number == MORE else -1))
+                continue
+            if number == signal.SIGUSR1:
+                self._say_own_stacks()
+            seen = meaning(number)
+            if seen is not None:
+                self._heard.append(seen)
             else:
                 name = signal.Signals(number).name
-                self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
+                self._emit(SignalIgnored(signal=name, why="it means nothing to a daemon"))
 
     def _talk(self, name: str, mask: int) -> None:
         child = self._children.helpers.get(name)
@@ -232,21 +216,6 @@ class Loop:
             return PlanRead(self._configuration.plan(self.fleet.reload.attempt))
         except (ConfigError, OSError) as refused:
             return PlanRefused(str(refused))
-
-    def _hear_clients(self) -> None:
-        for asked in self._control.take():
-            for seen in desk.read(asked):
-                if isinstance(seen, Answer):
-                    self._answers.append(seen)
-                else:
-                    self._heard.append(seen)
-
-    def _reply(self) -> None:
-        """Answer when state.json is written: whoever then looks into it finds what was asked for."""
-        for answer in self._answers:
-            error = None if answer.error is None else Refusal(REFUSED, answer.error)
-            self._control.answer(answer.client, ok=answer.told, error=error)
-        self._answers.clear()
 
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
@@ -297,6 +266,8 @@ class Loop:
                 self._signal(action.incarnation, signal.SIGTERM)
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)
+            case Dump():
+                self._ask_for_stacks(action)
             case KillStray():
                 # Late news of one that has ended may carry a number another worker has by now.
                 if all(child.pid != action.pid for child in self._children.workers.values()):
@@ -312,7 +283,7 @@ class Loop:
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._answers.append(action)
+                self._clients.answer(action)
             case Say():
                 self._emit(action.event)
             case Ready():
@@ -360,6 +331,20 @@ class Loop:
     def _signal(self, incarnation: str, number: int) -> None:
         if child := self._children.workers.get(incarnation):
             send(child.pidfd, number)
+
+    def _ask_for_stacks(self, order: Dump) -> None:
+        workers, helpers = self._children.workers, self._children.helpers
+        child = workers.get(order.who) or helpers.get(order.who)
+        if child is None:
+            self._heard.append(Dumped(order.who))
+            return
+        worker = self.fleet.children.get(order.who)
+        who = order.who if worker is None else worker.slot
+        self._dumps.ask(order.who, child, who=who, why=order.why, now=clock.mono())
+
+    def _say_own_stacks(self) -> None:
+        said = Stacks(who="supervisor", pid=os.getpid(), why="SIGUSR1", stacks=stacks.own())
+        self._emit(said)
 
     def _forget(self, board: str) -> None:
         try:

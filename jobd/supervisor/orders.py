@@ -41,9 +41,11 @@ class LoadFailed(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The keeper works."""
+    """The keeper works: so many rounds of renewing leases, and whether Redis answers it."""
 
     helper: str
+    rounds: int | None = None
+    store: bool | None = None
 
 
 class HelperExited(msgspec.Struct, frozen=True):
@@ -89,8 +91,9 @@ class Look(msgspec.Struct, frozen=True):
     past their deadline, or `condemned` by somebody who cancelled them.
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
-    last turned, `ran` counts the jobs it has run to an end, `busy` those it runs; `has_work`, whether it
-    has any in hand. `memory` holds what was read of that, `grown` the task it has grown by most.
+    last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
+    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
+    what was read of that, `grown` the task it has grown by most.
     """
 
     incarnation: str
@@ -103,6 +106,8 @@ class Look(msgspec.Struct, frozen=True):
     beat: float = 0.0
     ran: int = 0
     busy: int = 0
+    cells: int = 1
+    asked: float = 0.0
     memory: Reading = Reading()
     grown: Grown | None = None
     has_work: bool = False
@@ -162,6 +167,20 @@ class PlanRefused(msgspec.Struct, frozen=True):
     why: str
 
 
+class Dumped(msgspec.Struct, frozen=True):
+    """The stacks of a worker or helper are in the log, or never will be."""
+
+    who: str
+
+
+class StacksAsked(msgspec.Struct, frozen=True):
+    """Somebody wants to know where a slot's worker is, or (None) every process; `client` waits for an
+    answer."""
+
+    slot: str | None = None
+    client: int | None = None
+
+
 class RecycleAsked(msgspec.Struct, frozen=True):
     """Somebody wants a slot's worker replaced; `client` waits for an answer."""
 
@@ -184,7 +203,7 @@ class ScaleAsked(msgspec.Struct, frozen=True):
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
     | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
-    | Counted | ScaleAsked
+    | Counted | ScaleAsked | Dumped | StacksAsked
 )  # fmt: skip
 
 
@@ -236,6 +255,13 @@ class Kill(msgspec.Struct, frozen=True):
 
     incarnation: str
     cause: str
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """Have a worker or helper write its stacks to the log, and why."""
+
+    who: str
+    why: str
 
 
 class KillStray(msgspec.Struct, frozen=True):
@@ -292,6 +318,6 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | KillStray | TakeBack | Withdraw | Forget
-    | Adopt | Answer | Say | Ready | Quit
+    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

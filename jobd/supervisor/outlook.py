@@ -95,6 +95,8 @@ def _look(view: PageView, child: Child | None, now: float, states: bool) -> Look
         beat=view.beat,
         ran=view.ran,
         busy=len(view.cells),
+        cells=view.count,
+        asked=view.asked,
         memory=NOT_READ if child is None or not child.works else _memory(child, now),
         grown=_grown(view),
         has_work=view.phase is Phase.BUSY,

@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from jobd.core import events
-from jobd.supervisor import absorb, budget, helpers, layout, reload, turnover
+from jobd.supervisor import absorb, budget, helpers, layout, reload, turnover, watchdog
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Role, Slot, Stage, Stop
 from jobd.supervisor.orders import Action, Drain, Fork, Quit, Ready, Say, Withdraw
 
@@ -22,6 +22,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
     if fleet.ended:
         return
     _give_up_lost_forks(fleet, now, out)
+    watchdog.settle(fleet, now, out)
     match fleet.stop:
         case Stop.NO:
             layout.lay_out(fleet, now)
@@ -50,7 +51,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
 
 def next_deadline(fleet: Fleet) -> float:
     """Tell when `settle` has something to do even if nothing is heard; NEVER if it has not."""
-    times = [NEVER]
+    times = [watchdog.due(fleet)]
     leaving = fleet.stop is not Stop.NO
     for child in fleet.children.values():
         if child.stage is Stage.FORKING:

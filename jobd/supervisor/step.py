@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from jobd.supervisor import absorb, hand, helpers, looks, reload, scaling
+from jobd.supervisor import absorb, hand, helpers, looks, reload, scaling, watchdog
 from jobd.supervisor.fleet import Fleet
 from jobd.supervisor.orders import (
     Action,
     Beat,
     Counted,
+    Dumped,
     Fenced,
     Forked,
     HelperExited,
@@ -29,6 +30,7 @@ from jobd.supervisor.orders import (
     Released,
     ReloadAsked,
     ScaleAsked,
+    StacksAsked,
     StopAsked,
     Ticked,
     WorkerExited,
@@ -52,10 +54,12 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
             pass
         case Loaded():
             helpers.loaded(fleet, seen, out)
+            absorb.heard(fleet, seen.helper, now)
         case LoadFailed():
             helpers.load_failed(fleet, seen, out)
         case Beat():
             helpers.came_up(fleet, seen.helper)
+            watchdog.beat(fleet, seen, now)
         case HelperExited():
             helpers.exited(fleet, seen, now, out)
         case Forked():
@@ -80,10 +84,15 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
             reload.plan_read(fleet, seen)
         case PlanRefused():
             reload.give_up(fleet, seen.why, out)
+        case Dumped():
+            watchdog.dumped(fleet, seen.who, now)
+        case StacksAsked():
+            watchdog.stacks_asked(fleet, seen, out)
         case RecycleAsked():
             hand.recycle(fleet, seen, now, out)
         case Counted():
             scaling.counted(fleet, seen, now, out)
+            watchdog.store_heard(fleet, seen.store, now)
         case ScaleAsked():
             scaling.asked(fleet, seen, now, out)
         case _:

@@ -20,7 +20,7 @@ from jobd.keeper.hosts import Speaker
 from jobd.keeper.loop import Keeper
 from jobd.keeper.renew import renew_timeout
 from jobd.keeper.schedules import Scheduler
-from jobd.seams import declared
+from jobd.seams import declared, stacks
 from jobd.seams.clock import mono
 from jobd.seams.host import Signals, running_for
 from jobd.seams.lines import Lines
@@ -31,6 +31,7 @@ from jobd.seams.scoreboard import Scoreboard
 def main(argv: list[str]) -> int:
     """Build the keeper's objects and run it."""
     setproctitle("jobd: keeper")
+    stacks.arm()
     Signals([signal.SIGTERM, signal.SIGINT])  # it ends when the supervisor says so
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)

@@ -16,7 +16,7 @@ from jobd.client.app import Jobd
 from jobd.core.config import Config
 from jobd.core.schedule import Declared
 from jobd.core.schedule_events import SchedulesUnwritten
-from jobd.seams import declared, logstream, stdio
+from jobd.seams import declared, logstream, stacks, stdio
 from jobd.seams.clock import mono
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, Log
@@ -30,6 +30,7 @@ FORKS_ONLY = "forks-only"
 
 def main(argv: list[str]) -> int:
     """Serve fork orders on the descriptor `argv[2]`."""
+    stacks.arm()
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     reference = argv[3] if len(argv) > 3 else config.app or ""

@@ -26,7 +26,7 @@ from jobd.seams.exits import Reason
 from jobd.seams.scoreboard import Phase
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.loop import CLOSED, IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
+from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
 from jobd.worker.take import take_all
 
 OVERSTAYED = 0.05
@@ -35,7 +35,6 @@ LOOK_EVERY = 0.025
 WAITED_MS = 75
 # While jobs run: a page that is not written to shows the keeper that a task holds the GIL.
 BEAT_EVERY = 0.15
-CLOSELY_EVERY = 0.02  # at what a task has left of its process, where that takes longer
 
 
 class CrewExecutor(Protocol):
@@ -89,8 +88,8 @@ class CrewLoop(WorkerLoop):
         self._nudge_at = math.inf  # the hint is late by then
         self._look_by_ourselves = executor.when_quiet(self._look_around)
         self._looked_at = 0.0
-        self._looked_closely_at = 0.0
         if self._pristine is not None:
+            self._pristine.links_are_sound = self._are_sound
             self._pristine.guard(self._bell.readable, *executor.descriptors)
         self._batch = 0  # jobs of the last claim that went beyond the free lanes: all fast
 
@@ -122,7 +121,6 @@ class CrewLoop(WorkerLoop):
         self._admit()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
-        self._page.beat(monotonic())
         self._set_phase(Phase.BUSY if self._at_hand() else Phase.IDLE)
         if not self._exchange():
             self._wait(self._span())
@@ -132,6 +130,7 @@ class CrewLoop(WorkerLoop):
         desk, free = self.desk, self._free()
         ahead = self._batch and not self._careful and len(desk.unstarted) <= self._batch // 2
         if not (self._may_claim() and (free or ahead)):
+            self._excuse()
             if not (desk.done or desk.endings or desk.revoked):
                 return False
             self._talk.settle(hint=self._capped)
@@ -152,6 +151,15 @@ class CrewLoop(WorkerLoop):
         else:
             self._page.set_claimed(self._at_hand())
         return True
+
+    def _are_sound(self) -> bool:
+        return self._talk.is_sound() and self._waiter.is_sound()
+
+    def _excuse(self) -> None:
+        """Say on the page that no claim is missing where cells stay empty on purpose: beside a job
+        that runs in little company, or one that holds the event loop up."""
+        if any(lane.running for lane in self._lanes) and (self._careful or self._held_up):
+            self._page.asked(monotonic())
 
     def _feed(self) -> None:
         """Have jobs begin; none once we are to end: they are handed back."""
@@ -176,13 +184,8 @@ class CrewLoop(WorkerLoop):
         ran = [lane.job for lane in self._lanes if lane.started > self._looked_at]
         if not ran:
             return
-        self._looked_at = now = monotonic()
-        closely = now - self._looked_closely_at > CLOSELY_EVERY
-        if closely:
-            self._looked_closely_at = now
-            if not (self._talk.is_sound() and self._waiter.is_sound()):
-                self._pristine.condemn(Reason.DESCRIPTORS, CLOSED)
-        self._pristine.look(ran, closely=closely)
+        self._looked_at = monotonic()
+        self._pristine.look(ran)
 
     def _may_claim(self) -> bool:
         if self._held_up and self.executor.heeds():
@@ -219,9 +222,11 @@ class CrewLoop(WorkerLoop):
             self._nudge_at = math.inf
             self._feed()
             self._page.set_claimed(self._at_hand())
-        elif waiting and monotonic() >= self._nudge_at:
-            self._nudge_at = math.inf
-            self._waiter.nudge()
+        elif waiting:
+            self._waiter.refuse_late()
+            if monotonic() >= self._nudge_at:
+                self._nudge_at = math.inf
+                self._waiter.nudge()
 
     def _span(self) -> float:
         if self.desk.unstarted or self._held_up:
@@ -232,7 +237,7 @@ class CrewLoop(WorkerLoop):
         now = monotonic()
         if self._rest_until > now:
             span = min(span, self._rest_until - now)
-        return min(span, self._nudge_at - now)
+        return min(span, self._nudge_at - now, self._waiter.patient_until - now)
 
     def _take_back(self) -> None:
         """Take unstarted jobs from lanes that do not move, or too slowly: nothing may wait behind."""
@@ -291,7 +296,6 @@ class CrewLoop(WorkerLoop):
             self._waiter.close()
             self._reconcile_at = 0.0
         self._bell.listen()
-        self._page.beat(monotonic())
         running = bool(self._running())
         self._talk.leave()
         if not running:

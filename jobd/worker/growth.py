@@ -7,8 +7,9 @@ not explain corrects these estimates, each by how many ran (the method of Kaczma
 varies, the one that leaks is found among those that do not. The shares add up to what was measured. The
 measure in which a task runs first is left out: it imports and fills caches.
 
-Where the mix does not vary, nobody could tell them apart so. After a measure of several tasks that grew
-much, the executor `inline` therefore looks after each job of one batch, once a second at the most.
+Where the mix does not vary, nobody could tell them apart so. The executor `inline` therefore looks after
+each job of one batch when a task beside others is new, and after a measure of several tasks that grew
+much, once a second at the most.
 """
 
 from __future__ import annotations
@@ -78,8 +79,10 @@ class Growth:
             self._tell()
             if len(ran) > 1 and self._last - before > _MUCH:
                 self.looks_closely = self._clock() >= self._closely_at
-        for task in ran.keys() - self.grown.keys():
-            self._a_job[task], self.grown[task], self.jobs[task] = 0.0, 0.0, 0
+        if fresh := ran.keys() - self.grown.keys():
+            for task in fresh:
+                self._a_job[task], self.grown[task], self.jobs[task] = 0.0, 0.0, 0
+            self.looks_closely = len(self.grown) > 1
 
     def _share_out(self, ran: dict[bytes, int], growth: int) -> None:
         a_job = self._a_job

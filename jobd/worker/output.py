@@ -90,9 +90,9 @@ class Output:
                 self._end(place)
             line = self._lines[place] = _Line(job, Cutter(self._allowance))
         texts = line.cutter.feed(data, monotonic())
-        if not line.cutter.waits:
-            self._lines.pop(place, None)
-        self._tell(self._allowance.told())
+        allowance = self._allowance
+        if allowance.dropped and not allowance.shut:
+            self._tell(allowance.told())
         for each in texts:
             self._emit(self._word(stream, job, each))
 

@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host, stdio
+from jobd.seams import clock, host, stacks, stdio
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -208,6 +208,7 @@ class Preloader:
             return _NOT_ADOPTED
         if not _is_for(page, order, pid=os.getpid()):
             return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
+        stacks.arm()
         run = self._run or self._prepare(load_app(self._reference))
         return run(order, page)
 

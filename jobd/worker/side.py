@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 
 from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
-from jobd.broker.connection import Client, Link
+from jobd.broker.connection import Client
+from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError

@@ -9,6 +9,7 @@ stays with it until it is answered, so a lost reply loses no ending.
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from dataclasses import dataclass, field
 
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
-from jobd.broker.connection import Client, Link
+from jobd.broker.connection import Client
+from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
@@ -147,10 +149,10 @@ class Talk:
     def close(self) -> None:
         """Let go of the link. What was not answered is ours to settle again: a repeat finds it gone."""
         with self._lock:
-            if self._link is not None:
-                self._link.close()
-                self._link = None
             exchange, self._exchange, self._broken = self._exchange, None, None
+            if self._link is not None:
+                self._link.close(forget=exchange is not None)
+                self._link = None
         if exchange is not None:
             self._desk.done.extendleft(reversed(exchange.done))
             self._desk.endings.extendleft(reversed(exchange.endings))
@@ -240,6 +242,21 @@ class Talk:
         assert self._link is not None
         return self._link.fileno()
 
+    @property
+    def patient_until(self) -> float:
+        """When the answer to what is under way is late; never, if nothing is."""
+        exchange = self._exchange
+        return math.inf if exchange is None else exchange.sent_at + self._patience
+
+    def refuse_late(self) -> None:
+        """Have nobody wait any more for an answer that is late: the link has lost it.
+
+        For whoever waits beside the link: a read from it would begin to be patient by then. Raises
+        BrokerUnavailable.
+        """
+        if self._link is not None and monotonic() >= self.patient_until:
+            self._link.refuse_silence()
+
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
@@ -253,6 +270,7 @@ class Talk:
         if exchange.claims is None:
             return None
         claim, now = read_claim(replies[exchange.claims]), monotonic()
+        self._page.asked(now)
         start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
         if exchange.is_prompt:  # for the next: its own slowness excuses none
             self._promptness.note(now - exchange.sent_at)

@@ -6,7 +6,8 @@ import pytest
 
 from jobd.broker.bites import ENDINGS_BITE
 from jobd.broker.commands import Command, Completed, Ending, QueueCommands
-from jobd.broker.connection import Client, Link
+from jobd.broker.connection import Client
+from jobd.broker.link import Link
 from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views

@@ -12,7 +12,7 @@ from support.worlds import APP, POLICY, World
 from jobd.seams.exits import Exit
 from jobd.supervisor import backoff
 from jobd.supervisor.fleet import Stage, Stop
-from jobd.supervisor.orders import HelperExited, Loaded, Look, Looked
+from jobd.supervisor.orders import Beat, HelperExited, Loaded, Look, Looked
 from jobd.supervisor.settle import next_deadline
 
 
@@ -59,19 +59,32 @@ def test_a_left_alone_fleet_converges_to_full_strength(seed: int) -> None:
     deadline = world.now + 4 * POLICY.backoff_cap
     while world.now < deadline:
         world.now += 0.25
-        for name in [n for n, p in world.processes.items() if p.doomed]:
-            world._end(name, Exit(signal=9))
-        for _ in range(len(world.fleet.dead)):
-            world._release()
-        for name in sorted(world.helpers):
-            if not world.fleet.helpers[name].up:
-                world.see(Loaded(name, ()))
-        while world.ordered:
-            world._birth()
-        world._look()
+        _machine_helps(world)
     children = [world.fleet.child_in(slot) for slot in world.fleet.slots.values()]
     assert all(child is not None and child.stage is Stage.RUNNING for child in children)
     assert not world.fleet.dead
+    stuck = {name for name, process in world.processes.items() if process.stuck_at}
+    assert not stuck & set(world.fleet.children)
+
+
+def _machine_helps(world: World) -> None:
+    """All that is to happen happens, and nothing else goes wrong."""
+    for name in [n for n, p in world.processes.items() if p.doomed or p.drains]:
+        if name in world.processes:
+            doomed = world.processes[name].doomed
+            world._end(name, Exit(signal=9) if doomed else Exit(code=0))
+    for _ in range(len(world.fleet.dead)):
+        world._release()
+    for name in sorted(world.ill):
+        world.obey(name)
+    for name in sorted(world.helpers):
+        if not world.fleet.helpers[name].up:
+            world.see(Loaded(name, ()))
+    if "keeper" in world.helpers and world.now % 2 < 0.25:
+        world.see(Beat("keeper", int(world.now)))
+    while world.ordered:
+        world._birth()
+    world._look()
 
 
 @given(name=st.text(max_size=8), base=st.floats(0.01, 2.0), cap=st.floats(2.0, 600.0))

@@ -38,7 +38,7 @@ class Daemon:
     def __init__(
         self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
         queues: dict[str, QueueConfig] | None = None, schedules: list[Declared] | None = None,
-        env: dict[str, str] | None = None,
+        env: dict[str, str] | None = None, max_processes: int = 0,
     ) -> None:  # fmt: skip
         self.top = top
         self.env = env
@@ -50,6 +50,7 @@ class Daemon:
             redis=RedisConfig(url=redis_url),
             daemon=DaemonConfig(
                 lease=lease, drain_timeout=drain, runtime_dir=str(self.runtime),
+                max_processes=max_processes,
                 log=LogConfig(format="json", level="debug"),
             ),
             queues=queues or {},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Bounds, Waiting
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
+from jobd.supervisor.fleet import Child, Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.memory import Limits, Reading
 from jobd.supervisor.orders import (
@@ -20,6 +20,8 @@ from jobd.supervisor.orders import (
     Beat,
     Counted,
     Drain,
+    Dump,
+    Dumped,
     EndHelper,
     Fenced,
     Fork,
@@ -50,7 +52,7 @@ from jobd.supervisor.orders import (
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.step import step
 
-POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0)
+POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0, hang_after=9.0)
 APP = "preloader shop:app"
 NO_LIMITS = Limits()
 
@@ -109,6 +111,7 @@ class Process:
     pid: int
     stamp: str = ""
     ran: int = 0
+    stuck_at: float = 0.0  # its loop has not turned since
     drains: bool = False
     doomed: bool = False
     frozen: bool = False
@@ -127,8 +130,11 @@ class World:
     page_owner: dict[int, str] = field(default_factory=dict)
     soft: set[str] = field(default_factory=set)
     killed: set[str] = field(default_factory=set)
+    dumped: list[str] = field(default_factory=list)
+    ill: set[str] = field(default_factory=set)  # helpers that are killed for standing still
     exited: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
     asking: list[int] = field(default_factory=list)
     clients: int = 0
     quits: int = 0
@@ -159,9 +165,16 @@ class World:
                 self.helpers.add(action.helper)
             case EndHelper():
                 helper = self.fleet.helpers[action.helper]
-                leaves = helper.retired or helper.outdated
+                leaves = helper.retired or helper.outdated or helper.condemned
                 assert self.fleet.stop is not Stop.NO or leaves, "a helper in use was ended"
                 assert action.helper in self.helpers
+                if helper.condemned and not helper.told:
+                    assert action.helper in self.dumped, "killed before it could say where it is"
+                    self.ill.add(action.helper)
+            case Dump():
+                self.dumped.append(action.who)
+                if action.why != "SIGUSR1" and self.rng.random() < 0.5:
+                    self.answers.append(action.who)
             case Fork():
                 assert self.fleet.stop is Stop.NO, "a fork while draining"
                 assert action.page not in self.page_owner, "a page handed out twice"
@@ -178,11 +191,15 @@ class World:
             case Drain():
                 assert action.incarnation not in self.soft, "told to drain twice"
                 self.soft.add(action.incarnation)
+                self._law_of_succession(self.fleet.children[action.incarnation])
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].drains = True
             case Kill():
                 assert action.incarnation not in self.killed, "killed twice"
                 self.killed.add(action.incarnation)
+                if action.cause in ("hung", "boot"):
+                    assert self.dumped.count(action.incarnation) == 1
+                    assert self.processes[action.incarnation].stuck_at, "it had turned"
                 if action.cause == "stopped" and self.fleet.stop is Stop.DRAIN:
                     held = self.processes.get(action.incarnation)
                     assert action.incarnation in self.soft or (held and held.frozen), "no soft kill"
@@ -225,14 +242,15 @@ class World:
         assert filling <= set(fleet.children)
         for name, child in fleet.children.items():
             assert (name in filling) is not bool(child.leaving), "neither in a slot nor leaving"
-            slot = fleet.slots.get(child.slot)
-            told = child.told_at is not None and fleet.stop is Stop.NO
-            if told and child.told_at == self.now and child.joined and slot is not None:
-                successor = fleet.child_in(slot)
-                assert successor is not None, "sent away before its successor was there"
-                assert successor.joined
         reloading = [c.slot for c in fleet.children.values() if c.leaving == "reload" and c.joined]
         assert all(reloading.count(slot) <= MOST_LEAVERS for slot in reloading)
+
+    def _law_of_succession(self, child: Child) -> None:
+        slot = self.fleet.slots.get(child.slot)
+        if self.fleet.stop is Stop.NO and child.joined and slot is not None:
+            successor = self.fleet.child_in(slot)
+            assert successor is not None, "sent away before its successor was there"
+            assert successor.joined
 
     def _due_now_is_blocked(self) -> bool:
         # Told exactly at the drain's end: the kill needs a later instant.
@@ -247,7 +265,8 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "swell", "reload", "plan", "plan", "recycle", "count", "count", "scale")
+             "work", "work", "swell", "stick", "dumped", "reload", "plan", "plan", "recycle",
+             "count", "count", "scale")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -265,7 +284,9 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran, busy=p.ran % 2, memory=Reading(rss=p.private, private=p.private, shared=0),
+                ran=p.ran, busy=0 if p.stuck_at else p.ran % 2, beat=p.stuck_at or self.now,
+                asked=p.stuck_at or self.now,
+                memory=Reading(rss=p.private, private=p.private, shared=0),
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -311,7 +332,17 @@ class World:
         name = self._pick(n for n in self.helpers if not n.startswith("reader"))
         if name:
             code = self.rng.choice(("one", "one", "two"))
-            self.see(Beat(name) if name == "keeper" else Loaded(name, ("q",), code))
+            self.see(
+                Beat(name, int(self.now), True) if name == "keeper" else Loaded(name, ("q",), code)
+            )
+
+    def _stick(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].stuck_at = self.now
+
+    def _dumped(self) -> None:
+        if self.answers:
+            self.see(Dumped(self.answers.pop()))
 
     def _work(self) -> None:
         if name := self._pick(self.processes):
@@ -381,7 +412,14 @@ class World:
         helper = self.fleet.helpers[name]
         if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
+            self.ill.discard(name)
             self.see(HelperExited(name, Exit(code=1)))
+
+    def obey(self, helper: str) -> None:
+        """Have a helper end that was killed."""
+        self.helpers.discard(helper)
+        self.ill.discard(helper)
+        self.see(HelperExited(helper, Exit(signal=9)))
 
     def _release(self) -> None:
         if name := self._pick(self.fleet.dead):

@@ -1,0 +1,143 @@
+"""Where the threads of a process are: asked for from outside, answered even while the GIL is held.
+
+Every process of ours below the supervisor calls `arm`: from then on a signal makes Python's faulthandler
+write the stacks of all threads into a piece of memory that has a name in /proc. Whoever may read the
+process may ask (`Asked`): it opens that memory, sends the signal and reads what comes. It stays readable
+when the process has been killed meanwhile.
+
+The signal is a real-time one, so a task that handles SIGUSR1 for itself is not in the way. Nobody is
+signalled who would end by it: whoever does not catch it, or has closed that memory - a task that closes
+every descriptor - is not asked, for the number may be another file by then.
+
+Linux only.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+from jobd.seams import host
+
+SIGNAL = signal.SIGRTMIN + 11
+MOST = 16 << 10
+"""How much of the stacks is kept, in bytes."""
+
+_NAME = "jobd-stacks"
+_LINK = f"/memfd:{_NAME}"
+_CUT = "\n  ... cut ...\n"
+_memory = -1
+
+
+def arm() -> None:
+    """Let this process be asked. Called again after a fork: what a child writes is its own."""
+    global _memory
+    old, _memory = _memory, os.memfd_create(_NAME)
+    # Appended, so that whoever has read the last answer may cut it off.
+    fcntl.fcntl(_memory, fcntl.F_SETFL, fcntl.fcntl(_memory, fcntl.F_GETFL) | os.O_APPEND)
+    faulthandler.register(SIGNAL, file=_memory, all_threads=True, chain=False)
+    # Of a crash the stacks go where its last words go; so do those a person asks for by SIGUSR1, which
+    # would otherwise end the process.
+    faulthandler.enable(file=2)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True, chain=False)
+    if old >= 0:
+        os.close(old)
+
+
+def own() -> str:
+    """Tell where the threads of this very process are."""
+    memory = os.memfd_create(_NAME)
+    try:
+        faulthandler.dump_traceback(file=memory, all_threads=True)
+        return os.pread(memory, MOST, 0).decode("utf-8", "replace").strip()
+    finally:
+        os.close(memory)
+
+
+class Asked:
+    """A process that was asked for its stacks. `pidfd` names it."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self._pid = pid
+        self._seen = 0
+        self._memory = _find(pid)
+        self.lacking = ""
+        """Why there will be no answer, if that is known."""
+        if self._memory < 0:
+            self.lacking = "it has not begun to listen, or has closed what it would answer with"
+        elif not _catches(pid):
+            self.lacking = "it does not catch the signal any more"
+        else:
+            os.ftruncate(self._memory, 0)
+            if not host.send(pidfd, SIGNAL):
+                self.lacking = "it has ended"
+
+    def answered(self) -> bool:
+        """Tell whether the answer is whole: it is there, and was as long when looked at before."""
+        size = os.fstat(self._memory).st_size if self._memory >= 0 else 0
+        whole = 0 < size == self._seen
+        self._seen = size
+        return whole
+
+    def text(self) -> str:
+        """Give what has come, `MOST` bytes at the most, and let go of it."""
+        if self._memory < 0:
+            return ""
+        size = os.fstat(self._memory).st_size
+        if size <= MOST:
+            raw = os.pread(self._memory, MOST, 0).decode("utf-8", "replace")
+        else:
+            # The main thread comes last.
+            head = os.pread(self._memory, MOST // 2, 0).decode("utf-8", "replace")
+            tail = os.pread(self._memory, MOST // 2, size - MOST // 2).decode("utf-8", "replace")
+            raw = head + _CUT + tail
+        self.close()
+        return raw.strip()
+
+    def where(self) -> str:
+        """Say what the system tells of a process that does not answer."""
+        found = host.stat(self._pid)
+        if found is None:
+            return "it has ended"
+        try:
+            waits = Path(f"/proc/{self._pid}/wchan").read_text() or "0"
+        except OSError:
+            waits = "0"
+        inside = "" if waits == "0" else f", in {waits} of the kernel"
+        return f"it is in state {found.state}{inside}"
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1
+
+
+def _find(pid: int) -> int:
+    """Open the memory that a process answers with; -1 when it has none, or may not be read."""
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            if _points(entry):
+                return os.open(entry, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    return -1
+
+
+def _points(entry: Path) -> bool:
+    try:
+        return str(entry.readlink()).startswith(_LINK)
+    except OSError:
+        return False  # closed since the directory was read
+
+
+def _catches(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next((line for line in status.splitlines() if line.startswith("SigCgt:")), "SigCgt: 0")
+    return bool(int(caught.split()[1], 16) >> (SIGNAL - 1) & 1)
