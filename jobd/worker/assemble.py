@@ -48,6 +48,7 @@ def assemble(
     stop: Stop,
     emit: Callable[[Event], None],
     pristine: Pristine | None = None,
+    max_jobs: int = 0,
     output: Output | None = None,
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
@@ -81,6 +82,7 @@ def assemble(
         "stop": stop,
         "emit": emit,
         "pristine": pristine,
+        "max_jobs": max_jobs,
         "sweep": _nothing if output is None else output.sweep,
     }
     if not crew:

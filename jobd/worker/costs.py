@@ -50,7 +50,7 @@ class Costs:
         as often, whether they wait for something or share a processor.
         """
         if self._runs or lanes != self._lanes:
-            if self.growth is not None:
+            if self.growth is not None and self._runs:
                 self.growth.note(self._runs)
             for task, (longest, count) in self._runs.items():
                 known = self._known.get(task, 0.0) * _DECAY**count

@@ -74,7 +74,7 @@ class Growth:
     def _measure(self) -> None:
         ran, self._counts = self._counts, {}
         before, self._last = self._last, self._resident()
-        if ran.keys() <= self.grown.keys():
+        if ran and ran.keys() <= self.grown.keys():
             self._share_out(ran, self._last - before)
             self._tell()
             if len(ran) > 1 and self._last - before > _MUCH:

@@ -185,6 +185,26 @@ def test_the_kernels_kill_is_told_from_a_kill_by_hand(
             daemon.wait()
 
 
+@pytest.mark.parametrize(("most", "concurrency"), [(1, 1), (7, 1), (40, 3)])
+def test_no_worker_runs_more_jobs_than_it_may(
+    start: Start, redis_url: str, tmp_path: Path, most: int, concurrency: int
+) -> None:
+    """However quick they are; what it has claimed beyond goes back and runs elsewhere, once."""
+    daemon = start(max_jobs=most, concurrency=concurrency, processes=2)
+    queue, out, count = Jobd(redis_url).queue("q"), tmp_path / "out", 12 * most
+    daemon.running(2)
+    for n in range(count):
+        queue.add("calm", {"path": str(out), "n": n})
+    found = all_ran_once(daemon, out, count)
+    by_worker = Counter(pid for _, pid, _ in found)
+    # Beside what ran at once when it had reached them.
+    assert max(by_worker.values()) <= most * 1.1 + (10 * concurrency if concurrency > 1 else 0)
+    assert len(by_worker) >= (12 if concurrency == 1 else 6)
+    stopped = events(daemon, "worker.stopped")
+    assert {event["why"] for event in stopped} == {"max_jobs"}
+    assert not events(daemon, "worker.died")
+
+
 def test_max_age_replaces_a_worker_that_only_waits(start: Start) -> None:
     """One after another, though they were born together."""
     daemon = start(max_age=2.0, processes=2)

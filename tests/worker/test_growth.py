@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobd.seams.scoreboard import Page
-from jobd.worker.costs import Costs
+from jobd.worker.costs import Costs, SharedCosts
 from jobd.worker.growth import EVERY, Growth
 
 MB = 1000**2
@@ -116,6 +116,17 @@ def test_a_long_name_is_cut() -> None:
     assert view is not None
     assert (view.grown_task, view.grown, view.grown_jobs) == ("x" * 72, 7, 2**32 - 1)
     assert view.cells == ()
+
+
+def test_where_nothing_ran_nobody_is_blamed(quiet: Process) -> None:
+    """Lanes may come and go before the first job ends."""
+    costs = SharedCosts()
+    costs.growth = quiet.growth
+    costs.flat(1)
+    costs.flat(3)
+    quiet.now += 1.0
+    quiet.growth.note({})
+    assert quiet.told() == ("", 0, 0)
 
 
 def test_costs_tell_of_every_run() -> None:
