@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from jobd.core.portrait import Growth
+
 NAME = "state.json"
 
 
@@ -33,14 +35,6 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     resident: int | None = None
 
 
-class GrowthState(msgspec.Struct, frozen=True, kw_only=True):
-    """How many bytes a task has made its workers grow by, and in how many jobs that was measured."""
-
-    task: str
-    bytes: int
-    jobs: int
-
-
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
 
@@ -56,7 +50,7 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     gave_up: bool = False
     useless: int = 0
-    growth: list[GrowthState] = []
+    growth: list[Growth] = []
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

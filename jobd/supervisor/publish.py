@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobd import __version__
-from jobd.seams.statefile import GrowthState, PoolState, SlotState, State
+from jobd.core.portrait import Growth
+from jobd.seams.statefile import PoolState, SlotState, State
 from jobd.supervisor.fleet import Child, Fleet, Queue, Slot, Stop
 from jobd.supervisor.growth import added
 
@@ -76,10 +77,10 @@ def _pool(fleet: Fleet, queue: Queue) -> PoolState:
     )
 
 
-def _growth(fleet: Fleet, queue: Queue) -> list[GrowthState]:
+def _growth(fleet: Fleet, queue: Queue) -> list[Growth]:
     living = (child.grown for child in fleet.children.values() if child.queue == queue.name)
     tally = added(fleet.growth.get(queue.name, {}), *living)
-    return [GrowthState(task=g.task, bytes=g.size, jobs=g.jobs) for g in tally.values()]
+    return [Growth(task=g.task, bytes=g.size, jobs=g.jobs) for g in tally.values()]
 
 
 def _slot(slot: Slot, child: Child | None) -> SlotState:
