@@ -18,6 +18,7 @@ from benchmarks.errors import RunFailed
 from benchmarks.figures import Spread, percentile, spread
 from benchmarks.outcome import Bar, Outcome, Table
 from benchmarks.processes import Command, Group
+from benchmarks.servers import RedisServer
 from benchmarks.systems.base import Site
 from jobd import Jobd
 from jobd.seams import statefile
@@ -28,6 +29,7 @@ READY_SECONDS = 240.0
 JOBS = 400
 MIB = 2**20
 LOOK_SECONDS = 0.0005
+PAUSE_SECONDS = 0.1
 
 CONFIG = """\
 app = "{app}"
@@ -76,8 +78,8 @@ def measure(bench: Bench) -> Outcome:
 
 
 @contextmanager
-def _daemon(bench: Bench, *, preload: bool) -> Iterator[Daemon]:
-    with bench.site(bench.server) as site:
+def _daemon(bench: Bench, server: RedisServer, *, preload: bool) -> Iterator[Daemon]:
+    with bench.site(server) as site:
         app = heavy.lay(site.directory)
         config = site.directory / "jobd.toml"
         values = {"app": app, "url": site.url, "directory": site.directory, "workers": WORKERS}
@@ -108,7 +110,7 @@ def _memory(bench: Bench) -> Outcome:
     workers: dict[bool, list[float]] = {True: [], False: []}
     for number in range(bench.plan.preload_runs):
         for preload in (True, False):
-            with _daemon(bench, preload=preload) as daemon:
+            with _daemon(bench, bench.server, preload=preload) as daemon:
                 daemon.ready()
                 _work(daemon, JOBS)
                 pages = daemon.ready()
@@ -155,24 +157,45 @@ def _preloader(daemon: Daemon) -> int:
 
 def _restarts(bench: Bench) -> Outcome:
     spans: list[float] = []
-    with _daemon(bench, preload=True) as daemon:
+    with (
+        RedisServer(bench.scratch / "redis-first") as server,
+        _daemon(bench, server, preload=True) as daemon,
+        _looking_first() as looks_first,
+    ):
+        first = server.go_first() and daemon.group.go_first() and looks_first
         daemon.ready()
         while len(spans) < bench.plan.preload_kills:
-            # Each has run a job: what dies young again and again is another matter.
             _work(daemon, WORKERS * 2)
-            for view in daemon.ready():
-                if len(spans) < bench.plan.preload_kills:
-                    spans.append(_replace(daemon, view) * 1000)
+            # Only of one that has run a job: what dies young again and again waits longer each time.
+            useful = [view for view in daemon.ready() if view.ran]
+            for view in useful[: bench.plan.preload_kills - len(spans)]:
+                spans.append(_replace(daemon, view) * 1000)
+                time.sleep(PAUSE_SECONDS)
     table = Table(
         title="From the death of a worker to its replacement being ready",
         intro=f"SIGKILL, then until the next worker of the slot has joined at Redis and waits for "
-        f"work; n = {len(spans)}, looked at every {LOOK_SECONDS * 1000:g} ms.",
+        f"work; n = {len(spans)}, {WORKERS} workers, looked at every {LOOK_SECONDS * 1000:g} ms.",
         columns=["p50 ms", "p90 ms", "p99 ms", "max ms"],
+        notes=[] if first else ["other processes may have had the machine in between"],
         rows=[[f"{percentile(spans, share):.1f}" for share in (0.5, 0.9, 0.99, 1.0)]],
     )
     p99 = percentile(spans, 0.99)
     value = Spread(p99, p99, p99)
     return Outcome([table], [Bar("dead to replaced, preloaded, p99", "<=", 50, "ms", value)])
+
+
+@contextmanager
+def _looking_first() -> Iterator[bool]:
+    """Have what this process looks at not wait for other processes either, where that is allowed."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _replace(daemon: Daemon, victim: PageView) -> float:
