@@ -82,17 +82,14 @@ def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
         exits.update(slot.exits)
     return QueueView(
         wanted=pool.target,
+        least=pool.min,
+        most=pool.max,
+        asked=pool.asked,
+        explain=pool.why,
         gave_up=pool.gave_up,
         useless=pool.useless,
         exits=dict(exits),
-        explain=_explanation(pool),
     )
-
-
-def _explanation(pool: PoolState) -> str | None:
-    if pool.min < pool.max:
-        return f"{pool.target} of {pool.min}-{pool.max}: {pool.why or 'nothing known yet'}"
-    return pool.why if pool.asked is not None else None
 
 
 def _reload(state: State) -> Reload | None:

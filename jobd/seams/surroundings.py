@@ -202,6 +202,11 @@ def _set_interpreter(then: tuple[Any, ...]) -> None:
     sys.setswitchinterval(interval)
 
 
+def _dump_or_not(then: bool) -> None:
+    if not then:
+        faulthandler.disable()  # else `afterwards` says where to
+
+
 _set_limit, _setaffinity, _setpriority = (
     resource.setrlimit, os.sched_setaffinity, os.setpriority,
 )  # fmt: skip
@@ -230,6 +235,7 @@ class Surroundings:
             "umask": Trait(_read_umask, _umask),
             "cwd": self.directory,
             "interpreter": Trait(_interpreter, _set_interpreter),
+            "crash dump": Trait(faulthandler.is_enabled, _dump_or_not),
             "locale": Trait(
                 lambda: locale.setlocale(locale.LC_ALL),
                 lambda then: locale.setlocale(locale.LC_ALL, then),

@@ -15,7 +15,7 @@ from jobd.seams.log import Emit
 from jobd.seams.stacks import Asked
 from jobd.supervisor.children import Child
 
-PATIENCE = 1.0
+PATIENCE = 0.9  # less than what the condemned are given (jobd.supervisor.watchdog)
 # An answer is whole when it did not grow from one look to the next.
 LOOK_EVERY = 0.05
 

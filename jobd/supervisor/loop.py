@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import assert_never
 
 from jobd.core.errors import ConfigError
-from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.core.events import LookFailed, PredecessorUnusable, SignalIgnored
 from jobd.core.progress_events import Stacks
 from jobd.seams import clock, stacks
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
-from jobd.seams.host import Signals, send
+from jobd.seams.host import Signals, handles_left, is_out_of_handles, send
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import messages, publish
-from jobd.supervisor.children import Child, Children, kill_child, unlink
+from jobd.supervisor.channels import Channels
+from jobd.supervisor.children import Children, kill_child, unlink
 from jobd.supervisor.clients import Clients
 from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.dumps import Dumps
@@ -67,6 +68,12 @@ from jobd.supervisor.step import step
 
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
+# File handles that no worker is started for: each look at a process takes one for a moment.
+_KEPT_FREE = 12
+_NO_HANDLES = (
+    f"fewer than {_KEPT_FREE} file handles are left; expected them for looking after what runs; "
+    "raise LimitNOFILE of the service, or the machine's fs.file-max"
+)
 # Whom the kernel hands over alive, it does not tell of.
 _STRAYS_EVERY = 1.0
 
@@ -101,12 +108,15 @@ class Loop:
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
         self._selector.register(outlets.fileno(), selectors.EVENT_READ, ("output", ""))
+        self._channels = Channels(self._selector)
         self._heard: deque[Observation] = deque([Ticked()])
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._dumps = Dumps(emit)
+        self._unwatched: list[Watch] = []  # for want of a file handle
+        self._blind = False  # the last look failed for that reason
         self._strays = True
         self._strays_at = 0.0
         self._code: int | None = None
@@ -161,7 +171,7 @@ class Loop:
     def _observe(self, now: float) -> None:
         if now >= self._look_at:
             self._look_at = now + self.fleet.policy.look_every
-            self._heard.append(self._outlook.look(self.fleet, now))
+            self._look(now)
             self._outlets.pause()
             self._notifier.alive()
         self._heard += [Dumped(name) for name in self._dumps.collect(now)]
@@ -171,6 +181,19 @@ class Loop:
             self._children.end_strays()
         if not self._heard:
             self._heard.append(Ticked())
+
+    def _look(self, now: float) -> None:
+        try:
+            while self._unwatched and handles_left(1):
+                self._watch(self._unwatched.pop())
+            self._heard.append(self._outlook.look(self.fleet, now))
+            self._blind = False
+        except OSError as refused:
+            if not is_out_of_handles(refused):
+                raise
+            if not self._blind:
+                self._blind = True
+                self._emit(LookFailed(why=str(refused)))
 
     def _take_signals(self) -> None:
         for number in self._signals.take():
@@ -195,14 +218,7 @@ class Loop:
             channel.flush()
         if mask & selectors.EVENT_READ:
             self._hear_helper(name, channel)
-        if channel.closed:
-            # Its end is told by its pidfd; a helper that only lost its channel is of no use.
-            self._selector.unregister(channel.fileno())
-            child.channel = None
-            channel.close()
-            send(child.pidfd, signal.SIGTERM)
-        else:
-            self._watch_channel(name, channel)
+        self._channels.heard(name, child)
 
     def _hear_helper(self, name: str, channel: Lines) -> None:
         helper = self.fleet.helpers.get(name)
@@ -226,8 +242,7 @@ class Loop:
         if child.channel is not None:
             # What it said last, such as why its app does not load, counts before its end.
             self._hear_helper(name, child.channel)
-            self._selector.unregister(child.channel.fileno())
-        self._selector.unregister(child.pidfd)
+        self._channels.close(child)
         self._children.drop(table, name)
         self._strays = True
         self._heard.append(HelperExited(name, how))
@@ -296,12 +311,10 @@ class Loop:
     def _start_helper(self, name: str) -> None:
         argv = self._configuration.argv(self.fleet.helpers[name])
         child = self._children.start_helper(name, argv)
-        if child is None or child.channel is None:
+        if child is None:
             self._heard.append(HelperExited(name, Exit()))
             return
-        self._selector.register(child.pidfd, selectors.EVENT_READ, ("helper", name))
-        channel = child.channel
-        self._selector.register(channel.fileno(), selectors.EVENT_READ, ("channel", name))
+        self._channels.open(name, child)
         self._told_keeper = {}
 
     def _order_fork(self, order: Fork) -> None:
@@ -310,18 +323,30 @@ class Loop:
             incarnation=order.incarnation, queue=order.queue, slot=order.slot, cells=order.cells
         )
         child = self._children.helpers.get(order.helper)
+        if not handles_left(_KEPT_FREE):
+            self._heard.append(Refused(order.incarnation, _NO_HANDLES))
+            return
         if child is None or child.channel is None or child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} does not run"))
             return
         output = self._outlets.open(order.incarnation, order.slot)
         message = order.message(output=output is not None)
-        if not self._say(order.helper, child, message, output) and not child.channel.closed:
+        if (
+            not self._channels.say(order.helper, child, message, output)
+            and not child.channel.closed
+        ):
             self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
         # A channel that broke while sending leaves it open whether the order arrived: the end of
         # the helper follows, and settles it.
 
     def _watch(self, action: Watch) -> None:
-        child = self._children.watch(action.incarnation, action.pid)
+        try:
+            child = self._children.watch(action.incarnation, action.pid)
+        except OSError as refused:
+            # It is our child whether it is watched or not, and does not go before it is waited for.
+            self._emit(LookFailed(why=str(refused)))
+            self._unwatched.append(action)
+            return
         if child is None:
             self._heard.append(self._last_words(action.incarnation, Exit()))
         else:
@@ -354,18 +379,6 @@ class Loop:
 
     # --- telling ---
 
-    def _say(self, name: str, child: Child, message: object, fd: int | None = None) -> bool:
-        if child.channel is None:
-            return False
-        sent = child.channel.send(message, fd)
-        self._watch_channel(name, child.channel)
-        return sent
-
-    def _watch_channel(self, name: str, channel: Lines) -> None:
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.pending() else 0)
-        if self._selector.get_key(channel.fileno()).events != wanted:
-            self._selector.modify(channel.fileno(), wanted, ("channel", name))
-
     def _publish(self) -> None:
         now = clock.mono()
         message = publish.for_keeper(self.fleet)
@@ -377,6 +390,6 @@ class Loop:
                 if helper.role is not Role.KEEPER or child is None or child.channel is None:
                     continue
                 if not child.channel.pending():
-                    self._say(name, child, message)
+                    self._channels.say(name, child, message)
                     self._told_keeper = message
         self._paper.write(self.fleet)

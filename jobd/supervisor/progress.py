@@ -24,11 +24,15 @@ import msgspec
 
 NEVER = math.inf
 
-# A loop in trouble with Redis turns at least this often: connecting 2 s, an answer 3 to 6 s, a pause.
-SLOWEST_TURN = 8.0
+# A loop in trouble with Redis turns about this often at the least: an answer of 3 s, a pause.
+SLOWEST_TURN = 4.0
+# Whatever is configured: some such turns.
+LEAST_HANG = 8.0
 # A helper that is asked, or speaks by itself, says something within a third of `hang_after`.
 _SHARE = 3.0
 _LEAST = 5.0
+# What we need to start on a busy host, whatever the application is allowed.
+_OURS = 30.0
 
 
 class Spans(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +129,7 @@ def _boot(sight: Sight, spans: Spans, *, slept: bool, now: float) -> Verdict | N
 
 def _still(doubt: Doubt, sight: Sight, spans: Spans, now: float) -> Verdict | None:
     stood = now - max(doubt.still, sight.beat)
-    if stood <= max(spans.hang_after, SLOWEST_TURN):
+    if stood <= max(spans.hang_after, LEAST_HANG):
         return None
     return Verdict("hung", f"its loop has not turned for {now - sight.beat:.0f} s, outside any job")
 
@@ -133,13 +137,13 @@ def _still(doubt: Doubt, sight: Sight, spans: Spans, now: float) -> Verdict | No
 def _excused(sight: Sight, store_good: float, now: float) -> bool:
     if sight.leaving or not sight.joined or sight.busy >= sight.cells or store_good == NEVER:
         return True
-    # A task that holds the GIL is not its loop's fault.
-    return sight.busy > 0 and now - sight.beat > SLOWEST_TURN
+    # Then it is not deaf: it stands still, or a task holds the GIL.
+    return now - sight.beat > SLOWEST_TURN
 
 
 def _deaf(doubt: Doubt, sight: Sight, spans: Spans, now: float) -> Verdict | None:
     waited = now - max(doubt.deaf, sight.asked)
-    if waited <= spans.hang_after:
+    if waited <= max(spans.hang_after, LEAST_HANG):
         return None
     why = f"it has cells free, and Redis has answered no claim of it for {waited:.0f} s"
     return Verdict("hung", why, gentle=sight.busy > 0)
@@ -169,10 +173,10 @@ def after_sleep(voice: Voice, now: float) -> Voice:
     return Voice(now, voice.rounds, now)
 
 
-def loading(since: float, spans: Spans, now: float) -> Verdict | None:
-    """Judge a helper that has not come up yet."""
+def loading(since: float, spans: Spans, now: float, *, ours: bool = False) -> Verdict | None:
+    """Judge a helper that has not come up yet; `ours`: it loads nobody's code but ours."""
     waited = now - since
-    if waited <= spans.boot_timeout:
+    if waited <= (max(_OURS, spans.boot_timeout) if ours else spans.boot_timeout):
         return None
     return Verdict("boot", f"it has not come up within {waited:.0f} s")
 

@@ -86,7 +86,8 @@ def _helper_verdict(fleet: Fleet, helper: Helper, now: float) -> Verdict | None:
     if helper.fresh or helper.role is Role.READER:
         return None  # a reload has its own time limit
     if not helper.up:
-        return progress.loading(helper.since, spans, now)
+        ours = helper.role is Role.KEEPER
+        return progress.loading(helper.since, spans, now, ours=ours)
     if helper.role is Role.KEEPER:
         return progress.keeper(helper.voice, fleet.store, spans, now)
     ordered_at = min(

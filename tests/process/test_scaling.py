@@ -159,8 +159,8 @@ def test_signals_are_steps_that_a_reload_forgets(start: Start) -> None:
     daemon.running(5)
     shown = portrait.look(daemon.runtime)
     assert shown is not None
-    assert (shown.queues["mail"].explain or "").startswith("3 by hand")
-    assert (shown.queues["other"].explain or "").startswith("2 of 1-2: 2 by hand")
+    assert shown.queues["mail"].explain.startswith("3 by hand")
+    assert shown.queues["other"].explain.startswith("2 by hand")
     daemon.signal(signal.SIGTTOU)
     eventually("they are fewer", lambda: (target(daemon), target(daemon, "other")) == (2, 1))
     daemon.signal(signal.SIGHUP)

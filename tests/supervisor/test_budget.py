@@ -50,7 +50,15 @@ class Loop:
 
     def _look(self) -> None:
         looks = [
-            Look(c.incarnation, c.pid, joined=True, fenced=False, ran=self.ran)
+            Look(
+                c.incarnation,
+                c.pid,
+                joined=True,
+                fenced=False,
+                ran=self.ran,
+                beat=self.world.now,
+                asked=self.world.now,
+            )
             for c in self.world.fleet.children.values()
             if c.pid
         ]

@@ -66,7 +66,7 @@ class Life:
         now = self.now
         ready = max(self.booting, self.task, self.frozen + LAG, self.woken + LAG)
         turns = ready <= now < self.stands
-        if turns and now - self.turned_at >= (5.0 if now < self.away else 0.0):
+        if turns and now - self.turned_at >= (3.5 if now < self.away else 0.0):
             self.turned_at = self.beat = now
             if now >= max(self.away, self.filled) and now < self.deaf and not self.leaving:
                 self.asked = now

@@ -55,7 +55,10 @@ def look(world: World, *, busy: dict[str, int], ran: int = 0) -> None:
     for name, process in world.processes.items():
         process.ran += ran
         slot = world.fleet.children[name].slot
-        looks.append(Look(name, process.pid, True, False, ran=process.ran, busy=busy.get(slot, 0)))
+        looks.append(
+            Look(name, process.pid, True, False, ran=process.ran, busy=busy.get(slot, 0),
+                 beat=world.now, asked=world.now)
+        )  # fmt: skip
     world.see(Looked(tuple(looks)))
 
 

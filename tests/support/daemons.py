@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -38,8 +38,9 @@ class Daemon:
     def __init__(
         self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
         queues: dict[str, QueueConfig] | None = None, schedules: list[Declared] | None = None,
-        env: dict[str, str] | None = None, max_processes: int = 0,
+        env: dict[str, str] | None = None, **more: Any,
     ) -> None:  # fmt: skip
+        """`more` is what the section [daemon] has beside."""
         self.top = top
         self.env = env
         self.runtime = top / "run"
@@ -50,8 +51,7 @@ class Daemon:
             redis=RedisConfig(url=redis_url),
             daemon=DaemonConfig(
                 lease=lease, drain_timeout=drain, runtime_dir=str(self.runtime),
-                max_processes=max_processes,
-                log=LogConfig(format="json", level="debug"),
+                log=LogConfig(format="json", level="debug"), **more,
             ),
             queues=queues or {},
             schedules=schedules or [],

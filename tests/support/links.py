@@ -14,6 +14,8 @@ import threading
 import time
 from enum import StrEnum
 
+import psutil
+
 _CHUNK = 1 << 16
 _RESET = struct.pack("ii", 1, 0)
 # One byte so often, each way: an answer of a hundred bytes takes half a minute.
@@ -33,6 +35,7 @@ class Weather(StrEnum):
 class _Wire:
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self.near, self.far = near, far
+        self.port: int = near.getpeername()[1]
         self.lost = False
 
 
@@ -48,6 +51,7 @@ class BadLink:
         self._lock = threading.Lock()
         self._wires: set[_Wire] = set()
         self._fillers: list[socket.socket] = []
+        self._cut_off: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._ended = False
@@ -96,6 +100,21 @@ class BadLink:
                 wire.lost = True
             return time.monotonic()
 
+    def cut_off(self, pid: int) -> None:
+        """Swallow whatever one process says from now on, and what it is told."""
+        with self._lock:
+            self._cut_off.add(pid)
+            for wire in self._wires:
+                wire.lost = wire.lost or self._is_cut_off(wire)
+
+    def _is_cut_off(self, wire: _Wire) -> bool:
+        ports = set()
+        for pid in self._cut_off:
+            with contextlib.suppress(psutil.Error):
+                found = psutil.Process(pid).net_connections("tcp")
+                ports |= {each.laddr.port for each in found}
+        return wire.port in ports
+
     def _fill(self) -> None:
         """Have the kernel drop every SYN: nobody accepts, and the line of those who wait is full."""
         self._selector.unregister(self._listener)
@@ -131,6 +150,7 @@ class BadLink:
             far.close()
             return
         wire = _Wire(near, far)
+        wire.lost = bool(self._cut_off) and self._is_cut_off(wire)
         self._wires.add(wire)
         for sock in (near, far):
             self._selector.register(sock, selectors.EVENT_READ, wire)

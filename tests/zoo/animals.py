@@ -6,6 +6,7 @@ of one executor each. `look` is the visitor: it tells how its process looks to a
 
 import ctypes
 import decimal
+import faulthandler
 import gc
 import io
 import itertools
@@ -219,11 +220,12 @@ def changes_everything() -> None:
     gc.disable()
     sys.stdout = io.StringIO()
     locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    faulthandler.disable()
     decimal.getcontext().prec = 3
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     os.nice(1)
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2})
@@ -245,6 +247,7 @@ def look() -> dict[str, Any]:
         "timers": [signal.getitimer(timer)[0] > 0 for timer in range(3)],
         "children": children,
         "recursion": sys.getrecursionlimit(),
+        "dumps": faulthandler.is_enabled(),
         "collects": gc.isenabled(),
         "streams": [sys.stdout is sys.__stdout__, sys.stderr is sys.__stderr__],
         "locale": locale.setlocale(locale.LC_ALL),

@@ -1,0 +1,234 @@
+"""Processes that are alive and do nothing: their stacks are in the log, and others take their places."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support.daemons import Daemon, eventually
+from support.links import BadLink
+from support.tracing import held, other_thread
+
+from jobd import Jobd
+from jobd.core.config import QueueConfig
+
+pytestmark = pytest.mark.process
+
+APP = """
+import asyncio, ctypes, os, threading, time
+from jobd import Jobd
+
+app = Jobd()
+here = os.path.dirname(__file__)
+
+@app.queue("solo").task()
+def leaves_a_thread_that_takes_the_gil() -> None:
+    def take() -> None:
+        time.sleep(0.3)
+        ctypes.PyDLL(None).usleep(600_000_000)
+    threading.Thread(target=take, daemon=True).start()
+
+@app.queue("threads").task()
+def on_threads() -> int:
+    return os.getpid()
+
+@app.queue("asyncio").task()
+async def on_asyncio() -> int:
+    return os.getpid()
+
+if os.path.exists(os.path.join(here, "hangs")):
+    def never_imports() -> None:
+        time.sleep(600)
+    never_imports()
+"""
+# The least that may be configured. Who says nothing is judged after as long, and stacks take a moment.
+HANG_AFTER = 5.0
+IN_TIME = 20.0
+
+
+@pytest.fixture
+def link(redis_url: str) -> Iterator[BadLink]:
+    with BadLink(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, link: BadLink) -> Iterator[Daemon]:
+    queues = {
+        "solo": QueueConfig(),
+        "threads": QueueConfig(concurrency=2),
+        "asyncio": QueueConfig(concurrency=2),
+    }
+    made = Daemon(
+        tmp_path, link.url, APP, queues=queues, lease=9.0, hang_after=HANG_AFTER, boot_timeout=20.0
+    )
+    made.running(3)
+    yield made
+    made.end()
+
+
+def said(daemon: Daemon, event: str, **fields: Any) -> list[dict[str, Any]]:
+    """The events of a kind that say this, so far."""
+    lines = [json.loads(line) for line in daemon.text().splitlines() if line.startswith("{")]
+    return [
+        line
+        for line in lines
+        if line["event"] == event and all(line[name] == value for name, value in fields.items())
+    ]
+
+
+def hears(daemon: Daemon, event: str, **fields: Any) -> dict[str, Any]:
+    try:
+        what = f"{event} {fields}"
+        return eventually(what, lambda: said(daemon, event, **fields), within=IN_TIME)[0]
+    except AssertionError as late:
+        raise AssertionError(f"{late}\n{daemon.text()[-6000:]}") from None
+
+
+def pid_of(daemon: Daemon, slot: str) -> int:
+    [pid] = [s.pid for s in daemon.slots() if s.slot == slot]
+    assert pid is not None
+    return pid
+
+
+def helper_pid(daemon: Daemon, role: str) -> int:
+    [pid] = [
+        child.pid
+        for child in psutil.Process(daemon.process.pid).children()
+        if f"jobd: {role}" in " ".join(child.cmdline())
+    ]
+    return int(pid)
+
+
+def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
+    daemon: Daemon, link: BadLink, redis_url: str
+) -> None:
+    """A leftover thread has the GIL; a loop stands still while its process lives; a worker's link alone
+    is dead. Their neighbours and jobs to come are served."""
+    app = Jobd(redis_url)
+    before = {slot: pid_of(daemon, slot) for slot in ("solo.1", "threads.1", "asyncio.1")}
+    app.queue("solo").task("leaves_a_thread_that_takes_the_gil")(lambda: None).enqueue()
+    link.cut_off(before["threads.1"])
+    with held(other_thread(before["asyncio.1"])):
+        for slot in before:
+            hears(daemon, "process.hung", who=slot, cause="hung")
+            hears(daemon, "worker.killed", slot=slot, cause="hung")
+            hears(daemon, "worker.died", slot=slot, cause="hung")
+
+    assert "turned" in said(daemon, "process.hung", who="solo.1")[0]["why"]
+    assert "answered no claim" in said(daemon, "process.hung", who="threads.1")[0]["why"]
+    for slot, frame in (("solo.1", "in take"), ("threads.1", "crew.py"), ("asyncio.1", "aio.py")):
+        dump = hears(daemon, "process.stacks", who=slot, pid=before[slot])
+        assert frame in dump["stacks"]
+    daemon.running(3)
+    for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
+        handle = app.queue(queue).task(task)(lambda: None).enqueue()
+        assert handle.result("10s") == pid_of(daemon, f"{queue}.1") != before[f"{queue}.1"]
+    assert not said(daemon, "helper.ended")
+    app.producer.client.close()
+
+
+def test_a_keeper_that_is_silent_or_renews_nothing_is_replaced(daemon: Daemon) -> None:
+    """One that is stopped cannot say where it is; one whose renewing thread stands still can."""
+    workers = {slot.pid for slot in daemon.slots()}
+    stopped = helper_pid(daemon, "keeper")
+    os.kill(stopped, signal.SIGSTOP)
+    hears(daemon, "process.hung", who="keeper")
+    assert "state T" in hears(daemon, "process.stacks_missing", who="keeper")["reason"]
+    hears(daemon, "helper.ended", helper="keeper", how="SIGKILL")
+
+    renewing = eventually("the next keeper", lambda: _renewing(daemon, stopped))
+    with held(other_thread(renewing)):
+        found = hears(daemon, "process.stacks", who="keeper", pid=renewing)
+        assert "renew.py" in found["stacks"]
+        why = [line["why"] for line in said(daemon, "process.hung", who="keeper")]
+        assert "renewed no lease" in why[-1]
+        eventually("its end", lambda: len(said(daemon, "helper.ended", helper="keeper")) == 2)
+    assert {slot.pid for slot in daemon.slots()} == workers
+
+
+def _renewing(daemon: Daemon, before: int) -> int | None:
+    try:
+        pid = helper_pid(daemon, "keeper")
+        other_thread(pid)
+    except (AssertionError, ValueError, OSError):
+        return None
+    return pid if pid != before else None
+
+
+def test_a_preloader_that_answers_no_order_is_replaced(daemon: Daemon) -> None:
+    """The order it has open goes to the next one."""
+    preloader = helper_pid(daemon, "preloader")
+    os.kill(preloader, signal.SIGSTOP)
+    victim = pid_of(daemon, "threads.1")
+    os.kill(victim, signal.SIGKILL)
+    since = time.monotonic()
+    hears(daemon, "process.hung", who="preloader shopjobs:app")
+    eventually(
+        "another worker",
+        lambda: [
+            s for s in daemon.slots() if s.slot == "threads.1" and s.pid not in (None, victim)
+        ],
+        within=IN_TIME,
+    )
+    assert time.monotonic() - since < HANG_AFTER + 8.0
+    assert len(daemon.running(3)) == 3
+
+
+def test_usr1_shows_where_every_process_is_and_changes_nothing(daemon: Daemon) -> None:
+    pids = {slot.slot: slot.pid for slot in daemon.slots()}
+    daemon.signal(signal.SIGUSR1)
+    for who, frame in (
+        ("supervisor", "loop.py"),
+        ("keeper", "keeper"),
+        ("preloader shopjobs:app", "preload.py"),
+        ("solo.1", "solo.py"),
+        ("threads.1", "crew.py"),
+        ("asyncio.1", "crew.py"),
+    ):
+        dump = hears(daemon, "process.stacks", who=who, why="SIGUSR1")
+        assert frame in dump["stacks"]
+    assert pids == {slot.slot: slot.pid for slot in daemon.slots()}
+    assert not said(daemon, "process.hung")
+
+
+def test_an_application_that_hangs_at_import_is_shown_and_tried_again(
+    tmp_path: Path, redis_url: str
+) -> None:
+    (tmp_path / "hangs").touch()
+    daemon = Daemon(tmp_path, redis_url, APP, queues={"solo": QueueConfig()}, boot_timeout=3.0)
+    try:
+        found = hears(daemon, "process.stacks", who="preloader shopjobs:app", why="boot")
+        assert "in never_imports" in found["stacks"]
+        (tmp_path / "hangs").unlink()
+        daemon.running(1)
+        hears(daemon, "helper.ended", helper="preloader shopjobs:app", how="SIGKILL")
+    finally:
+        daemon.end()
+
+
+def test_a_worker_that_imports_for_itself_and_hangs_there_is_shown_and_replaced(
+    tmp_path: Path, redis_url: str
+) -> None:
+    daemon = Daemon(
+        tmp_path, redis_url, APP, boot_timeout=20.0,
+        queues={"solo": QueueConfig(preload=False, boot_timeout=2.0)},
+    )  # fmt: skip
+    try:
+        hears(daemon, "worker.started", slot="solo.1")
+        (tmp_path / "hangs").touch()
+        os.kill(pid_of(daemon, "solo.1"), signal.SIGKILL)
+        found = hears(daemon, "process.stacks", who="solo.1", why="boot")
+        assert "in never_imports" in found["stacks"]
+        hears(daemon, "worker.died", slot="solo.1", cause="boot")
+        (tmp_path / "hangs").unlink()
+        assert len(daemon.running(3)) == 3
+    finally:
+        daemon.end()
