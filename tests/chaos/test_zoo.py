@@ -92,7 +92,7 @@ def test_a_gigabyte_of_output(
     start: Start, redis_url: str, tmp_path: Path, report: Callable[..., bool]
 ) -> None:
     """It ends well, however much that is; what is logged of it is little, and says so."""
-    daemon = start("inline", timeout=600, megabytes=1000)
+    daemon = start("inline", megabytes=1000)
     queue = Jobd(redis_url).queue("inline")
     with Neighbour(Jobd(redis_url).queue("meadow")) as neighbour:
         queue.add("shouts").result("600s")
@@ -113,7 +113,7 @@ def test_2_gigabytes_of_memory(
     start: Start, redis_url: str, tmp_path: Path, report: Callable[..., bool]
 ) -> None:
     """Ended at its queue's hard limit, charged with it, and its neighbours have noticed nothing."""
-    daemon = start("inline", timeout=60, memory_limit_hard=300_000_000)
+    daemon = start("inline", memory_limit_hard=300_000_000)
     queue = Jobd(redis_url).queue("inline")
     fresh = queue.add("look").result("20s")
     with Neighbour(Jobd(redis_url).queue("meadow")) as neighbour:
@@ -137,7 +137,7 @@ def test_1_megabyte_a_job(
 ) -> None:
     """The worker is replaced now and then, and no job is the worse for it."""
     jobs = 400
-    daemon = start("inline", timeout=60, memory_limit=150_000_000)
+    daemon = start("inline", memory_limit=150_000_000)
     queue = Jobd(redis_url).queue("inline")
     handles = list(queue.add_many([("leaks", {})] * jobs))
     for handle in handles:
