@@ -119,6 +119,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     busy: int = 0  # cells in use, then
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
+    ran_till_told: int = 0  # jobs it had run by then
     killed: str = ""  # the cause, once SIGKILL was sent
     charged: tuple[str, ...] = ()  # the jobs a kill is blamed on
     over: frozenset[tuple[str, int]] = (

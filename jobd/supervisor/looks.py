@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from jobd.supervisor import absorb, budget, memory, scaling, turnover, watchdog
 from jobd.supervisor.fleet import Child, Fleet, Stage
-from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
+from jobd.supervisor.orders import Action, Forked, Look, Looked, Remind, Say
 
 # Looks further apart than this say nothing about the time between: the supervisor itself slept.
 _LONGEST_GAP = 2.0
@@ -75,6 +75,9 @@ def _judge(
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         absorb.kill(fleet, child, "stopped", (), out)
     else:
+        if child.told_at is not None and look.ran > child.ran_till_told and not look.draining:
+            # A task ignored the signal when it came. Whoever has heard it begins no other job.
+            out.append(Remind(child.incarnation))
         watchdog.look_at_worker(fleet, child, look, slept, now, out)
 
 

@@ -92,8 +92,8 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
-    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
-    what was read of that, `grown` the task it has grown by most.
+    end, `busy` those it runs, of at most `cells`; `has_work` tells whether it has any in hand, `draining`
+    whether it takes no more. `memory` holds what was read of that, `grown` the task it has grown by most.
     """
 
     incarnation: str
@@ -111,6 +111,7 @@ class Look(msgspec.Struct, frozen=True):
     memory: Reading = Reading()
     grown: Grown | None = None
     has_work: bool = False
+    draining: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -250,6 +251,12 @@ class Drain(msgspec.Struct, frozen=True):
     incarnation: str
 
 
+class Remind(msgspec.Struct, frozen=True):
+    """The same again, to one that was told and goes on as if it had not been."""
+
+    incarnation: str
+
+
 class Kill(msgspec.Struct, frozen=True):
     """SIGKILL, and why."""
 
@@ -318,6 +325,7 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | KillStray | TakeBack
+    | Withdraw
     | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

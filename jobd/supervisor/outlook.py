@@ -100,6 +100,7 @@ def _look(view: PageView, child: Child | None, now: float, states: bool) -> Look
         memory=NOT_READ if child is None or not child.works else _memory(child, now),
         grown=_grown(view),
         has_work=view.phase is Phase.BUSY,
+        draining=view.phase is Phase.DRAINING,
     )
 
 

@@ -152,6 +152,12 @@ def test_other_hosts_are_told_apart_and_silent_ones_named() -> None:
     assert lines.host_lines(a_picture(a_daemon(), hosts=hosts[:1]), None) == []
 
 
+def test_two_daemons_of_one_host_are_told_apart() -> None:
+    other = a_daemon(nonce="m", pid=9)
+    picture = a_picture(a_daemon(), hosts=[Host(key="b", silent_for=1.0, daemon=other)])
+    assert {place.host for place in lines.places(picture, everywhere=True)} == {"web1:7", "web1:9"}
+
+
 def test_queues_say_how_many_of_their_workers_are_there_on_all_hosts() -> None:
     other = a_daemon(
         nonce="m", host="web2", workers=[], queues={"email": QueueView(wanted=3, gave_up=True)}

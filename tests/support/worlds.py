@@ -41,6 +41,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    Remind,
     ScaleAsked,
     StartHelper,
     StopAsked,
@@ -194,6 +195,8 @@ class World:
                 self._law_of_succession(self.fleet.children[action.incarnation])
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].drains = True
+            case Remind():
+                assert action.incarnation in self.soft, "reminded of what it was not told"
             case Kill():
                 assert action.incarnation not in self.killed, "killed twice"
                 self.killed.add(action.incarnation)
@@ -285,7 +288,7 @@ class World:
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
                 ran=p.ran, busy=0 if p.stuck_at else p.ran % 2, beat=p.stuck_at or self.now,
-                asked=p.stuck_at or self.now,
+                asked=p.stuck_at or self.now, draining=p.drains,
                 memory=Reading(rss=p.private, private=p.private, shared=0),
             )
             for name, p in self.processes.items() if name in known
