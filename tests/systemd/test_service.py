@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,28 @@ def test_a_stop_drains(service: Service) -> None:
     eventually(lambda: service.show("ActiveState") == "deactivating", within=20)
     service.machine.path("/var/lib/jobd/go").touch()
     eventually(lambda: service.show("ActiveState") == "inactive", within=20)
+
+    assert (service.show("Result"), service.job(job)["state"]) == ("success", "completed")
+
+
+@booted
+def test_a_drain_that_takes_longer_than_the_unit_allows_is_given_the_time(service: Service) -> None:
+    """The daemon asks for it, again and again; how long it may be is its own to bound."""
+    override = service.machine.path("/run/systemd/system/jobd.service.d/limits.conf")
+    override.parent.mkdir(parents=True)
+    override.write_text("[Service]\nTimeoutStopSec=1s\n")
+    service.machine.run("systemctl", "daemon-reload")
+    job = service.add("waits_for", "--arg", "path=/var/lib/jobd/patience")
+    eventually(lambda: service.job(job)["state"] == "active", within=20)
+    service.systemctl("stop", "--no-block")
+    eventually(lambda: service.show("ActiveState") == "deactivating", within=20)
+    asked = time.monotonic()
+    eventually(lambda: time.monotonic() - asked > 3, within=20)
+    assert service.show("ActiveState") == "deactivating"
+    service.machine.path("/var/lib/jobd/patience").touch()
+    eventually(lambda: service.show("ActiveState") == "inactive", within=20)
+    shutil.rmtree(override.parent)
+    service.machine.run("systemctl", "daemon-reload")
 
     assert (service.show("Result"), service.job(job)["state"]) == ("success", "completed")
 
