@@ -430,10 +430,22 @@ def test_quiet_times_say_nothing_about_the_pace() -> None:
     pace, now = Pace(), 0.0
     for k in range(4000):
         now += 0.25
-        sight = Sight(working=k < 400, busy=k < 400, settled=5 if k < 400 else int(k % 40 == 0))
+        at_work = k < 400 or k % 40 == 0
+        sight = Sight(working=at_work, busy=at_work, settled=5 if k < 400 else int(at_work))
         pace = after(pace, sight, now, waits=k < 400, over=5.0)
     assert pace.rate() == pytest.approx(20.0, rel=0.05)
-    assert pace.used < 0.01
+    assert pace.used < 0.1
+
+
+def test_a_long_silence_of_the_busy_says_that_jobs_are_long() -> None:
+    """Before one of them has ended; however many are busy, it says it of each."""
+    pace, now = Pace(), 0.0
+    for k in range(640):
+        now += 0.25
+        sight = Sight(working=8, busy=8, settled=40 if k < 400 else 0)
+        pace = after(pace, sight, now, waits=True, over=5.0)
+    assert 0.0 < (pace.rate() or 0.0) < 0.3
+    assert (pace.rate(cells=50) or 0.0) > 0.5, "many jobs at once may each be as long as that"
 
 
 def test_a_gap_in_the_looks_is_nobodys_work() -> None:
