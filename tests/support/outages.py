@@ -161,7 +161,7 @@ def _dropped(fleet: Fleet) -> Callable[[], float]:
     return heal
 
 
-HOLE = Outage("black hole", 2.2, _weather(Weather.HOLE))
+HOLE = Outage("black hole", 1.5, _weather(Weather.HOLE))
 DEAF = Outage("black hole, no SYN answered", 2.2, _weather(Weather.DEAF))
 MUTE = Outage("one-way hole", 2.2, _weather(Weather.MUTE))
 TRICKLE = Outage("slow trickle", 4.0, _weather(Weather.TRICKLE))
@@ -179,5 +179,5 @@ PAUSED = Outage("CLIENT PAUSE", 4.0, _paused)
 FULL = Outage("maxclients reached", 1.5, _full)
 DROPPED = Outage("every packet dropped", 2.2, _dropped)  # on a FarServer
 
-SHORT = (HOLE, DEAF, HALF_OPEN, REPLICA, FULL)
+SHORT = (HOLE, HALF_OPEN, REPLICA)
 ALL = (HOLE, DEAF, MUTE, TRICKLE, HALF_OPEN, RESETS, REPLICA, KILLED, PAUSED, FULL)

@@ -316,7 +316,11 @@ class World:
         name = self._pick(n for n in self.helpers if not n.startswith("reader"))
         if name:
             code = self.rng.choice(("one", "one", "two"))
-            self.see(Beat(name, int(self.now)) if name == "keeper" else Loaded(name, ("q",), code))
+            self.see(
+                Beat(name, int(self.now), int(self.now))
+                if name == "keeper"
+                else Loaded(name, ("q",), code)
+            )
 
     def _stick(self) -> None:
         if name := self._pick(self.processes):
