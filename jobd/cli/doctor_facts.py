@@ -45,7 +45,7 @@ def examine(found: InForce, file: Path | None) -> list[Section]:
     redis, others, left = _redis(config, running)
     return [
         ("configuration", _configuration(found, file)),
-        ("limits", limits.examine(load_of(config), _unit(pid), facts)),
+        ("limits", limits.examine(load_of(config, running), _unit(pid), facts)),
         ("place", place.examine(machine.place_facts(found.directory))),
         ("daemon", mine),
         ("redis", redis),
@@ -54,12 +54,13 @@ def examine(found: InForce, file: Path | None) -> list[Section]:
     ]
 
 
-def load_of(config: Config) -> Load:
-    """Say what a configuration asks of a machine."""
+def load_of(config: Config, running: Daemon | None) -> Load:
+    """Say what a configuration asks of a machine; queues of the code alone, a daemon must tell."""
     daemon = config.daemon
+    queues = {name: configs.QueueConfig() for name in (running.queues if running else ())}
     served = [
         (name, queue)
-        for name, queue in config.queues.items()
+        for name, queue in (queues | config.queues).items()
         if daemon.queues is None or name in daemon.queues
     ]
     return Load(

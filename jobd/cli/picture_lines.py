@@ -290,7 +290,11 @@ def explain_lines(picture: Picture, width: int | None) -> list[Line]:
 
 
 def _explained(view: QueueView) -> str:
-    return view.explain or f"{view.wanted} processes, as configured"
+    """Say it: `2 processes of 1 to 4: why`. What says so itself need not be said twice."""
+    wanted = f"{view.wanted} process{'' if view.wanted == 1 else 'es'}"
+    if view.least != view.most:
+        wanted += f" of {view.least} to {view.most}"
+    return f"{wanted}: {view.explain}" if view.explain else f"{wanted}, as configured"
 
 
 def _rate(rate: float | None) -> float | None:

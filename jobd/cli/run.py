@@ -33,14 +33,14 @@ def command(
     config = effective.read(file, app, redis_url)
     directory = runtime.locate(config, runtime_dir).absolute()
     runtime.prepare(directory)
-    # Refuses while another daemon runs here: its processes still read the file written below. The
-    # lock ends with this program's image; the supervisor takes it again as one of its first acts.
-    lockfile.acquire(directory)
+    # Refuses while another daemon runs here: its processes still read the file written below.
+    lock = lockfile.acquire(directory)
     target = directory / runtime.EFFECTIVE
     runtime.write_effective(runtime.effective(config, directory), target)
     reader = effective.command_line(file, app, redis_url, directory)
     sys.stdout.flush()
     sys.stderr.flush()
+    lockfile.hand_over(lock)
     os.execv(  # noqa: S606 - no shell on purpose
         sys.executable,
         [sys.executable, "-m", "jobd.wiring.supervisor", str(target), *reader],

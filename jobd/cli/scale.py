@@ -23,7 +23,7 @@ def command(
 ) -> int:
     """Run N processes of QUEUE on this host, N more (+1) or fewer (-1), or as configured (auto).
 
-    It holds until `auto`, a reload that changes the queue, or the daemon's end. Whoever is too many
+    It holds until `auto`, a reload, or the daemon's end. Whoever is too many
     finishes its jobs first. TTIN and TTOU do +1 and -1 to every queue.
     """
     request = _read(queue, count)
@@ -33,7 +33,7 @@ def command(
             request,
             limit=daemon_verb.AT_ONCE,
             as_json=as_json,
-            say=lambda done: _said(queue, done),
+            say=lambda done: _said(request, done),
         )
 
 
@@ -51,10 +51,9 @@ def _read(queue: str, count: str) -> Scale:
     return Scale(queue, to=number)
 
 
-def _said(queue: str, done: dict[str, Any]) -> str:
-    if message := done.get("message"):
-        return f"scale: {message}"
-    wanted = done.get("to")
-    return f"scale: queue {queue!r}: " + (
-        "as configured" if wanted is None else f"{wanted} processes"
-    )
+def _said(request: Scale, done: dict[str, Any]) -> str:
+    """Say what came of it; a step may have met a bound."""
+    count = done.get("to")
+    if count is None:
+        return f"scale: queue {request.queue!r}: as the configuration and the load say"
+    return f"scale: queue {request.queue!r}: {count} process{'' if count == 1 else 'es'}"

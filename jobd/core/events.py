@@ -256,6 +256,24 @@ class ReloadDone(Event, frozen=True, kw_only=True):
     generation: int
 
 
+class HelperUnstarted(Event, frozen=True, kw_only=True):
+    """The keeper or a preloader could not be started. It is tried again."""
+
+    event: ClassVar[str] = "helper.unstarted"
+    level: ClassVar[Level] = "error"
+    helper: str
+    why: str
+
+
+class LookFailed(Event, frozen=True, kw_only=True):
+    """The supervisor could not look at its workers: nobody is judged until it can again."""
+
+    event: ClassVar[str] = "look.failed"
+    level: ClassVar[Level] = "error"
+    why: str
+    hint: str = "raise LimitNOFILE of the service, or the machine's fs.file-max"
+
+
 # --- the application ---
 
 

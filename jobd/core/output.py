@@ -1,8 +1,8 @@
 """Printed bytes, cut into lines and kept within an allowance.
 
 Invariants: how the bytes come in pieces changes nothing; every byte is in a line, dropped and counted,
-or still waits for the end of its line; what is let through in any span of time is at most `burst` and
-`rate` times the span, and one line. Used by workers (what Python writes) and by the supervisor (what
+or still waits for the end of its line; what is let through in any span of time is, with what
+stands beside each line in the log, at most `burst` and `rate` times the span, and one line. Used by workers (what Python writes) and by the supervisor (what
 else comes from a worker's descriptors).
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 
-RATE = 256 << 10
-BURST = 1 << 20
+RATE = 512 << 10
+BURST = 2 << 20
+# What a line takes in the log beside its own length: time, slot, job and the like.
+RECORD = 128
 LONGEST = 16 << 10
 # Of what was dropped, so much may still be asked for: the last words of a process.
 LAST_WORDS = 4 << 10
@@ -27,6 +29,7 @@ class Allowance:
         self._burst = burst
         self._left = burst
         self._at = -math.inf
+        self._opens_at = 0.0
         self.dropped = 0
         """What was thrown away and not told yet."""
         self.shut = False
@@ -34,16 +37,20 @@ class Allowance:
 
     def refill(self, now: float) -> None:
         """Let time pass."""
+        if self.shut and now < self._opens_at:
+            return  # in a flood this is all that is done for a line
         if now > self._at:
             self._left = min(self._burst, self._left + (now - self._at) * self._rate)
             self._at = now
-        if self.shut and self._left >= self._burst * _REOPEN:
-            self.shut = False
+        self.shut = False
 
-    def spend(self, count: int) -> None:
-        """Use up what a line takes. The last one may take more than there is."""
+    def spend(self, count: int) -> bool:
+        """Use up what a line takes, the last one more than there is. False: nothing is left."""
         self._left -= count
-        self.shut = self._left <= 0
+        if self._left <= 0:
+            self.shut = True
+            self._opens_at = self._at + (self._burst * _REOPEN - self._left) / self._rate
+        return not self.shut
 
     def drop(self, count: int) -> None:
         """Count what is thrown away."""
@@ -60,45 +67,44 @@ class Allowance:
 class Cutter:
     """Cuts one stream of bytes into lines, as far as its allowance goes."""
 
-    def __init__(self, allowance: Allowance, *, longest: int = LONGEST) -> None:
+    def __init__(self, allowance: Allowance, *, longest: int = LONGEST, remembers: int = 0) -> None:
+        """`remembers`: of what is dropped, how much is kept for `last_words`."""
         self._allowance = allowance
         self._longest = longest
+        self._remembers = remembers
         self._rest = b""
         self._skips = False  # to the end of a line whose beginning was dropped
         self._dropped = b""  # the last of what was, since a line was let through
-
-    @property
-    def waits(self) -> bool:
-        """Whether the beginning of a line, shown or dropped, waits for its end."""
-        return bool(self._rest) or self._skips
 
     def feed(self, data: bytes, now: float) -> list[str]:
         """Take in bytes; give the lines that are whole now, without empty ones."""
         allowance = self._allowance
         allowance.refill(now)
-        data, self._rest = self._rest + data, b""
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        if allowance.shut:
+            self._drop(data, 0, len(data))
+            return []
+        at = self._skip(data) if self._skips else 0
         lines: list[str] = []
-        at = 0
-        if self._skips and not allowance.shut:
-            at = self._skip(data)
+        goes_on = True
         while at < len(data):
-            if allowance.shut:
-                self._drop(data, at)
+            if not goes_on:
+                self._drop(data, at, len(data))
                 break
             end = data.find(b"\n", at, at + self._longest)
             if end < 0 and len(data) - at < self._longest:
                 self._rest = _kept(data[at:])
                 break
             if end < 0:
-                end = _whole(data, at, at + self._longest)
-                line, past = data[at:end], end
+                end = past = _whole(data, at, at + self._longest)
             else:
-                line, past = data[at:end], end + 1
-            allowance.spend(past - at)
+                past = end + 1
+            goes_on = allowance.spend(past - at + RECORD)
             self._dropped = b""
-            at = past
-            if text := _text(line):
+            if text := _text(data[at:end]):
                 lines.append(text)
+            at = past
         return lines
 
     def end(self) -> list[str]:
@@ -108,7 +114,7 @@ class Cutter:
         if self._allowance.shut:
             self._allowance.drop(len(line))
             return []
-        self._allowance.spend(len(line))
+        self._allowance.spend(len(line) + RECORD)
         text = _text(line)
         return [text] if text else []
 
@@ -117,7 +123,7 @@ class Cutter:
         data = self._dropped + self._rest
         self._allowance.drop(-len(self._dropped))
         # Of the first line only the end may be there.
-        begin = data.find(b"\n") + 1 if len(self._dropped) == LAST_WORDS else 0
+        begin = data.find(b"\n") + 1 if len(self._dropped) >= self._remembers else 0
         self._allowance.drop(begin)
         self._rest, self._skips = b"", False
         self.forget()
@@ -128,27 +134,16 @@ class Cutter:
         self._dropped = b""
 
     def _skip(self, data: bytes) -> int:
-        end = data.find(b"\n") + 1
-        self._skips = end == 0
-        return self._throw_away(data, 0, end or len(data))
+        end = data.find(b"\n") + 1 or len(data)
+        self._drop(data, 0, end)
+        return end
 
-    def _drop(self, data: bytes, at: int) -> None:
-        """Drop whole lines, and at least what does not fit; a beginning may still be let through."""
-        end = data.rfind(b"\n", at) + 1
-        if end:
-            self._skips = False
-        if (end or not self._skips) and len(data) - max(end, at) < self._longest:
-            self._rest = data[max(end, at) :]
-        else:
-            self._skips = True
-            end = len(data)
-        self._throw_away(data, at, max(at, end))
-
-    def _throw_away(self, data: bytes, start: int, end: int) -> int:
+    def _drop(self, data: bytes, start: int, end: int) -> None:
         self._allowance.drop(end - start)
-        last = data[max(start, end - LAST_WORDS) : end]
-        self._dropped = (self._dropped + last)[-LAST_WORDS:]
-        return end - start
+        self._skips = not data.endswith(b"\n", start, end)
+        if self._remembers:
+            last = data[max(start, end - self._remembers) : end]
+            self._dropped = (self._dropped + last)[-self._remembers :]
 
 
 def _kept(rest: bytes) -> bytes:

@@ -53,7 +53,7 @@ class OutputDropped(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     slot: str
     bytes: int
-    hint: str = "write large output to a file; 256 KiB a second of each worker go to the log"
+    hint: str = "write large output to a file; 512 KiB a second of each worker go to the log"
 
 
 class LogStalled(Event, frozen=True, kw_only=True):

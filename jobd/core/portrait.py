@@ -41,15 +41,19 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: so many are to be there, and `exits` counts how they ended.
 
-    `gave_up`: they end one after another without having run a job, `useless` in a row so far; one is
-    tried now and then. `explain` says why so many are wanted, where that is not simply configured.
+    Between `least` and `most` the load decides, unless a number was `asked` for by hand; `explain` is
+    the reason for what is wanted. `gave_up`: they end one after another without having run a job,
+    `useless` in a row so far; one is tried now and then.
     """
 
     wanted: int
+    least: int = 1
+    most: int = 1
+    asked: int | None = None
     gave_up: bool = False
     useless: int = 0
     exits: dict[str, int] = {}
-    explain: str | None = None
+    explain: str = ""
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,8 +80,8 @@ class Keeper:
         self._channel = channel
         self._board = board
         self._scheduler = scheduler
-        scheduler.on_call = self._pulse_when_due
         self._figures = Figures(Backlogs(client, namespace), elastic)
+        scheduler.on_call = self._pulse_when_due
         self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit

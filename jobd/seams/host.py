@@ -185,6 +185,25 @@ def close_all_but(keep: Iterable[int]) -> None:
                 os.close(fd)
 
 
+def handles_left(count: int) -> bool:
+    """Tell whether so many more file handles can be had."""
+    opened: list[int] = []
+    try:
+        while len(opened) < count:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return True
+
+
+def is_out_of_handles(error: OSError) -> bool:
+    """Tell whether a call failed because this process, or the machine, has no file handle left."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 # --- other processes ---
 
 

@@ -1,7 +1,7 @@
 """The lock of a runtime directory: one daemon each.
 
-Invariant: held exactly as long as the process lives (flock, close on exec); the pid inside is for
-people, the lock itself decides.
+Invariant: held exactly as long as the process lives (flock); the pid inside is for people, the lock
+itself decides. It is closed on exec, but for the one program that a process becomes on purpose.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from jobd.core.errors import AlreadyRunning
 
 NAME = "lock"
+_HANDED_OVER = "JOBD_LOCK_FD"
 
 
 def acquire(runtime_dir: Path) -> int:
@@ -21,7 +22,9 @@ def acquire(runtime_dir: Path) -> int:
     Raises AlreadyRunning, OSError.
     """
     path = runtime_dir / NAME
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _handed_over(path)
+    if descriptor is None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -33,4 +36,25 @@ def acquire(runtime_dir: Path) -> int:
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def hand_over(descriptor: int) -> None:
+    """Keep the lock for the program that this process becomes: there is no moment without it."""
+    os.set_inheritable(descriptor, True)
+    os.environ[_HANDED_OVER] = str(descriptor)
+
+
+def _handed_over(path: Path) -> int | None:
+    said = os.environ.pop(_HANDED_OVER, None)
+    if said is None:
+        return None
+    try:
+        descriptor = int(said)
+        is_it = os.path.samestat(os.fstat(descriptor), path.stat())
+    except (ValueError, OSError):
+        return None  # not what was handed over, whatever it is: the lock itself decides
+    if not is_it:
+        return None
+    os.set_inheritable(descriptor, False)
     return descriptor

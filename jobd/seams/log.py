@@ -87,7 +87,8 @@ class Log:
 
     def _parts(self, text: str) -> Iterator[str]:
         """Cut a text so that each part fits into a record, however it is written there."""
-        if len(_quoted(text).encode("utf-8", "backslashreplace")) <= self._stream.room - _BESIDE:
+        room = self._stream.room - _BESIDE
+        if 6 * len(text) <= room or len(_quoted(text).encode("utf-8", "backslashreplace")) <= room:
             yield text
         else:
             half = len(text) // 2
@@ -122,6 +123,9 @@ def _console(event: Event, role: str, fields: Mapping[str, object], colour: bool
     level = f"{event.level:<7}"
     if colour:
         level = f"\x1b[{_COLOURS[event.level]}m{level}\x1b[0m"
+    if isinstance(event, TaskOutput):
+        who = " ".join((f"{event.slot:<10}", event.task or "", event.job or "")).rstrip()
+        return f"{at} {level} {who} | {_as_printed(event.text)}"
     shown = fields
     if "slot" in fields or "nonce" in fields:
         shown = {name: value for name, value in fields.items() if name not in _FOR_PROGRAMS}
@@ -143,7 +147,11 @@ def _plain(event: Event, fields: Mapping[str, object]) -> str:
     if not isinstance(event, _PRINTED):
         return line
     # As it was printed, and last, for people to read.
-    return f"{line} | {_shown(_FOR_TERMINALS.sub('', event.text.expandtabs()))}"
+    return f"{line} | {_as_printed(event.text)}"
+
+
+def _as_printed(text: str) -> str:
+    return _shown(_FOR_TERMINALS.sub("", text).expandtabs())
 
 
 def _value(name: str, value: object) -> str:

@@ -1,7 +1,7 @@
 """A daemon as its runtime directory shows it, without asking it.
 
-state.json is the slow part, the scoreboard the fast one, /proc has the memory; all are there while
-Redis is not, and after the daemon. So whether it runs is asked of the system: pid, start and boot
+state.json is the slow part, the scoreboard the fast one; both are there while Redis is not, and after
+the daemon. So whether it runs is asked of the system: pid, start and boot
 must fit. Used by the command line for the daemon of this host, and by the keeper, who tells others.
 """
 
@@ -81,7 +81,14 @@ def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
     for slot in slots:
         exits.update(slot.exits)
     return QueueView(
-        wanted=pool.target, gave_up=pool.gave_up, useless=pool.useless, exits=dict(exits)
+        wanted=pool.target,
+        least=pool.min,
+        most=pool.max,
+        asked=pool.asked,
+        explain=pool.why,
+        gave_up=pool.gave_up,
+        useless=pool.useless,
+        exits=dict(exits),
     )
 
 
@@ -129,7 +136,7 @@ def _worker(queue: str, slot: SlotState, page: PageView | None) -> Worker:
         running=len(cells),
         running_for=None if cell is None else max(0.0, clock.mono() - cell.started),
         up_for=_up_for(page),
-        memory=None if slot.pid is None else _private(slot.pid),
+        memory=slot.memory,
     )
 
 
@@ -137,14 +144,3 @@ def _up_for(page: PageView | None) -> float | None:
     if page is None or not page.start_ticks:
         return None
     return max(0.0, clock.since_boot() - page.start_ticks / os.sysconf("SC_CLK_TCK"))
-
-
-def _private(pid: int) -> int | None:
-    """Give the memory a process has for itself alone, in bytes; None where it may not be known."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return None
-    wanted = ("Private_Clean:", "Private_Dirty:", "SwapPss:")
-    words = (line.split() for line in text.splitlines())
-    return sum(int(each[1]) * 1024 for each in words if each[0] in wanted)

@@ -47,6 +47,17 @@ def arm() -> None:
         os.close(old)
 
 
+def rearm() -> None:
+    """Let this process be asked again, after somebody has had the signals for himself.
+
+    They have handlers that Python does not know of, and faulthandler does not look whether its own are
+    still in place: only what was taken back is put in place anew.
+    """
+    for number in (SIGNAL, signal.SIGUSR1):
+        faulthandler.unregister(number)
+    arm()
+
+
 def own() -> str:
     """Tell where the threads of this very process are."""
     memory = os.memfd_create(_NAME)

@@ -25,10 +25,11 @@ from jobd.seams.interrupt import Alarm
 
 _NUMBERS = tuple(range(1, signal.NSIG))
 _LIMITS = range(resource.RLIM_NLIMITS) if hasattr(resource, "RLIM_NLIMITS") else range(16)
+_STILL = ((0.0, 0.0),) * 3
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # Bound before anybody stands before them: what we do ourselves is not to be told of.
 _signal_handler, _sigmask = _signal.signal, _signal.pthread_sigmask
-_setitimer, _set_wakeup_fd = signal.setitimer, signal.set_wakeup_fd
+_getitimer, _setitimer, _set_wakeup_fd = (signal.getitimer, signal.setitimer, signal.set_wakeup_fd)
 _umask, _fchdir = os.umask, os.fchdir
 
 
@@ -126,11 +127,11 @@ def _read_umask() -> int:
     return mask
 
 
-def _timers() -> tuple[bool, ...]:
-    """Tell which timers run. Ours may be set for a job that has ended: it is not needed any more."""
+def _timers() -> bool:
+    """Tell whether a timer runs. Ours may be set for a job that has ended: it is not needed any more."""
     if Alarm.ours is not None:
         Alarm.ours.rest()
-    return tuple(signal.getitimer(timer)[0] > 0 for timer in _TIMERS)
+    return (_getitimer(0), _getitimer(1), _getitimer(2)) != _STILL
 
 
 def _stop_timers(_then: object) -> None:
@@ -201,6 +202,11 @@ def _set_interpreter(then: tuple[Any, ...]) -> None:
     sys.setswitchinterval(interval)
 
 
+def _dump_or_not(then: bool) -> None:
+    if not then:
+        faulthandler.disable()  # else `afterwards` says where to
+
+
 _set_limit, _setaffinity, _setpriority = (
     resource.setrlimit, os.sched_setaffinity, os.setpriority,
 )  # fmt: skip
@@ -229,6 +235,7 @@ class Surroundings:
             "umask": Trait(_read_umask, _umask),
             "cwd": self.directory,
             "interpreter": Trait(_interpreter, _set_interpreter),
+            "crash dump": Trait(faulthandler.is_enabled, _dump_or_not),
             "locale": Trait(
                 lambda: locale.setlocale(locale.LC_ALL),
                 lambda then: locale.setlocale(locale.LC_ALL, then),

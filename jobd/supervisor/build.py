@@ -28,8 +28,8 @@ def policy_of(config: Config) -> Policy:
         lease=daemon.lease,
         drain_timeout=daemon.drain_timeout,
         load_timeout=daemon.boot_timeout,
-        hang_after=daemon.hang_after,
         max_processes=daemon.max_processes,
+        hang_after=daemon.hang_after,
     )
 
 

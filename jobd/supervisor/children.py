@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from jobd.core.errors import HostError
-from jobd.core.events import DaemonSwept, StraysEnded
+from jobd.core.events import DaemonSwept, HelperUnstarted, StraysEnded
 from jobd.seams import host
 from jobd.seams.exits import Exit
 from jobd.seams.lines import Lines, pair
@@ -82,6 +82,15 @@ class Children:
 
     def start_helper(self, name: str, argv: list[str]) -> Child | None:
         """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused."""
+        try:
+            child = self._spawn(argv)
+        except (OSError, HostError) as refused:
+            self._emit(HelperUnstarted(helper=name, why=str(refused)))
+            return None
+        self.helpers[name] = child
+        return child
+
+    def _spawn(self, argv: list[str]) -> Child:
         channel, theirs = pair()
         with theirs:
             fd = theirs.fileno()
@@ -90,14 +99,14 @@ class Children:
                 pid = host.spawn(words, keep=[fd], first=self._mark.wear)
             except (OSError, HostError):
                 channel.close()
-                return None
+                raise
+        # There is a handle for it: the child's end of the channel has just been closed.
         pidfd = host.open_pid(pid)
         assert pidfd is not None  # it is our child and nobody has waited for it
-        child = self.helpers[name] = Child(pid, pidfd, channel)
-        return child
+        return Child(pid, pidfd, channel)
 
     def watch(self, incarnation: str, pid: int) -> Child | None:
-        """Hold a worker; None when it has ended and is gone."""
+        """Hold a worker; None when it has ended and is gone. Raises OSError without a file handle."""
         pidfd = host.open_pid(pid)
         if pidfd is None:
             return None

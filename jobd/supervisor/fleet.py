@@ -58,8 +58,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     helper_grace: float = 0.75  # for helpers to end by themselves
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
     load_timeout: float = 60.0  # for preloaders, a reload's reader, and workers to begin
-    hang_after: float = 30.0  # without progress; 0 for never
     max_processes: int = 0  # workers of this host in all; 0: any number
+    hang_after: float = 30.0  # without progress; 0 for never
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +74,9 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     useless: int = 0  # children in a row that ended without having run a job
     fork_at: float = 0.0  # none is forked before
     gave_up: bool = False  # forks are probes, one at a time
-    boot_timeout: float | None = None  # for its workers to begin; None: the daemon's
     bounds: Bounds = Bounds()  # how many it may have
     scaling: Scaling = Scaling()  # and how many it needs
+    boot_timeout: float | None = None  # for its workers to begin; None: the daemon's
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):

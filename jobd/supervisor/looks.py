@@ -30,8 +30,8 @@ def looked(fleet: Fleet, seen: Looked, now: float, out: list[Action]) -> None:
             child = fleet.children.get(look.incarnation)
         if child is not None and child.works:
             _judge(fleet, child, look, slept, now, out)
-    watchdog.look_at_helpers(fleet, slept, now, out)
     scaling.looked(fleet, before, now)
+    watchdog.look_at_helpers(fleet, slept, now, out)
 
 
 def _turned_up(fleet: Fleet, look: Look, now: float, out: list[Action]) -> None:

@@ -10,23 +10,24 @@ import selectors
 import signal
 from collections import deque
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from jobd.core.errors import ConfigError
-from jobd.core.events import PredecessorUnusable, SignalIgnored
+from jobd.core.events import LookFailed, PredecessorUnusable, SignalIgnored
 from jobd.seams import clock
 from jobd.seams.control import Control
-from jobd.seams.early import HELD
 from jobd.seams.exits import Exit
-from jobd.seams.host import Signals, send
+from jobd.seams.host import Signals, handles_left, is_out_of_handles, send
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit
-from jobd.seams.requests import Refusal
 from jobd.seams.systemd import Notifier
-from jobd.supervisor import desk, messages, publish
-from jobd.supervisor.children import Child, Children, kill_child, unlink
+from jobd.supervisor import messages, publish
+from jobd.supervisor.channels import Channels
+from jobd.supervisor.children import Children, kill_child, unlink
+from jobd.supervisor.clients import Clients
+from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.dumps import Dumps
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
+from jobd.supervisor.fleet import Fleet, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -46,12 +47,8 @@ from jobd.supervisor.orders import (
     Quit,
     Ready,
     Refused,
-    ReloadAsked,
     Say,
-    ScaleAsked,
-    StacksAsked,
     StartHelper,
-    StopAsked,
     TakeBack,
     Ticked,
     Watch,
@@ -63,33 +60,19 @@ from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.paper import StatePaper
 from jobd.supervisor.settle import next_deadline
+from jobd.supervisor.signalled import meaning
 from jobd.supervisor.step import step
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-AT_ONCE = signal.SIGQUIT
-RELOAD = signal.SIGHUP
-STACKS = signal.SIGUSR1
-MORE, FEWER = signal.SIGTTIN, signal.SIGTTOU
-WATCHED = (*HELD, signal.SIGCHLD)
-# The code of an answer that says why nothing was done.
-REFUSED = "refused"
 # The keeper hears the whole list at least this often, and counts us gone when it does not.
 _PUBLISH_EVERY = 1.0
+# File handles that no worker is started for: each look at a process takes one for a moment.
+_KEPT_FREE = 12
+_NO_HANDLES = (
+    f"fewer than {_KEPT_FREE} file handles are left; expected them for looking after what runs; "
+    "raise LimitNOFILE of the service, or the machine's fs.file-max"
+)
 # Whom the kernel hands over alive, it does not tell of.
 _STRAYS_EVERY = 1.0
-
-
-class Configuration(Protocol):
-    """The files of the configuration: the one in force, and that of a reload."""
-
-    def argv(self, helper: Helper) -> list[str]:
-        """Give a helper's command line, `{fd}` standing for its channel."""
-
-    def plan(self, attempt: int) -> Plan:
-        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
-
-    def adopt(self) -> None:
-        """Put that in force."""
 
 
 class Loop:
@@ -114,7 +97,7 @@ class Loop:
         self._outlets = outlets
         self._children = children
         self._signals = signals
-        self._control = control
+        self._clients = Clients(control)
         self._configuration = configuration
         self._notifier = notifier
         self._emit = emit
@@ -122,13 +105,15 @@ class Loop:
         self._selector.register(signals.fileno(), selectors.EVENT_READ, None)
         self._selector.register(control.fileno(), selectors.EVENT_READ, ("control", ""))
         self._selector.register(outlets.fileno(), selectors.EVENT_READ, ("output", ""))
+        self._channels = Channels(self._selector)
         self._heard: deque[Observation] = deque([Ticked()])
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told_keeper: dict[str, object] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._dumps = Dumps(emit)
-        self._answers: list[Answer] = []
+        self._unwatched: list[Watch] = []  # for want of a file handle
+        self._blind = False  # the last look failed for that reason
         self._strays = True
         self._strays_at = 0.0
         self._code: int | None = None
@@ -143,7 +128,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
-            self._reply()
+            self._clients.reply()
             if self._code is None:
                 self._wait()
         return self._code
@@ -165,7 +150,7 @@ class Loop:
                 case None:
                     self._take_signals()
                 case ("control", _):
-                    self._hear_clients()
+                    self._heard += self._clients.hear()
                 case ("output", _):
                     self._outlets.hear(self._run_of)
                 case ("channel", str(name)):
@@ -183,7 +168,7 @@ class Loop:
     def _observe(self, now: float) -> None:
         if now >= self._look_at:
             self._look_at = now + self.fleet.policy.look_every
-            self._heard.append(self._outlook.look(self.fleet, now))
+            self._look(now)
             self._outlets.pause()
             self._notifier.alive()
         self._heard += self._dumps.collect(now)
@@ -194,22 +179,32 @@ class Loop:
         if not self._heard:
             self._heard.append(Ticked())
 
+    def _look(self, now: float) -> None:
+        try:
+            while self._unwatched and handles_left(1):
+                self._watch(self._unwatched.pop())
+            self._heard.append(self._outlook.look(self.fleet, now))
+            self._blind = False
+        except OSError as refused:
+            if not is_out_of_handles(refused):
+                raise
+            if not self._blind:
+                self._blind = True
+                self._emit(LookFailed(why=str(refused)))
+
     def _take_signals(self) -> None:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 self._strays = True
-            elif number in STOPS or number == AT_ONCE:
-                self._heard.append(StopAsked(now=number == AT_ONCE))
-            elif number == RELOAD:
-                self._heard.append(ReloadAsked())
-            elif number == STACKS:
+                continue
+            if number == signal.SIGUSR1:
                 self._dumps.own()
-                self._heard.append(StacksAsked())
-            elif number in (MORE, FEWER):
-                self._heard.append(ScaleAsked(by=1 if number == MORE else -1))
+            seen = meaning(number)
+            if seen is not None:
+                self._heard.append(seen)
             else:
                 name = signal.Signals(number).name
-                self._emit(SignalIgnored(signal=name, why="it comes in a later release"))
+                self._emit(SignalIgnored(signal=name, why="it means nothing to a daemon"))
 
     def _talk(self, name: str, mask: int) -> None:
         child = self._children.helpers.get(name)
@@ -220,14 +215,7 @@ class Loop:
             channel.flush()
         if mask & selectors.EVENT_READ:
             self._hear_helper(name, channel)
-        if channel.closed:
-            # Its end is told by its pidfd; a helper that only lost its channel is of no use.
-            self._selector.unregister(channel.fileno())
-            child.channel = None
-            channel.close()
-            send(child.pidfd, signal.SIGTERM)
-        else:
-            self._watch_channel(name, channel)
+        self._channels.heard(name, child)
 
     def _hear_helper(self, name: str, channel: Lines) -> None:
         helper = self.fleet.helpers.get(name)
@@ -242,21 +230,6 @@ class Loop:
         except (ConfigError, OSError) as refused:
             return PlanRefused(str(refused))
 
-    def _hear_clients(self) -> None:
-        for asked in self._control.take():
-            for seen in desk.read(asked):
-                if isinstance(seen, Answer):
-                    self._answers.append(seen)
-                else:
-                    self._heard.append(seen)
-
-    def _reply(self) -> None:
-        """Answer when state.json is written: whoever then looks into it finds what was asked for."""
-        for answer in self._answers:
-            error = None if answer.error is None else Refusal(REFUSED, answer.error)
-            self._control.answer(answer.client, ok=answer.told, error=error)
-        self._answers.clear()
-
     def _helper_ended(self, name: str) -> None:
         table = self._children.helpers
         how = self._children.ended(table, name)
@@ -266,8 +239,7 @@ class Loop:
         if child.channel is not None:
             # What it said last, such as why its app does not load, counts before its end.
             self._hear_helper(name, child.channel)
-            self._selector.unregister(child.channel.fileno())
-        self._selector.unregister(child.pidfd)
+        self._channels.close(child)
         self._children.drop(table, name)
         self._strays = True
         self._heard.append(HelperExited(name, how))
@@ -323,7 +295,7 @@ class Loop:
             case Adopt():
                 self._configuration.adopt()
             case Answer():
-                self._answers.append(action)
+                self._clients.answer(action)
             case Say():
                 self._emit(action.event)
             case Ready():
@@ -336,12 +308,10 @@ class Loop:
     def _start_helper(self, name: str) -> None:
         argv = self._configuration.argv(self.fleet.helpers[name])
         child = self._children.start_helper(name, argv)
-        if child is None or child.channel is None:
+        if child is None:
             self._heard.append(HelperExited(name, Exit()))
             return
-        self._selector.register(child.pidfd, selectors.EVENT_READ, ("helper", name))
-        channel = child.channel
-        self._selector.register(channel.fileno(), selectors.EVENT_READ, ("channel", name))
+        self._channels.open(name, child)
         self._told_keeper = {}
 
     def _order_fork(self, order: Fork) -> None:
@@ -350,18 +320,30 @@ class Loop:
             incarnation=order.incarnation, queue=order.queue, slot=order.slot, cells=order.cells
         )
         child = self._children.helpers.get(order.helper)
+        if not handles_left(_KEPT_FREE):
+            self._heard.append(Refused(order.incarnation, _NO_HANDLES))
+            return
         if child is None or child.channel is None or child.channel.closed:
             self._heard.append(Refused(order.incarnation, f"{order.helper} does not run"))
             return
         output = self._outlets.open(order.incarnation, order.slot)
         message = order.message(output=output is not None)
-        if not self._say(order.helper, child, message, output) and not child.channel.closed:
+        if (
+            not self._channels.say(order.helper, child, message, output)
+            and not child.channel.closed
+        ):
             self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
         # A channel that broke while sending leaves it open whether the order arrived: the end of
         # the helper follows, and settles it.
 
     def _watch(self, action: Watch) -> None:
-        child = self._children.watch(action.incarnation, action.pid)
+        try:
+            child = self._children.watch(action.incarnation, action.pid)
+        except OSError as refused:
+            # It is our child whether it is watched or not, and does not go before it is waited for.
+            self._emit(LookFailed(why=str(refused)))
+            self._unwatched.append(action)
+            return
         if child is None:
             self._heard.append(self._last_words(action.incarnation, Exit()))
         else:
@@ -380,18 +362,6 @@ class Loop:
 
     # --- telling ---
 
-    def _say(self, name: str, child: Child, message: object, fd: int | None = None) -> bool:
-        if child.channel is None:
-            return False
-        sent = child.channel.send(message, fd)
-        self._watch_channel(name, child.channel)
-        return sent
-
-    def _watch_channel(self, name: str, channel: Lines) -> None:
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.pending() else 0)
-        if self._selector.get_key(channel.fileno()).events != wanted:
-            self._selector.modify(channel.fileno(), wanted, ("channel", name))
-
     def _publish(self) -> None:
         now = clock.mono()
         message = publish.for_keeper(self.fleet)
@@ -403,6 +373,6 @@ class Loop:
                 if helper.role is not Role.KEEPER or child is None or child.channel is None:
                     continue
                 if not child.channel.pending():
-                    self._say(name, child, message)
+                    self._channels.say(name, child, message)
                     self._told_keeper = message
         self._paper.write(self.fleet)

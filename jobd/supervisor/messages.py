@@ -70,7 +70,7 @@ def read(helper: str, message: object) -> list[Observation]:
         seen.append(Released(tuple(said.released)))
     if said.fenced:
         seen.append(Fenced(tuple(said.fenced)))
-    if said.store is not None:
+    if said.store is not None and said.beat is None:
         seen.append(Counted(said.store, said.queues))
     if said.released or said.fenced or said.beat is not None:
         seen.append(Beat(helper, said.beat, said.rounds))

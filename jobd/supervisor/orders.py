@@ -171,7 +171,11 @@ class Dumped(msgspec.Struct, frozen=True):
 
 
 class StacksAsked(msgspec.Struct, frozen=True):
-    """Somebody wants to know where every process is."""
+    """Somebody wants to know where a slot's worker is, or (None) every process; `client` waits for an
+    answer."""
+
+    slot: str | None = None
+    client: int | None = None
 
 
 class RecycleAsked(msgspec.Struct, frozen=True):
@@ -196,8 +200,7 @@ class ScaleAsked(msgspec.Struct, frozen=True):
 Observation = (
     Ticked | Loaded | LoadFailed | Beat | HelperExited | Forked | Refused | WorkerExited
     | Looked | Released | Fenced | StopAsked | ReloadAsked | PlanRead | PlanRefused | RecycleAsked
-    | Dumped | StacksAsked
-    | Counted | ScaleAsked
+    | Counted | ScaleAsked | Dumped | StacksAsked
 )  # fmt: skip
 
 
@@ -313,6 +316,5 @@ class Quit(msgspec.Struct, frozen=True):
 
 Action = (
     StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
-    | Forget
-    | Adopt | Answer | Say | Ready | Quit
+    | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from jobd.core.events import Event
-from jobd.core.output import Allowance, Cutter
+from jobd.core.output import LAST_WORDS, Allowance, Cutter
 from jobd.core.output_events import OutputDropped, TaskErrorOutput
 
 
@@ -37,11 +37,16 @@ class Outlet:
     def __init__(self, slot: str) -> None:
         self._slot = slot
         self._allowance = Allowance()
-        self._cutter = Cutter(self._allowance)
+        self._cutter = Cutter(self._allowance, remembers=LAST_WORDS)
 
     def take(self, data: bytes, now: float, run: WhichRun) -> list[Event]:
         """Take in what was read; give the records it makes."""
         return self._records(self._cutter.feed(data, now), self._allowance.told(), run)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether what comes next is dropped."""
+        return self._allowance.shut
 
     @property
     def owes(self) -> bool:

@@ -8,19 +8,25 @@ many. Called by the loop, which watches all of them as one descriptor.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from jobd.core.events import Event
 from jobd.seams import clock
 from jobd.supervisor.outlet import Outlet, Run
 
-_CHUNK = 1 << 16
-# How much is read of one before the next has its turn, and of all before the loop does other things.
-_OF_ONE = 4 * _CHUNK
-_AT_ONCE = 32 * _CHUNK
+# What one may write before it has to wait for us. A user's pipes may have 64 MiB in all.
+_SIZE = 1 << 18
+# How much is read at once, of what becomes records and of what is thrown away.
+_SOME = 2 << 10
+_MUCH = 1 << 16
+# How much is thrown away of one before the next has its turn, and of all before the loop has its own.
+_OF_ONE = 4 * _MUCH
+_AT_ONCE = 16 * _MUCH
 
 RunOf = Callable[[str], Run | None]
 """Tells which job runs in the worker of this incarnation, if it is exactly one."""
@@ -49,6 +55,8 @@ class Outlets:
         except OSError:
             return None
         os.set_blocking(reader, False)
+        with suppress(OSError):
+            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _SIZE)
         self._table[incarnation] = reader, Outlet(slot)
         self._selector.register(reader, selectors.EVENT_READ, incarnation)
         return writer
@@ -75,24 +83,28 @@ class Outlets:
 
     def end(self, incarnation: str, run_of: RunOf) -> None:
         """Log the last words of a worker that has ended. What it left running is not heard any more."""
-        if incarnation in self._table:
-            self._read(incarnation, run_of)
-            self._close(incarnation, run_of)
+        left = _SIZE
+        while incarnation in self._table:
+            count, is_open = self._read(incarnation, run_of)
+            left -= count
+            if count == 0 or left <= 0 or not is_open:
+                self._close(incarnation, run_of)
 
     def _read(self, incarnation: str, run_of: RunOf) -> tuple[int, bool]:
         """Read from one; tell how much it was, and whether somebody may still write there."""
         reader, outlet = self._table[incarnation]
         count = 0
         while count < _OF_ONE:
+            size = _MUCH if outlet.is_shut else _SOME
             try:
-                data = os.read(reader, _CHUNK)
+                data = os.read(reader, size)
             except BlockingIOError:
                 return count, True
             if not data:
                 return count, False
             count += len(data)
             self._say(outlet.take(data, clock.mono(), partial(run_of, incarnation)))
-            if len(data) < _CHUNK:
+            if size == _SOME or len(data) < size:
                 break
         return count, True
 

@@ -35,6 +35,8 @@ class StatePaper:
         self._written = state
         if state.stopping and (old is None or not old.stopping):
             self._notifier.stopping()
+        elif old is not None and state.reloading is not old.reloading and not state.stopping:
+            (self._notifier.reloading if state.reloading else self._notifier.ready)()
         self._notifier.status(_line(fleet, state))
         try:
             statefile.write(self._runtime_dir, state)

@@ -37,18 +37,28 @@ def counted(fleet: Fleet, seen: Counted, now: float, out: list[Action]) -> None:
 
 def looked(fleet: Fleet, before: Mapping[str, Child], now: float) -> None:
     """Take in how fast workers work, of the children before this look and after it."""
-    for queue in fleet.queues.values():
-        if queue.bounds.elastic:
-            staff = [c for c in fleet.children.values() if c.queue == queue.name and _serves(c)]
-            sight = Sight(
-                working=sum(1 for c in staff if c.busy),
-                cells=queue.cells,
-                busy=sum(c.busy for c in staff),
-                settled=sum(
-                    c.ran - before[c.incarnation].ran for c in staff if c.incarnation in before
-                ),
-            )
-            _measure(fleet, queue, sight, now)
+    elastic = [queue for queue in fleet.queues.values() if queue.bounds.elastic]
+    by_queue = _by_queue(fleet) if elastic else {}
+    for queue in elastic:
+        staff = [child for child in by_queue.get(queue.name, ()) if _serves(child)]
+        sight = Sight(
+            working=sum(1 for child in staff if child.busy),
+            cells=queue.cells,
+            busy=sum(child.busy for child in staff),
+            settled=sum(
+                child.ran - before[child.incarnation].ran
+                for child in staff
+                if child.incarnation in before
+            ),
+        )
+        _measure(fleet, queue, sight, now)
+
+
+def _by_queue(fleet: Fleet) -> dict[str, list[Child]]:
+    found: dict[str, list[Child]] = {}
+    for child in fleet.children.values():
+        found.setdefault(child.queue, []).append(child)
+    return found
 
 
 def _measure(fleet: Fleet, queue: Queue, sight: Sight, now: float) -> None:
@@ -80,8 +90,12 @@ def asked(fleet: Fleet, seen: ScaleAsked, now: float, out: list[Action]) -> None
             fleet.queues[queue.name] = replace(queue, scaling=scaling)
         _decide(fleet, now, out, at_once=True)
     if seen.client is not None:
-        told = {"to": fleet.queues[seen.queue].target} if error is None and seen.queue else {}
-        out.append(Answer(seen.client, error, told))
+        out.append(Answer(seen.client, error, {} if error else _told(fleet, seen)))
+
+
+def _told(fleet: Fleet, seen: ScaleAsked) -> dict[str, int]:
+    by_load = seen.to is None and seen.by is None
+    return {} if seen.queue is None or by_load else {"to": fleet.queues[seen.queue].target}
 
 
 def _meant(fleet: Fleet, name: str | None) -> list[Queue]:
@@ -127,15 +141,15 @@ def _decide(fleet: Fleet, now: float, out: list[Action], *, at_once: bool = Fals
     varies = any(q.bounds.elastic or q.scaling.asked is not None for q in fleet.queues.values())
     if fleet.stop is not Stop.NO or not (varies or at_once):
         return
-    loads = [_load(fleet, queue, now) for queue in fleet.queues.values()]
+    by_queue = _by_queue(fleet)
+    loads = [_load(queue, by_queue.get(queue.name, []), now) for queue in fleet.queues.values()]
     for decision in decide(loads, most=fleet.policy.max_processes, now=now):
         _apply(fleet, decision, out)
 
 
-def _load(fleet: Fleet, queue: Queue, now: float) -> Load:
+def _load(queue: Queue, ours: list[Child], now: float) -> Load:
     bounds, scaling = queue.bounds, queue.scaling
     waiting = scaling.waiting
-    ours = [child for child in fleet.children.values() if child.queue == queue.name]
     staff = [child for child in ours if _serves(child)]
     return Load(
         queue=queue.name,

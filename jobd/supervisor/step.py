@@ -87,7 +87,7 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
         case Dumped():
             watchdog.dumped(fleet, seen.who, now)
         case StacksAsked():
-            watchdog.dump_all(fleet, out)
+            watchdog.stacks_asked(fleet, seen, out)
         case RecycleAsked():
             hand.recycle(fleet, seen, now, out)
         case Counted():

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jobd.core.progress_events import Hung
 from jobd.supervisor import absorb, helpers, progress
 from jobd.supervisor.fleet import NEVER, Child, Fleet, Helper, Role, Stage, Stop
-from jobd.supervisor.orders import Action, Beat, Dump, Look, Say
+from jobd.supervisor.orders import Action, Answer, Beat, Dump, Look, Say, StacksAsked
 from jobd.supervisor.progress import Verdict
 
 # For the stacks to come; who does not say where it is is killed all the same.
@@ -112,11 +112,19 @@ def _condemn(fleet: Fleet, helper: Helper, verdict: Verdict, now: float, out: li
     out.append(Dump(helper.name, verdict.cause))
 
 
-def dump_all(fleet: Fleet, out: list[Action]) -> None:
-    """Somebody wants to know where everybody is."""
-    names = [child.incarnation for child in fleet.children.values() if child.works]
-    names += [helper.name for helper in fleet.helpers.values() if helper.running]
-    out += [Dump(name, "SIGUSR1") for name in names]
+def stacks_asked(fleet: Fleet, seen: StacksAsked, out: list[Action]) -> None:
+    """Ask those for their stacks whom somebody wants to know of."""
+    workers = [child for child in fleet.children.values() if child.works]
+    names = [child.incarnation for child in workers if seen.slot in (None, child.slot)]
+    error = None
+    if seen.slot is None:
+        names += [helper.name for helper in fleet.helpers.values() if helper.running]
+    elif not names:
+        known = ", ".join(fleet.slots) or "none"
+        error = f"slot: {seen.slot!r} has no worker; expected one of: {known}"
+    out += [Dump(name, "asked for") for name in names]
+    if seen.client is not None:
+        out.append(Answer(seen.client, error, {"processes": len(names)}))
 
 
 def dumped(fleet: Fleet, who: str, now: float) -> None:

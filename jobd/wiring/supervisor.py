@@ -29,10 +29,11 @@ from jobd.seams.systemd import Notifier
 from jobd.supervisor.build import build, page_count, plan
 from jobd.supervisor.children import Children
 from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
-from jobd.supervisor.loop import WATCHED, Loop
+from jobd.supervisor.loop import Loop
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.predecessor import board_path, inherit
+from jobd.supervisor.signalled import WATCHED
 
 # How long a log that nobody reads may hold supervision up, once; then records are lost instead.
 _PATIENCE = 0.02

@@ -16,7 +16,7 @@ from jobd.core.config import Config
 from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options, resolve
-from jobd.seams import host
+from jobd.seams import host, stacks
 from jobd.seams.exits import FENCED, RECYCLED
 from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
@@ -100,7 +100,8 @@ class Workshop:
         )
         self._output.adopt(order.slot, emit)
         host.become_subreaper()  # what jobs leave behind stays below this process
-        pristine = Pristine(page=page, stop=stop, emit=emit)
+        pristine = Pristine(page=page, stop=stop, emit=emit, afterwards=stacks.rearm)
+        pristine.guard(self._log_fd)
         loop = self._loop(order, page, stop, emit, pristine)
         pristine.start()
         try:

@@ -26,7 +26,7 @@ from jobd.seams.exits import Reason
 from jobd.seams.scoreboard import Phase
 from jobd.worker.desk import Desk
 from jobd.worker.lane import Lane
-from jobd.worker.loop import CLOSED, IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
+from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
 from jobd.worker.take import take_all
 
 OVERSTAYED = 0.05
@@ -35,7 +35,6 @@ LOOK_EVERY = 0.025
 WAITED_MS = 75
 # While jobs run: a page that is not written to shows the keeper that a task holds the GIL.
 BEAT_EVERY = 0.15
-CLOSELY_EVERY = 0.02  # at what a task has left of its process, where that takes longer
 
 
 class CrewExecutor(Protocol):
@@ -89,8 +88,8 @@ class CrewLoop(WorkerLoop):
         self._nudge_at = math.inf  # the hint is late by then
         self._look_by_ourselves = executor.when_quiet(self._look_around)
         self._looked_at = 0.0
-        self._looked_closely_at = 0.0
         if self._pristine is not None:
+            self._pristine.links_are_sound = self._are_sound
             self._pristine.guard(self._bell.readable, *executor.descriptors)
         self._batch = 0  # jobs of the last claim that went beyond the free lanes: all fast
 
@@ -153,6 +152,9 @@ class CrewLoop(WorkerLoop):
             self._page.set_claimed(self._at_hand())
         return True
 
+    def _are_sound(self) -> bool:
+        return self._talk.is_sound() and self._waiter.is_sound()
+
     def _excuse(self) -> None:
         """Say on the page that no claim is missing where cells stay empty on purpose: beside a job
         that runs in little company, or one that holds the event loop up."""
@@ -182,13 +184,8 @@ class CrewLoop(WorkerLoop):
         ran = [lane.job for lane in self._lanes if lane.started > self._looked_at]
         if not ran:
             return
-        self._looked_at = now = monotonic()
-        closely = now - self._looked_closely_at > CLOSELY_EVERY
-        if closely:
-            self._looked_closely_at = now
-            if not (self._talk.is_sound() and self._waiter.is_sound()):
-                self._pristine.condemn(Reason.DESCRIPTORS, CLOSED)
-        self._pristine.look(ran, closely=closely)
+        self._looked_at = monotonic()
+        self._pristine.look(ran)
 
     def _may_claim(self) -> bool:
         if self._held_up and self.executor.heeds():

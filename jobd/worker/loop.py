@@ -38,7 +38,6 @@ IDLE_FOR = 2.0
 LINK_TIMEOUT = IDLE_FOR + 1.0
 NUDGE_AFTER = 0.0015  # the end of a blocking command, which the server takes for over a ms later
 SECOND_LOOK = 0.2  # after the first that found what we do not know of
-CLOSED = "a connection to Redis was closed, or made another"
 # Between two tries to reach Redis. With one that hangs (3 s) the last pause is what a worker may be
 # late by once Redis answers again.
 BACKOFF = (0.05, 0.1, 0.2, 0.5)
@@ -140,8 +139,8 @@ class WorkerLoop(ABC):
 
     def _goes_on(self) -> bool:
         """Take one turn, or one step out of trouble with Redis; False when that was the last."""
-        self._page.beat(monotonic())
         self._sweep()
+        self._page.beat(monotonic())
         try:
             self._recover()
             if self._stop.asked:
@@ -212,7 +211,9 @@ class WorkerLoop(ABC):
         if self._talk.is_sound():
             return False
         if self._pristine is not None:
-            self._pristine.condemn(Reason.DESCRIPTORS, CLOSED)
+            self._pristine.condemn(
+                Reason.DESCRIPTORS, "the connection to Redis was closed or replaced"
+            )
         self._hang_up()
         return True
 

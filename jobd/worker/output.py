@@ -8,7 +8,8 @@ of a line can hang. What goes past Python's streams comes to the supervisor inst
 1 and 2 (jobd.supervisor.outlet).
 
 The streams are made in the preloader before the application is imported, since some of it (a handler of
-logging, say) keeps the stream it finds; each worker then makes them its own.
+logging, say) keeps the stream it finds; each worker then makes them its own. A task that puts another
+in their place has it until its job has ended (jobd.worker.pristine).
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Output:
         # Kept, for it is what others may have kept; what it holds would come again in each fork.
         self._before = (sys.stdout, sys.stderr)
         sys.stdout.flush()
-        self._put_in_place()
+        sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         os.register_at_fork(after_in_child=self._in_copy)
 
     def adopt(self, slot: str, emit: Emit) -> None:
@@ -90,9 +92,9 @@ class Output:
                 self._end(place)
             line = self._lines[place] = _Line(job, Cutter(self._allowance))
         texts = line.cutter.feed(data, monotonic())
-        if not line.cutter.waits:
-            self._lines.pop(place, None)
-        self._tell(self._allowance.told())
+        allowance = self._allowance
+        if allowance.dropped and not allowance.shut:
+            self._tell(allowance.told())
         for each in texts:
             self._emit(self._word(stream, job, each))
 
@@ -105,7 +107,7 @@ class Output:
             self._end_all()
 
     def sweep(self) -> None:
-        """Between jobs: end the lines of those that have ended, and take back the places of the streams."""
+        """Between jobs: end the lines of those that have ended, and say what was dropped."""
         if self._lines:
             for place, line in list(self._lines.items()):
                 if not self._goes_on(line.job):
@@ -113,8 +115,6 @@ class Output:
         if self._allowance.dropped:
             self._allowance.refill(monotonic())
             self._tell(self._allowance.told())
-        if not self._is_in_place() and self.whose.idle():
-            self._put_in_place()
 
     def end(self) -> None:
         """Say what is left to say: the process ends."""
@@ -139,13 +139,6 @@ class Output:
     def _tell(self, dropped: int) -> None:
         if dropped:
             self._emit(OutputDropped(slot=self._slot, bytes=dropped))
-
-    def _is_in_place(self) -> bool:
-        return sys.stdout is self._stdout and sys.stderr is self._stderr
-
-    def _put_in_place(self) -> None:
-        sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
 
     def _in_copy(self) -> None:
         self._is_copy = True

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from jobd.broker.commands import Claimed
 from jobd.core.events import Event
 from jobd.core.job_events import LeftoversEnded, ProcessChanged, WorkerRecycles
+from jobd.seams.clock import monotonic
 from jobd.seams.descriptors import Guarded, share_open
 from jobd.seams.exits import Reason
 from jobd.seams.leftovers import end_leftovers, has_children, known_children
@@ -36,8 +37,8 @@ from jobd.seams.surroundings import Surroundings
 from jobd.seams.told import Told
 from jobd.worker.tell import text
 
-# What ran so long may be looked at closely: that is some percent of it.
-CLOSELY_AFTER = 0.002
+# Some things take longer to look at. They are those that hurt no next job, but many next jobs.
+CLOSELY_EVERY = 0.02
 _MOST_OPEN = 0.8
 _STANDARD = (0, 1, 2)
 _REASONS = {"limits": Reason.LIMITS, "credentials": Reason.CREDENTIALS}
@@ -66,6 +67,9 @@ class Pristine:
         self._guarded = Guarded(
             (*_STANDARD, *stop.descriptors, self._surroundings.directory.descriptor)
         )
+        self.links_are_sound: Callable[[], bool] = lambda: True
+        """Says whether the connections to Redis are what they were; whoever has them sets this."""
+        self._closely_at = 0.0
         self._said: set[tuple[str, str]] = set()
         self._told = Told(self._heard)
 
@@ -80,11 +84,8 @@ class Pristine:
     def _heard(self) -> None:
         self._stop.attention = True
 
-    def look(self, jobs: Iterable[Claimed], *, closely: bool) -> bool:
-        """Put the process in order after these jobs. True when one has changed what nobody told of.
-
-        `closely`: also look at what takes longer.
-        """
+    def look(self, jobs: Iterable[Claimed]) -> bool:
+        """Put the process in order after these jobs. True when one has changed what nobody told of."""
         told = self._told.take()
         jobs = list(jobs)
         if has_children():
@@ -95,7 +96,9 @@ class Pristine:
             self._say_changed(jobs, changes.restored)
         for name, why in changes.lost:
             self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", jobs)
-        if closely or told:
+        now = monotonic()
+        if told or now > self._closely_at:
+            self._closely_at = now + CLOSELY_EVERY
             self._look_at_descriptors(jobs)
         return not told and bool(changes.restored)
 
@@ -126,6 +129,8 @@ class Pristine:
         if lost := self._guarded.lost():
             numbers = ", ".join(map(str, lost))
             self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", jobs)
+        elif not self.links_are_sound():
+            self.condemn(Reason.DESCRIPTORS, "a connection to Redis was closed or replaced", jobs)
         elif (share := share_open()) > _MOST_OPEN:
             self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
 

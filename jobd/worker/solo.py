@@ -24,10 +24,12 @@ from jobd.worker.loop import (
     WorkerLoop,
     idle_span,
 )
-from jobd.worker.pristine import CLOSELY_AFTER
 from jobd.worker.side import SideThread
 from jobd.worker.whose import LANE
 
+# More than one at a time are claimed of tasks that are known here, and were looked after alone: they are
+# looked after together, once so long.
+LOOK_AFTER = 0.004
 # So long a batch may have closed our link without a call that is told of: one descriptor after another.
 DOUBTED_AFTER = 0.0002
 
@@ -50,6 +52,8 @@ class SoloLoop(WorkerLoop):
             stopping=self._stop,
         )
         self._hands = self._side.hands
+        if self._pristine is not None:
+            self._pristine.links_are_sound = self._talk.is_sound
         self._ran: tuple[Claimed, ...] = ()  # since the last look at what they have left
         self._ran_for = 0.0
 
@@ -94,7 +98,8 @@ class SoloLoop(WorkerLoop):
     def _run_batch(self, size: int) -> None:
         """Run what was claimed, in a process that is in order. More than one job is claimed only where all are known to be fast:
         then the next exchange is put on the way first, for fast ones alone."""
-        self._look_around()
+        if size == 1 or self._ran_for > LOOK_AFTER:
+            self._look_around()
         self._set_phase(Phase.BUSY)
         if size > 1:
             self._talk.put(slots=0)
@@ -106,22 +111,24 @@ class SoloLoop(WorkerLoop):
         batch, begun = tuple(self.desk.unstarted), monotonic()
         # A context of its own: what its jobs set there, the next batch does not see.
         copy_context().run(self.executor.run_all, self._stop, self._look_after)
-        self._ran, self._ran_for = batch, monotonic() - begun
+        self._ran += batch
+        self._ran_for += monotonic() - begun
         if size > 1:
             self._side.batch_closed()
         self._page.set_claimed(0)
 
     def _look_around(self) -> None:
         """See what the last batch has left of this process, before the next job begins."""
-        batch, self._ran = self._ran, ()
+        ran, self._ran = self._ran, ()
         pristine = self._pristine
-        if batch and pristine and pristine.look(batch, closely=self._ran_for > CLOSELY_AFTER):
-            for task in {job.task for job in batch}:
+        if ran and pristine and pristine.look(ran):
+            for task in {job.task for job in ran}:
                 self.desk.costs.suspect(task)
+        self._ran_for = 0.0
 
     def _look_after(self, job: Claimed) -> None:
         if self._pristine is not None:
-            self._pristine.look((job,), closely=True)
+            self._pristine.look((job,))
 
     def _idle(self, claim: Claim) -> None:
         """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""

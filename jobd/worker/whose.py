@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from jobd.broker.commands import Claimed
 
@@ -24,24 +24,18 @@ class Busy(Protocol):
 LANE: ContextVar[Busy] = ContextVar("jobd.lane")
 
 
-class Writer(NamedTuple):
-    """Who runs: one that runs one thing at a time, and the job it runs, where that is known."""
-
-    key: object
-    job: Claimed | None
-
-
 class Whose:
     """Tells who asks."""
 
     def __init__(self, lanes: Sequence[Busy] = ()) -> None:
         self.lanes = lanes
 
-    def __call__(self) -> Writer:
+    def __call__(self) -> tuple[object, Claimed | None]:
+        """Name what runs one thing at a time, a lane or a thread, and its job where that is known."""
         lane = LANE.get(None)
         if lane is not None:
-            return Writer(lane, lane.running)
-        return Writer(threading.get_ident(), self.only())
+            return lane, lane.running
+        return threading.get_ident(), self.only()
 
     def only(self) -> Claimed | None:
         """Give the job that runs here, when it is one."""

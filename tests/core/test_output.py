@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobd.core.output import Allowance, Cutter
+from jobd.core.output import LAST_WORDS, RECORD, Allowance, Cutter
 
 LONGEST = 16
 few = settings(max_examples=50)
@@ -52,7 +52,7 @@ def test_nothing_is_lost_and_no_line_is_longer_than_may_be(data: bytes, sizes: l
 @few
 @given(bursts=BURSTS)
 def test_every_byte_is_let_through_or_counted(bursts: list[tuple[bytes, float]]) -> None:
-    allowance = Allowance(rate=10, burst=40)
+    allowance = Allowance(rate=2000, burst=800)
     cutter = Cutter(allowance, longest=LONGEST)
     now, passed, dropped = 0.0, "", 0
     for data, later in bursts:
@@ -71,27 +71,27 @@ def test_every_byte_is_let_through_or_counted(bursts: list[tuple[bytes, float]])
 def test_in_no_span_more_is_let_through_than_the_allowance(
     bursts: list[tuple[bytes, float]],
 ) -> None:
-    rate, burst = 10.0, 40.0
+    rate, burst = 2000.0, 800.0
     allowance = Allowance(rate=rate, burst=burst)
     cutter = Cutter(allowance, longest=LONGEST)
     now, passed = 0.0, []
     for data, later in bursts:
         now += later
-        size = sum(len(line.encode()) for line in cutter.feed(data, now))
+        size = sum(len(line.encode()) + RECORD for line in cutter.feed(data, now))
         passed.append((now, size))
 
     for first, (start, _) in enumerate(passed):
         total = 0
         for at, size in passed[first:]:
             total += size
-            assert total <= burst + rate * (at - start) + LONGEST + 1e-6
+            assert total <= burst + rate * (at - start) + LONGEST + RECORD + 1e-6
 
 
 @few
 @given(bursts=BURSTS)
 def test_with_room_again_whole_lines_come(bursts: list[tuple[bytes, float]]) -> None:
     """A line whose beginning was dropped is dropped to its end: the half of one tells lies."""
-    allowance = Allowance(rate=10, burst=40)
+    allowance = Allowance(rate=2000, burst=800)
     cutter = Cutter(allowance, longest=1000)
     now, printed, lines = 0.0, b"", []
     for number, (inner, later) in enumerate(bursts):
@@ -105,15 +105,15 @@ def test_with_room_again_whole_lines_come(bursts: list[tuple[bytes, float]]) -> 
 
 
 def test_a_flood_is_dropped_in_one_stretch_and_told_as_one_number() -> None:
-    allowance = Allowance(rate=100, burst=1000)
+    allowance = Allowance(rate=(72 + RECORD) * 10, burst=(72 + RECORD) * 100)
     cutter = Cutter(allowance)
-    flood = b"x" * 9 + b"\n"
+    flood = b"x" * 71 + b"\n"
 
     assert len(cutter.feed(flood * 1000, 0.0)) == 100
     assert cutter.feed(flood * 1000, 4.9) == []
     assert allowance.told() == 0
     assert len(cutter.feed(flood * 20, 5.0)) == 20
-    assert allowance.told() == 10_000 - 1000 + 10_000
+    assert allowance.told() == 900 * 72 + 1000 * 72
     assert allowance.told() == 0
 
 
@@ -123,8 +123,8 @@ def test_the_last_words_are_there_however_much_was_dropped_before(
     bursts: list[tuple[bytes, float]],
 ) -> None:
     """And what is shown of them does not count as dropped."""
-    allowance = Allowance(rate=10, burst=40)
-    cutter = Cutter(allowance)
+    allowance = Allowance(rate=2000, burst=800)
+    cutter = Cutter(allowance, remembers=LAST_WORDS)
     now, passed, whole = 0.0, 0, 0
     for data, later in [*bursts, (b"\nlast\nwords", 0.0)]:
         now += later

@@ -192,17 +192,18 @@ def _renewing(daemon: Daemon) -> int | None:
 
 def test_usr1_shows_where_every_process_is_and_changes_nothing(daemon: Daemon) -> None:
     pids = {slot.slot: slot.pid for slot in daemon.slots()}
-    daemon.signal(signal.SIGUSR1)
-    for who, frame in (
-        ("supervisor", "loop.py"),
-        ("keeper", "keeper"),
-        ("preloader shopjobs:app", "preload.py"),
-        ("solo.1", "solo.py"),
-        ("threads.1", "crew.py"),
-        ("asyncio.1", "crew.py"),
-    ):
-        dump = hears(daemon, "process.stacks", who=who, why="SIGUSR1")
-        assert frame in dump["stacks"]
+    frames = {
+        "supervisor": "loop.py", "keeper": "jobd/keeper/", "preloader shopjobs:app": "preload.py",
+        "solo.1": "solo.py", "threads.1": "crew.py", "asyncio.1": "crew.py",
+    }  # fmt: skip
+
+    def answers() -> bool:
+        daemon.signal(signal.SIGUSR1)
+        return all(said(daemon, "process.stacks", who=who, why="SIGUSR1") for who in frames)
+
+    eventually("the stacks of all, once they are up", answers, within=IN_TIME)
+    for who, frame in frames.items():
+        assert frame in said(daemon, "process.stacks", who=who, why="SIGUSR1")[-1]["stacks"]
     assert pids == {slot.slot: slot.pid for slot in daemon.slots()}
 
 

@@ -132,7 +132,7 @@ def _bad_code(place: Place) -> None:
 
 def _code_that_hangs(place: Place) -> None:
     config = place.directory / "jobd.toml"
-    text = config.read_text().replace("[daemon]", '[daemon]\nboot_timeout = "2s"')
+    text = config.read_text().replace("[daemon]", '[daemon]\nboot_timeout = "6s"')
     config.write_text(text)
     _reload(place)
     place.write(APP + "\ntime.sleep(600)\n")
@@ -140,7 +140,7 @@ def _code_that_hangs(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "why"),
-    [(_bad_file, "proceses"), (_bad_code, "nothing_of_the_kind"), (_code_that_hangs, "2 s")],
+    [(_bad_file, "proceses"), (_bad_code, "nothing_of_the_kind"), (_code_that_hangs, "6 s")],
 )
 def test_what_does_not_load_changes_nothing(
     place: Place, redis_url: str, spoil: object, why: str

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.daemons import eventually, gone
+from support.started import Started
 
 from jobd import Jobd, JobHandle
-from jobd.seams.scoreboard import PageView, Scoreboard
 from jobd.supervisor.loop import WATCHED
 
 pytestmark = pytest.mark.process
@@ -43,77 +39,13 @@ def waits_for(path: str) -> str:
 """
 
 
-class Started:
-    """`jobd run`, as its user starts it."""
-
-    def __init__(self, top: Path, url: str) -> None:
-        top.mkdir(exist_ok=True)
-        self.top = top
-        self.url = url
-        (top / "shop.py").write_text(APP)
-        (top / "jobd.toml").write_text(
-            f'app = "shop:app"\n[redis]\nurl = "{url}"\n[daemon]\nruntime_dir = "{top / "run"}"\n'
-            'drain_timeout = "10s"\nlog = { format = "json", level = "debug" }\n'
-            "[queues.q]\nprocesses = 2\n"
-        )
-        self.log = top / "log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jobd", "run"], cwd=top, stdout=log, stderr=log
-            )
-
-    def said(self, event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
-        return [line for line in lines if line["event"] == event]
-
-    def when(self, event: str) -> None:
-        eventually(event, lambda: self.said(event), within=25)
-
-    def ready(self) -> None:
-        self.when("daemon.ready")
-
-    def hears(self) -> bool:
-        """From the first statement of ours on; before that Python starts."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-        taken = int(fields["SigBlk"], 16) | int(fields["SigCgt"], 16)
-        return bool(taken >> (signal.SIGTERM - 1) & 1)
-
-    def signal(self, *numbers: int) -> None:
-        for number in numbers:
-            self.process.send_signal(number)
-
-    def family(self) -> list[int]:
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        return [int(word) for word in Path(path).read_text().split()]
-
-    def helper(self, title: str) -> int:
-        [pid] = [p for p in self.family() if title in Path(f"/proc/{p}/cmdline").read_text()]
-        return pid
-
-    def pages(self) -> list[PageView]:
-        [path] = (self.top / "run").glob("scoreboard.*")
-        return Scoreboard.open(path).views()
-
-    def ended(self, within: float) -> int:
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"not ended within {within} s\n{self.log.read_text()}") from None
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], Started]]:
     """Start it, any number of times, each in a directory of its own."""
     made: list[Started] = []
 
     def one() -> Started:
-        made.append(Started(tmp_path / str(len(made)), redis_url))
+        made.append(Started(tmp_path / str(len(made)), redis_url, APP))
         return made[-1]
 
     yield one

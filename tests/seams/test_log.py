@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from jobd.core.events import DaemonDraining, HelperStarted, WorkerDied
+from jobd.core.output_events import AppOutput, TaskErrorOutput
 from jobd.seams.log import Log
 
 DIED = WorkerDied(
@@ -42,6 +43,23 @@ def test_console_and_journal_are_for_people() -> None:
     assert "jobs=a,b" in console
     (journal,) = written("journal", DaemonDraining(grace=25.0))
     assert journal == "<6>supervisor: daemon.draining  host=h grace=25s"
+
+
+def test_what_tasks_print_is_shown_as_it_was_printed_and_does_nothing_to_a_terminal() -> None:
+    printed = TaskErrorOutput(
+        slot="email.1", task="welcome", job="0193", text='\x1b[31mhe said\t"no"\x1b[0m\x07\x1b]0;t'
+    )
+    (console,) = written("console", printed)
+    assert console[9:] == r'warning email.1    welcome 0193 | he said "no"\u0007\u001b]0;t'
+    (journal,) = written("journal", AppOutput(app="a:b", text="x  y"))
+    assert journal == "<6>supervisor: app.output       host=h app=a:b stream=stdout | x  y"
+    (line,) = written("json", printed)
+    assert msgspec.json.decode(line)["text"] == printed.text
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    (line,) = written("json", TaskErrorOutput(slot="q.1", text="whose?"))
+    assert not {"job", "task"} & msgspec.json.decode(line).keys()
 
 
 def test_lower_levels_are_left_out_and_auto_is_json_without_a_terminal(

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from support.forked import forked
 
 from jobd.seams.stop import Stop
 
@@ -74,3 +75,40 @@ def test_a_forked_child_does_not_listen_for_us() -> None:
     assert not stop.wait(0.0)
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop.wait(30)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_that_a_task_has_blocked_is_still_blocked_after_its_fork() -> None:
+    """We hold it back around a fork, and let through only what was not held back before."""
+
+    def child() -> tuple[bool, bool]:
+        Stop().listen()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        blocked = signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        return blocked, signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    assert forked(child) == (True, True)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_asking_writes_to_nothing_that_has_its_number_by_now() -> None:
+    """A task has closed its descriptors and opened a file, then it is asked to stop."""
+
+    def child() -> tuple[bytes, bool, bool]:
+        stop = Stop()
+        stop.listen()
+        reader, writer = os.pipe()
+        for number in stop.descriptors:
+            os.dup2(writer, number)
+        os.set_blocking(reader, False)
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            written = os.read(reader, 10)
+        except BlockingIOError:
+            written = b""
+        return written, stop.asked, stop.wait(30)
+
+    assert forked(child) == (b"", True, True)

@@ -160,5 +160,5 @@ def test_those_that_write_without_end_do_not_keep_the_loop_or_each_other() -> No
 
     written = 2 * (whole // len(chunk)) * len(chunk)
     logged = sum(len(text) + 1 for text in texts(said))
-    assert 2 * BURST <= logged < written / 4
+    assert 0 < logged < written / 4
     assert logged + dropped(said) == written

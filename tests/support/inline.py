@@ -18,6 +18,7 @@ from jobd.seams.scoreboard import Owner, Page, Scoreboard
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks
+from jobd.worker.pristine import Pristine
 from jobd.worker.runnable import Runnable
 
 
@@ -37,13 +38,18 @@ class Running:
         page: Page,
         incarnation: str = "w.1",
         concurrency: int = 1,
+        *,
+        pristine: bool = False,
     ) -> None:
+        """With `pristine` this process is the worker's own: run the loop in its main thread."""
         page.hand_out(
             incarnation=incarnation, queue=queue.name, slot=f"{queue.name}.1", cells=concurrency
         )
         policy = resolve(queue.options)
         self.stop = Stop()
         self.said: list[str] = []
+        self.events: list[Event] = []
+        self.pristine = Pristine(page=page, stop=self.stop, emit=self._emit) if pristine else None
         self.error: Exception | None = None
         self.loop = assemble(
             client=connect(app.producer.url),
@@ -61,6 +67,7 @@ class Running:
             page=page,
             stop=self.stop,
             emit=self._emit,
+            pristine=self.pristine,
         )
         self.desk = self.loop.desk
         self.executor = self.loop.executor
@@ -68,6 +75,7 @@ class Running:
 
     def _emit(self, event: Event) -> None:
         self.said.append(event.event)
+        self.events.append(event)
 
     def _run(self) -> None:
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Bounds, Waiting
-from jobd.supervisor.fleet import Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
+from jobd.supervisor.fleet import Child, Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.orders import (
     Action,
@@ -178,6 +178,7 @@ class World:
             case Drain():
                 assert action.incarnation not in self.soft, "told to drain twice"
                 self.soft.add(action.incarnation)
+                self._law_of_succession(self.fleet.children[action.incarnation])
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].drains = True
             case Kill():
@@ -228,14 +229,15 @@ class World:
         assert filling <= set(fleet.children)
         for name, child in fleet.children.items():
             assert (name in filling) is not bool(child.leaving), "neither in a slot nor leaving"
-            slot = fleet.slots.get(child.slot)
-            told = child.told_at is not None and fleet.stop is Stop.NO
-            if told and child.told_at == self.now and child.joined and slot is not None:
-                successor = fleet.child_in(slot)
-                assert successor is not None, "sent away before its successor was there"
-                assert successor.joined
         reloading = [c.slot for c in fleet.children.values() if c.leaving == "reload" and c.joined]
         assert all(reloading.count(slot) <= MOST_LEAVERS for slot in reloading)
+
+    def _law_of_succession(self, child: Child) -> None:
+        slot = self.fleet.slots.get(child.slot)
+        if self.fleet.stop is Stop.NO and child.joined and slot is not None:
+            successor = self.fleet.child_in(slot)
+            assert successor is not None, "sent away before its successor was there"
+            assert successor.joined
 
     def _due_now_is_blocked(self) -> bool:
         # Told exactly at the drain's end: the kill needs a later instant.
@@ -250,8 +252,8 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "stick", "dumped", "reload", "plan", "plan", "recycle", "count", "count",
-             "scale")
+             "work", "work", "stick", "dumped", "reload", "plan", "plan", "recycle",
+             "count", "count", "scale")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
 
@@ -269,7 +271,7 @@ class World:
             Look(
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
-                ran=p.ran, busy=p.ran % 2, beat=p.stuck_at or self.now,
+                ran=p.ran, busy=0 if p.stuck_at else p.ran % 2, beat=p.stuck_at or self.now,
                 asked=p.stuck_at or self.now,
             )
             for name, p in self.processes.items() if name in known

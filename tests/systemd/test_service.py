@@ -245,6 +245,29 @@ def test_a_supervisor_that_hangs_is_restarted(service: Service) -> None:
 
 
 @booted
+def test_a_reload_takes_new_code_over_or_fails_and_changes_nothing(service: Service) -> None:
+    """`systemctl reload` returns when new workers are up; main process and what runs stay."""
+    code = service.machine.path("/opt/jobd/shop.py")
+    good = code.read_text()
+    job = service.add("waits_for", "--arg", "path=/var/lib/jobd/old")
+    eventually(lambda: service.job(job)["state"] == "active", within=20)
+    pid = service.show("MainPID")
+    try:
+        code.write_text(good.replace("return 2 * n", "return 3 * n") + "\n")
+        assert service.systemctl("reload") == 0
+        assert service.ended(service.add("double", "--arg", "n=7"))["result"] == 21
+        code.write_text("import nowhere")
+        assert service.systemctl("reload", check=False) != 0
+        assert service.show("ActiveState") == "active"
+        assert service.ended(service.add("double", "--arg", "n=7"))["result"] == 21
+    finally:
+        code.write_text(good)
+    service.machine.path("/var/lib/jobd/old").touch()
+    assert service.ended(job)["state"] == "completed"
+    assert service.show("MainPID") == pid
+
+
+@booted
 def test_what_cannot_be_served_is_not_tried_again(service: Service) -> None:
     """`systemctl start` fails, says why in the journal, and systemd leaves it at that."""
     service.systemctl("stop")

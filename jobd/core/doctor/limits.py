@@ -157,6 +157,9 @@ def _spans(load: Load) -> Sequence[Finding]:
 
 def _numbers(load: Load) -> Sequence[Finding]:
     found: list[Finding] = []
+    if load.queues and not load.most:
+        said = "processes is 0 for every queue: nothing is served here"
+        found.append(note("config.processes", said, "start no daemon here, or give it processes"))
     least = sum(queue.least for queue in load.queues)
     if load.max_processes and least > load.max_processes:
         said = f"the queues want {least} processes at least, and daemon.max_processes is {load.max_processes}"

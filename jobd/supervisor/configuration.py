@@ -1,0 +1,20 @@
+"""What a loop needs of the configuration's files. Built by jobd.wiring.supervisor."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jobd.supervisor.fleet import Helper, Plan
+
+
+class Configuration(Protocol):
+    """The files of the configuration: the one in force, and that of a reload."""
+
+    def argv(self, helper: Helper) -> list[str]:
+        """Give a helper's command line, `{fd}` standing for its channel."""
+
+    def plan(self, attempt: int) -> Plan:
+        """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
+
+    def adopt(self) -> None:
+        """Put that in force."""
