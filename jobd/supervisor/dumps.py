@@ -44,8 +44,8 @@ class Dumps:
     def ask(self, order: Dump, children: Children, fleet: Fleet, now: float) -> None:
         """Have a process write its stacks, if it is there."""
         child = children.workers.get(order.who) or children.helpers.get(order.who)
-        if child is None:
-            return
+        if child is None or any(question.name == order.who for question in self._open):
+            return  # one answer does for all who ask meanwhile: asking again would cut it off
         worker = fleet.children.get(order.who)
         who = order.who if worker is None else worker.slot  # what people call it
         asked = Asked(child.pid, child.pidfd)
