@@ -199,11 +199,11 @@ def test_usr1_shows_where_every_process_is_and_changes_nothing(daemon: Daemon) -
 
     def answers() -> bool:
         daemon.signal(signal.SIGUSR1)
-        return all(said(daemon, "process.stacks", who=who, why="SIGUSR1") for who in frames)
+        return all(said(daemon, "process.stacks", who=who) for who in frames)
 
     eventually("the stacks of all, once they are up", answers, within=IN_TIME)
     for who, frame in frames.items():
-        assert frame in said(daemon, "process.stacks", who=who, why="SIGUSR1")[-1]["stacks"]
+        assert frame in said(daemon, "process.stacks", who=who)[-1]["stacks"]
     assert pids == {slot.slot: slot.pid for slot in daemon.slots()}
 
 
