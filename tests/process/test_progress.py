@@ -78,9 +78,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, link: BadLink) -> Iterator[
         tmp_path_factory.mktemp("daemon"), link.url, APP,
         queues=queues, lease=9.0, hang_after=HANG_AFTER, boot_timeout=20.0,
     )  # fmt: skip
-    made.running(3)
-    yield made
-    made.end()
+    try:
+        made.running(3)
+        yield made
+    finally:
+        made.end()
 
 
 def said(daemon: Daemon, event: str, **fields: Any) -> list[dict[str, Any]]:

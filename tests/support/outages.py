@@ -55,7 +55,11 @@ class Fleet:
             },
         )
         self._count = processes * len(QUEUES)
-        eventually("all workers have claimed", lambda: self.claiming_since(0.0))
+        try:
+            eventually("all workers have claimed", lambda: self.claiming_since(0.0), within=60)
+        except BaseException:
+            self.end()
+            raise
 
     def pages(self) -> list[PageView]:
         """The pages of the workers that live and have joined."""
