@@ -47,6 +47,7 @@ from jobd.supervisor.orders import (
     Quit,
     Ready,
     Refused,
+    Remind,
     Say,
     StartHelper,
     TakeBack,
@@ -274,7 +275,7 @@ class Loop:
                 self._order_fork(action)
             case Watch():
                 self._watch(action)
-            case Drain():
+            case Drain() | Remind():
                 self._signal(action.incarnation, signal.SIGTERM)
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)

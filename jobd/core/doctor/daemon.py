@@ -8,10 +8,13 @@ from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.doctor.store import skew
 from jobd.core.durations import words
 from jobd.core.portrait import Daemon, Host
+from jobd.core.sizes import size_words
 
 # A snapshot comes every few seconds: beyond this its host is gone, cut off, or hangs.
 _SILENT = 30.0
 _OFTEN = 5
+# Growth of a job beyond this is no cache that fills.
+_LEAKS = 50_000
 _SHOWN = 5
 
 
@@ -32,12 +35,13 @@ class LeaseFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
-    """What has no owner. `looked_at` counts the keys of the sample; `whole`: these were all."""
+    """What has no owner. `looked_at` counts the keys of the sample, None where Redis was not asked;
+    `whole`: these were all."""
 
     strays: tuple[Stray, ...] = ()
     leases: tuple[LeaseFacts, ...] = ()
     ownerless: tuple[str, ...] = ()
-    looked_at: int = 0
+    looked_at: int | None = None
     whole: bool = True
 
 
@@ -55,6 +59,7 @@ def examine(daemon: Daemon | None, *, directory: str, version: str) -> list[Find
         *_helpers(daemon),
         *_reload(daemon),
         *_queues(daemon),
+        *_growth(daemon),
         *_workers(daemon),
     ]
 
@@ -117,6 +122,21 @@ def _queues(daemon: Daemon) -> list[Finding]:
     ]
 
 
+def _growth(daemon: Daemon) -> list[Finding]:
+    found = []
+    for name, view in daemon.queues.items():
+        for grown in view.growth:
+            each = grown.bytes / max(1, grown.jobs)
+            if each >= _LEAKS and grown.jobs >= _OFTEN:
+                said = (
+                    f"queue {name!r}: its workers grow by {size_words(round(each))} a job of "
+                    f"{grown.task!r}, over {grown.jobs} jobs"
+                )
+                do = "find what it keeps; until then a memory_limit replaces them between jobs"
+                found.append(warning("daemon.growth", said, do))
+    return found
+
+
 def _workers(daemon: Daemon) -> list[Finding]:
     bad = ("crash", "oom", "memory", "hung", "boot")
     found = []
@@ -176,7 +196,9 @@ def examine_leftovers(left: Leftovers, *, known: set[str], lease: float) -> list
         )
         do = "nothing reads them: delete them when no program of an older version is left"
         found.append(warning("orphans.keys", said, do))
-    if not found:
+    if not found and left.looked_at is None:
+        found.append(ok("orphans", "no process without an owner"))
+    elif not found:
         keys = f"{'all' if left.whole else 'a sample of'} {left.looked_at} keys"
         found.append(ok("orphans", f"no process, lease or key without an owner ({keys})"))
     return found
