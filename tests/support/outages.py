@@ -150,7 +150,8 @@ def _full(fleet: Fleet) -> Callable[[], float]:
 
 
 def _paused(fleet: Fleet) -> Callable[[], float]:
-    fleet.admin.execute_command("CLIENT", "PAUSE", 60_000, "ALL")
+    # What writes: all that workers do. With ALL nobody could end it.
+    fleet.admin.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
 
     def end() -> float:
         fleet.admin.execute_command("CLIENT", "UNPAUSE")
