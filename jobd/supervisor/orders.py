@@ -41,11 +41,11 @@ class LoadFailed(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The keeper works: so many rounds of renewing leases, and whether Redis answers it."""
+    """The keeper works: so many tries to renew leases, and so many of them well."""
 
     helper: str
+    turns: int | None = None
     rounds: int | None = None
-    store: bool | None = None
 
 
 class HelperExited(msgspec.Struct, frozen=True):
