@@ -48,6 +48,8 @@ class Plan:
     idle_workers: int = 4
     idle_seconds: float = 2.0
     concurrent_seconds: float = 3.0
+    preload_runs: int = 3
+    preload_kills: int = 200
     trim_records: int = 1_000_000
     trim_backlog: int = 1_500_000
     trim_pairs: int = 10
@@ -90,6 +92,8 @@ def quick(runs: int = 1) -> Plan:
         imports=5,
         waiting_jobs=5_000,
         idle_seconds=1.0,
+        preload_runs=1,
+        preload_kills=24,
         trim_records=100_000,
         trim_backlog=500_000,
         trim_pairs=2,

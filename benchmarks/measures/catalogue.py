@@ -12,6 +12,7 @@ from benchmarks.measures import (
     memory,
     mixed,
     pickup,
+    preloading,
     retention,
     sleeping,
     throughput,
@@ -31,8 +32,9 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "durability": durability.measure,
     "importing": importing.measure,
     "retention": retention.measure,
+    "preloading": preloading.measure,
 }
 #: What `--against` runs, and nothing else does.
 AGAINST: Mapping[str, Callable[[Bench], Outcome]] = {"against": against.measure}
 #: Those that have no peer in them: nothing is installed for them.
-ALONE = frozenset({"concurrency", "retention", "against"})
+ALONE = frozenset({"concurrency", "preloading", "retention", "against"})

@@ -51,12 +51,14 @@ def _judge(
     apart = now - child.over_at >= fleet.policy.look_every * _APART
     if look.joined and not child.joined:
         child = replace(child, joined=True, joined_at=now)
+    weight = memory.weigh(child.limits, child.weight, look.memory, now)
+    if weight is not child.weight:  # now and then: what is shown of it would change at every look
+        child = replace(child, weight=weight, grown=look.grown)
     child = replace(
         child,
         frozen_at=frozen_at,
         ran=max(child.ran, look.ran),
         busy=max(look.busy, look.has_work),
-        weight=memory.weigh(child.limits, child.weight, look.memory, now),
     )
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)

@@ -18,7 +18,7 @@ from jobd.core.output import BURST, LONGEST
 pytestmark = pytest.mark.process
 
 APP = """
-import asyncio, ctypes, faulthandler, io, logging, os, subprocess, sys, threading, time, warnings
+import asyncio, ctypes, io, logging, os, subprocess, sys, threading, time, warnings
 from jobd import Job, Jobd
 
 print("imported")
@@ -56,7 +56,6 @@ def descriptors(path):
 @solo.task(max_crashes=1)
 def crashes():
     print("before the crash")
-    faulthandler.enable()
     ctypes.string_at(0)
 
 @solo.task()
