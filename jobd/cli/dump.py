@@ -34,5 +34,5 @@ def command(
 
 
 def _said(slot: str | None, done: dict[str, Any]) -> str:
-    whose = "all processes" if slot is None else slot
-    return f"dump: {done.get('message') or f'the stacks of {whose} are in the log of the daemon'}"
+    whose = f"{done.get('processes', 'all')} processes" if slot is None else slot
+    return f"dump: the stacks of {whose} are in the log of the daemon"

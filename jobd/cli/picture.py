@@ -60,9 +60,9 @@ class Picture(msgspec.Struct, kw_only=True):
 class Looker:
     """Looks, again and again if need be, over one connection."""
 
-    def __init__(self, found: InForce) -> None:
+    def __init__(self, found: InForce, *, timeout: float = 2.0) -> None:
         config = found.config
-        self._client = connect(config.redis.url, timeout=2.0)
+        self._client = connect(config.redis.url, timeout=timeout)
         self._namespace = config.redis.namespace
         self._keeps_nothing = config.redis.keeps_nothing
         self._directory = found.directory

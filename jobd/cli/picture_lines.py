@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from jobd.broker.flow import Flow
 from jobd.cli.flow_words import flow_words
 from jobd.cli.output import printable
@@ -109,11 +111,18 @@ def host_lines(picture: Picture, width: int | None) -> list[Line]:
     known = picture.store.hosts
     if all(host.daemon is not None and host.daemon.nonce == ours for host in known):
         return []
-    rows = [_host_row(host, ours) for host in known]
+    rows = [_host_row(_newest(host, picture.daemon), ours) for host in known]
     heads = ("HOST", "STATE", "PID", "UP", "GEN", "WORKERS", "BUSY", "MEMORY", "JOBD")
     spare = ("JOBD", "GEN", "PID", "MEMORY", "UP")
     lines = table_lines(heads, rows, width=width, spare=spare, elastic=("STATE",), remark="NOTE")
     return _table(lines)
+
+
+def _newest(host: Host, here: Daemon | None) -> Host:
+    """Give a host as it is: of this one more is known than its last word."""
+    if here is None or host.daemon is None or host.daemon.nonce != here.nonce:
+        return host
+    return msgspec.structs.replace(host, daemon=here, silent_for=0.0)
 
 
 def _host_row(host: Host, ours: str) -> tuple[object, ...]:
@@ -141,16 +150,25 @@ def _host_row(host: Host, ours: str) -> tuple[object, ...]:
 
 def places(picture: Picture, *, everywhere: bool) -> list[Place]:
     """List the workers to show: of this host, or of all; where no daemon runs here, of all."""
-    daemon = picture.daemon
-    found = []
-    if daemon is not None and daemon.running:
-        found = [Place(daemon.host, worker) for worker in daemon.workers]
-    ours = daemon.nonce if daemon is not None else ""
-    if everywhere or not found:
-        for host in picture.store.hosts:
-            if host.daemon is not None and host.daemon.nonce != ours and host.silent_for <= SILENT:
-                found += [Place(host.daemon.host, worker) for worker in host.daemon.workers]
-    return found
+    everybody = daemons(picture)
+    here = [daemon for daemon in everybody if daemon is picture.daemon]
+    names = _names(everybody)
+    return [
+        Place(names[daemon.nonce], worker)
+        for daemon in (everybody if everywhere or not here else here)
+        for worker in daemon.workers
+    ]
+
+
+def _names(everybody: list[Daemon]) -> dict[str, str]:
+    """Name each daemon by its host, and by its pid too where a host has several."""
+    hosts = [daemon.host for daemon in everybody]
+    return {
+        daemon.nonce: daemon.host
+        if hosts.count(daemon.host) == 1
+        else f"{daemon.host}:{daemon.pid}"
+        for daemon in everybody
+    }
 
 
 def worker_lines(
@@ -282,9 +300,10 @@ def explain_lines(picture: Picture, width: int | None) -> list[Line]:
     """Say of each queue why it has so many workers, on each host."""
     found = [Line("")]
     several = len(daemons(picture)) > 1
+    names = _names(daemons(picture))
     for daemon in daemons(picture):
         for name, view in daemon.queues.items():
-            where = f"{name} on {daemon.host}" if several else name
+            where = f"{name} on {names[daemon.nonce]}" if several else name
             found.append(_line(f"{where}: {_explained(view)}", width))
     return found if len(found) > 1 else []
 

@@ -12,6 +12,7 @@ import click
 
 from jobd.cli import in_force
 from jobd.cli import picture_lines as lines
+from jobd.cli.growth_lines import growth_lines
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json
 from jobd.cli.picture import Looker, Picture
@@ -79,6 +80,7 @@ def _print(picture: Picture, *, everywhere: bool, explain: bool) -> None:
     _show(_folded(lines.store_lines(picture.store, picture.url, None), width))
     _show(lines.host_lines(picture, width))
     _show(lines.worker_lines(lines.places(picture, everywhere=everywhere), width))
+    _show(growth_lines(picture, width))
     if not picture.store.trouble:
         _show(lines.queue_lines(picture, width) or [Line(""), Line("no queue in Redis yet")])
     if explain:

@@ -1,7 +1,7 @@
 """`jobd top`: what `jobd status` shows, live, until q.
 
-Looking costs a bounded share of time: where Redis is far or slow it is looked at less often. Keys are
-heard at once, whatever is being waited for takes no longer than its time limit.
+Looking costs a bounded share of time: a large fleet, or a Redis that is far or slow, is looked at less
+often. A server that does not answer holds up the keys for a second, and is asked again after ten.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from jobd.seams.screen import Ended, Screen, is_terminal
 
 # Of the time that passes, so much at the most goes into looking.
 _SHARE = 0.05
+_SELDOM = 10.0
+_TIMEOUT = 1.0
 _PATIENCE = 0.3
 
 
@@ -47,7 +49,8 @@ def command(
             "jobd top: no terminal; expected one; use `jobd status`, or its --json", err=True
         )
         return EX_USAGE
-    looker = Looker(in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir))
+    found = in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir)
+    looker = Looker(found, timeout=_TIMEOUT)
     with Screen() as screen:
         try:
             Top(screen, looker, every).run()
@@ -77,19 +80,20 @@ class Top:
         while True:
             now = clock.mono()
             if now >= self._look_at:
-                self._look()
-                self._look_at = max(now + self._every, clock.mono() + 0.05)
+                self._look_at = max(now + self._every, _next(self._look()))
             self._draw()
             if self._obey(self._screen.key(within=self._look_at - clock.mono())):
                 return
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Look at all; give for how long this host's part took."""
         began = clock.mono()
         daemon, unreadable = self._looker.daemon(patience=_PATIENCE)
+        took = clock.mono() - began
         if began >= self._store_at:
             asked = clock.mono()
             self._store = self._looker.store()
-            self._store_at = asked + (clock.mono() - asked) / _SHARE
+            self._store_at = _next(clock.mono() - asked)
             self._said_at = {
                 host.daemon.nonce: asked - host.silent_for
                 for host in self._store.hosts
@@ -97,6 +101,7 @@ class Top:
             }
         self._picture = self._looker.picture(daemon, unreadable, self._store)
         self._note_rates(self._picture, began)
+        return took
 
     def _note_rates(self, picture: Picture, now: float) -> None:
         seen = set()
@@ -143,3 +148,8 @@ class Top:
             scroll = min(max(0, view.scroll + moves[key]), self._furthest)
             self._view = view._replace(scroll=scroll)
         return False
+
+
+def _next(took: float) -> float:
+    """Say when to look again at what took so long to look at."""
+    return clock.mono() + min(took / _SHARE, _SELDOM)

@@ -38,12 +38,21 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     leaving: str | None = None
 
 
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """How many bytes a task has made its workers grow by, and in how many jobs that was measured."""
+
+    task: str
+    bytes: int
+    jobs: int
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: so many are to be there, and `exits` counts how they ended.
 
     Between `least` and `most` the load decides, unless a number was `asked` for by hand; `explain` is
     the reason for what is wanted. `gave_up`: they end one after another without having run a job,
-    `useless` in a row so far; one is tried now and then.
+    `useless` in a row so far; one is tried now and then. `growth`: which tasks make them grow, the worst
+    first.
     """
 
     wanted: int
@@ -54,6 +63,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     useless: int = 0
     exits: dict[str, int] = {}
     explain: str = ""
+    growth: list[Growth] = []
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from jobd.broker import hosts
 from jobd.broker.connection import Client
+from jobd.core.errors import StoreFull
 from jobd.core.portrait import bounded
 from jobd.seams.clock import wall_ms
 from jobd.seams.portrait import StateUnreadable, look
@@ -41,9 +42,13 @@ class Speaker:
             daemon = look(self._runtime_dir)
         except StateUnreadable:
             return  # a reader of the same version finds the same: `jobd status` on this host says why
-        if daemon is not None:
-            daemon = msgspec.structs.replace(bounded(daemon), answers="yes")
+        if daemon is None:
+            return
+        daemon = msgspec.structs.replace(bounded(daemon), answers="yes")
+        try:
             hosts.say(self._client, self._namespace, self._key, daemon, wall_ms=wall_ms())
+        except StoreFull:
+            return  # what matters of that, the jobs that are refused, is said by those who add them
 
     def unsay(self) -> None:
         """Take it back: the daemon ends in order. Raises BrokerError."""

@@ -28,6 +28,7 @@ class Reason(IntEnum):
     CREDENTIALS = 4  # it is another user, or in other groups
     PROCESSES = 5  # processes of an ended job were ended, which its code still holds
     SURROUNDINGS = 6  # anything else that cannot be put back
+    MAX_JOBS = 7  # it has run as many jobs as it may
 
     @property
     def word(self) -> str:

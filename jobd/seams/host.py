@@ -301,6 +301,14 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def is_tracker(pid: int) -> bool:
+    """Say whether this is what multiprocessing leaves to remove shared memory, once its owner is gone."""
+    try:
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def running_for(pid: int) -> float:
     """Tell for how many seconds a process has run; no clock that people set has a part in it."""
     return since_boot() - start_ticks(pid) / os.sysconf("SC_CLK_TCK")

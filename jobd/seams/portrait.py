@@ -89,6 +89,7 @@ def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
         gave_up=pool.gave_up,
         useless=pool.useless,
         exits=dict(exits),
+        growth=pool.growth,
     )
 
 

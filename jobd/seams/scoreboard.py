@@ -7,7 +7,7 @@ A page belongs to one worker incarnation from its fork until its release is ackn
 writer per field:
 
     supervisor   the identity (incarnation, queue, slot), when the page is handed out
-    worker       pid, phase, beat, asked, claimed, settled, ran, and a cell per running job
+    worker       pid, phase, beat, asked, claimed, settled, ran, grown, and a cell per running job
     keeper       revoked: "jobs of this claim number or an earlier one are not yours to start";
                  in a cell, the mark of the one run that was cancelled, or is to be killed
 
@@ -22,8 +22,8 @@ touches of the file takes no memory.
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s
     page     0 used u8 · 1 phase u8 · 2 fenced u8 · 3 reason u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
              20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
-             112 queue 128s · 240 slot 160s · 400 asked f64 · 408 ran u64 ·
-             512 cells, 320 bytes each
+             112 queue 128s · 240 slot 160s · 400 asked f64 · 408 ran u64 · 416 grown i64 ·
+             424 grown jobs u32 · 428 grown task 72s · 512 cells, 320 bytes each
     cell     0 valid u8 · 8 claim u64 · 16 started f64 · 24 deadline f64 (0 = none) ·
              32 job id 128s · 160 task 128s · 288 cancelled u64 · 296 condemned u64, both marks
 
@@ -57,6 +57,7 @@ _CANCELLED, _CONDEMNED = 288, 296
 _ACK = struct.Struct("<Q")
 _PID = struct.Struct("<i")
 _BEAT = struct.Struct("<d")
+_GROWN = struct.Struct("<qI72s")
 _COUNT = struct.Struct("<I")
 
 
@@ -92,7 +93,7 @@ def mark_of(job_id: str, claim: int) -> int:
 class PageView(msgspec.Struct, frozen=True):
     """One worker, at one look. `claimed` counts jobs claimed, the running ones included; `ran` those
     that were run to an end, and not just judged; `begun` is the last claim of which a job was begun, 0
-    for none."""
+    for none; `grown` bytes of memory were added by `grown_jobs` jobs of `grown_task`."""
 
     index: int
     incarnation: str
@@ -110,6 +111,9 @@ class PageView(msgspec.Struct, frozen=True):
     begun: int = 0
     asked: float = 0.0
     ran: int = 0
+    grown: int = 0
+    grown_jobs: int = 0
+    grown_task: str = ""
     count: int = 1
     """How many cells it has, in use or not."""
     reason: int = 0
@@ -199,6 +203,10 @@ class Page:
     def set_ran(self, count: int) -> None:
         _ACK.pack_into(self._memory, self._at + 408, count)
 
+    def set_grown(self, task: bytes, size: int, jobs: int) -> None:
+        """Say which task made the process grow most, by how many bytes in how many of its jobs."""
+        _GROWN.pack_into(self._memory, self._at + 416, size, min(jobs, 2**32 - 1), task)
+
     def start(
         self, cell: int, job_id: bytes, claim: int, task: bytes, started: float, deadline: float
     ) -> None:
@@ -243,6 +251,7 @@ class Page:
         if not memory[at]:
             return None
         incarnation, queue, slot = _IDENTITY.unpack_from(memory, at + 48)
+        grown, grown_jobs, grown_task = _GROWN.unpack_from(memory, at + 416)
         return PageView(
             index=self.index,
             incarnation=_text(incarnation),
@@ -262,6 +271,9 @@ class Page:
             count=self.cells,
             asked=_BEAT.unpack_from(memory, at + 400)[0],
             ran=_ACK.unpack_from(memory, at + 408)[0],
+            grown=grown,
+            grown_jobs=grown_jobs,
+            grown_task=_text(grown_task),
         )
 
     def latest(self) -> tuple[CellView, ...]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from jobd.core.portrait import Growth
+
 NAME = "state.json"
 
 
@@ -37,7 +39,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """A queue's workers as a whole: how many there are to be, and whether starting them is given up.
 
     Between `min` and `max` the load decides, unless a number was `asked` for by hand; `why` is the reason
-    for the target. `useless` counts workers in a row that ended without having run a job.
+    for the target. `useless` counts workers in a row that ended without having run a job; `growth` names
+    the tasks that made workers grow, those that have ended too, the worst first.
     """
 
     target: int
@@ -47,6 +50,7 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     gave_up: bool = False
     useless: int = 0
+    growth: list[Growth] = []
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,8 @@ _BETWEEN = 0.005
 # Beyond this a process is in a system call that does not end, or belongs to another user.
 _PATIENCE = 30.0
 _SLOWEST = 0.5
-STOP, KILL = signal.SIGSTOP, signal.SIGKILL
+TRACKERS_END_WITHIN = 1.0
+"""What multiprocessing leaves to clean up is given so long for it."""
 
 
 class Swept(NamedTuple):
@@ -41,27 +42,39 @@ class Swept(NamedTuple):
 def sweep(mark: Mark, *, patience: float = _PATIENCE) -> Swept:
     """Kill all who wear the mark, until two looks in a row find nobody or patience ends.
 
+    Who removes shared memory when its users are gone has a moment to do so.
+    """
+    killed: set[int] = set()
+    left: set[int] = set()
+    began = clock.mono()
+    pause = _BETWEEN
+    quiet = 0
+    while quiet < 2 and clock.mono() < began + patience:
+        sparing = clock.mono() < began + TRACKERS_END_WITHIN
+        left = _stopped(mark, sparing)
+        for pid in left:
+            _signal(mark, pid, signal.SIGKILL)
+        nobody = not left and not (sparing and any(map(host.is_tracker, mark.wearers())))
+        quiet = quiet + 1 if nobody else 0
+        pause = _BETWEEN if left - killed or not left else min(2 * pause, _SLOWEST)
+        killed |= left
+        clock.pause(pause)
+    return Swept(frozenset(killed - left), frozenset(left))
+
+
+def _stopped(mark: Mark, sparing: bool) -> set[int]:
+    """Stop all who wear the mark, and give them.
+
     All are stopped before the first is killed: who is stopped starts nobody and gives no number free,
     so this ends also where they multiply.
     """
     stopped: set[int] = set()
-    killed: set[int] = set()
-    found: set[int] = set()
-    until = clock.mono() + patience
-    pause = _BETWEEN
-    quiet = 0
-    while quiet < 2 and clock.mono() < until:
-        found = {pid for pid in mark.wearers() if pid in killed or _signal(mark, pid, STOP)}
-        fresh = found - stopped
-        stopped |= fresh
-        if fresh:
-            continue
-        found = {pid for pid in found if _signal(mark, pid, KILL)}
-        quiet = 0 if found else quiet + 1
-        pause = _BETWEEN if found - killed or not found else min(2 * pause, _SLOWEST)
-        killed |= found
-        clock.pause(pause)
-    return Swept(frozenset(killed - found), frozenset(found))
+    while True:
+        found = {pid for pid in mark.wearers() if not (sparing and host.is_tracker(pid))}
+        found = {pid for pid in found if pid in stopped or _signal(mark, pid, signal.SIGSTOP)}
+        if found <= stopped:
+            return {pid for pid in found if _signal(mark, pid, 0)}
+        stopped |= found
 
 
 def _signal(mark: Mark, pid: int, number: int) -> bool:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from jobd.core import events
 from jobd.seams.exits import FENCED, RECYCLED, Exit, Reason
-from jobd.supervisor import backoff, budget, progress
+from jobd.supervisor import backoff, budget, growth, progress
 from jobd.supervisor.fleet import NEVER, Child, Dead, Fleet, Queue, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
@@ -106,6 +106,9 @@ def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action
         how=seen.how.words(),
         charged=charged,
     )
+    if seen.grown is not None and child.queue in fleet.queues:
+        before = fleet.growth.get(child.queue, {})
+        fleet.growth[child.queue] = growth.added(before, seen.grown)
     useful = max(seen.ran, child.ran) > 0
     _charge_queue(fleet, child, cause, useful, now, out)
     wait = _vacate(fleet, child, cause, useful, now)

@@ -7,6 +7,7 @@ began below this daemon and has lost its worker is ended. Called by jobd.supervi
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Collection, Mapping
@@ -14,12 +15,12 @@ from pathlib import Path
 
 from jobd.core.errors import HostError
 from jobd.core.events import DaemonSwept, HelperUnstarted, StraysEnded
-from jobd.seams import host
+from jobd.seams import clock, host
 from jobd.seams.exits import Exit
 from jobd.seams.lines import Lines, pair
 from jobd.seams.log import Emit
 from jobd.seams.mark import Mark, possible
-from jobd.seams.sweep import Swept, start_sweeper, sweep
+from jobd.seams.sweep import TRACKERS_END_WITHIN, Swept, start_sweeper, sweep
 from jobd.supervisor.strays import Fate, Unknown, judge
 
 # A process of an orderly end that does not go away, such as one of another user, is left to the host.
@@ -59,6 +60,8 @@ class Children:
         # What runs before the first child is somebody else's: a server `jobd dev` has started, say.
         self._foreign = frozenset(host.children())
         self._sweeper: Child | None = None
+        # Who cleans up after a worker, and when it was first seen.
+        self._cleaning: dict[int, float] = {}
         self._guard()
 
     def _guard(self) -> None:
@@ -122,9 +125,16 @@ class Children:
     def ended(self, table: Mapping[str, Child], name: str) -> Exit | None:
         """Tell how it ended, or None while it runs. What a worker has left in its group ends too."""
         child = table[name]
-        if table is self.workers and host.ended(child.pidfd):
+        if table is self.workers and host.ended(child.pidfd) and not self._is_cleaned_up_after():
             host.kill_group(child.pid)
         return host.reap(child.pidfd)
+
+    def _is_cleaned_up_after(self) -> bool:
+        """Say whether somebody removes what a worker has left: of those in its group he is spared."""
+        try:
+            return any(host.is_tracker(pid) for pid in host.children())
+        except OSError:
+            return False  # no file handle to look with
 
     def drop(self, table: dict[str, Child], name: str) -> None:
         """Forget one that has ended."""
@@ -132,6 +142,14 @@ class Children:
 
     def end_strays(self) -> None:
         """Collect adopted zombies, and end what began below us and has nobody it belongs to."""
+        try:
+            self._end_strays()
+        except OSError as refused:
+            if refused.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            # Without a file handle nothing can be looked at: the next look comes within a second.
+
+    def _end_strays(self) -> None:
         self._guard()
         known = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
         if self._sweeper is not None:
@@ -140,6 +158,7 @@ class Children:
         unknown = [pid for pid in host.children() if pid not in known and pid not in self._foreign]
         if not unknown:
             return
+        self._cleaning = {pid: at for pid, at in self._cleaning.items() if pid in unknown}
         on_pages = frozenset(self._on_pages())
         ended = [name for pid in unknown if (name := self._treat(pid, on_pages)) is not None]
         if ended:
@@ -154,6 +173,7 @@ class Children:
             zombie=found.state == "Z",
             on_a_page=(pid, found.start_ticks) in on_pages,
             marked=self._mark.is_worn_by(pid),
+            cleaning=self._is_cleaning(pid),
         )
         match judge(seen, marking=self._marking, first_process=os.getpid() == 1):
             case Fate.COLLECT:
@@ -167,6 +187,12 @@ class Children:
             case Fate.LEAVE:
                 pass
         return None
+
+    def _is_cleaning(self, pid: int) -> bool:
+        if not host.is_tracker(pid):
+            return False
+        now = clock.mono()
+        return now < self._cleaning.setdefault(pid, now) + TRACKERS_END_WITHIN
 
     def end_all(self) -> None:
         """End in order: what still runs below us is killed, and nobody has to do it after us."""

@@ -18,6 +18,7 @@ from jobd.supervisor.orders import (
     KillStray,
     Quit,
     Ready,
+    Remind,
     Say,
     StartHelper,
     TakeBack,
@@ -43,6 +44,8 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"watch {action.incarnation} (pid {action.pid})"
         case Drain():
             return f"drain {action.incarnation}"
+        case Remind():
+            return f"remind {action.incarnation}"
         case Kill():
             return f"kill {action.incarnation}: {action.cause}"
         case Dump():

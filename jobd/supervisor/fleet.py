@@ -21,6 +21,7 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 from jobd.supervisor.demand import Bounds, Scaling
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Limits, Weight
 from jobd.supervisor.progress import Doubt, Store, Voice
 
@@ -113,10 +114,12 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     joined: bool = False  # its page says it has left the boot
     joined_at: float = 0.0
     weight: Weight = Weight()
+    grown: Grown | None = None  # the task it had grown by most when its memory was read
     ran: int = 0  # jobs it had run to an end when last looked at
     busy: int = 0  # cells in use, then
     leaving: str = ""  # why it is a leaver; "" when it is none
     told_at: float | None = None  # told to drain
+    ran_till_told: int = 0  # jobs it had run by then
     killed: str = ""  # the cause, once SIGKILL was sent
     charged: tuple[str, ...] = ()  # the jobs a kill is blamed on
     over: frozenset[tuple[str, int]] = (
@@ -224,6 +227,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     helpers: dict[str, Helper]
     dead: dict[str, Dead]
     free: tuple[int, ...]
+    growth: dict[str, dict[str, Grown]] = {}  # of the ended: queue -> task
     counter: int = 0
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
@@ -247,6 +251,7 @@ class Fleet(msgspec.Struct, kw_only=True):
         twin.children = dict(self.children)
         twin.helpers = dict(self.helpers)
         twin.dead = dict(self.dead)
+        twin.growth = dict(self.growth)
         return twin
 
     def child_in(self, slot: Slot) -> Child | None:

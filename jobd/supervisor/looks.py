@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from jobd.supervisor import absorb, budget, memory, scaling, turnover, watchdog
 from jobd.supervisor.fleet import Child, Fleet, Stage
-from jobd.supervisor.orders import Action, Forked, Look, Looked, Say
+from jobd.supervisor.orders import Action, Forked, Look, Looked, Remind, Say
 
 # Looks further apart than this say nothing about the time between: the supervisor itself slept.
 _LONGEST_GAP = 2.0
@@ -51,12 +51,14 @@ def _judge(
     apart = now - child.over_at >= fleet.policy.look_every * _APART
     if look.joined and not child.joined:
         child = replace(child, joined=True, joined_at=now)
+    weight = memory.weigh(child.limits, child.weight, look.memory, now)
+    if weight is not child.weight:  # now and then: what is shown of it would change at every look
+        child = replace(child, weight=weight, grown=look.grown)
     child = replace(
         child,
         frozen_at=frozen_at,
         ran=max(child.ran, look.ran),
         busy=max(look.busy, look.has_work),
-        weight=memory.weigh(child.limits, child.weight, look.memory, now),
     )
     if not seen_twice or apart:
         child = replace(child, over=look.over, over_at=now)
@@ -73,6 +75,9 @@ def _judge(
     elif frozen_at is not None and now - frozen_at > fleet.policy.lease:
         absorb.kill(fleet, child, "stopped", (), out)
     else:
+        if child.told_at is not None and look.ran > child.ran_till_told and not look.draining:
+            # A task ignored the signal when it came. Whoever has heard it begins no other job.
+            out.append(Remind(child.incarnation))
         watchdog.look_at_worker(fleet, child, look, slept, now, out)
 
 

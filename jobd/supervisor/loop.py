@@ -50,6 +50,7 @@ from jobd.supervisor.orders import (
     Quit,
     Ready,
     Refused,
+    Remind,
     Say,
     StartHelper,
     TakeBack,
@@ -277,7 +278,7 @@ class Loop:
                 self._order_fork(action)
             case Watch():
                 self._watch(action)
-            case Drain():
+            case Drain() | Remind():
                 self._signal(action.incarnation, signal.SIGTERM)
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)

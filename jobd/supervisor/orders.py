@@ -12,6 +12,7 @@ from jobd.core.events import Event
 from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Waiting
 from jobd.supervisor.fleet import Plan
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import Reading
 
 # --- observations ---
@@ -81,6 +82,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     fenced: bool = False
     jobs: tuple[str, ...] = ()
     oom: bool = False
+    grown: Grown | None = None
     reason: int = 0
 
 
@@ -90,8 +92,8 @@ class Look(msgspec.Struct, frozen=True):
 
     `frozen` tells whether the process is in state T, None when nobody looked. `beat` is when its loop
     last turned, `asked` when Redis last answered a claim of it; `ran` counts the jobs it has run to an
-    end, `busy` those it runs, of at most `cells`; `has_work`, whether it has any in hand. `memory` holds
-    what was read of that.
+    end, `busy` those it runs, of at most `cells`; `has_work` tells whether it has any in hand, `draining`
+    whether it takes no more. `memory` holds what was read of that, `grown` the task it has grown by most.
     """
 
     incarnation: str
@@ -107,7 +109,9 @@ class Look(msgspec.Struct, frozen=True):
     cells: int = 1
     asked: float = 0.0
     memory: Reading = Reading()
+    grown: Grown | None = None
     has_work: bool = False
+    draining: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -247,6 +251,12 @@ class Drain(msgspec.Struct, frozen=True):
     incarnation: str
 
 
+class Remind(msgspec.Struct, frozen=True):
+    """The same again, to one that was told and goes on as if it had not been."""
+
+    incarnation: str
+
+
 class Kill(msgspec.Struct, frozen=True):
     """SIGKILL, and why."""
 
@@ -315,6 +325,7 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Kill | Dump | KillStray | TakeBack | Withdraw
+    StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | KillStray | TakeBack
+    | Withdraw
     | Forget | Adopt | Answer | Say | Ready | Quit
 )  # fmt: skip

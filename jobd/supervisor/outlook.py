@@ -13,6 +13,7 @@ from jobd.seams.cgroups import OomKills
 from jobd.seams.exits import Exit
 from jobd.seams.scoreboard import PageView, Phase, Scoreboard
 from jobd.supervisor.fleet import Child, Fleet
+from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import NOT_READ, SHOWN_EVERY, Reading, is_due
 from jobd.supervisor.orders import Look, Looked, WorkerExited
 from jobd.supervisor.outlet import Run
@@ -59,6 +60,7 @@ class Outlook:
             fenced=view.fenced,
             jobs=tuple(cell.job_id for cell in view.cells),
             oom=oom,
+            grown=_grown(view),
             reason=view.reason,
         )
 
@@ -96,8 +98,16 @@ def _look(view: PageView, child: Child | None, now: float, states: bool) -> Look
         cells=view.count,
         asked=view.asked,
         memory=NOT_READ if child is None or not child.works else _memory(child, now),
+        grown=_grown(view),
         has_work=view.phase is Phase.BUSY,
+        draining=view.phase is Phase.DRAINING,
     )
+
+
+def _grown(view: PageView) -> Grown | None:
+    if not view.grown_task:
+        return None
+    return Grown(view.grown_task, view.grown, view.grown_jobs)
 
 
 def _memory(child: Child, now: float) -> Reading:

@@ -14,10 +14,12 @@ import math
 
 import msgspec
 
-# What is known fades over so many seconds of one process's work, but not below a few jobs: of jobs that
-# take minutes each, the last ten seconds know nothing.
+# What is known fades over so many seconds in which somebody worked, but not below a few jobs: of jobs
+# that take minutes each, the last ten seconds know nothing.
 _FADE = 10.0
 _FEW = 5.0
+# So many jobs have to have ended before anything is known: one alone may have been a long one.
+_SURE = 3.0
 # Between two looks that are further apart nobody knows what happened: the supervisor itself slept.
 _LONGEST_GAP = 2.0
 
@@ -29,21 +31,23 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     used: float = 0.0
     done: float = 0.0
     worked: float = 0.0
-    since: float = 0.0  # process-seconds worked since the last job that was settled
+    since: float = 0.0  # process-seconds worked since a job was last settled
+    silent: float = 0.0  # and seconds
 
-    @property
-    def rate(self) -> float | None:
-        """How many jobs a second one process settles while work is waiting; None: not known."""
-        if self.done <= 0.0:
+    def rate(self, cells: int = 1) -> float | None:
+        """Say how many jobs a second one process, of so many cells, settles while work is waiting.
+
+        None: not known yet.
+        """
+        if self.done < _SURE:
             return None
         # A silence longer than a job used to take says that jobs have become longer.
         done, worked = self._faded()
-        now = (done + 1.0) / (worked + self.since) if worked + self.since > 0 else math.inf
-        known = self.done / self.worked if self.worked > 0 else math.inf
-        return min(now, known)
+        at_most = (done + cells) / (worked + self.silent) if worked + self.silent else math.inf
+        return min(at_most, self.done / self.worked if self.worked else math.inf)
 
     def _faded(self) -> tuple[float, float]:
-        share = max(math.exp(-self.since / _FADE), min(1.0, _FEW / max(self.done, 1e-9)))
+        share = max(math.exp(-self.silent / _FADE), min(1.0, _FEW / max(self.done, 1e-9)))
         return self.done * share, self.worked * share
 
 
@@ -77,10 +81,14 @@ def after(pace: Pace, sight: Sight, now: float, *, waits: bool, over: float) -> 
 
 
 def _measure(pace: Pace, sight: Sight, span: float) -> Pace:
-    pace = msgspec.structs.replace(pace, since=pace.since + span * sight.working)
-    if not sight.settled or not pace.since:
+    if not sight.working:
+        return pace
+    pace = msgspec.structs.replace(
+        pace, since=pace.since + span * sight.working, silent=pace.silent + span
+    )
+    if not sight.settled:
         return pace
     done, worked = pace._faded()
     return msgspec.structs.replace(
-        pace, done=done + sight.settled, worked=worked + pace.since, since=0.0
+        pace, done=done + sight.settled, worked=worked + pace.since, since=0.0, silent=0.0
     )

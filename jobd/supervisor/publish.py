@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobd import __version__
+from jobd.core.portrait import Growth
 from jobd.seams.statefile import PoolState, SlotState, State
 from jobd.supervisor.fleet import Child, Fleet, Queue, Slot, Stop
+from jobd.supervisor.growth import added
 
 
 def for_keeper(fleet: Fleet) -> dict[str, object]:
@@ -49,7 +51,7 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
         nonce=fleet.nonce,
         scoreboard=Path(fleet.board).name,
         queues=queues,
-        pools={queue.name: _pool(queue) for queue in fleet.queues.values()},
+        pools={queue.name: _pool(fleet, queue) for queue in fleet.queues.values()},
         leavers=leavers,
         helpers={h.name: "running" if h.running else "waiting" for h in fleet.helpers.values()},
         generation=fleet.generation,
@@ -62,7 +64,7 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
     )
 
 
-def _pool(queue: Queue) -> PoolState:
+def _pool(fleet: Fleet, queue: Queue) -> PoolState:
     return PoolState(
         target=queue.target,
         min=queue.bounds.least,
@@ -71,7 +73,14 @@ def _pool(queue: Queue) -> PoolState:
         why=queue.scaling.why,
         gave_up=queue.gave_up,
         useless=queue.useless,
+        growth=_growth(fleet, queue),
     )
+
+
+def _growth(fleet: Fleet, queue: Queue) -> list[Growth]:
+    living = (child.grown for child in fleet.children.values() if child.queue == queue.name)
+    tally = added(fleet.growth.get(queue.name, {}), *living)
+    return [Growth(task=g.task, bytes=g.size, jobs=g.jobs) for g in tally.values()]
 
 
 def _slot(slot: Slot, child: Child | None) -> SlotState:

@@ -1,24 +1,22 @@
 """Which workers are to be replaced for their age, their jobs, or their memory.
 
 Laws: of a queue one at a time goes for its age or its jobs, and only while all others are there; one that
-is over its memory limit goes at once. Age and jobs are spread by a tenth each way, drawn from slot and
-fork, so that those who were born together do not go together. Who is over the limit as soon as it
-has joined says that the limit is below what the application takes: each next one of that slot is
-left alone for longer, so that a wrong number never makes a storm of forks. Pure; called by settle.
+is over its memory limit goes at once. Age and jobs are spread (jobd.core.lifetimes), so that those who
+were born together do not go together. Who is over the limit as soon as it has joined says that the
+limit is below what the application takes: each next one of that slot is left alone for longer, so that
+a wrong number never makes a storm of forks. Pure; called by settle.
 """
 
 from __future__ import annotations
 
-import math
-import zlib
 from collections.abc import Sequence
 
 import msgspec
 
+from jobd.core.lifetimes import last_jobs, longest_life
 from jobd.supervisor import backoff
 from jobd.supervisor.memory import Limits, Weight
 
-SPREAD = 0.1
 # Over the limit so soon after it has joined: not by its jobs, unless these are few and large.
 AT_ONCE = 1.0
 _FIRST_WAIT = 1.0
@@ -31,22 +29,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     slot: str
-    fork: int
     joined_at: float
     ran: int
     weight: Weight = Weight()
     swells: int = 0
-
-
-def most_jobs(limits: Limits, slot: str, fork: int) -> int:
-    """Give the number of jobs after which this child is to be replaced; 0 for never."""
-    lowest, highest = math.ceil(limits.jobs * (1 - SPREAD)), math.floor(limits.jobs * (1 + SPREAD))
-    return lowest + round(_share(slot, fork) * (highest - lowest))
-
-
-def longest_life(limits: Limits, slot: str, fork: int) -> float:
-    """Give the age in seconds at which this child is to be replaced; 0 for never."""
-    return limits.age * (1 - SPREAD + 2 * SPREAD * _share(slot, fork))
 
 
 def choose(
@@ -99,12 +85,8 @@ def _overdue(limits: Limits, worker: Worker, now: float) -> tuple[float, str]:
     """Give the larger share of its jobs and of its life that a worker has had."""
     shares = [(0.0, "")]
     if limits.jobs:
-        shares.append((worker.ran / most_jobs(limits, worker.slot, worker.fork), "max_jobs"))
+        shares.append((worker.ran / last_jobs(limits.jobs, worker.name), "max_jobs"))
     if limits.age:
-        span = longest_life(limits, worker.slot, worker.fork)
+        span = longest_life(limits.age, worker.name)
         shares.append(((now - worker.joined_at) / span, "max_age"))
     return max(shares)
-
-
-def _share(slot: str, fork: int) -> float:
-    return zlib.crc32(f"{slot}:{fork}".encode()) / 0xFFFF_FFFF

@@ -81,8 +81,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settling(self) -> float:
-        """How long a growth has to show its effect before the next."""
-        return min(max(self.within / 20, 1.0), 5.0)
+        """How long a growth has to show its effect before the next: new processes end nothing at first,
+        which must not be taken for slowness."""
+        least = min(max(self.within / 20, 1.0), 5.0)
+        two_jobs = 2 * self.cells / self.rate if self.rate else 0.0
+        return max(least, min(two_jobs, self.within / 2))
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +212,7 @@ def _need(load: Load, now: float) -> tuple[int, str]:
         return 0, ""
     step = n + max(1, n // 2)
     if load.rate is None:
-        return step, f"{_due(load)}, all slots busy and nothing finished yet"
+        return step, f"{_due(load)}, all slots busy, pace not known yet"
     if load.oldest > load.within:
         waits = f"waiting for {words(load.oldest)}"
         return step, f"{_due(load)}, {waits}, all slots busy; wanted within {words(load.within)}"

@@ -163,7 +163,7 @@ def _load(queue: Queue, ours: list[Child], now: float) -> Load:
         cells=queue.cells,
         busy=sum(child.busy for child in staff),
         used=scaling.pace.used,
-        rate=scaling.pace.rate,
+        rate=scaling.pace.rate(queue.cells),
         due=waiting.due if _is_fresh(queue, now) else None,
         oldest=waiting.oldest,
         paused=waiting.paused,

@@ -170,7 +170,7 @@ def _see_off(fleet: Fleet, now: float, out: list[Action]) -> None:
 
 
 def _tell(fleet: Fleet, child: Child, now: float, out: list[Action]) -> None:
-    fleet.children[child.incarnation] = replace(child, told_at=now)
+    fleet.children[child.incarnation] = replace(child, told_at=now, ran_till_told=child.ran)
     out.append(Drain(child.incarnation))
 
 

@@ -26,6 +26,7 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     zombie: bool
     on_a_page: bool  # the scoreboard names this very process: a worker whose news has not come yet
     marked: bool  # began below this daemon
+    cleaning: bool = False  # removes what shared memory its worker has left, and then ends
 
 
 def judge(child: Unknown, *, marking: bool, first_process: bool) -> Fate:
@@ -35,7 +36,7 @@ def judge(child: Unknown, *, marking: bool, first_process: bool) -> Fate:
     strangers come here too. A worker stands on its page before it can be ours, so whoever is on no
     page is none.
     """
-    if child.on_a_page:
+    if child.on_a_page or (child.cleaning and not child.zombie):
         return Fate.LEAVE
     if child.zombie:
         return Fate.COLLECT

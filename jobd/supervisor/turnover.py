@@ -49,7 +49,6 @@ def _worker(fleet: Fleet, child: Child) -> Worker:
     return Worker(
         name=child.incarnation,
         slot=child.slot,
-        fork=child.fork,
         joined_at=child.joined_at,
         ran=child.ran,
         weight=child.weight,

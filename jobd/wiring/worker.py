@@ -134,5 +134,6 @@ class Workshop:
             stop=stop,
             emit=emit,
             pristine=pristine,
+            max_jobs=config.queues[order.queue].max_jobs if order.queue in config.queues else 0,
             output=self._output,
         )

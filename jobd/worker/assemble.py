@@ -19,6 +19,7 @@ from jobd.seams.stop import Stop
 from jobd.worker.aio import AsyncExecutor
 from jobd.worker.crew import CrewLoop
 from jobd.worker.desk import Desk
+from jobd.worker.growth import Growth
 from jobd.worker.hooked import hooked
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.lane import make_lanes
@@ -47,12 +48,14 @@ def assemble(
     stop: Stop,
     emit: Callable[[Event], None],
     pristine: Pristine | None = None,
+    max_jobs: int = 0,
     output: Output | None = None,
 ) -> WorkerLoop:
     """Make the worker of one incarnation. `policy` is the queue's own."""
     on_loop = any(task.is_async for task in tasks.values())
     crew = on_loop or concurrency > 1
     desk = Desk(lease=lease, shared=crew)
+    desk.costs.growth = Growth(page)
     lanes = make_lanes(
         concurrency,
         desk=desk,
@@ -79,6 +82,7 @@ def assemble(
         "stop": stop,
         "emit": emit,
         "pristine": pristine,
+        "max_jobs": max_jobs,
         "sweep": _nothing if output is None else output.sweep,
     }
     if not crew:

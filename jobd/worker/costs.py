@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 
+from jobd.worker.growth import Growth
+
 SLOW_US = 5_000
 # Two batches are at hand at the most, one that runs and one asked for ahead: 50 ms of work.
 BUDGET_US = 25_000
@@ -17,9 +19,10 @@ _SUSPECT_US = 10e6  # some 250 runs later it is as if that had not been
 
 
 class Costs:
-    """The known tasks of one worker, in microseconds."""
+    """The known tasks of one worker, in microseconds. `growth` hears of all that has run."""
 
     def __init__(self) -> None:
+        self.growth: Growth | None = None
         self._known: dict[bytes, float] = {}
         self._runs: dict[bytes, list[float]] = {}  # since the last claim: longest, how many
         self._flat: list[bytes | int] = []
@@ -47,6 +50,8 @@ class Costs:
         as often, whether they wait for something or share a processor.
         """
         if self._runs or lanes != self._lanes:
+            if self.growth is not None and self._runs:
+                self.growth.note(self._runs)
             for task, (longest, count) in self._runs.items():
                 known = self._known.get(task, 0.0) * _DECAY**count
                 self._known[task] = max(longest * 1e6, known, _FLOOR_US)

@@ -117,6 +117,7 @@ class CrewLoop(WorkerLoop):
 
     def _turn(self) -> None:
         self._bell.listen()
+        self._lifetime.spend(self._talk.count_new())
         self._take_back()
         self._admit()
         if monotonic() >= self._reconcile_at:

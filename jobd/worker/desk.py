@@ -80,6 +80,11 @@ class Desk:
             line.clear()
         self.notes.forget()
 
+    def hand_back_all_but(self, count: int) -> None:
+        """Have the last of what has not begun handed back, so that so many are left."""
+        while len(self.unstarted) > count:
+            self.revoked.append(self.unstarted.pop())
+
     def give_up_unstarted(self) -> None:
         """Have everything handed back that has not begun."""
         self.revoked.extend(take_all(self.unstarted))

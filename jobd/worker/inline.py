@@ -22,7 +22,11 @@ class InlineExecutor:
 
         `look` is called after a job that was told of: it has done something to this process.
         """
-        take, lane = self.desk.unstarted.popleft, self.lane
+        take, lane, growth = self.desk.unstarted.popleft, self.lane, self.desk.costs.growth
+        run = lane.run
+        if growth is not None and growth.looks_closely:
+            growth.begin()
+            run = self._run_closely
         try:
             while True:
                 while not stop.attention:
@@ -30,7 +34,7 @@ class InlineExecutor:
                         job = lane.running = take()
                     except IndexError:
                         return
-                    lane.run(job)
+                    run(job)
                 if stop.asked:
                     return
                 stop.attend()
@@ -38,3 +42,9 @@ class InlineExecutor:
                     look(lane.running)
         finally:
             lane.running = None
+
+    def _run_closely(self, job: Claimed) -> None:
+        """Run one, and see what it adds to this process."""
+        self.lane.run(job)
+        if self.desk.costs.growth is not None:
+            self.desk.costs.growth.ran(job.task)

@@ -31,6 +31,7 @@ from jobd.seams.scoreboard import Page, Phase
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.flush import Flusher
+from jobd.worker.lifetime import Lifetime
 from jobd.worker.pristine import Pristine
 from jobd.worker.talk import Talk
 
@@ -62,6 +63,7 @@ class WorkerLoop(ABC):
         stop: Stop,
         emit: Callable[[Event], None],
         pristine: Pristine | None = None,
+        max_jobs: int = 0,
         sweep: Callable[[], None],
     ) -> None:
         """Without `pristine` the process is somebody else's: what a task does to it is left so.
@@ -82,6 +84,7 @@ class WorkerLoop(ABC):
         self._emit = emit
         self._pristine = pristine
         self._sweep = sweep
+        self._lifetime = Lifetime(max_jobs, incarnation, pristine)
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row

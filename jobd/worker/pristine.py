@@ -106,10 +106,15 @@ class Pristine:
         """Have this worker settle what it has, and end."""
         if self.reason is not Reason.NONE:
             return
-        self.reason = reason
-        self._page.set_reason(reason)
         task, job = _names(list(jobs))
         self._emit(WorkerRecycles(task=task, job=job, reason=reason.word, why=why))
+        self.retire(reason)
+
+    def retire(self, reason: Reason) -> None:
+        """End as one that was condemned does, where no task has done anything."""
+        if self.reason is Reason.NONE:
+            self.reason = reason
+            self._page.set_reason(reason)
         self._stop.ask()
 
     def _end_leftovers(self, jobs: list[Claimed]) -> None:

@@ -81,7 +81,7 @@ class SoloLoop(WorkerLoop):
         if not line:
             if self._ran_for > DOUBTED_AFTER and self._lost_link():
                 return
-            talk.put(slots=1, ahead=True)
+            talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
             self._look_around()  # while Redis works
             claim = talk.land()
             if self._stop.asked:
@@ -101,8 +101,12 @@ class SoloLoop(WorkerLoop):
         if size == 1 or self._ran_for > LOOK_AFTER:
             self._look_around()
         self._set_phase(Phase.BUSY)
+        if size > self._lifetime.left:
+            size = int(self._lifetime.left)
+            self.desk.hand_back_all_but(size)
         if size > 1:
-            self._talk.put(slots=0)
+            if not self._lifetime.is_near_its_end:
+                self._talk.put(slots=0)
             # What is under way may bring as many again.
             self._page.set_claimed(2 * size)
             self._side.batch_opened()
@@ -116,6 +120,7 @@ class SoloLoop(WorkerLoop):
         if size > 1:
             self._side.batch_closed()
         self._page.set_claimed(0)
+        self._lifetime.spend(size)
 
     def _look_around(self) -> None:
         """See what the last batch has left of this process, before the next job begins."""
@@ -139,7 +144,8 @@ class SoloLoop(WorkerLoop):
             self._stop.wait(span)
             return
         if claim.within_ms is None:
-            self._talk.put(slots=1, wait=self._hint(span))
+            batches = not self._lifetime.is_near_its_end
+            self._talk.put(slots=1, wait=self._hint(span), batches=batches)
         else:
             # Its own trip for the claim: how long ago that was is known by when it was sent.
             self._talk.wait(self._hint(span))

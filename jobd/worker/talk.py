@@ -96,6 +96,7 @@ class Talk:
         self._broken: BrokerError | None = None
         self._settled = 0
         self._unrun = 0  # of these: judged before their start
+        self._told = 0  # of the settled, when somebody asked how many
 
     @property
     def is_open(self) -> bool:
@@ -236,6 +237,11 @@ class Talk:
         self._page.set_settled(self._settled)
         self._unrun += sum(ending.cause in WITHOUT_A_RUN for ending in endings)
         self._page.set_ran(self._settled - self._unrun)
+
+    def count_new(self) -> int:
+        """Say how many more jobs were settled than when this was last asked."""
+        told, self._told = self._told, self._settled
+        return self._settled - told
 
     def fileno(self) -> int:
         """Give the socket, for waiting on it beside other things."""

@@ -60,7 +60,8 @@ class Moments:
         time.sleep(self.rng.uniform(0, most))
 
     def starting(self) -> None:
-        self.host.kill()
+        since = time.monotonic()
+        self.world.faults.note("host", *self.host.kill(), since=since)
         self.host.daemon.start()
         eventually("it listens", lambda: _listens(self.host.daemon.process.pid))
         self.pause(1.5)
@@ -124,6 +125,7 @@ def test_a_stop_at_any_moment_ends_in_time_and_costs_nobody_anything(
     moments = Moments(world, host, rng)
     kinds = ("all workers busy", "fork orders open", "during a reload") if quick else moments.all
     took: dict[str, list[float]] = {}
+    when: list[tuple[float, str]] = []
     codes, left = [], []
     with census.watching(world.store.url) as watch:
         for kind in itertools.islice(itertools.cycle(kinds), turns):
@@ -134,6 +136,7 @@ def test_a_stop_at_any_moment_ends_in_time_and_costs_nobody_anything(
                 moments.all[kind]()
                 pids = host.worker_pids()
                 told = time.monotonic()
+                when.append((told, kind))
                 host.daemon.signal(signal.SIGTERM)
                 codes.append(host.daemon.wait(DRAIN + 20))
                 took.setdefault(kind, []).append(time.monotonic() - told)
@@ -149,6 +152,7 @@ def test_a_stop_at_any_moment_ends_in_time_and_costs_nobody_anything(
     every = [span for spans in took.values() for span in spans]
     worst = max(took, key=lambda kind: max(took[kind]))
 
+    assert not account.unexplained, (account.unexplained, when)
     account.require_clean()
     assert not watch.wrong
     assert (set(codes), left, charged) == ({0}, [], [])

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from jobd.broker.flow import Flow
 from jobd.cli import picture_lines as lines
+from jobd.cli.growth_lines import growth_lines
 from jobd.cli.picture import Picture, Store
 from jobd.cli.rates import Rates
 from jobd.cli.table import _cells
 from jobd.cli.top_frame import KEYS, View, frame, ordered
-from jobd.core.portrait import Daemon, Host, QueueView, Reload, Worker
+from jobd.core.portrait import Daemon, Growth, Host, QueueView, Reload, Worker
 from jobd.core.server_facts import ServerFacts, Unfit
 from jobd.core.states import STATES
 
@@ -118,6 +119,19 @@ def test_restarts_have_their_causes_and_leavers_a_word() -> None:
     assert "1m5s: j t" in text
 
 
+def test_the_task_that_makes_workers_grow_is_named_over_all_hosts() -> None:
+    """Small growth is no news."""
+    leak = Growth(task="render-pdf", bytes=110_000_000, jobs=100)
+    calm = Growth(task="resize", bytes=3_000_000, jobs=5000)
+    queues = {"docs": QueueView(wanted=1, growth=[leak, calm])}
+    hosts = [Host(key="b", silent_for=2.0, daemon=a_daemon(nonce="m", queues=queues))]
+    picture = a_picture(a_daemon(queues=queues), hosts=hosts)
+    assert [line.text for line in growth_lines(picture, None)] == [
+        "", "grows    docs: render-pdf: +1.1MB a job over 200 jobs"
+    ]  # fmt: skip
+    assert growth_lines(a_picture(a_daemon()), None) == []
+
+
 def test_other_hosts_are_told_apart_and_silent_ones_named() -> None:
     hosts = [
         Host(key="a", silent_for=1.0, daemon=a_daemon()),
@@ -136,6 +150,12 @@ def test_other_hosts_are_told_apart_and_silent_ones_named() -> None:
         "web1", "web2",
     }  # fmt: skip
     assert lines.host_lines(a_picture(a_daemon(), hosts=hosts[:1]), None) == []
+
+
+def test_two_daemons_of_one_host_are_told_apart() -> None:
+    other = a_daemon(nonce="m", pid=9)
+    picture = a_picture(a_daemon(), hosts=[Host(key="b", silent_for=1.0, daemon=other)])
+    assert {place.host for place in lines.places(picture, everywhere=True)} == {"web1:7", "web1:9"}
 
 
 def test_queues_say_how_many_of_their_workers_are_there_on_all_hosts() -> None:

@@ -77,6 +77,24 @@ def test_a_lost_worker_leaves_nothing_and_its_neighbours_are_not_touched(
     assert job.cancel(force=True)
 
 
+@pytest.mark.parametrize("lost", ["worker", "supervisor"])
+def test_shared_memory_is_removed_by_who_is_there_for_it(
+    daemon: Daemon, redis_url: str, tmp_path: Path, lost: str
+) -> None:
+    """multiprocessing's tracker has the moment it needs; then nothing of it is left either."""
+    path = tmp_path / "shared"
+    how = "crash" if lost == "worker" else "wait"
+    job = Jobd(redis_url).queue("q").add("shares", {"path": str(path), "how": how})
+    name, tracker = eventually("it shares", lambda: _text(path)).split()
+    if lost == "supervisor":
+        daemon.process.kill()
+        daemon.process.wait()
+
+    eventually("it is removed", lambda: not Path("/dev/shm", name).exists(), within=10)
+    all_gone([int(tracker)])
+    assert job.id
+
+
 def test_a_stop_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:
     """What a job that has ended well has left running ends before the daemon does."""
     job = leave(redis_url, tmp_path / "pids")

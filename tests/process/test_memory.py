@@ -17,6 +17,7 @@ from support.groups import memory_group
 
 from jobd import Jobd
 from jobd.core.config import QueueConfig
+from jobd.core.portrait import Growth
 
 pytestmark = pytest.mark.process
 
@@ -81,6 +82,12 @@ def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:
     return [event for event in said if event["event"] == name]
 
 
+def blame(daemon: Daemon) -> list[Growth]:
+    state = daemon.state()
+    assert state is not None
+    return state.pools["q"].growth
+
+
 def runs(path: Path) -> list[tuple[int, int, float]]:
     """Each run that came to its end: number, pid, time."""
     lines = path.read_text().splitlines() if path.exists() else []
@@ -104,10 +111,10 @@ def test_what_leaks_is_replaced_and_no_job_is_lost_or_runs_twice(
     daemon = start(memory_limit=80 * MB)
     queue, out = Jobd(redis_url).queue("q"), tmp_path / "out"
     daemon.running(1)
-    for n in range(0, 1200, 2):
+    for n in range(0, 800, 2):
         queue.add("leak", {"path": str(out), "n": n})
         queue.add("calm", {"path": str(out), "n": n + 1})
-    found = all_ran_once(daemon, out, 1200)
+    found = all_ran_once(daemon, out, 800)
     pids = [pid for _, pid, _ in found]
     assert len(set(pids)) >= 4
     over = events(daemon, "memory.over_limit")
@@ -121,6 +128,10 @@ def test_what_leaks_is_replaced_and_no_job_is_lost_or_runs_twice(
     assert max(b - a for a, b in pairwise(times)) < 1.0
     [slot] = daemon.slots()
     assert slot.exits.keys() == {"recycled"}
+    blamed = blame(daemon)
+    assert blamed[0].task == "leak"
+    assert 0.7 * MB < blamed[0].bytes / blamed[0].jobs < 1.4 * MB
+    assert blamed[0].bytes > 5 * sum(other.bytes for other in blamed[1:])
     assert not events(daemon, "worker.died")
 
 
@@ -172,6 +183,26 @@ def test_the_kernels_kill_is_told_from_a_kill_by_hand(
         finally:
             daemon.signal(signal.SIGTERM)
             daemon.wait()
+
+
+@pytest.mark.parametrize(("most", "concurrency"), [(1, 1), (7, 1), (40, 3)])
+def test_no_worker_runs_more_jobs_than_it_may(
+    start: Start, redis_url: str, tmp_path: Path, most: int, concurrency: int
+) -> None:
+    """However quick they are; what it has claimed beyond goes back and runs elsewhere, once."""
+    daemon = start(max_jobs=most, concurrency=concurrency, processes=2)
+    queue, out, count = Jobd(redis_url).queue("q"), tmp_path / "out", 8 * most
+    daemon.running(2)
+    for n in range(count):
+        queue.add("calm", {"path": str(out), "n": n})
+    found = all_ran_once(daemon, out, count)
+    by_worker = Counter(pid for _, pid, _ in found)
+    # Beside what ran at once when it had reached them.
+    assert max(by_worker.values()) <= most * 1.1 + (10 * concurrency if concurrency > 1 else 0)
+    assert len(by_worker) >= (8 if concurrency == 1 else 4)
+    stopped = events(daemon, "worker.stopped")
+    assert {event["why"] for event in stopped} == {"max_jobs"}
+    assert not events(daemon, "worker.died")
 
 
 def test_max_age_replaces_a_worker_that_only_waits(start: Start) -> None:

@@ -13,7 +13,7 @@ from support.daemons import eventually, gone
 from support.started import Started
 
 from jobd import Jobd, JobHandle
-from jobd.supervisor.loop import WATCHED
+from jobd.supervisor.signalled import WATCHED
 
 pytestmark = pytest.mark.process
 

@@ -91,7 +91,7 @@ def test_the_fleet_is_seen_and_told_of_to_others(place: Place, run: Run, redis_u
     worker = next(w for w in daemon["workers"] if w["job"] == "long")
     assert worker["task"] == "waits_for"
     assert worker["running_for"] >= 0
-    assert worker["memory"] > 100_000
+    eventually("memory is known", lambda: all(w.memory for w in seen(place).workers))
     queue = daemon["queues"]["q"]
     assert (queue["wanted"], queue["least"], queue["most"], queue["gave_up"]) == (2, 2, 2, False)
     assert queue["exits"] == {}

@@ -141,9 +141,20 @@ def test_who_may_not_ask_is_told_so(control: Control, tmp_path: Path) -> None:
             stranger.connect("control")
             with suppress(OSError):
                 stranger.sendall(b'{"stop": {}}\n')
-            os._exit(0 if b"not_permitted" in stranger.recv(4096) else 1)
-    eventually("told", lambda: control.take() or os.waitpid(child, os.WNOHANG) == (child, 0))
-    assert control.take() == []
+            stranger.settimeout(5)
+            try:
+                os._exit(0 if b"not_permitted" in stranger.recv(4096) else 1)
+            finally:
+                os._exit(2)
+    heard: list[Asked] = []
+
+    def ended() -> tuple[int, int] | None:
+        heard.extend(control.take())
+        pid, how = os.waitpid(child, os.WNOHANG)
+        return (pid, how) if pid else None
+
+    assert eventually("the stranger ends", ended) == (child, 0)
+    assert heard == []
 
 
 def test_a_directory_may_have_any_path(tmp_path: Path) -> None:

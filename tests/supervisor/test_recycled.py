@@ -5,11 +5,22 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 from support.worlds import APP, World
 
 from jobd.core.events import WorkerStopped
 from jobd.seams.exits import RECYCLED, Exit, Reason
-from jobd.supervisor.orders import Fork, Loaded, Say, WorkerExited
+from jobd.supervisor.orders import (
+    Drain,
+    Fork,
+    Loaded,
+    Look,
+    Looked,
+    Remind,
+    Say,
+    StopAsked,
+    WorkerExited,
+)
 
 
 def working_world() -> tuple[World, str]:
@@ -59,3 +70,25 @@ def test_who_ends_by_itself_is_believed_with_a_reason_and_nothing_begun(
             a.event for a in said if isinstance(a, Say) if isinstance(a.event, WorkerStopped)
         ]
         assert stopped.why == "descriptors"
+
+
+def test_who_has_not_heard_that_it_is_to_drain_is_told_again() -> None:
+    """A task may have ignored the signal. It ran then, and whoever has heard begins no other job."""
+    world, name = working_world()
+    process = world.processes[name]
+    look = Look(
+        name, process.pid, joined=True, fenced=False, ran=3, beat=world.now, asked=world.now
+    )
+    world.see(Looked((look,)))
+    told = world.see(StopAsked(False))
+    assert Drain(name) in told
+
+    def again(ran: int, *, draining: bool) -> bool:
+        world.now += 0.25
+        moved = replace(look, ran=ran, draining=draining, beat=world.now, asked=world.now)
+        return Remind(name) in world.see(Looked((moved,)))
+
+    # The job that ran when it was told is not at its end.
+    assert not again(3, draining=False)
+    assert again(4, draining=False)
+    assert not again(4, draining=True)

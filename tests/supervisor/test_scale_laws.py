@@ -74,7 +74,7 @@ def floor_of(load: Load) -> int:
     return load.least if load.asked is None else min(load.least, max(1, load.asked))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(loads=hosts, most=st.integers(0, 24))
 def test_targets_keep_their_bounds_their_floors_and_the_hosts_limit(
     loads: tuple[Load, ...], most: int
@@ -99,7 +99,7 @@ def test_targets_keep_their_bounds_their_floors_and_the_hosts_limit(
         assert there <= most, "grown into a place that is not empty yet"
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(loads=hosts, most=st.integers(0, 24))
 def test_the_same_facts_have_the_same_decision_and_asking_twice_changes_nothing_more(
     loads: tuple[Load, ...], most: int
@@ -127,7 +127,7 @@ def test_the_same_facts_have_the_same_decision_and_asking_twice_changes_nothing_
         )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(load=loads(), what=st.sampled_from(["paused", "limited", "unknown", "idle", "hiccup"]))
 def test_nothing_grows_where_more_would_not_help(load: Load, what: str) -> None:
     """Paused, held back by a limit now or a moment ago, no Redis, no work: the target never rises."""
@@ -145,7 +145,7 @@ def test_nothing_grows_where_more_would_not_help(load: Load, what: str) -> None:
     assert decision.target <= load.target
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(load=loads())
 def test_one_goes_at_a_time(load: Load) -> None:
     load = replace(load, asked=None, target=min(max(load.target, load.least), load.most))
@@ -163,6 +163,7 @@ claims = st.builds(
 )  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     claims=st.lists(claims, min_size=1, max_size=5, unique_by=lambda c: c.name),
     most=st.integers(1, 30),
@@ -199,7 +200,7 @@ def settle(claims: list[Claimant], most: int) -> dict[str, int]:
 # --- queues in virtual time ---
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32), count=st.integers(1, 1500), mean=st.sampled_from([0.02, 0.1, 0.5, 2.0]),
     cells=st.sampled_from([1, 3]), within=st.sampled_from([10.0, 60.0]),
@@ -208,9 +209,9 @@ def test_a_burst_is_done_in_its_time_where_that_many_are_allowed(
     seed: int, count: int, mean: float, cells: int, within: float
 ) -> None:
     """A quarter more for the start: the first job has to end before anything is known."""
-    crowd = Crowd(
-        "q", burst(count), about(random.Random(seed), mean), most=400, within=within, cells=cells
-    )
+    rng = random.Random(seed)
+    takes = (rng.uniform(0.5, 1.5) * mean for _ in itertools.count())
+    crowd = Crowd("q", burst(count), takes, most=400, within=within, cells=cells)
     Host([crowd]).run(6.0 + within * 1.3 + 40 * mean)
 
     assert crowd.settled == count
@@ -341,7 +342,7 @@ def test_queues_share_a_host_without_breaking_its_limit(seed: int, most: int) ->
     for _ in range(10):
         host.run(30.0)
         crowd = rng.choice(crowds)
-        crowd.asked = rng.choice([None, None, rng.randint(1, 9)])
+        crowd.asked = rng.choice([None, None, rng.randint(crowd.least, 9)])
         crowd.paused = rng.random() < 0.2
     for crowd in crowds:
         crowd.asked, crowd.paused = None, False
@@ -378,24 +379,24 @@ def test_an_idle_queue_yields_to_one_in_need_sooner_than_it_would_shrink() -> No
 # --- the pace ---
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
-    rate=st.floats(0.02, 20_000.0), n=st.integers(1, 8), before=st.floats(0.02, 20_000.0),
+    rate=st.floats(0.05, 20_000.0), n=st.integers(1, 8), before=st.floats(0.05, 20_000.0),
 )  # fmt: skip
 def test_the_pace_of_one_process_is_found_whatever_it_was(
     rate: float, n: int, before: float
 ) -> None:
-    """Within a third, after thirty of its jobs or a minute of its work, whichever is longer."""
+    """Within a third, after thirty of its jobs or two minutes, whichever is longer."""
     pace, now, made = Pace(), 0.0, 0.0
     for each in (before, rate):
         spent = 0.0
-        while spent < max(60.0 / n, 30.0 / each / n):
+        while spent < max(120.0, 30.0 / each / n):
             now, spent = now + 0.25, spent + 0.25
             made += each * n * 0.25
             sight = Sight(working=n, busy=n, settled=int(made))
             made -= int(made)
             pace = after(pace, sight, now, waits=True, over=5.0)
-    assert pace.rate == pytest.approx(rate, rel=0.35)
+    assert pace.rate() == pytest.approx(rate, rel=0.35)
 
 
 def test_quiet_times_say_nothing_about_the_pace() -> None:
@@ -404,13 +405,13 @@ def test_quiet_times_say_nothing_about_the_pace() -> None:
         now += 0.25
         sight = Sight(working=k < 400, busy=k < 400, settled=5 if k < 400 else int(k % 40 == 0))
         pace = after(pace, sight, now, waits=k < 400, over=5.0)
-    assert pace.rate == pytest.approx(20.0, rel=0.05)
+    assert pace.rate() == pytest.approx(20.0, rel=0.05)
     assert pace.used < 0.01
 
 
 def test_a_gap_in_the_looks_is_nobodys_work() -> None:
     pace = after(Pace(), Sight(working=1, busy=1, settled=5), 1.0, waits=True, over=5.0)
     pace = after(pace, Sight(working=1, busy=1, settled=5), 1.25, waits=True, over=5.0)
-    assert pace.rate == pytest.approx(20.0)
+    assert pace.rate() == pytest.approx(20.0)
     pace = after(pace, Sight(working=1, busy=1, settled=1), 500.0, waits=True, over=5.0)
-    assert pace.rate == pytest.approx(20.0)
+    assert pace.rate() == pytest.approx(20.0)

@@ -115,7 +115,7 @@ class Crowd:
             queue=self.name, least=self.least, most=self.most, within=self.within, weight=self.weight,
             target=self.target, ready=sum(1 for p in staff if p.ready_at <= now),
             leaving=len(self.processes) - len(staff), cells=self.cells,
-            busy=sum(p.running for p in staff), used=self.pace.used, rate=self.pace.rate,
+            busy=sum(p.running for p in staff), used=self.pace.used, rate=self.pace.rate(self.cells),
             due=len(self.waiting) if self.known else None,
             oldest=now - self.waiting[0] if self.waiting else 0.0,
             paused=self.paused, limited=self.limited, asked=self.asked, past=self.past,

@@ -72,6 +72,19 @@ def leave(path: str, how: str = "return", daemons: bool = True) -> str:
     return how
 
 @q.task()
+def shares(path: str, how: str) -> None:
+    """Shared memory, which multiprocessing has somebody remove who waits for our end."""
+    from multiprocessing import resource_tracker, shared_memory
+    memory = shared_memory.SharedMemory(create=True, size=4096)
+    pid = resource_tracker._resource_tracker._pid
+    with open(path + ".new", "w") as file:
+        file.write(f"{memory.name} {pid}")
+    os.rename(path + ".new", path)
+    if how == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
+
+@q.task()
 def answer(n: int) -> int:
     return 2 * n
 '''

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -59,9 +60,12 @@ class Started:
         self.when("daemon.ready")
 
     def hears(self, pid: int = 0) -> bool:
-        """From the first statement of ours on; before that Python starts."""
-        text = Path(f"/proc/{pid or self.process.pid}/status").read_text()
-        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        """From the first statement of ours on; before that Python starts, or what starts it."""
+        process = Path("/proc", str(pid or self.process.pid))
+        if "python" not in os.readlink(process / "exe"):
+            return False
+        lines = (process / "status").read_text().splitlines()
+        fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         taken = int(fields["SigBlk"], 16) | int(fields["SigCgt"], 16)
         return bool(taken >> (signal.SIGTERM - 1) & 1)
 

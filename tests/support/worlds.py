@@ -13,6 +13,7 @@ from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Bounds, Waiting
 from jobd.supervisor.fleet import Child, Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
+from jobd.supervisor.memory import Limits, Reading
 from jobd.supervisor.orders import (
     Action,
     Answer,
@@ -40,6 +41,7 @@ from jobd.supervisor.orders import (
     Refused,
     Released,
     ReloadAsked,
+    Remind,
     ScaleAsked,
     StartHelper,
     StopAsked,
@@ -53,14 +55,25 @@ from jobd.supervisor.step import step
 
 POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0, hang_after=9.0)
 APP = "preloader shop:app"
+NO_LIMITS = Limits()
 
 
-def new_fleet(slots: int = 3, pages: int = 9, policy: Policy = POLICY) -> Fleet:
+def new_fleet(
+    slots: int = 3, pages: int = 9, policy: Policy = POLICY, limits: Limits = NO_LIMITS
+) -> Fleet:
     fleet = Fleet(
         policy=policy,
         nonce="n" * 16,
         board="board",
-        queues={"q": Queue(name="q", helper=APP, target=slots, bounds=bounds(slots, elastic=True))},
+        queues={
+            "q": Queue(
+                name="q",
+                helper=APP,
+                target=slots,
+                bounds=bounds(slots, elastic=True),
+                limits=limits,
+            )
+        },
         helpers={
             "keeper": Helper(name="keeper", role=Role.KEEPER),
             APP: Helper(name=APP, app="shop:app"),
@@ -104,6 +117,7 @@ class Process:
     doomed: bool = False
     frozen: bool = False
     over: bool = False
+    private: int = 6_000_000
 
 
 @dataclass
@@ -181,6 +195,8 @@ class World:
                 self._law_of_succession(self.fleet.children[action.incarnation])
                 if action.incarnation in self.processes:
                     self.processes[action.incarnation].drains = True
+            case Remind():
+                assert action.incarnation in self.soft, "reminded of what it was not told"
             case Kill():
                 assert action.incarnation not in self.killed, "killed twice"
                 self.killed.add(action.incarnation)
@@ -252,7 +268,7 @@ class World:
         kind = self.rng.choice(
             ("tick", "look", "look", "birth", "birth", "refuse", "die", "doom", "doom", "up", "up",
              "helper", "release", "release", "fence", "freeze", "overrun", "echo", "lost",
-             "work", "work", "stick", "dumped", "reload", "plan", "plan", "recycle",
+             "work", "work", "swell", "stick", "dumped", "reload", "plan", "plan", "recycle",
              "count", "count", "scale")
         )  # fmt: skip
         getattr(self, f"_{kind}")()
@@ -272,7 +288,8 @@ class World:
                 name, p.pid, joined=True, fenced=False,
                 over=frozenset({(f"job-{name}", 1)}) if p.over else frozenset(), frozen=p.frozen,
                 ran=p.ran, busy=0 if p.stuck_at else p.ran % 2, beat=p.stuck_at or self.now,
-                asked=p.stuck_at or self.now,
+                asked=p.stuck_at or self.now, draining=p.drains,
+                memory=Reading(rss=p.private, private=p.private, shared=0),
             )
             for name, p in self.processes.items() if name in known
         )  # fmt: skip
@@ -333,6 +350,10 @@ class World:
     def _work(self) -> None:
         if name := self._pick(self.processes):
             self.processes[name].ran += 1
+
+    def _swell(self) -> None:
+        if name := self._pick(self.processes):
+            self.processes[name].private += self.rng.randrange(100_000_000)
 
     def _reload(self) -> None:
         client = self.clients = self.clients + 1

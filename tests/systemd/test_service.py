@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,41 @@ def test_a_stop_drains(service: Service) -> None:
 
 
 @booted
+def test_a_drain_that_takes_longer_than_the_unit_allows_is_given_the_time(service: Service) -> None:
+    """The daemon asks for it, again and again; how long it may be is its own to bound."""
+    override = service.machine.path("/run/systemd/system/jobd.service.d/limits.conf")
+    override.parent.mkdir(parents=True)
+    override.write_text("[Service]\nTimeoutStopSec=1s\n")
+    service.machine.run("systemctl", "daemon-reload")
+    job = service.add("waits_for", "--arg", "path=/var/lib/jobd/patience")
+    eventually(lambda: service.job(job)["state"] == "active", within=20)
+    service.systemctl("stop", "--no-block")
+    eventually(lambda: service.show("ActiveState") == "deactivating", within=20)
+    asked = time.monotonic()
+    eventually(lambda: time.monotonic() - asked > 3, within=20)
+    assert service.show("ActiveState") == "deactivating"
+    service.machine.path("/var/lib/jobd/patience").touch()
+    eventually(lambda: service.show("ActiveState") == "inactive", within=20)
+    shutil.rmtree(override.parent)
+    service.machine.run("systemctl", "daemon-reload")
+
+    assert (service.show("Result"), service.job(job)["state"]) == ("success", "completed")
+
+
+@booted
+def test_the_doctor_finds_the_unit_and_nothing_wrong_with_it(service: Service) -> None:
+    """It asks systemd about the service that the daemon's control group names."""
+    checks = service.jobd("doctor", "--runtime-dir", "/run/jobd")["checks"]
+
+    found = {check["name"]: check for check in checks}
+    assert found["stop.systemd"]["level"] == "ok", found["stop.systemd"]
+    assert "jobd.service" in found["stop.systemd"]["found"]
+    assert not {"stop.kill_mode", "stop.watchdog", "stop.oom_policy"} & set(found)
+    assert found["daemon.running"]["level"] == "ok", found["daemon.running"]
+    assert [check for check in checks if check["level"] == "error"] == []
+
+
+@booted
 def test_a_killed_supervisor_is_back_and_its_jobs_run_at_once(service: Service) -> None:
     """The runtime directory outlives it, so nobody waits for a lease of 30 s to end."""
     job = service.add("waits_for", "--arg", "path=/var/lib/jobd/later")
@@ -280,7 +316,9 @@ def test_what_cannot_be_served_is_not_tried_again(service: Service) -> None:
         assert service.show("ActiveState") == "failed"
     finally:
         code.write_text(good)
-    last = [line for line in service.journal() if "No module named 'nowhere'" in line["MESSAGE"]]
+    said = [line for line in service.journal() if "No module named 'nowhere'" in line["MESSAGE"]]
+    # A refused reload, as in another test, is told by the command; that is no line of the daemon.
+    last = [line for line in said if not line["MESSAGE"].startswith("jobd: reload: ")]
     assert {line["PRIORITY"] for line in last} == {"3"}
 
 

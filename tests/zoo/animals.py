@@ -85,6 +85,15 @@ def catches_everything() -> None:
             continue
 
 
+def fork_bomb() -> None:
+    """As many processes as there may be, each of which makes more."""
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            time.sleep(0.01)
+
+
 # --- what ends its process ---
 
 
@@ -289,7 +298,7 @@ def _on_loop(function: Callable[[], Any]) -> Callable[[], Any]:
 def cage(name: str, *, is_async: bool = False) -> None:
     """Make a queue with every animal in it."""
     queue = app.queue(name, attempts=1, max_crashes=1, timeout=HARD)
-    for animal in (*map(_announced, ANIMALS), look, pid):
+    for animal in (*map(_announced, (*ANIMALS, fork_bomb)), look, pid):
         queue.task(animal.__name__)(_on_loop(animal) if is_async else animal)
 
 

@@ -32,12 +32,13 @@ class LeaseFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
-    """What has no owner. `looked_at` counts the keys of the sample; `whole`: these were all."""
+    """What has no owner. `looked_at` counts the keys of the sample, None where Redis was not asked;
+    `whole`: these were all."""
 
     strays: tuple[Stray, ...] = ()
     leases: tuple[LeaseFacts, ...] = ()
     ownerless: tuple[str, ...] = ()
-    looked_at: int = 0
+    looked_at: int | None = None
     whole: bool = True
 
 
@@ -176,7 +177,9 @@ def examine_leftovers(left: Leftovers, *, known: set[str], lease: float) -> list
         )
         do = "nothing reads them: delete them when no program of an older version is left"
         found.append(warning("orphans.keys", said, do))
-    if not found:
+    if not found and left.looked_at is None:
+        found.append(ok("orphans", "no process without an owner"))
+    elif not found:
         keys = f"{'all' if left.whole else 'a sample of'} {left.looked_at} keys"
         found.append(ok("orphans", f"no process, lease or key without an owner ({keys})"))
     return found

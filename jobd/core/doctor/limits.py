@@ -190,6 +190,8 @@ def _memory(load: Load, machine: MachineFacts) -> Sequence[Finding]:
         said = f"{_list(unlimited)} without a memory_limit; {where} has {size_words(there)}"
         do = "set memory_limit: a worker that grows is then replaced between jobs"
         return [note("limits.memory", said, do)]
+    if not asked:
+        return []
     return [
         ok(
             "limits.memory",

@@ -1,0 +1,99 @@
+"""Which task makes this process grow: what is resident, measured now and then, shared out over tasks.
+
+Measured where a claim is spelled, so never more than once a batch, and not twice in 50 ms: 10 us each. A
+plain job pays nothing, its run is counted already (jobd.worker.costs). Between two measures jobs of
+several tasks may have run. Each job is taken to add what those of its task did before; what that does
+not explain corrects these estimates, each by how many ran (the method of Kaczmarz): where the mix
+varies, the one that leaks is found among those that do not. The shares add up to what was measured. The
+measure in which a task runs first is left out: it imports and fills caches.
+
+Where the mix does not vary, nobody could tell them apart so. The executor `inline` therefore looks after
+each job of one batch when a task beside others is new, and after a measure of several tasks that grew
+much, once a second at the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from jobd.seams import memory
+from jobd.seams.clock import monotonic
+from jobd.seams.scoreboard import Page
+
+EVERY = 0.05
+CLOSELY_EVERY = 1.0
+_MUCH = 256 * 1024
+
+
+class Growth:
+    """One worker's. `worst` is told on the page: task, bytes, and the jobs it was measured over."""
+
+    def __init__(
+        self,
+        page: Page,
+        *,
+        resident: Callable[[], int] = memory.resident,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._page = page
+        self._resident = resident
+        self._clock = clock
+        self._next = 0.0
+        self._last = 0
+        self._counts: dict[bytes, int] = {}
+        self.looks_closely = False
+        """The next batch is to be run with a look after each job: `begin`, then `ran` for each."""
+        self._closely_at = 0.0
+        self._size = 0
+        self._a_job: dict[bytes, float] = {}  # what a job is taken to add
+        self.grown: dict[bytes, float] = {}
+        self.jobs: dict[bytes, int] = {}
+
+    def note(self, runs: Mapping[bytes, Sequence[float]]) -> None:
+        """Take in what has run since the last call: task -> (anything, how many)."""
+        ran = self._counts
+        for task, (_, count) in runs.items():
+            ran[task] = ran.get(task, 0) + int(count)
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + EVERY
+            self._measure()
+
+    def begin(self) -> None:
+        """Look before the first job of a batch that is looked at closely."""
+        self.looks_closely = False
+        self._closely_at = self._clock() + CLOSELY_EVERY
+        self._size = self._resident()
+
+    def ran(self, task: bytes) -> None:
+        """Look after one job, which ran alone: that is what one of its task adds, or about that."""
+        before, self._size = self._size, self._resident()
+        if task in self._a_job:
+            self._a_job[task] += (self._size - before - self._a_job[task]) / 2
+
+    def _measure(self) -> None:
+        ran, self._counts = self._counts, {}
+        before, self._last = self._last, self._resident()
+        if ran and ran.keys() <= self.grown.keys():
+            self._share_out(ran, self._last - before)
+            self._tell()
+            if len(ran) > 1 and self._last - before > _MUCH:
+                self.looks_closely = self._clock() >= self._closely_at
+        if fresh := ran.keys() - self.grown.keys():
+            for task in fresh:
+                self._a_job[task], self.grown[task], self.jobs[task] = 0.0, 0.0, 0
+            self.looks_closely = len(self.grown) > 1
+
+    def _share_out(self, ran: dict[bytes, int], growth: int) -> None:
+        a_job = self._a_job
+        error = growth - sum(a_job[task] * count for task, count in ran.items())
+        squares = sum(count * count for count in ran.values())
+        for task, count in ran.items():
+            a_job[task] += error * count / squares
+            self.grown[task] += a_job[task] * count
+            self.jobs[task] += count
+
+    def _tell(self) -> None:
+        worst = max(self.grown, key=self.grown.__getitem__)
+        if self.grown[worst] > 0:
+            self._page.set_grown(worst, round(self.grown[worst]), self.jobs[worst])
