@@ -11,10 +11,11 @@ from collections import Counter
 import click
 
 from jobd.cli import in_force, settings
-from jobd.cli.doctor_facts import Section, examine
+from jobd.cli.doctor_facts import Section, broken, examine
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable
 from jobd.core.doctor.finding import Finding, Level
+from jobd.core.errors import ConfigError
 
 _MARKS: dict[Level, tuple[str, str | None]] = {
     "ok": ("ok", "green"), "note": ("note", None), "warning": ("warning", "yellow"), "error": ("error", "red"),
@@ -41,8 +42,11 @@ def command(
     the daemon, Redis, other hosts, and what dead daemons have left. Changes nothing. Exits with 1 when
     there is an error; warnings and notes are none.
     """
-    found = in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir)
-    sections = examine(found, settings.find_file(config_file))
+    file = settings.find_file(config_file)
+    try:
+        sections = examine(in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir), file)
+    except ConfigError as bad:  # and no daemon runs with an earlier one
+        sections = [("configuration", broken(bad.problems))]
     counts = Counter(finding.level for _, findings in sections for finding in findings)
     if as_json:
         checks = [

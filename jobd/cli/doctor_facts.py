@@ -29,6 +29,9 @@ from jobd.core.portrait import Daemon
 from jobd.seams import machine, units
 from jobd.seams.strays import strays
 
+_CORRECT = "correct it, then `jobd check`"
+_MEANT = "correct it, or leave it if that is what was meant"
+
 Section = tuple[str, list[Finding]]
 
 
@@ -52,6 +55,11 @@ def examine(found: InForce, file: Path | None) -> list[Section]:
         ("hosts", others),
         ("leftovers", left),
     ]
+
+
+def broken(problems: list[str]) -> list[Finding]:
+    """Say what is wrong with a configuration file."""
+    return [error("config.file", problem, _CORRECT) for problem in problems]
 
 
 def load_of(config: Config, running: Daemon | None) -> Load:
@@ -86,15 +94,15 @@ def _queue_load(name: str, queue: configs.QueueConfig) -> QueueLoad:
 
 
 def _configuration(found: InForce, file: Path | None) -> list[Finding]:
-    do = "correct it, then `jobd check`"
     if found.problems:
-        said = [error("config.file", problem, do) for problem in found.problems]
+        said = broken(found.problems)
         why = "the daemon runs with what it read before"
         return [*said, note("config.in_force", why, "what follows is about that")]
     if file is None:
         return [note("config.file", "no file: defaults", "name one with -c, or `jobd init`")]
     said = [
-        warning("config.warnings", text, do) for text in configs.warnings(found.config, str(file))
+        warning("config.warnings", text, _MEANT)
+        for text in configs.warnings(found.config, str(file))
     ]
     if os.environ.get(URL_VARIABLE):
         what = f"{URL_VARIABLE} goes before the file's redis.url"

@@ -62,6 +62,8 @@ def _daemon_lines(picture: Picture, width: int | None) -> list[Line]:
     head = f"daemon   {_state(daemon)}, pid {daemon.pid}, for {words(daemon.up_for)}"
     if daemon.generation > 1:
         head += f", generation {daemon.generation}"
+        if daemon.reload is not None and not daemon.reload.error and not daemon.reload.running:
+            head += f" for {words(daemon.reload.ago)}"
     found = [_line(head, width, "" if daemon.answers in ("yes", "unknown") else "bad")]
     helpers = ", ".join(f"{name} {how}" for name, how in daemon.helpers.items())
     found.append(_line(f"         {helpers}", width))

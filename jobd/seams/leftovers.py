@@ -62,26 +62,70 @@ class Ended(NamedTuple):
     all: bool = True
 
 
-def end_leftovers(kept: Mapping[int, int]) -> Ended:
-    """Kill everything that runs below this process but `kept`, and what is below that."""
-    give_up_at = mono() + _GONE_WITHIN
-    count, is_held = 0, False
-    while mono() < give_up_at:
-        found = _stopped(kept)
-        if not found:
-            _collect(kept)
-            return Ended(count, is_held)
-        is_held = is_held or not held_by_objects().isdisjoint(found)
-        for pidfd in found.values():
-            host.send(pidfd, signal.SIGKILL)
-        for pidfd in found.values():
-            count += host.ended(pidfd, max(0.0, give_up_at - mono()))
-            os.close(pidfd)
-        if is_held:
-            # A pool makes new ones as fast as its own are killed. Who asked for this ends, and with
-            # it the thread that makes them; what is left then is ended by the supervisor.
-            return Ended(count, is_held)
-    return Ended(count, all=False)
+class Leftovers:
+    """What is below this process and was not when this was made."""
+
+    def __init__(self) -> None:
+        self._kept = known_children()
+        self._dead: set[int] = (
+            set()
+        )  # zombies that were there at the last look, of whom nobody has asked
+
+    def end(self) -> Ended:
+        """Kill all that runs, and collect what has ended."""
+        give_up_at = mono() + _GONE_WITHIN
+        count, is_held = 0, False
+        while mono() < give_up_at:
+            found = _stopped(self._kept)
+            if not found:
+                self._collect(_zombies(self._kept))
+                return Ended(count, is_held)
+            is_held = is_held or not held_by_objects().isdisjoint(found)
+            for pidfd in found.values():
+                host.send(pidfd, signal.SIGKILL)
+            for pidfd in found.values():
+                count += host.ended(pidfd, max(0.0, give_up_at - mono()))
+                os.close(pidfd)
+            if is_held:
+                # A pool makes new ones as fast as its own are killed. Who asked for this ends, and with
+                # it the thread that makes them; what is left then is ended by the supervisor.
+                return Ended(count, is_held)
+        return Ended(count, all=False)
+
+    def collect_old(self) -> None:
+        """Collect those that had ended by the last time already: while jobs run, one of them may be
+        about to ask how its own process ended."""
+        dead = set(_zombies(self._kept)) if has_children() else set()
+        self._collect(sorted(dead & self._dead))
+        self._dead = dead
+
+    def _collect(self, zombies: list[int]) -> None:
+        """Let Python's own objects hear first how theirs ended; of those nobody has asked yet, none is
+        taken, and they are looked at only once."""
+        if not zombies:
+            return
+        subprocess: Any = sys.modules.get("subprocess")
+        multiprocessing: Any = sys.modules.get("multiprocessing")
+        if subprocess:
+            subprocess._cleanup()
+        if multiprocessing:
+            multiprocessing.active_children()
+        held = held_by_objects() | _infrastructure()
+        for pid in zombies:
+            if pid in held:
+                self._kept[pid] = host.start_ticks(pid)
+            else:
+                host.reap_stray(pid)
+
+
+def _zombies(kept: Mapping[int, int]) -> list[int]:
+    """List the children that have ended, but for those that are known."""
+    found = []
+    for pid in children_of(os.getpid()):
+        stat = host.stat(pid)
+        if stat is not None and stat.state == "Z" and kept.get(pid) != stat.start_ticks:
+            found.append(pid)
+    return found
 
 
 def _stopped(kept: Mapping[int, int]) -> dict[int, int]:
@@ -136,20 +180,6 @@ def _infrastructure() -> set[int]:
     return pids | ({server._forkserver._forkserver_pid} if server else set())
 
 
-def _collect(kept: Mapping[int, int]) -> None:
-    """Collect what has ended: Python's own objects first, they are told how; then the rest."""
-    subprocess: Any = sys.modules.get("subprocess")
-    multiprocessing: Any = sys.modules.get("multiprocessing")
-    if subprocess:
-        subprocess._cleanup()
-    if multiprocessing:
-        multiprocessing.active_children()
-    spared = kept.keys() | _infrastructure() | held_by_objects()
-    for pid in children_of(os.getpid()):
-        if pid not in spared:
-            host.reap_stray(pid)
-
-
 def held_by_objects() -> set[int]:
     """Give the pids of those children that objects of this process stand for and will ask about."""
     gc.collect()  # what only a cycle holds, nobody will ask
@@ -157,7 +187,8 @@ def held_by_objects() -> set[int]:
     multiprocessing: Any = sys.modules.get("multiprocessing.process")
     subprocess: Any = sys.modules.get("subprocess")
     if multiprocessing:
-        pids |= {each._popen.pid for each in multiprocessing._children}
+        started = [each._popen for each in tuple(multiprocessing._children)]
+        pids |= {popen.pid for popen in started if popen is not None}
     if subprocess:
         kind, given_up = subprocess.Popen, subprocess._active or ()
         # Made after the fork, so not frozen: this looks through what the worker itself has made.

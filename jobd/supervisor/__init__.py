@@ -23,7 +23,7 @@ is dead and not yet released. It answers with what it has released. A lost messa
 replaced - it is old, large, of yesterday's code, or its slot is no more - leaves its slot, which is
 filled at once, and is told to drain when its successor has joined. Recycling, reloading and scaling
 are this one move (`absorb.leave`, `settle`); what asks for it is apart: `layout` for slots and code,
-`reload` for when code and settings are other ones.
+`reload` for when code and settings are other ones, `turnover` for age, jobs and memory.
 
 **Crash loops are slow.** A slot waits longer after each failure (`backoff`); a queue whose workers
 end without having run a job is given up and only probed (`budget`).

@@ -38,5 +38,8 @@ answers for the process: the text of an error and a back-off function are the ap
 it along, and `flush` sends it before, a few times a second, from a thread that lives only where
 somebody speaks. Hooks of runs (`hooked`) have lanes of their own kind: the plain ones ask nobody.
 
+**It knows what it costs**: `growth` finds the task that makes it grow, `lifetime` counts the jobs it has
+left where they are limited.
+
 `preload` is where workers come from: a process with the application in memory, which forks them.
 """

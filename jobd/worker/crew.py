@@ -122,6 +122,8 @@ class CrewLoop(WorkerLoop):
         self._admit()
         if monotonic() >= self._reconcile_at:
             self._reconcile()
+        if self._pristine is not None:
+            self._pristine.collect()
         self._set_phase(Phase.BUSY if self._at_hand() else Phase.IDLE)
         if not self._exchange():
             self._wait(self._span())
@@ -129,7 +131,7 @@ class CrewLoop(WorkerLoop):
     def _exchange(self) -> bool:
         """Settle and claim, where there is something to settle or somebody to claim for."""
         desk, free = self.desk, self._free()
-        ahead = self._batch and not self._careful and len(desk.unstarted) <= self._batch // 2
+        ahead = self._batch and self._may_batch() and len(desk.unstarted) <= self._batch // 2
         if not (self._may_claim() and (free or ahead)):
             self._excuse()
             if not (desk.done or desk.endings or desk.revoked):
@@ -140,7 +142,7 @@ class CrewLoop(WorkerLoop):
         self._page.set_claimed(self._at_hand() + max(free, self._batch))
         desk.pace = self._pace()
         # Nothing ahead of its time: lanes that look at the line would begin it.
-        self._talk.put(slots=free, batches=not self._careful)
+        self._talk.put(slots=free, batches=self._may_batch())
         self._look_by_ourselves()  # while Redis works
         claim = self._talk.land()
         assert claim is not None
@@ -209,7 +211,7 @@ class CrewLoop(WorkerLoop):
             return
         self._nudge_at = monotonic() + span + NUDGE_AFTER if span < IDLE_FOR else math.inf
         if claim.within_ms is None:
-            self._waiter.put_waiting(slots=slots, wait=self._hint(span), batches=not self._careful)
+            self._waiter.put_waiting(slots=slots, wait=self._hint(span), batches=self._may_batch())
         else:
             # Its own trip for the claim: how long ago that was is known by when it was sent.
             self._waiter.wait(self._hint(span))
@@ -282,7 +284,13 @@ class CrewLoop(WorkerLoop):
         return min([len(self._lanes), *(limit for _, limit in self._careful)])
 
     def _free(self) -> int:
-        return max(0, self._most() - self._at_hand())
+        at_hand = self._at_hand()
+        unsettled = len(self.desk.done) + len(self.desk.endings)
+        return max(0, int(min(self._most(), self._lifetime.left - unsettled) - at_hand))
+
+    def _may_batch(self) -> bool:
+        """Whether more may be claimed than there are free lanes."""
+        return not (self._careful or self._lifetime.is_near_its_end)
 
     def _at_hand(self) -> int:
         busy = sum(lane.running is not None for lane in self._lanes)

@@ -21,7 +21,6 @@ back. The loops see to that; this is called when nobody's code runs, in the main
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 
 from jobd.broker.commands import Claimed
@@ -30,7 +29,7 @@ from jobd.core.job_events import LeftoversEnded, ProcessChanged, WorkerRecycles
 from jobd.seams.clock import monotonic
 from jobd.seams.descriptors import Guarded, share_open
 from jobd.seams.exits import Reason
-from jobd.seams.leftovers import end_leftovers, has_children, known_children
+from jobd.seams.leftovers import Leftovers, has_children
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.seams.surroundings import Surroundings
@@ -39,6 +38,7 @@ from jobd.worker.tell import text
 
 # Some things take longer to look at. They are those that hurt no next job, but many next jobs.
 CLOSELY_EVERY = 0.02
+COLLECT_EVERY = 10.0
 _MOST_OPEN = 0.8
 _STANDARD = (0, 1, 2)
 _REASONS = {"limits": Reason.LIMITS, "credentials": Reason.CREDENTIALS}
@@ -61,14 +61,16 @@ class Pristine:
         self._page = page
         self._stop = stop
         self._emit = emit
-        self._pid = os.getpid()
-        self._kept = known_children()
+        self._leftovers = Leftovers()
+        self._collect_at = 0.0
         self._surroundings = Surroundings(afterwards)
         self._guarded = Guarded(
             (*_STANDARD, *stop.descriptors, self._surroundings.directory.descriptor)
         )
         self.links_are_sound: Callable[[], bool] = lambda: True
         """Says whether the connections to Redis are what they were; whoever has them sets this."""
+        # Where the application itself has opened as many, a fresh process would be no better.
+        self._most_open = max(_MOST_OPEN, (1 + share_open()) / 2)
         self._closely_at = 0.0
         self._said: set[tuple[str, str]] = set()
         self._told = Told(self._heard)
@@ -86,8 +88,16 @@ class Pristine:
 
     def look(self, jobs: Iterable[Claimed]) -> bool:
         """Put the process in order after these jobs. True when one has changed what nobody told of."""
-        told = self._told.take()
         jobs = list(jobs)
+        try:
+            return self._look(jobs)
+        except OSError as refused:
+            # A task may take away what a look needs: its root directory, its last file handle.
+            self.condemn(Reason.SURROUNDINGS, f"it cannot be looked at: {refused}", jobs)
+            return False
+
+    def _look(self, jobs: list[Claimed]) -> bool:
+        told = self._told.take()
         if has_children():
             self._end_leftovers(jobs)
         changes = self._surroundings.put_back(told)
@@ -101,6 +111,14 @@ class Pristine:
             self._closely_at = now + CLOSELY_EVERY
             self._look_at_descriptors(jobs)
         return not told and bool(changes.restored)
+
+    def collect(self) -> None:
+        """Collect processes that have ended and are nobody's, now and then. For where some job always
+        runs: what they leave is adopted by this process, and a look may be long in coming."""
+        now = monotonic()
+        if now > self._collect_at:
+            self._collect_at = now + COLLECT_EVERY
+            self._leftovers.collect_old()
 
     def condemn(self, reason: Reason, why: str, jobs: Iterable[Claimed] = ()) -> None:
         """Have this worker settle what it has, and end."""
@@ -118,7 +136,7 @@ class Pristine:
         self._stop.ask()
 
     def _end_leftovers(self, jobs: list[Claimed]) -> None:
-        ended = end_leftovers(self._kept)
+        ended = self._leftovers.end()
         if not ended.all:
             self.condemn(Reason.PROCESSES, "processes a job has left do not end", jobs)
         if not ended.processes:
@@ -136,7 +154,7 @@ class Pristine:
             self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", jobs)
         elif not self.links_are_sound():
             self.condemn(Reason.DESCRIPTORS, "a connection to Redis was closed or replaced", jobs)
-        elif (share := share_open()) > _MOST_OPEN:
+        elif (share := share_open()) > self._most_open:
             self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
 
     def _say_changed(self, jobs: list[Claimed], what: tuple[str, ...]) -> None:

@@ -96,8 +96,11 @@ class SoloLoop(WorkerLoop):
             self._run_batch(len(line))
 
     def _run_batch(self, size: int) -> None:
-        """Run what was claimed, in a process that is in order. More than one job is claimed only where all are known to be fast:
-        then the next exchange is put on the way first, for fast ones alone."""
+        """Run what was claimed, in a process that is in order.
+
+        More than one job is claimed only where all are known to be fast: then the next exchange is put
+        on the way first, for fast ones alone.
+        """
         if size == 1 or self._ran_for > LOOK_AFTER:
             self._look_around()
         self._set_phase(Phase.BUSY)

@@ -49,6 +49,7 @@ def test_help_lists_every_command_and_loads_none() -> None:
     ["run"], ["dev"], ["demo"], ["init"], ["check"], ["enqueue"], ["status"], ["queues", "list"],
     ["jobs", "list"], ["jobs", "show"], ["queues"], ["jobs"],
     ["why"], ["queues", "drain"], ["queues", "purge"], ["completion"],
+    ["top"], ["doctor"], ["reload"], ["stop"], ["scale"], ["recycle"], ["dump"],
 ])  # fmt: skip
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Each module of the table can be imported and says what it does."""
@@ -65,6 +66,7 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
     ["enqueue", "q", "t", "--arg", "x=\udcff"], ["enqueue", "q", "t", "--json-args", "\udcff"],
     ["jobs", "show", "a\udcff"], ["jobs", "show", "a", "--queue", "a b"],
     ["why"], ["why", "a b"], ["whi", "a"], ["queues", "purge"], ["completion", "csh"],
+    ["scale", "q"], ["scale", "q", "many"], ["recycle"], ["stop", "--timeout", "soon"], ["top", "--json"],
 ])  # fmt: skip
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Said on stderr, with nothing on stdout."""
@@ -113,6 +115,34 @@ def test_a_bad_configuration_is_78(
     said = capsys.readouterr()
     assert "expected" in said.err + said.out
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("verb", [
+    ["reload"], ["stop"], ["scale", "q", "-1"], ["recycle", "q.1"], ["dump"],
+])  # fmt: skip
+def test_orders_to_nobody_are_69_and_by_a_broken_file_78(
+    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a daemon there is nobody to ask; a broken file may have named another place."""
+    assert main([*verb, "--runtime-dir", str(tmp_path)]) == 69
+    assert "jobd run" in capsys.readouterr().err
+    (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\n")
+    assert main([*verb, "-c", str(tmp_path / "bad.toml"), "--runtime-dir", str(tmp_path)]) == 78
+
+
+def test_the_doctor_names_what_is_wrong_with_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked when things are broken: no code but its own."""
+    (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\n")
+    own = ["--runtime-dir", str(tmp_path), "--redis-url", f"unix://{tmp_path}/nobody.sock"]
+    assert main(["doctor", "-c", str(tmp_path / "bad.toml"), *own]) == 1
+    assert "daemon.leese" in capsys.readouterr().out
+    (tmp_path / "odd.toml").write_text("[web]\nbind = '127.0.0.1:1'\n")
+    assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 1
+    said = capsys.readouterr().out
+    assert "web.bind" in said
+    assert "cannot be reached" in said
 
 
 def test_python_m_jobd_is_the_same_command(tmp_path: Path) -> None:

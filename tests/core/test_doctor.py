@@ -15,7 +15,7 @@ from jobd.core.doctor.finding import Finding
 from jobd.core.doctor.limits import Load, MachineFacts, QueueLoad, UnitFacts
 from jobd.core.doctor.place import PlaceFacts
 from jobd.core.doctor.store import StoreFacts
-from jobd.core.portrait import Daemon, Host, QueueView, Reload, Worker
+from jobd.core.portrait import Daemon, Growth, Host, QueueView, Reload, Worker
 from jobd.core.server_facts import ServerFacts
 
 GOOD_SERVER = ServerFacts(
@@ -220,6 +220,17 @@ def test_what_is_wrong_with_a_daemon_is_named(
     changes: dict[str, Any], name: str, level: str
 ) -> None:
     assert levels(of_daemon(**changes))[name] == level
+
+
+def test_a_task_that_leaks_is_named_and_a_cache_that_fills_is_not() -> None:
+    leak = Growth(task="render", bytes=900_000_000, jobs=900)
+    cache = Growth(task="look-up", bytes=9_000_000, jobs=900)
+    once = Growth(task="import", bytes=90_000_000, jobs=1)
+    found = of_daemon(queues={"docs": QueueView(wanted=1, growth=[leak, cache, once])})
+    assert levels(found) == {"daemon.growth": "warning"}
+    assert [f.found for f in found if f.name == "daemon.growth"] == [
+        "queue 'docs': its workers grow by 1MB a job of 'render', over 900 jobs"
+    ]
 
 
 def test_workers_that_are_recycled_are_no_trouble() -> None:

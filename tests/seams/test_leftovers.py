@@ -15,7 +15,7 @@ from support.daemons import eventually, gone
 from support.forked import forked
 
 from jobd.seams import host
-from jobd.seams.leftovers import children_of, end_leftovers, has_children, known_children
+from jobd.seams.leftovers import Leftovers, children_of, has_children
 
 
 def double_fork() -> int:
@@ -38,8 +38,9 @@ def test_a_daemon_that_nobody_is_the_parent_of_is_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        leftovers = Leftovers()
         pid = double_fork()
-        return tuple(end_leftovers({})), gone(pid), has_children()
+        return tuple(leftovers.end()), gone(pid), has_children()
 
     assert forked(child) == ((1, False, True), True, False)
 
@@ -49,14 +50,15 @@ def test_what_was_there_before_stays_and_what_is_below_it() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        nobody = Leftovers()
         before = subprocess.Popen(["sh", "-c", "sleep 60 & wait"])
         eventually("the shell's child", lambda: children_of(before.pid))
-        kept = known_children()
+        leftovers = Leftovers()
         after = subprocess.Popen(["sleep", "60"])
-        ended = end_leftovers(kept)
+        ended = leftovers.end()
         lives = before.poll() is None and bool(children_of(before.pid))
         before.kill()
-        end_leftovers({})
+        nobody.end()
         return ended.processes, lives, after.wait()
 
     assert forked(child) == (1, True, -9)
@@ -67,14 +69,15 @@ def test_it_says_whether_somebody_holds_what_was_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        leftovers = Leftovers()
         warnings.simplefilter("ignore")  # as an error it would hold the object
         subprocess.Popen(["sleep", "60"])
-        unheld = end_leftovers({})
+        unheld = leftovers.end()
         held = subprocess.Popen(["sleep", "60"])
-        first = end_leftovers({})
+        first = leftovers.end()
         process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
         process.start()
-        second = end_leftovers({})
+        second = leftovers.end()
         return unheld.held, first.held, held.wait(), second.held
 
     assert forked(child) == (False, True, -9, True)
@@ -85,8 +88,9 @@ def test_the_tracker_of_shared_memory_lives_as_long_as_its_process() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        leftovers = Leftovers()
         memory = shared_memory.SharedMemory(create=True, size=10)
-        ended = end_leftovers({})
+        ended = leftovers.end()
         memory.close()
         memory.unlink()
         return ended.processes, len(children_of(os.getpid()))
@@ -99,15 +103,19 @@ def test_what_multiplies_is_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        leftovers = Leftovers()
+        # Ends by itself too, whatever becomes of this test.
+        until = time.monotonic() + 5
         if os.fork() == 0:
-            # Always three generations: each starts the next and ends a little later.
-            while True:
+            while time.monotonic() < until:
                 if os.fork() == 0:
+                    time.sleep(0.02)  # a generation
                     continue
-                time.sleep(0.05)
+                time.sleep(0.1)
                 os._exit(0)
+            os._exit(0)
         eventually("some of them", lambda: len(children_of(os.getpid())) > 1)
-        ended = end_leftovers({})
+        ended = leftovers.end()
         return ended.processes > 0, ended.all, has_children()
 
     assert forked(child) == (True, True, False)
@@ -118,12 +126,36 @@ def test_zombies_are_collected_but_those_an_object_will_ask_about() -> None:
 
     def child() -> Any:
         host.become_subreaper()
+        leftovers = Leftovers()
         program = subprocess.Popen(["sh", "-c", "exit 3"])
         if os.fork() == 0:
             os._exit(0)
         eventually("both ended", lambda: all(map(gone, children_of(os.getpid()))))
-        end_leftovers({})
+        leftovers.end()
         left = children_of(os.getpid())
         return left == [program.pid], program.wait()
 
     assert forked(child) == (True, 3)
+
+
+def test_while_jobs_run_only_what_has_long_ended_is_collected() -> None:
+    """A job may be about to wait for its own child: nobody takes that from it at the first look."""
+
+    def child() -> Any:
+        host.become_subreaper()
+        leftovers = Leftovers()
+        mine = os.fork()
+        if mine == 0:
+            os._exit(4)
+        eventually("it has ended", lambda: gone(mine))
+        leftovers.collect_old()
+        _, status = os.waitpid(mine, 0)
+        if os.fork() == 0:
+            os._exit(0)
+        eventually("it has ended", lambda: all(map(gone, children_of(os.getpid()))))
+        leftovers.collect_old()
+        first = has_children()
+        leftovers.collect_old()
+        return os.waitstatus_to_exitcode(status), first, has_children()
+
+    assert forked(child) == (4, True, False)

@@ -94,6 +94,14 @@ def fork_bomb() -> None:
             time.sleep(0.01)
 
 
+def grows() -> None:
+    """2 GB, a piece at a time, as slowly as a leak: somebody else has to say that it is too much."""
+    resource.setrlimit(resource.RLIMIT_AS, (2_500_000_000, resource.RLIM_INFINITY))
+    for _ in range(200):
+        kept.append(b"x" * 10_000_000)
+        time.sleep(0.02)
+
+
 # --- what ends its process ---
 
 
@@ -270,11 +278,14 @@ def pid() -> int:
     return os.getpid()
 
 
-ANIMALS: list[Callable[..., Any]] = [
-    busy_c_loop, gil_holder, endless_regex, ignores_term, blocks_signals, catches_everything,
+# These have a hard timeout to be killed at; the others have time, however busy the machine is.
+ENDLESS: list[Callable[..., Any]] = [
+    busy_c_loop, gil_holder, endless_regex, ignores_term, blocks_signals, catches_everything, fork_bomb,
+]  # fmt: skip
+OTHERS: list[Callable[..., Any]] = [
     segfault, abort, exits_0, exits_76, deep_recursion, sys_exit, keyboard_interrupt,
     unspeakable_error, balloon, closes_all, closes_one_by_one, returns_twice, double_forks,
-    leaves_pool, leaves_program, leaks, shouts, changes_everything,
+    leaves_pool, leaves_program, leaks, shouts, changes_everything, grows,
 ]  # fmt: skip
 
 
@@ -297,9 +308,11 @@ def _on_loop(function: Callable[[], Any]) -> Callable[[], Any]:
 
 def cage(name: str, *, is_async: bool = False) -> None:
     """Make a queue with every animal in it."""
-    queue = app.queue(name, attempts=1, max_crashes=1, timeout=HARD)
-    for animal in (*map(_announced, (*ANIMALS, fork_bomb)), look, pid):
-        queue.task(animal.__name__)(_on_loop(animal) if is_async else animal)
+    queue = app.queue(name, attempts=1, max_crashes=1, timeout="10m")
+    endless = {animal.__name__ for animal in ENDLESS}
+    for animal in (*map(_announced, ENDLESS), *map(_announced, OTHERS), look, pid):
+        function = _on_loop(animal) if is_async else animal
+        queue.task(animal.__name__, timeout=HARD if animal.__name__ in endless else "10m")(function)
 
 
 for name in os.environ.get("ZOO_CAGES", "").split(","):

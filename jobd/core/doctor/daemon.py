@@ -8,10 +8,13 @@ from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.doctor.store import skew
 from jobd.core.durations import words
 from jobd.core.portrait import Daemon, Host
+from jobd.core.sizes import size_words
 
 # A snapshot comes every few seconds: beyond this its host is gone, cut off, or hangs.
 _SILENT = 30.0
 _OFTEN = 5
+# Growth of a job beyond this is no cache that fills.
+_LEAKS = 50_000
 _SHOWN = 5
 
 
@@ -56,6 +59,7 @@ def examine(daemon: Daemon | None, *, directory: str, version: str) -> list[Find
         *_helpers(daemon),
         *_reload(daemon),
         *_queues(daemon),
+        *_growth(daemon),
         *_workers(daemon),
     ]
 
@@ -116,6 +120,21 @@ def _queues(daemon: Daemon) -> list[Finding]:
         for name, view in daemon.queues.items()
         if view.gave_up
     ]
+
+
+def _growth(daemon: Daemon) -> list[Finding]:
+    found = []
+    for name, view in daemon.queues.items():
+        for grown in view.growth:
+            each = grown.bytes / max(1, grown.jobs)
+            if each >= _LEAKS and grown.jobs >= _OFTEN:
+                said = (
+                    f"queue {name!r}: its workers grow by {size_words(round(each))} a job of "
+                    f"{grown.task!r}, over {grown.jobs} jobs"
+                )
+                do = "find what it keeps; until then a memory_limit replaces them between jobs"
+                found.append(warning("daemon.growth", said, do))
+    return found
 
 
 def _workers(daemon: Daemon) -> list[Finding]:
