@@ -308,7 +308,8 @@ class Loop:
 
     def _start_helper(self, name: str) -> None:
         argv = self._configuration.argv(self.fleet.helpers[name])
-        child = self._children.start_helper(name, argv)
+        output = self._outlets.open_helper(name)
+        child = self._children.start_helper(name, argv, output)
         if child is None:
             self._heard.append(HelperExited(name, Exit()))
             return
