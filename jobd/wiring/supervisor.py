@@ -68,7 +68,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     log = Log(
         style=said.format, level=said.level, role="supervisor", fd=of_process(), patience=_PATIENCE
     )
-    control = Control.listen(runtime_dir)
+    control = _control(runtime_dir)
     nonce = host.nonce()
     if not mark.possible():
         log(events.DaemonUnmarked())
@@ -112,6 +112,16 @@ def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[F
     board = Scoreboard.create(path, owner=owner, pages=page_count(slots), cells=MOST_CONCURRENCY)
     emit(events.DaemonStarted(pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=slots))
     return fleet, board
+
+
+def _control(runtime_dir: Path) -> Control:
+    try:
+        return Control.listen(runtime_dir)
+    except OSError as refused:
+        raise ConfigError(
+            f"daemon.runtime_dir: {runtime_dir}: no socket can be made there: {refused.strerror}; "
+            "expected a local file system with room; name another directory"
+        ) from refused
 
 
 class Files:
