@@ -54,6 +54,16 @@ class WorkerReleased(Event, frozen=True, kw_only=True):
     cause: str
 
 
+class ReleaseRefused(Event, frozen=True, kw_only=True):
+    """Redis refuses to give back what a dead worker held. It is tried again; others are not held up."""
+
+    event: ClassVar[str] = "release.refused"
+    level: ClassVar[Level] = "error"
+    incarnation: str
+    queue: str
+    why: str
+
+
 class LeaseReaped(Event, frozen=True, kw_only=True):
     """A host is gone: what its worker held is back in the queue."""
 

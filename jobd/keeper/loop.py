@@ -26,7 +26,6 @@ from jobd.core.store_events import (
     LeaseReaped,
     StoreDoubtful,
     StoreUnfit,
-    WorkerReleased,
 )
 from jobd.keeper.figures import Figures
 from jobd.keeper.fleet import Fleet
@@ -35,7 +34,7 @@ from jobd.keeper.heed import heed
 from jobd.keeper.hosts import Speaker
 from jobd.keeper.inspect import Inspector
 from jobd.keeper.reap import Reaper
-from jobd.keeper.release import Boards, release
+from jobd.keeper.release import Releaser
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
 from jobd.keeper.schedules import Scheduler
@@ -85,12 +84,11 @@ class Keeper:
         self._speaker = speaker
         self._known: list[str] = []
         self._emit = emit
-        self._boards = Boards()
+        self._releaser = Releaser(store=self._store, emit=emit)
         self._fleet = Fleet()
         self._stores: dict[str, Store] = {}
         self._reapers: dict[str, Reaper] = {}
         self._revokers: dict[str, Revoker] = {}
-        self._released: set[str] = set()
         self._reap_at = 0.0
         self._heed_at = 0.0
         self._tidy_at = 0.0
@@ -147,7 +145,7 @@ class Keeper:
                 self._fleet = msgspec.convert(message["fleet"], Fleet)
                 # Not before it knows whom to renew: its first round is at once, the next a period later.
                 self._renewer.start()
-                self._released &= {dead.incarnation for dead in self._fleet.dead}
+                self._releaser.released &= {dead.incarnation for dead in self._fleet.dead}
                 self._queues |= {worker.queue for worker in self._fleet.alive}
 
     def _hears(self, until: float) -> bool:
@@ -155,11 +153,13 @@ class Keeper:
         return bool(select.select([self._channel.fileno()], [], [], wait)[0])
 
     def _to_release(self) -> list[str]:
-        return [d.incarnation for d in self._fleet.dead if d.incarnation not in self._released]
+        return [
+            d.incarnation for d in self._fleet.dead if d.incarnation not in self._releaser.released
+        ]
 
     def _answer(self) -> None:
-        if self._released:
-            self._channel.send({"released": sorted(self._released)})
+        if self._releaser.released:
+            self._channel.send({"released": sorted(self._releaser.released)})
         if fenced := self._renewer.fenced & {w.incarnation for w in self._fleet.alive}:
             self._channel.send({"fenced": sorted(fenced)})
         self._pulse()
@@ -179,7 +179,7 @@ class Keeper:
         for unfit in self._inspector.look(now):
             event = StoreUnfit if unfit.level == "error" else StoreDoubtful
             self._emit(event(why=unfit.why))
-        self._release()
+        self._releaser.work(self._fleet.dead, wall_ms())
         self._figures.look(now)
         self._revoke(now)
         if now >= self._reap_at:
@@ -193,16 +193,6 @@ class Keeper:
         # Last, since a full store refuses what is due.
         self._scheduler.work(self._known, now)
         self._speaker.work(now)
-
-    def _release(self) -> None:
-        for dead in self._fleet.dead:
-            if dead.incarnation in self._released:
-                continue
-            release(dead, store=self._store(dead.queue), boards=self._boards, now_ms=wall_ms())
-            self._released.add(dead.incarnation)
-            self._emit(
-                WorkerReleased(incarnation=dead.incarnation, queue=dead.queue, cause=dead.cause)
-            )
 
     def _revoke(self, now: float) -> None:
         alive = {worker.incarnation: worker for worker in self._fleet.alive}

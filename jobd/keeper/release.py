@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
 from jobd.broker.commands import Blame
 from jobd.broker.store import Store
+from jobd.core.errors import BrokerError, BrokerUnavailable
+from jobd.core.events import Event
+from jobd.core.store_events import ReleaseRefused, WorkerReleased
 from jobd.keeper.fleet import Dead
 from jobd.seams.scoreboard import CellView, Scoreboard
 
@@ -82,6 +85,44 @@ def release(
     """Close the lease and give back what was held. Repeating it changes nothing."""
     cells, begun = last_look(dead, boards)
     store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
+
+
+class Releaser:
+    """Releases each dead worker once; `released` holds those the supervisor still has to hear of."""
+
+    def __init__(self, *, store: Callable[[str], Store], emit: Callable[[Event], None]) -> None:
+        self.released: set[str] = set()
+        self._store = store
+        self._emit = emit
+        self._boards = Boards()
+        self._refused: set[str] = set()
+
+    def work(self, dead: Iterable[Dead], now_ms: int) -> None:
+        """Release who is not released yet. Raises BrokerUnavailable.
+
+        One that Redis refuses, whose queue's keys are of a wrong type say, holds up no other.
+        """
+        for each in dead:
+            if each.incarnation in self.released:
+                continue
+            try:
+                release(each, store=self._store(each.queue), boards=self._boards, now_ms=now_ms)
+            except BrokerUnavailable:
+                raise
+            except BrokerError as refused:
+                self._say_refused(each, str(refused))
+            else:
+                self.released.add(each.incarnation)
+                self._emit(_released(each))
+
+    def _say_refused(self, dead: Dead, why: str) -> None:
+        if dead.incarnation not in self._refused:
+            self._refused.add(dead.incarnation)
+            self._emit(ReleaseRefused(incarnation=dead.incarnation, queue=dead.queue, why=why))
+
+
+def _released(dead: Dead) -> WorkerReleased:
+    return WorkerReleased(incarnation=dead.incarnation, queue=dead.queue, cause=dead.cause)
 
 
 class Boards:

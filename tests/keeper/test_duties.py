@@ -11,10 +11,11 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
+from jobd.core.events import Event
 from jobd.keeper.fleet import Alive, Dead
 from jobd.keeper.heed import heed
 from jobd.keeper.reap import Reaper
-from jobd.keeper.release import Boards, release
+from jobd.keeper.release import Boards, Releaser, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
 from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
@@ -92,6 +93,28 @@ def test_who_had_just_run_is_accused_where_nobody_runs(
     infos = [views.info("q", name) for name in ("a", "b")]
     assert [info.crashes for info in infos if info is not None] == [crashes, 0]
     assert views.jobs("q", "waiting") == ["a", "b"]
+
+
+def test_one_that_cannot_be_released_holds_up_no_other(redis: Client, tmp_path: Path) -> None:
+    """Redis refuses the first, whose queue's keys are of a wrong type; it is said once, tried again."""
+    claimed(redis, "a")
+    redis.set("jobd:{bad}:leases", "no sorted set")
+    said: list[Event] = []
+    board = str(tmp_path / "gone")
+    releaser = Releaser(store=lambda queue: Store(redis, "jobd", queue, now=NOW), emit=said.append)
+    dead = [
+        Dead("w.0", "bad", 0, board, "crash"),
+        Dead("w.1", "q", 1, board, "crash"),
+    ]
+
+    for _ in range(3):
+        releaser.work(dead, NOW)
+    assert releaser.released == {"w.1"}
+    assert [event.event for event in said] == ["release.refused", "worker.released"]
+
+    redis.delete("jobd:{bad}:leases")
+    releaser.work(dead, NOW)
+    assert releaser.released == {"w.0", "w.1"}
 
 
 def test_a_page_of_another_incarnation_accuses_nobody(redis: Client, board: Scoreboard) -> None:
