@@ -27,6 +27,7 @@ _BETWEEN = 0.005
 # Beyond this a process is in a system call that does not end, or belongs to another user.
 _PATIENCE = 30.0
 _SLOWEST = 0.5
+_MOST_ROUNDS = 10
 TRACKERS_END_WITHIN = 1.0
 """What multiprocessing leaves to clean up is given so long for it."""
 
@@ -40,24 +41,27 @@ class Swept(NamedTuple):
 
 
 def sweep(mark: Mark, *, patience: float = _PATIENCE) -> Swept:
-    """Kill all who wear the mark, until two looks in a row find nobody or patience ends.
+    """Kill all who wear the mark, until two looks in a row find nobody or nothing is got rid of.
 
     Who removes shared memory when its users are gone has a moment to do so.
     """
     killed: set[int] = set()
     left: set[int] = set()
     began = clock.mono()
+    give_up_at = began + patience
     pause = _BETWEEN
     quiet = 0
-    while quiet < 2 and clock.mono() < began + patience:
+    while quiet < 2 and clock.mono() < give_up_at:
         sparing = clock.mono() < began + TRACKERS_END_WITHIN
         left = _stopped(mark, sparing)
         for pid in left:
             _signal(mark, pid, signal.SIGKILL)
+        if fresh := left - killed:
+            give_up_at = clock.mono() + patience
+        killed |= left
         nobody = not left and not (sparing and any(map(host.is_tracker, mark.wearers())))
         quiet = quiet + 1 if nobody else 0
-        pause = _BETWEEN if left - killed or not left else min(2 * pause, _SLOWEST)
-        killed |= left
+        pause = _BETWEEN if fresh or not left else min(2 * pause, _SLOWEST)
         clock.pause(pause)
     return Swept(frozenset(killed - left), frozenset(left))
 
@@ -66,15 +70,16 @@ def _stopped(mark: Mark, sparing: bool) -> set[int]:
     """Stop all who wear the mark, and give them.
 
     All are stopped before the first is killed: who is stopped starts nobody and gives no number free,
-    so this ends also where they multiply.
+    so this ends also where they multiply. Where they do so faster than they are stopped, some will do.
     """
     stopped: set[int] = set()
-    while True:
+    for _ in range(_MOST_ROUNDS):
         found = {pid for pid in mark.wearers() if not (sparing and host.is_tracker(pid))}
         found = {pid for pid in found if pid in stopped or _signal(mark, pid, signal.SIGSTOP)}
         if found <= stopped:
             return {pid for pid in found if _signal(mark, pid, 0)}
         stopped |= found
+    return stopped
 
 
 def _signal(mark: Mark, pid: int, number: int) -> bool:
@@ -121,6 +126,7 @@ def _watch(watched: int, mark: Mark, report: Callable[[Swept], None]) -> NoRetur
         host.ignore_signals()
         setproctitle("jobd: sweeper")
         host.ended(watched, None)
+        host.hurry()
         swept = sweep(mark)
         if swept.killed or swept.left:
             report(swept)

@@ -109,6 +109,13 @@ class Moments:
         self.world.started(self.world.add("victim"))
 
 
+def _up(host: Host, when: list[tuple[float, str]]) -> None:
+    try:
+        host.up()
+    except AssertionError as late:
+        raise AssertionError(f"{late}, after {when[-2:]}\n{host.daemon.text()[-5000:]}") from None
+
+
 def _listens(pid: int) -> bool:
     text = Path(f"/proc/{pid}/status").read_text()
     [caught] = [line.split()[1] for line in text.splitlines() if line.startswith("SigCgt")]
@@ -129,7 +136,7 @@ def test_a_stop_at_any_moment_ends_in_time_and_costs_nobody_anything(
     codes, left = [], []
     with census.watching(world.store.url) as watch:
         for kind in itertools.islice(itertools.cycle(kinds), turns):
-            host.up()
+            _up(host, when)
             mark = Mark(host.daemon.nonce())
             with world.load(("nap", {"seconds": 0.01}), ("quick", {}), every=0.02, size=4):
                 since = time.monotonic()
@@ -152,6 +159,7 @@ def test_a_stop_at_any_moment_ends_in_time_and_costs_nobody_anything(
     every = [span for spans in took.values() for span in spans]
     worst = max(took, key=lambda kind: max(took[kind]))
 
+    print({kind: [round(span, 2) for span in spans] for kind, spans in took.items()})
     assert not account.unexplained, (account.unexplained, when)
     account.require_clean()
     assert not watch.wrong

@@ -105,7 +105,9 @@ def test_a_stop_that_comes_before_it_listens_is_heard(start: Callable[[], Contai
     run = start()
     first = run.first()
     eventually("the program has begun", lambda: run.hears(first))
+    words = Path(f"/proc/{first}/cmdline").read_bytes().split(b"\0")
     os.kill(first, signal.SIGTERM)
+    assert words[-2] == b"run", "heard before the command had become the daemon"
     assert run.ended(10) == 0
     all_gone([first])
 

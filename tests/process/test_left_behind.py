@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 import pytest
 from support.daemons import Daemon, eventually, gone
 from support.leavings import SOURCE, all_gone, left
+from support.started import Started
 
 from jobd import Jobd, JobHandle
 from jobd.core.config import QueueConfig
@@ -96,7 +98,7 @@ def test_shared_memory_is_removed_by_who_is_there_for_it(
 
 
 def test_a_stop_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:
-    """What a job that has ended well has left running ends before the daemon does."""
+    """What a job has left running ends with it, or at the latest before the daemon does."""
     job = leave(redis_url, tmp_path / "pids")
     assert job.result("20s") == "return"
     family = [process.pid for process in psutil.Process(daemon.process.pid).children(True)]
@@ -122,6 +124,24 @@ def test_a_supervisor_and_its_sweeper_lost_at_once_leave_it_to_the_next_daemon(
 
     all_gone(pids, within=15)
     daemon.running(2)
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="no prlimit")
+def test_where_nobody_can_be_marked_what_is_adopted_ends_all_the_same(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Somebody has set the very limit: said at the start, and only a SIGKILL leaves something."""
+    limited = ("prlimit", "--rttime=900000:900000")
+    run = Started(tmp_path / "limited", redis_url, SOURCE, within=limited)
+    try:
+        run.ready()
+        assert run.said("daemon.unmarked")
+        leave(redis_url, tmp_path / "pids", how="crash")
+        all_gone(left(tmp_path / "pids"))
+        run.signal(signal.SIGTERM, signal.SIGQUIT)
+        assert run.ended(10) == 0
+    finally:
+        run.end()
 
 
 def test_a_lost_sweeper_is_replaced(daemon: Daemon) -> None:

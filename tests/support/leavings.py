@@ -62,6 +62,8 @@ def leave(path: str, how: str = "return", daemons: bool = True) -> str:
     pool(path)
     if daemons:
         daemon(path)
+    while sum(1 for _ in open(path)) < 6 + daemons:
+        time.sleep(0.01)
     with open(path + ".left", "w") as file:
         file.write(str(os.getpid()))
     if how == "wait":
