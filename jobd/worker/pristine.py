@@ -9,8 +9,8 @@ good, a descriptor of ours that was closed - ends the worker as soon as what it 
 exit code RECYCLED and the reason in its page. Modules, globals and caches are the application's own
 and stay, and so does what it opens: a pool of connections is there to be kept.
 
-**When.** A look costs 15 us, a job as little as 13: so it is taken while Redis answers, or between two
-batches of quick jobs, which are some milliseconds of work. In between it is taken at once when the job
+**When.** A look costs 20 us, a job as little as 13: so it is taken while Redis answers, or after some
+hundred quick jobs, of tasks that were looked after alone before. In between it is taken at once when the job
 was *told of* (jobd.seams.told): the calls that change most of it say so, for nothing where nobody calls
 them. A task that was found to change things untold runs alone from then on (`Costs.suspect`).
 
@@ -37,7 +37,7 @@ from jobd.seams.told import Told
 from jobd.worker.tell import text
 
 # Some things take longer to look at. They are those that hurt no next job, but many next jobs.
-CLOSELY_EVERY = 0.02
+CLOSELY_EVERY = 0.1
 COLLECT_EVERY = 10.0
 _MOST_OPEN = 0.8
 _STANDARD = (0, 1, 2)

@@ -28,8 +28,9 @@ from jobd.worker.side import SideThread
 from jobd.worker.whose import LANE
 
 # More than one at a time are claimed of tasks that are known here, and were looked after alone: they are
-# looked after together, once so long.
-LOOK_AFTER = 0.004
+# looked after together, once so many have run, or for so long.
+LOOK_AFTER_JOBS = 512
+LOOK_AFTER = 0.1
 # So long a batch may have closed our link without a call that is told of: one descriptor after another.
 DOUBTED_AFTER = 0.0002
 
@@ -56,6 +57,7 @@ class SoloLoop(WorkerLoop):
             self._pristine.links_are_sound = self._talk.is_sound
         self._ran: tuple[Claimed, ...] = ()  # since the last look at what they have left
         self._ran_for = 0.0
+        self._is_due = False  # one of them was not known to be quick
 
     def run(self) -> None:
         """Work until asked to stop. Raises Fenced when this incarnation may not act any more."""
@@ -82,7 +84,7 @@ class SoloLoop(WorkerLoop):
             if self._ran_for > DOUBTED_AFTER and self._lost_link():
                 return
             talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
-            self._look_around()  # while Redis works
+            self._look_if_due()  # while Redis works
             claim = talk.land()
             if self._stop.asked:
                 return
@@ -101,8 +103,7 @@ class SoloLoop(WorkerLoop):
         More than one job is claimed only where all are known to be fast: then the next exchange is put
         on the way first, for fast ones alone.
         """
-        if size == 1 or self._ran_for > LOOK_AFTER:
-            self._look_around()
+        self._look_if_due(now=size == 1)
         self._set_phase(Phase.BUSY)
         if size > self._lifetime.left:
             size = int(self._lifetime.left)
@@ -118,12 +119,17 @@ class SoloLoop(WorkerLoop):
         batch, begun = tuple(self.desk.unstarted), monotonic()
         # A context of its own: what its jobs set there, the next batch does not see.
         copy_context().run(self.executor.run_all, self._stop, self._look_after)
+        self._is_due = self._is_due or size == 1
         self._ran += batch
         self._ran_for += monotonic() - begun
         if size > 1:
             self._side.batch_closed()
         self._page.set_claimed(0)
         self._lifetime.spend(size)
+
+    def _look_if_due(self, *, now: bool = False) -> None:
+        if now or self._is_due or len(self._ran) >= LOOK_AFTER_JOBS or self._ran_for > LOOK_AFTER:
+            self._look_around()
 
     def _look_around(self) -> None:
         """See what the last batch has left of this process, before the next job begins."""
@@ -133,6 +139,7 @@ class SoloLoop(WorkerLoop):
             for task in {job.task for job in ran}:
                 self.desk.costs.suspect(task)
         self._ran_for = 0.0
+        self._is_due = False
 
     def _look_after(self, job: Claimed) -> None:
         if self._pristine is not None:
@@ -152,6 +159,7 @@ class SoloLoop(WorkerLoop):
         else:
             # Its own trip for the claim: how long ago that was is known by when it was sent.
             self._talk.wait(self._hint(span))
+        self._look_around()
         if self._answered(span, is_due=span < IDLE_FOR):
             self._talk.refuse_late()
             self._talk.land()

@@ -102,11 +102,11 @@ def test_a_gigabyte_of_output(
     assert neighbour.failed == []
     report(
         "1 GB written to standard output by one job",
-        bar="the job ends well; the log does not grow with it",
+        bar="the job ends well; a tenth of it is logged at the most",
         figures=f"{kept / 1e6:.1f} MB of log; neighbour's slowest job {1000 * neighbour.slowest:.0f} ms",
         n=1,
     )
-    assert kept < 20_000_000
+    assert kept < 100_000_000  # a bounded rate: it grows with the time that takes
 
 
 def test_2_gigabytes_of_memory(
