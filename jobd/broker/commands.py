@@ -99,11 +99,13 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Blame:
     """A job that was running when its worker ended. `counter` is crashes, suspected,
-    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''."""
+    timeouts, lost or interrupted; `note` is a JSON record for the worker that claims it next, or b''.
+    With a `claim` it is charged only while it is held by that; 0 is any."""
 
     id: str
     counter: str
     note: bytes = b""
+    claim: int = 0
 
 
 class Jot(NamedTuple):
@@ -274,7 +276,7 @@ class QueueCommands:
         begun, where that is known."""
         flat: list[str | bytes | int] = []
         for blame in blamed:
-            flat += [blame.id, blame.counter, blame.note]
+            flat += [blame.id, blame.counter, blame.note, blame.claim or ""]
         known = "" if begun is None else begun
         return self._call("release", incarnation, incarnation, limit, known, *flat)
 

@@ -46,6 +46,15 @@ class AppErrorOutput(AppOutput, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
 
 
+class HelperOutput(Event, frozen=True, kw_only=True):
+    """A line was written to a descriptor of the keeper or a preloader, past their logs."""
+
+    event: ClassVar[str] = "helper.output"
+    level: ClassVar[Level] = "warning"
+    helper: str
+    text: str
+
+
 class OutputDropped(Event, frozen=True, kw_only=True):
     """A process has written more than its log takes: so many bytes of it are not there."""
 

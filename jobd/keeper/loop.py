@@ -169,7 +169,7 @@ class Keeper:
     def _pulse(self) -> None:
         """Say that we get on, also between the calls of a long duty: who is silent is taken for hung."""
         self._pulse_at = mono() + PULSE_EVERY
-        self._channel.send({"beat": self._renewer.rounds})
+        self._channel.send({"beat": self._renewer.turns, "rounds": self._renewer.rounds})
 
     def _pulse_when_due(self) -> None:
         if mono() >= self._pulse_at:

@@ -10,7 +10,7 @@ import msgspec
 from jobd.broker.commands import Blame
 from jobd.broker.store import Store
 from jobd.keeper.fleet import Dead
-from jobd.seams.scoreboard import CellView, PageView, Scoreboard
+from jobd.seams.scoreboard import CellView, Scoreboard
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
 # what it cost in memory or the progress it did not let its worker make; a host that went away may
@@ -51,24 +51,36 @@ def _charge(dead: Dead, cell: CellView, among: int, now_ms: int) -> Blame:
     if counter == "crashes" and among > 1:
         counter = "suspected"
         note["among"] = among
-    return Blame(cell.job_id, counter, msgspec.json.encode(note))
+    return Blame(cell.job_id, counter, msgspec.json.encode(note), cell.claim)
 
 
-def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> PageView | None:
-    """Read the page as it was when the worker ended: it cannot change any more."""
+def last_look(
+    dead: Dead, boards: Callable[[str], Scoreboard | None]
+) -> tuple[list[CellView], int | None]:
+    """Read who is to be charged, and the last claim that was begun, from the page of a worker that has
+    ended: it cannot change any more.
+
+    A crash accuses who ran. Where nobody did, it accuses who had just run and was not settled: what a
+    run leaves behind may end its process a moment later, and would for ever if that cost nothing.
+    """
     board = boards(dead.board)
     if board is None or dead.page >= len(board.pages):
-        return None
-    view = board.pages[dead.page].view()
-    return view if view is not None and view.incarnation == dead.incarnation else None
+        return [], None
+    page = board.pages[dead.page]
+    view = page.view()
+    if view is None or view.incarnation != dead.incarnation:
+        return [], None
+    accused = view.cells
+    if not accused and _COUNTER[dead.cause] == "crashes":
+        accused = page.latest()
+    return list(accused), view.begun
 
 
 def release(
     dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
-    view = last_look(dead, boards)
-    cells, begun = ([], None) if view is None else (list(view.cells), view.begun)
+    cells, begun = last_look(dead, boards)
     store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
 
 

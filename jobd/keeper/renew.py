@@ -50,6 +50,7 @@ class Renewer:
         self._seen_open: set[str] = set()  # since the store was made
         self.fenced: set[str] = set()
         self.rounds = 0
+        self.turns = 0  # rounds that failed included
 
     def start(self) -> None:
         """Begin, unless it has begun."""
@@ -93,4 +94,5 @@ class Renewer:
                 # The main loop says it. A reaper elsewhere, to whom the store answers again in the
                 # same instant, waits one period for us: what we try must come well within it.
                 wait = min(1.0, self._period / 4)
+            self.turns += 1
             self._ended.wait(wait)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from jobd.core.errors import HostError
+from jobd.seams import logstream, stdio
 from jobd.seams.clock import since_boot
 from jobd.seams.exits import Exit
 
@@ -144,28 +145,35 @@ class Copies:
 
 
 def spawn(
-    argv: Sequence[str], *, keep: Iterable[int] = (), first: Callable[[], None] = lambda: None
+    argv: Sequence[str],
+    *,
+    keep: Iterable[int] = (),
+    output: int | None = None,
+    first: Callable[[], None] = lambda: None,
 ) -> int:
     """Start a program that dies with this one, in a session of its own; give its pid.
 
-    It gets 0 (/dev/null), 1, 2 and the descriptors of `keep`, nothing else. `first` is called in it,
-    before it becomes the program. Raises as `fork`.
+    It gets 0 (/dev/null), 1, 2 and the descriptors of `keep`, nothing else; with `output`, that as 1 and
+    2, and ours as its log's. `first` is called in it, before it becomes the program. Raises as `fork`.
     """
     parent = os.getpid()
     pid = fork()
     if pid == 0:
-        _become(argv, parent, sorted(keep), first)
+        _become(argv, parent, {*keep}, output, first)
     return pid
 
 
 def _become(
-    argv: Sequence[str], parent: int, keep: list[int], first: Callable[[], None]
+    argv: Sequence[str], parent: int, keep: set[int], output: int | None, first: Callable[[], None]
 ) -> NoReturn:
     try:
         os.setsid()
         if die_with_parent(parent):
             first()
             null_stdin()
+            if output is not None:
+                keep.add(logstream.hand_on())
+                stdio.redirect(output)
             close_all_but({0, 1, 2, *keep})
             for fd in keep:
                 os.set_inheritable(fd, True)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from jobd.core.durations import words
 from jobd.core.events import LEVELS, Event, Level
-from jobd.core.output_events import AppOutput, LogStalled, TaskOutput
+from jobd.core.output_events import AppOutput, HelperOutput, LogStalled, TaskOutput
 from jobd.seams import clock
 from jobd.seams.logstream import LogStream
 
@@ -29,7 +29,7 @@ _PRIORITY: dict[Level, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _SPANS = ("restart_in", "retry_in", "grace")
 # What people at a terminal do not read: names for programs. The slot says who it was.
 _FOR_PROGRAMS = ("incarnation", "nonce")
-_PRINTED = (TaskOutput, AppOutput)
+_PRINTED = (TaskOutput, AppOutput, HelperOutput)
 # What stands in a record beside a printed text: ids and names.
 _BESIDE = 1024
 # Colours and movements of the cursor, which programs print for a terminal.

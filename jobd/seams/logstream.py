@@ -5,8 +5,8 @@ the processes which share one never mix theirs; whoever reads it and stands stil
 work; a descriptor that somebody closed, and whose number now is another file's, is not written to,
 but standard error in its place.
 
-A process takes `own()` at its start and keeps it: what is descriptor 2 by then may become a pipe to
-the supervisor (jobd.seams.stdio), and its log still goes where the daemon's goes.
+A process asks for `of_process()` at its start and keeps it: descriptor 2 is a pipe to the supervisor in
+all others (jobd.seams.stdio), and their logs go where the daemon's goes all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,27 @@ PIPE_RECORD = select.PIPE_BUF
 RECORD = 16 << 10
 
 
-def own(fd: int = 2) -> int:
+# Names the descriptor of the log in a program whose standard error is something else.
+_HANDED_ON = "JOBD_LOG_FD"
+
+
+def hand_on() -> int:
+    """Keep standard error as the log of the program that this process is about to become."""
+    fd = fcntl.fcntl(2, fcntl.F_DUPFD, _HIGH)
+    os.environ[_HANDED_ON] = str(fd)
+    return fd
+
+
+def of_process() -> int:
+    """Give a descriptor of our own for the log: what was handed on, else standard error."""
+    fd = int(os.environ.pop(_HANDED_ON, "2"))
+    made = own(fd)
+    if fd != 2:
+        os.close(fd)
+    return made
+
+
+def own(fd: int) -> int:
     """Give a descriptor of our own for the stream behind `fd`; it does not go to other programs.
 
     A pipe or a terminal is opened anew where that is allowed, so that not to wait for its reader is

@@ -140,9 +140,12 @@ def _cause(child: Child, seen: WorkerExited) -> str:
     if seen.how.code == RECYCLED and seen.reason and not seen.jobs:
         return "recycled"
     # TERM before the worker has its handler ends it as well as draining does: it holds nothing.
-    asked = child.told_at is not None
-    if asked and seen.how in (Exit(code=0), Exit(signal=signal.SIGTERM)):
+    asked, ended_well = child.told_at is not None, seen.how == Exit(code=0) and not seen.jobs
+    if asked and (ended_well or seen.how == Exit(signal=signal.SIGTERM)):
         return "recycled" if child.leaving else "stopped"
+    # Somebody else's TERM: it has handed back what it had, and another takes its place.
+    if seen.drained and ended_well:
+        return "recycled"
     if seen.oom and seen.how == Exit(signal=signal.SIGKILL):
         return "oom"
     return "crash" if seen.booted else "boot"

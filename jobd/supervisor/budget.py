@@ -15,8 +15,11 @@ from msgspec.structs import replace
 
 from jobd.supervisor.fleet import Queue
 
-# The waits after the first useless ends in a row; at the next one the queue is given up.
-_WAITS = (0.0, 0.25, 1.0, 4.0)
+# The waits after the first useless ends in a row.
+_WAITS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+# With so many the queue is given up: a few jobs that end their process, each as often as it may, are
+# got over. Where more processes begin and end together, fewer are left for that.
+_PATIENCE, _LEAST = 9, 5
 _PROBE_EVERY = 40.0
 _PROBE_SPREAD = 10.0
 # A child that has lasted this long without a job to run has come up well.
@@ -31,7 +34,7 @@ def probe_every(queue: str) -> float:
 def after_useless_end(queue: Queue, now: float) -> Queue:
     """Take in that a child ended without having run a job."""
     useless = queue.useless + 1
-    if useless > len(_WAITS):
+    if useless >= max(_LEAST, _PATIENCE - queue.target):
         fork_at = max(queue.fork_at, now + probe_every(queue.name))
         return replace(queue, useless=useless, gave_up=True, fork_at=fork_at)
     return replace(queue, useless=useless, fork_at=now + _WAITS[useless - 1])

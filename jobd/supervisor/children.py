@@ -83,23 +83,29 @@ class Children:
     def _report(self, swept: Swept) -> None:
         self._emit(DaemonSwept(ended=len(swept.killed), left=tuple(sorted(swept.left))))
 
-    def start_helper(self, name: str, argv: list[str]) -> Child | None:
-        """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused."""
+    def start_helper(self, name: str, argv: list[str], output: int | None = None) -> Child | None:
+        """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused.
+
+        `output` becomes its standard output and error, and is closed here.
+        """
         try:
-            child = self._spawn(argv)
+            child = self._spawn(argv, output)
         except (OSError, HostError) as refused:
             self._emit(HelperUnstarted(helper=name, why=str(refused)))
             return None
+        finally:
+            if output is not None:
+                os.close(output)
         self.helpers[name] = child
         return child
 
-    def _spawn(self, argv: list[str]) -> Child:
+    def _spawn(self, argv: list[str], output: int | None) -> Child:
         channel, theirs = pair()
         with theirs:
             fd = theirs.fileno()
             words = [word.replace("{fd}", str(fd)) for word in argv]
             try:
-                pid = host.spawn(words, keep=[fd], first=self._mark.wear)
+                pid = host.spawn(words, keep=[fd], output=output, first=self._mark.wear)
             except (OSError, HostError):
                 channel.close()
                 raise

@@ -7,13 +7,16 @@ question ends in exactly one event.
 from __future__ import annotations
 
 import math
+import os
 
 import msgspec
 
 from jobd.core.progress_events import Stacks, StacksMissing
 from jobd.seams.log import Emit
-from jobd.seams.stacks import Asked
-from jobd.supervisor.children import Child
+from jobd.seams.stacks import Asked, own
+from jobd.supervisor.children import Children
+from jobd.supervisor.fleet import Fleet
+from jobd.supervisor.orders import Dump, Dumped, Observation
 
 PATIENCE = 0.9  # less than what the condemned are given (jobd.supervisor.watchdog)
 # An answer is whole when it did not grow from one look to the next.
@@ -38,20 +41,29 @@ class Dumps:
         self.due = math.inf
         """When to call `collect` next."""
 
-    def ask(self, name: str, child: Child, *, who: str, why: str, now: float) -> None:
-        """Have a child write its stacks; `who` is what people call it."""
+    def ask(self, order: Dump, children: Children, fleet: Fleet, now: float) -> None:
+        """Have a process write its stacks, if it is there."""
+        child = children.workers.get(order.who) or children.helpers.get(order.who)
+        if child is None or any(question.name == order.who for question in self._open):
+            return  # one answer does for all who ask meanwhile: asking again would cut it off
+        worker = fleet.children.get(order.who)
+        who = order.who if worker is None else worker.slot  # what people call it
         asked = Asked(child.pid, child.pidfd)
-        self._open.append(_Question(name, who, child.pid, why, asked, now + PATIENCE))
+        self._open.append(_Question(order.who, who, child.pid, order.why, asked, now + PATIENCE))
         self.due = min(self.due, now + LOOK_EVERY)
 
-    def collect(self, now: float) -> list[str]:
-        """Say what has come; give the names of those whose question is settled."""
+    def own(self) -> None:
+        """Say where the supervisor itself is."""
+        self._emit(Stacks(who="supervisor", pid=os.getpid(), why="SIGUSR1", stacks=own()))
+
+    def collect(self, now: float) -> list[Observation]:
+        """Say what has come, and whose question is settled with it."""
         if now < self.due:
             return []
         settled = [question for question in self._open if self._settle(question, now)]
         self._open = [question for question in self._open if question not in settled]
         self.due = now + LOOK_EVERY if self._open else math.inf
-        return [question.name for question in settled]
+        return [Dumped(question.name) for question in settled]
 
     def _settle(self, question: _Question, now: float) -> bool:
         asked = question.asked

@@ -6,7 +6,6 @@ One thread. Nothing in it waits for a peer: channels never block, and signals on
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 from collections import deque
@@ -15,8 +14,7 @@ from typing import assert_never
 
 from jobd.core.errors import ConfigError
 from jobd.core.events import LookFailed, PredecessorUnusable, SignalIgnored
-from jobd.core.progress_events import Stacks
-from jobd.seams import clock, stacks
+from jobd.seams import clock
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, handles_left, is_out_of_handles, send
@@ -36,7 +34,6 @@ from jobd.supervisor.orders import (
     Answer,
     Drain,
     Dump,
-    Dumped,
     EndHelper,
     Forget,
     Fork,
@@ -175,7 +172,7 @@ class Loop:
             self._look(now)
             self._outlets.pause()
             self._notifier.alive()
-        self._heard += [Dumped(name) for name in self._dumps.collect(now)]
+        self._heard += self._dumps.collect(now)
         if self._strays or now >= self._strays_at:
             self._strays = False
             self._strays_at = now + _STRAYS_EVERY
@@ -202,7 +199,7 @@ class Loop:
                 self._strays = True
                 continue
             if number == signal.SIGUSR1:
-                self._say_own_stacks()
+                self._dumps.own()
             seen = meaning(number)
             if seen is not None:
                 self._heard.append(seen)
@@ -283,7 +280,7 @@ class Loop:
             case Kill():
                 self._signal(action.incarnation, signal.SIGKILL)
             case Dump():
-                self._ask_for_stacks(action)
+                self._dumps.ask(action, self._children, self.fleet, clock.mono())
             case KillStray():
                 # Late news of one that has ended may carry a number another worker has by now.
                 if all(child.pid != action.pid for child in self._children.workers.values()):
@@ -311,7 +308,8 @@ class Loop:
 
     def _start_helper(self, name: str) -> None:
         argv = self._configuration.argv(self.fleet.helpers[name])
-        child = self._children.start_helper(name, argv)
+        output = self._outlets.open_helper(name)
+        child = self._children.start_helper(name, argv, output)
         if child is None:
             self._heard.append(HelperExited(name, Exit()))
             return
@@ -357,20 +355,6 @@ class Loop:
     def _signal(self, incarnation: str, number: int) -> None:
         if child := self._children.workers.get(incarnation):
             send(child.pidfd, number)
-
-    def _ask_for_stacks(self, order: Dump) -> None:
-        workers, helpers = self._children.workers, self._children.helpers
-        child = workers.get(order.who) or helpers.get(order.who)
-        if child is None:
-            self._heard.append(Dumped(order.who))
-            return
-        worker = self.fleet.children.get(order.who)
-        who = order.who if worker is None else worker.slot
-        self._dumps.ask(order.who, child, who=who, why=order.why, now=clock.mono())
-
-    def _say_own_stacks(self) -> None:
-        said = Stacks(who="supervisor", pid=os.getpid(), why="SIGUSR1", stacks=stacks.own())
-        self._emit(said)
 
     def _forget(self, board: str) -> None:
         try:

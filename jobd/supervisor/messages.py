@@ -46,6 +46,7 @@ class _Message(msgspec.Struct):
     released: list[str] = []
     fenced: list[str] = []
     beat: int | None = None
+    rounds: int | None = None
     store: bool | None = None
     queues: dict[str, Waiting] = {}
 
@@ -72,5 +73,5 @@ def read(helper: str, message: object) -> list[Observation]:
     if said.store is not None and said.beat is None:
         seen.append(Counted(said.store, said.queues))
     if said.released or said.fenced or said.beat is not None:
-        seen.append(Beat(helper, said.beat))
+        seen.append(Beat(helper, said.beat, said.rounds))
     return seen

@@ -41,11 +41,11 @@ class LoadFailed(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The keeper works: so many rounds of renewing leases, and whether Redis answers it."""
+    """The keeper works: so many tries to renew leases, and so many of them well."""
 
     helper: str
+    turns: int | None = None
     rounds: int | None = None
-    store: bool | None = None
 
 
 class HelperExited(msgspec.Struct, frozen=True):
@@ -73,6 +73,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     """A worker has ended; the rest is what its page says, which cannot change any more.
 
     `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
+    `drained` says that it was on its way out, whoever had asked it to go.
     """
 
     incarnation: str
@@ -83,6 +84,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     jobs: tuple[str, ...] = ()
     oom: bool = False
     grown: Grown | None = None
+    drained: bool = False
     reason: int = 0
 
 

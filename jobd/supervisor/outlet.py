@@ -1,4 +1,4 @@
-"""What comes out of one worker's descriptors 1 and 2, as records. Bytes in, events out: no I/O here.
+"""What comes out of one child's descriptors 1 and 2, as records. Bytes in, events out: no I/O here.
 
 C libraries, subprocesses, and a crash that Python no longer has a word in write there; what Python
 itself prints are records before they get here (jobd.worker.output). Who wrote a line is not known, only
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jobd.core.events import Event
 from jobd.core.output import LAST_WORDS, Allowance, Cutter
-from jobd.core.output_events import OutputDropped, TaskErrorOutput
+from jobd.core.output_events import HelperOutput, OutputDropped, TaskErrorOutput
 
 
 class Run(NamedTuple):
@@ -31,11 +31,31 @@ WhichRun = Callable[[], Run | None]
 """Tells which job runs there now; asked only when there is something to log."""
 
 
-class Outlet:
-    """One worker's."""
+Word = Callable[[str, Run | None], Event]
+"""Makes the record of a line."""
 
-    def __init__(self, slot: str) -> None:
-        self._slot = slot
+
+def of_worker(slot: str) -> Word:
+    """Word what is written in a worker."""
+
+    def word(line: str, run: Run | None) -> Event:
+        job, task = run or (None, None)
+        return TaskErrorOutput(slot=slot, stream="fd", task=task, job=job, text=line)
+
+    return word
+
+
+def of_helper(name: str) -> Word:
+    """Word what is written in a helper."""
+    return lambda line, _run: HelperOutput(helper=name, text=line)
+
+
+class Outlet:
+    """One process'."""
+
+    def __init__(self, name: str, word: Word) -> None:
+        self._name = name
+        self._word = word
         self._allowance = Allowance()
         self._cutter = Cutter(self._allowance, remembers=LAST_WORDS)
 
@@ -67,10 +87,6 @@ class Outlet:
         made: list[Event] = []
         if dropped:
             self._cutter.forget()
-            made.append(OutputDropped(slot=self._slot, bytes=dropped))
-        job, task = (run() if lines else None) or (None, None)
-        made += (
-            TaskErrorOutput(slot=self._slot, stream="fd", task=task, job=job, text=line)
-            for line in lines
-        )
-        return made
+            made.append(OutputDropped(slot=self._name, bytes=dropped))
+        known = run() if lines else None
+        return made + [self._word(line, known) for line in lines]

@@ -1,8 +1,8 @@
-"""The pipes that workers' descriptors 1 and 2 lead to, one for each worker.
+"""The pipes that descriptors 1 and 2 of our children lead to, one for each worker and helper.
 
-Invariants: the writing end goes to the worker alone, with its fork order, and is not kept here; a pipe
-is open until the last who could write to it has closed it, or until its worker has ended and what it
-said last was read. Reading never waits, and takes a bounded time, however much is written and by how
+Invariants: the writing end goes to the child alone (a worker's with its fork order) and is not kept
+here; a pipe is open until the last who could write to it has closed it, or until its worker has ended
+and what it said last was read. Reading never waits, and takes a bounded time, however much is written and by how
 many. Called by the loop, which watches all of them as one descriptor.
 """
 
@@ -14,10 +14,11 @@ import selectors
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from jobd.core.events import Event
 from jobd.seams import clock
-from jobd.supervisor.outlet import Outlet, Run
+from jobd.supervisor.outlet import Outlet, Run, of_helper, of_worker
 
 # What one may write before it has to wait for us. A user's pipes may have 64 MiB in all.
 _SIZE = 1 << 18
@@ -32,12 +33,26 @@ RunOf = Callable[[str], Run | None]
 """Tells which job runs in the worker of this incarnation, if it is exactly one."""
 
 
-class Outlets:
-    """All pipes, by incarnation."""
+class _Pipe(NamedTuple):
+    reader: int
+    outlet: Outlet
+    emit: Callable[[Event], None]
 
-    def __init__(self, emit: Callable[[Event], None]) -> None:
-        self._emit = emit
-        self._table: dict[str, tuple[int, Outlet]] = {}
+    def say(self, records: list[Event]) -> None:
+        for record in records:
+            self.emit(record)
+
+
+class Outlets:
+    """All pipes, by incarnation, or by the helper's name."""
+
+    def __init__(
+        self, *, workers: Callable[[Event], None], helpers: Callable[[Event], None]
+    ) -> None:
+        """`workers` and `helpers` log what these have said."""
+        self._workers = workers
+        self._helpers = helpers
+        self._table: dict[str, _Pipe] = {}
         self._selector = selectors.EpollSelector()
         self._first = 0  # whose turn it is, of those that have something to say
 
@@ -46,10 +61,19 @@ class Outlets:
         return self._selector.fileno()
 
     def open(self, incarnation: str, slot: str) -> int | None:
-        """Make a pipe; give its writing end, to be given away.
+        """Make a worker's pipe; give its writing end, to be given away.
 
-        None when there are no descriptors left: its worker then writes where its preloader does.
+        None when there are no descriptors left: it then writes where its preloader does.
         """
+        return self._open(incarnation, Outlet(slot, of_worker(slot)), self._workers)
+
+    def open_helper(self, name: str) -> int | None:
+        """Make a helper's pipe, the same way. One that has gone had the same name."""
+        if name in self._table:
+            self._close(name, lambda _name: None)
+        return self._open(name, Outlet(name, of_helper(name)), self._helpers)
+
+    def _open(self, name: str, outlet: Outlet, emit: Callable[[Event], None]) -> int | None:
         try:
             reader, writer = os.pipe2(os.O_CLOEXEC)
         except OSError:
@@ -57,8 +81,8 @@ class Outlets:
         os.set_blocking(reader, False)
         with suppress(OSError):
             fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _SIZE)
-        self._table[incarnation] = reader, Outlet(slot)
-        self._selector.register(reader, selectors.EVENT_READ, incarnation)
+        self._table[name] = _Pipe(reader, outlet, emit)
+        self._selector.register(reader, selectors.EVENT_READ, name)
         return writer
 
     def hear(self, run_of: RunOf) -> None:
@@ -77,9 +101,9 @@ class Outlets:
     def pause(self) -> None:
         """Say of each what was dropped, where that is over. To be called now and then."""
         now = clock.mono()
-        for _, outlet in self._table.values():
-            if outlet.owes:
-                self._say(outlet.pause(now))
+        for pipe in self._table.values():
+            if pipe.outlet.owes:
+                pipe.say(pipe.outlet.pause(now))
 
     def end(self, incarnation: str, run_of: RunOf) -> None:
         """Log the last words of a worker that has ended. What it left running is not heard any more."""
@@ -90,30 +114,26 @@ class Outlets:
             if count == 0 or left <= 0 or not is_open:
                 self._close(incarnation, run_of)
 
-    def _read(self, incarnation: str, run_of: RunOf) -> tuple[int, bool]:
+    def _read(self, name: str, run_of: RunOf) -> tuple[int, bool]:
         """Read from one; tell how much it was, and whether somebody may still write there."""
-        reader, outlet = self._table[incarnation]
+        pipe = self._table[name]
         count = 0
         while count < _OF_ONE:
-            size = _MUCH if outlet.is_shut else _SOME
+            size = _MUCH if pipe.outlet.is_shut else _SOME
             try:
-                data = os.read(reader, size)
+                data = os.read(pipe.reader, size)
             except BlockingIOError:
                 return count, True
             if not data:
                 return count, False
             count += len(data)
-            self._say(outlet.take(data, clock.mono(), partial(run_of, incarnation)))
+            pipe.say(pipe.outlet.take(data, clock.mono(), partial(run_of, name)))
             if size == _SOME or len(data) < size:
                 break
         return count, True
 
-    def _close(self, incarnation: str, run_of: RunOf) -> None:
-        reader, outlet = self._table.pop(incarnation)
-        self._say(outlet.end(partial(run_of, incarnation)))
-        self._selector.unregister(reader)
-        os.close(reader)
-
-    def _say(self, records: list[Event]) -> None:
-        for record in records:
-            self._emit(record)
+    def _close(self, name: str, run_of: RunOf) -> None:
+        pipe = self._table.pop(name)
+        pipe.say(pipe.outlet.end(partial(run_of, name)))
+        self._selector.unregister(pipe.reader)
+        os.close(pipe.reader)

@@ -61,6 +61,7 @@ class Outlook:
             jobs=tuple(cell.job_id for cell in view.cells),
             oom=oom,
             grown=_grown(view),
+            drained=view.phase is Phase.DRAINING,
             reason=view.reason,
         )
 

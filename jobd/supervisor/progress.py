@@ -152,25 +152,33 @@ def _deaf(doubt: Doubt, sight: Sight, spans: Spans, now: float) -> Verdict | Non
 # --- helpers ---
 
 
+class Count(msgspec.Struct, frozen=True):
+    """A number that grows, and since when it has stood where it is."""
+
+    number: int = -1
+    since: float = -NEVER
+
+
 class Voice(msgspec.Struct, frozen=True):
-    """What was heard of a helper: when last, and a keeper's rounds of renewing and since when they
-    have stood there."""
+    """When a helper was last heard; of a keeper, its tries to renew leases, and those that went well."""
 
     heard_at: float = -NEVER
-    rounds: int = -1
-    rounds_at: float = -NEVER
+    turns: Count = Count()
+    rounds: Count = Count()
 
 
-def heard(voice: Voice, now: float, rounds: int | None = None) -> Voice:
-    """Take in any message of a helper; a keeper's beat names its rounds."""
-    if rounds is None or rounds == voice.rounds:
-        return Voice(now, voice.rounds, voice.rounds_at)
-    return Voice(now, rounds, now)
+def heard(voice: Voice, now: float, turns: int | None = None, rounds: int | None = None) -> Voice:
+    """Take in any message of a helper; a keeper's beat has the two counts."""
+    return Voice(now, _counted(voice.turns, turns, now), _counted(voice.rounds, rounds, now))
+
+
+def _counted(count: Count, number: int | None, now: float) -> Count:
+    return count if number is None or number == count.number else Count(number, now)
 
 
 def after_sleep(voice: Voice, now: float) -> Voice:
     """Begin to count anew: while the supervisor slept nobody could be heard."""
-    return Voice(now, voice.rounds, now)
+    return Voice(now, Count(voice.turns.number, now), Count(voice.rounds.number, now))
 
 
 def loading(since: float, spans: Spans, now: float, *, ours: bool = False) -> Verdict | None:
@@ -186,8 +194,15 @@ def keeper(voice: Voice, store: Store, spans: Spans, now: float) -> Verdict | No
     silent = now - voice.heard_at
     if silent > spans.silence:
         return Verdict("hung", f"it has said nothing for {silent:.0f} s")
-    stood = now - max(voice.rounds_at, _store_good_since(store, now))
-    if stood > max(_LEAST, spans.lease / 2) and spans.hang_after:
+    if not spans.hang_after:
+        return None
+    since = _store_good_since(store, now)
+    stood = now - max(voice.turns.since, since)
+    if stood > max(_LEAST, spans.lease / 2):
+        return Verdict("hung", f"its renewing of leases has stood still for {stood:.0f} s")
+    # That its tries fail is Redis' doing sooner than its own; but not for ever.
+    stood = now - max(voice.rounds.since, since)
+    if stood > max(2 * _LEAST, spans.lease):
         return Verdict("hung", f"it has renewed no lease for {stood:.0f} s, though Redis answers")
     return None
 

@@ -24,7 +24,7 @@ DUMP_GRACE = 1.0
 def beat(fleet: Fleet, seen: Beat, now: float) -> None:
     """Take in the keeper's beat: what it does for leases."""
     if helper := fleet.helpers.get(seen.helper):
-        voice = progress.heard(helper.voice, now, seen.rounds)
+        voice = progress.heard(helper.voice, now, seen.turns, seen.rounds)
         fleet.helpers[helper.name] = replace(helper, voice=voice)
 
 

@@ -25,6 +25,7 @@ from jobd.seams.clock import mono
 from jobd.seams.host import Signals, running_for
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
+from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 
 
@@ -35,7 +36,8 @@ def main(argv: list[str]) -> int:
     Signals([signal.SIGTERM, signal.SIGINT])  # it ends when the supervisor says so
     path = Path(argv[1])
     config = msgspec.json.decode(path.read_bytes(), type=Config)
-    log = Log(style=config.daemon.log.format, level=config.daemon.log.level, role="keeper")
+    said = config.daemon.log
+    log = Log(style=said.format, level=said.level, role="keeper", fd=of_process())
 
     def retention(queue: str) -> Policy:
         settings = config.queues.get(queue)

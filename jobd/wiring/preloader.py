@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     setproctitle.setproctitle(f"jobd: preloader {reference}")
     log = config.daemon.log
 
-    log_fd = logstream.own()
+    log_fd = logstream.of_process()
     emit = Log(style=log.format, level=log.level, role="preloader", fd=log_fd)
     # Before the application is imported: what it keeps of sys.stderr is what its tasks will print to.
     output = Output(reference, emit)

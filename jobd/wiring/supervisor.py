@@ -23,7 +23,7 @@ from jobd.core.options import MOST_CONCURRENCY
 from jobd.seams import host, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
-from jobd.seams.logstream import own
+from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
 from jobd.supervisor.build import build, page_count, plan
@@ -65,8 +65,10 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
     said = config.daemon.log
-    log = Log(style=said.format, level=said.level, role="supervisor", fd=own(), patience=_PATIENCE)
-    control = Control.listen(runtime_dir)
+    log = Log(
+        style=said.format, level=said.level, role="supervisor", fd=of_process(), patience=_PATIENCE
+    )
+    control = _control(runtime_dir)
     nonce = host.nonce()
     if not mark.possible():
         log(events.DaemonUnmarked())
@@ -79,7 +81,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     loop = Loop(
         fleet=fleet,
         outlook=Outlook(board),
-        outlets=Outlets(log.of("worker")),
+        outlets=Outlets(workers=log.of("worker"), helpers=log.of("helper")),
         children=children,
         signals=signals,
         control=control,
@@ -110,6 +112,16 @@ def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[F
     board = Scoreboard.create(path, owner=owner, pages=page_count(slots), cells=MOST_CONCURRENCY)
     emit(events.DaemonStarted(pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=slots))
     return fleet, board
+
+
+def _control(runtime_dir: Path) -> Control:
+    try:
+        return Control.listen(runtime_dir)
+    except OSError as refused:
+        raise ConfigError(
+            f"daemon.runtime_dir: {runtime_dir}: no socket can be made there: {refused.strerror}; "
+            "expected a local file system with room; name another directory"
+        ) from refused
 
 
 class Files:

@@ -88,8 +88,16 @@ class Pristine:
 
     def look(self, jobs: Iterable[Claimed]) -> bool:
         """Put the process in order after these jobs. True when one has changed what nobody told of."""
-        told = self._told.take()
         jobs = list(jobs)
+        try:
+            return self._look(jobs)
+        except OSError as refused:
+            # A task may take away what a look needs: its root directory, its last file handle.
+            self.condemn(Reason.SURROUNDINGS, f"it cannot be looked at: {refused}", jobs)
+            return False
+
+    def _look(self, jobs: list[Claimed]) -> bool:
+        told = self._told.take()
         if has_children():
             self._end_leftovers(jobs)
         changes = self._surroundings.put_back(told)

@@ -69,6 +69,31 @@ def test_a_death_charges_what_ran_by_its_cause(
     assert views.jobs("q", "waiting") == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("cause", "same_claim", "crashes"),
+    [("crash", True, 1), ("oom", True, 1), ("stopped", True, 0), ("crash", False, 0)],
+)
+def test_who_had_just_run_is_accused_where_nobody_runs(
+    redis: Client, board: Scoreboard, cause: str, same_claim: bool, crashes: int
+) -> None:
+    """A run that ends its process a moment after it has ended would do so for ever if that were free;
+    one that was settled, and is held again by another claim, had no part in it."""
+    number = claimed(redis, "a", "b")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.start(0, b"a", number if same_claim else number - 1, b"t", 1.0, 2.0)
+    page.finish(0)
+
+    dead = Dead("w.1", "q", 1, str(board.path), cause)
+    for _ in range(2):
+        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    views = Views(redis, "jobd")
+    infos = [views.info("q", name) for name in ("a", "b")]
+    assert [info.crashes for info in infos if info is not None] == [crashes, 0]
+    assert views.jobs("q", "waiting") == ["a", "b"]
+
+
 def test_a_page_of_another_incarnation_accuses_nobody(redis: Client, board: Scoreboard) -> None:
     """A page that was handed on says nothing about its last owner."""
     claimed(redis, "a")

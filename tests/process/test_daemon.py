@@ -111,6 +111,24 @@ def q(redis_url: str) -> Any:
 pytestmark = pytest.mark.process
 
 
+def test_a_worker_that_somebody_else_tells_to_stop_is_replaced_and_nothing_is_charged(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """Who sends TERM to a worker, by a group or by mistake, makes no crash of it."""
+    with running(tmp_path, redis_url) as daemon:
+        gate = tmp_path / "gate"
+        job = q.add("waits_for", {"path": str(gate)})
+        eventually(Path(f"{gate}.asked").exists)
+        before = daemon.pids()
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+        gate.touch()
+        assert job.result("20s") == "waited"
+        eventually(lambda: len(daemon.pids()) == 2 and not before & daemon.pids())
+        assert daemon.events("worker.died") == []
+        assert (job.info().crashes, job.info().interrupted) == (0, 0)
+
+
 def test_a_job_goes_from_enqueue_to_done(tmp_path: Path, redis_url: str, q: Any) -> None:
     """First light."""
     with running(tmp_path, redis_url) as daemon:

@@ -81,7 +81,7 @@ def _machine_helps(world: World) -> None:
         if not world.fleet.helpers[name].up:
             world.see(Loaded(name, ()))
     if "keeper" in world.helpers and world.now % 2 < 0.25:
-        world.see(Beat("keeper", int(world.now)))
+        world.see(Beat("keeper", int(world.now), int(world.now)))
     while world.ordered:
         world._birth()
     world._look()

@@ -211,29 +211,30 @@ def test_nobody_is_hung_where_that_is_switched_off() -> None:
         store = heard_of_store(life.store, True, second)
         doubt, verdict = worker(doubt, sight, store, spans, slept=False, now=float(second))
         assert verdict is None
-    assert keeper(Voice(1000.0, 3, 1000.0), store, spans, 5000.0) is None
+    assert keeper(heard(Voice(), 1000.0, 3, 3), store, spans, 5000.0) is None
     assert preloader(Voice(1000.0), 1000.0, spans, 5000.0) is None
 
 
-def test_a_keeper_is_judged_by_its_voice_and_by_its_renewals() -> None:
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_keeper_is_judged_by_its_voice_and_by_its_renewals(stands: bool) -> None:
+    """One whose renewals stand still is soon judged; one that only fails at them, after a lease."""
     store, voice, now = Store(), Voice(), 1000.0
     for n in range(100):
         now += 0.5
         store = heard_of_store(store, True, now)
-        voice = heard(voice, now, rounds=n // 4)
+        voice = heard(voice, now, turns=n // 4, rounds=n // 4)
         assert keeper(voice, store, SPANS, now) is None
     silent = now + SPANS.silence
     assert keeper(voice, store, SPANS, silent - 0.1) is None
     assert keeper(voice, store, SPANS, silent + 0.1) is not None
     assert keeper(after_sleep(voice, silent + 100), store, SPANS, silent + 100) is None
-    for _ in range(40):
+    found, since = None, now
+    while not found:
         now += 0.5
         store = heard_of_store(store, True, now)
-        voice = heard(voice, now, rounds=24)
-        if found := keeper(voice, store, SPANS, now):
-            break
-    assert found is not None
-    assert "renewed" in found.why
+        voice = heard(voice, now, turns=24 if stands else round(now), rounds=24)
+        found = keeper(voice, store, SPANS, now)
+    assert now - since == pytest.approx(SPANS.lease / (2 if stands else 1), abs=2.5)
 
 
 def test_a_keeper_without_redis_need_not_renew() -> None:
@@ -241,7 +242,7 @@ def test_a_keeper_without_redis_need_not_renew() -> None:
     for _ in range(400):
         now += 0.5
         store = heard_of_store(store, False, now)
-        voice = heard(voice, now, rounds=7)
+        voice = heard(voice, now, turns=7, rounds=7)
         assert keeper(voice, store, SPANS, now) is None
 
 

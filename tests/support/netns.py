@@ -62,7 +62,11 @@ class FarServer:
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        eventually(self._socket.exists)
+        try:
+            eventually(self._socket.exists, within=30)
+        except BaseException:
+            self.close()
+            raise
 
     def drop(self) -> None:
         """Address every packet to nobody: each is lost without a word."""

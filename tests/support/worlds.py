@@ -336,7 +336,9 @@ class World:
         if name:
             code = self.rng.choice(("one", "one", "two"))
             self.see(
-                Beat(name, int(self.now), True) if name == "keeper" else Loaded(name, ("q",), code)
+                Beat(name, int(self.now), int(self.now))
+                if name == "keeper"
+                else Loaded(name, ("q",), code)
             )
 
     def _stick(self) -> None:

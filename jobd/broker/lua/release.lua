@@ -7,8 +7,8 @@
 -- WHY     The lease is closed first (score 0): commands of the dead worker that still sit in a
 --         socket buffer run later than one thinks, and must find it closed. Then jobs move in
 --         bites, and the lease goes only in the call that finds nothing held: whoever calls may
---         die between two bites. blamed... is (id counter note) for each job that was running:
---         the counter (crashes, suspected, timeouts, lost, interrupted) grows by one, the note joins the
+--         die between two bites. blamed... is (id counter note claim) for each job that was running,
+--         or had just been; it is charged only where that claim (empty: any) still holds it: the counter (crashes, suspected, timeouts, lost, interrupted) grows by one, the note joins the
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
 --         policy and passes the verdict. Everything else goes back free of charge; where
 --         `begun` says up to which claim it has begun jobs, the later ones take no place under a rate limit.
@@ -19,9 +19,10 @@ if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) 
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local back, taken, causes = {}, {}, { crashes = 'crash', lost = 'lost' }
 
-for i = blamed_at, #ARGV, 3 do
-  local id, counter, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if not taken[id] and redis.call('HEXISTS', held, id) == 1 then
+for i = blamed_at, #ARGV, 4 do
+  local id, counter, note, claim = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local holding = redis.call('HGET', held, id)
+  if holding and not taken[id] and (claim == '' or whole(holding, 0) == tonumber(claim)) then
     local key = job_prefix .. id
     if redis.call('TYPE', key).ok == 'hash' then
       -- pcall: a counter that is no number is found out by the next claim, not here
