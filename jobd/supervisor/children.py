@@ -196,7 +196,10 @@ class Children:
 
     def end_all(self) -> None:
         """End in order: what still runs below us is killed, and nobody has to do it after us."""
-        sweep(self._mark, patience=_END_WITHIN)
+        own = self._foreign | ({self._sweeper.pid} if self._sweeper is not None else set())
+        # Whatever began below us has an adopted child of ours above it, or is one.
+        if not own.issuperset(host.children()):
+            sweep(self._mark, patience=_END_WITHIN)
         if self._sweeper is not None:
             host.send(self._sweeper.pidfd, signal.SIGKILL)
             host.ended(self._sweeper.pidfd, None)
