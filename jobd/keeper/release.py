@@ -10,7 +10,7 @@ import msgspec
 from jobd.broker.commands import Blame
 from jobd.broker.store import Store
 from jobd.keeper.fleet import Dead
-from jobd.seams.scoreboard import CellView, PageView, Scoreboard
+from jobd.seams.scoreboard import CellView, Page, PageView, Scoreboard
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
 # what it cost in memory or the progress it did not let its worker make; a host that went away may
@@ -54,22 +54,41 @@ def _charge(dead: Dead, cell: CellView, among: int, now_ms: int) -> Blame:
     return Blame(cell.job_id, counter, msgspec.json.encode(note))
 
 
-def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> PageView | None:
+def unrecorded(dead: Dead, page: Page, store: Store) -> list[CellView]:
+    """Say what a worker ran last, whose end was not recorded: of one that died between two jobs.
+
+    Whoever ran last is the only one to suspect, of a broken heap or of all files left open. If nobody
+    was charged the job would run again, and do the same to the next worker, for ever.
+    """
+    if _COUNTER[dead.cause] != "crashes":
+        return []
+    held = set(store.line_of(dead.incarnation))
+    return [run for run in page.latest() if (run.job_id.encode(), run.claim) in held]
+
+
+def last_look(
+    dead: Dead, boards: Callable[[str], Scoreboard | None]
+) -> tuple[Page, PageView] | None:
     """Read the page as it was when the worker ended: it cannot change any more."""
     board = boards(dead.board)
     if board is None or dead.page >= len(board.pages):
         return None
-    view = board.pages[dead.page].view()
-    return view if view is not None and view.incarnation == dead.incarnation else None
+    page = board.pages[dead.page]
+    view = page.view()
+    return (page, view) if view is not None and view.incarnation == dead.incarnation else None
 
 
 def release(
     dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
-    view = last_look(dead, boards)
-    cells, begun = ([], None) if view is None else (list(view.cells), view.begun)
-    store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
+    look = last_look(dead, boards)
+    if look is None:
+        store.release(dead.incarnation)
+        return
+    page, view = look
+    cells = list(view.cells) or unrecorded(dead, page, store)
+    store.release(dead.incarnation, blame(dead, cells, now_ms), begun=view.begun)
 
 
 class Boards:
