@@ -324,17 +324,29 @@ class Scoreboard:
 
     @classmethod
     def create(cls, path: Path, *, owner: Owner, pages: int, cells: int = 1) -> Self:
-        """Make the file with `pages` free pages, each for up to `cells` running jobs."""
+        """Make the file with `pages` free pages, each for up to `cells` running jobs.
+
+        Raises OSError, also when the disk has no room for what of it is always used: found out later
+        that would be SIGBUS, in whatever process comes first.
+        """
         if not 1 <= cells <= MOST_CONCURRENCY:
             raise ValueError(f"cells: {cells}; expected 1 to {MOST_CONCURRENCY}")
-        with path.open("xb") as file:
-            file.write(
-                _HEADER.pack(
-                    _MAGIC, pages, cells, owner.nonce.encode(), owner.pid, owner.start_ticks,
-                    owner.boot_id.encode(),
-                )
-            )  # fmt: skip
-            file.truncate(_UNIT + _page_size(cells) * pages)
+        header = _HEADER.pack(
+            _MAGIC, pages, cells, owner.nonce.encode(), owner.pid, owner.start_ticks,
+            owner.boot_id.encode(),
+        )  # fmt: skip
+        size = _page_size(cells)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(descriptor, _UNIT + size * pages)
+            for at in (0, *range(_UNIT, _UNIT + size * pages, size)):
+                os.posix_fallocate(descriptor, at, _UNIT)
+            os.pwrite(descriptor, header, 0)
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
         return cls.open(path)
 
     @classmethod

@@ -268,7 +268,10 @@ class Surroundings:
                 lost.append((name, str(refused)))
             else:
                 restored.append(name)
-        self._afterwards()
+        try:
+            self._afterwards()
+        except OSError as refused:
+            lost.append(("crash dump", str(refused)))
         return Changes(tuple(restored), tuple(lost))
 
 

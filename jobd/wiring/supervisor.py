@@ -109,7 +109,15 @@ def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[F
     owner = Owner(nonce, pid, host.start_ticks(pid), host.boot_id())
     slots = sum(queue.target for queue in fleet.queues.values())
     # As large as any queue's processes may become by a reload: the file holds what is used.
-    board = Scoreboard.create(path, owner=owner, pages=page_count(slots), cells=MOST_CONCURRENCY)
+    try:
+        board = Scoreboard.create(
+            path, owner=owner, pages=page_count(slots), cells=MOST_CONCURRENCY
+        )
+    except OSError as refused:
+        raise ConfigError(
+            f"daemon.runtime_dir: {runtime_dir}: {refused.strerror}; expected room for the scoreboard, "
+            "about 2 MB; free some there, or name another directory"
+        ) from refused
     emit(events.DaemonStarted(pid=pid, nonce=nonce, runtime_dir=str(runtime_dir), processes=slots))
     return fleet, board
 

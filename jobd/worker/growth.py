@@ -63,17 +63,17 @@ class Growth:
         """Look before the first job of a batch that is looked at closely."""
         self.looks_closely = False
         self._closely_at = self._clock() + CLOSELY_EVERY
-        self._size = self._resident()
+        self._size = self._look(self._size)
 
     def ran(self, task: bytes) -> None:
         """Look after one job, which ran alone: that is what one of its task adds, or about that."""
-        before, self._size = self._size, self._resident()
+        before, self._size = self._size, self._look(self._size)
         if task in self._a_job:
             self._a_job[task] += (self._size - before - self._a_job[task]) / 2
 
     def _measure(self) -> None:
         ran, self._counts = self._counts, {}
-        before, self._last = self._last, self._resident()
+        before, self._last = self._last, self._look(self._last)
         if ran and ran.keys() <= self.grown.keys():
             self._share_out(ran, self._last - before)
             self._tell()
@@ -83,6 +83,13 @@ class Growth:
             for task in fresh:
                 self._a_job[task], self.grown[task], self.jobs[task] = 0.0, 0.0, 0
             self.looks_closely = len(self.grown) > 1
+
+    def _look(self, then: int) -> int:
+        """Measure; give what it was `then` where a job has left no descriptor to look with."""
+        try:
+            return self._resident()
+        except OSError:
+            return then
 
     def _share_out(self, ran: dict[bytes, int], growth: int) -> None:
         a_job = self._a_job

@@ -21,6 +21,7 @@ back. The loops see to that; this is called when nobody's code runs, in the main
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 
 from jobd.broker.commands import Claimed
@@ -87,13 +88,18 @@ class Pristine:
         self._stop.attention = True
 
     def look(self, jobs: Iterable[Claimed]) -> bool:
-        """Put the process in order after these jobs. True when one has changed what nobody told of."""
+        """Put the process in order after these jobs. True when one has changed what nobody told of.
+
+        A process that cannot even be looked at ends like one that cannot be put in order. It must not
+        crash of that: what its jobs have done would not be recorded, and be done again.
+        """
         jobs = list(jobs)
         try:
             return self._look(jobs)
-        except OSError as refused:
-            # A task may take away what a look needs: its root directory, its last file handle.
-            self.condemn(Reason.SURROUNDINGS, f"it cannot be looked at: {refused}", jobs)
+        except OSError as error:
+            many = error.errno in (errno.EMFILE, errno.ENFILE)
+            reason = Reason.FILES if many else Reason.SURROUNDINGS
+            self.condemn(reason, f"this process cannot be looked at: {error}", jobs)
             return False
 
     def _look(self, jobs: list[Claimed]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobd.broker.commands import Completed
 from jobd.broker.connection import Client, connect
 from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
@@ -23,6 +24,7 @@ from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
 LEASE = 6_000
 NOW = 1_800_000_000_000
 FAST = ["t", 10]
+FIGURES = "t|0|0|0"
 
 
 @pytest.fixture
@@ -352,3 +354,31 @@ def test_what_a_lane_has_ended_behind_a_running_job_is_not_taken_back(
 
     assert [revoker.look(now) for now in (100.5, 100.6, 100.7)] == [0, 1, 0]
     assert Views(redis, "jobd").jobs("q", "waiting") == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "settled", "crashes"),
+    [("crash", False, 1), ("hung", False, 1), ("stopped", False, 0), ("crash", True, 0)],
+)
+def test_a_death_between_two_jobs_charges_the_last_one_that_is_not_recorded(
+    redis: Client, board: Scoreboard, cause: str, settled: bool, crashes: int
+) -> None:
+    """Its heap was broken by it, or it left no file to open. Uncharged it would do that for ever."""
+    store = Store(redis, "jobd", "q")
+    number = claimed(redis, "a", "b")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.start(0, b"a", number, b"t", 1.0, 2.0)
+    page.finish(0)
+    if settled:
+        store.settle("w.1", LEASE, completed=[Completed(b"a", number, FIGURES, b"")])
+
+    dead = Dead("w.1", "q", 1, str(board.path), cause)
+    release(dead, store=store, boards=Boards(), now_ms=NOW)
+
+    views = Views(redis, "jobd")
+    a, b = views.info("q", "a"), views.info("q", "b")
+    assert a is not None
+    assert b is not None
+    assert (crashes, 0) == (a.crashes, b.crashes)
+    assert views.jobs("q", "waiting") == (["b"] if settled else ["a", "b"])

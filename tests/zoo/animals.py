@@ -184,6 +184,15 @@ def closes_one_by_one() -> None:
     kept.extend(os.open(os.devnull, os.O_WRONLY) for _ in range(20))
 
 
+def opens_all() -> None:
+    """Leak files, until there are no more to be had."""
+    try:
+        while True:
+            kept.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return
+
+
 def returns_twice() -> None:
     """Fork, and forget that there are two now."""
     os.fork()
@@ -284,7 +293,7 @@ ENDLESS: list[Callable[..., Any]] = [
 ]  # fmt: skip
 OTHERS: list[Callable[..., Any]] = [
     segfault, abort, exits_0, exits_76, deep_recursion, sys_exit, keyboard_interrupt,
-    unspeakable_error, balloon, closes_all, closes_one_by_one, returns_twice, double_forks,
+    unspeakable_error, balloon, closes_all, closes_one_by_one, opens_all, returns_twice, double_forks,
     leaves_pool, leaves_program, leaks, shouts, changes_everything, grows,
 ]  # fmt: skip
 

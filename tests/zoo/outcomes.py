@@ -35,6 +35,7 @@ TABLE = [
     Outcome("balloon", "dead", "failed", "same", "2 GB under a limit that it has set itself"),
     Outcome("closes_all", "completed", None, "recycled", "closes every descriptor"),
     Outcome("closes_one_by_one", "completed", None, "recycled", "the same, and opens others there"),
+    Outcome("opens_all", "completed", None, "recycled", "leaks all descriptors there are"),
     Outcome("returns_twice", "completed", None, "same", "forks, and lets both return"),
     Outcome("double_forks", "completed", None, "same", "leaves a daemon with its own session"),
     Outcome("leaves_pool", "completed", None, "recycled", "leaves a pool that it still holds"),

@@ -1,0 +1,44 @@
+"""The scoreboard's file on a disk that is full."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from pathlib import Path
+
+import pytest
+from support.forked import forked
+
+from jobd.seams.scoreboard import Owner, Scoreboard
+
+OWNER = Owner("n", 1, 1, "boot")
+
+
+def test_what_is_always_used_of_it_is_there_from_the_start(tmp_path: Path) -> None:
+    """A hole in it is SIGBUS for who touches it when the disk is full by then."""
+    board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=20, cells=1000)
+    assert board.path.stat().st_blocks * 512 >= 21 * 4096
+    assert board.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_without_room_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    """As an error, in the process that makes the file."""
+
+    def child() -> object:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+        try:
+            Scoreboard.create(tmp_path / "b", owner=OWNER, pages=20, cells=1)
+        except OSError as refused:
+            return refused.errno, list(tmp_path.iterdir())
+        return None
+
+    said = forked(child)
+    assert said == (errno.EFBIG, [])
+
+
+@pytest.mark.parametrize("cells", [0, 1001])
+def test_so_many_jobs_at_once_it_holds(tmp_path: Path, cells: int) -> None:
+    """Others are refused, and nothing is made."""
+    with pytest.raises(ValueError, match="expected 1 to 1000"):
+        Scoreboard.create(tmp_path / "b", owner=OWNER, pages=1, cells=cells)
+    assert not list(tmp_path.iterdir())
