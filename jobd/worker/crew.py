@@ -135,6 +135,8 @@ class CrewLoop(WorkerLoop):
         if not (self._may_claim() and (free or ahead)):
             self._excuse()
             if not (desk.done or desk.endings or desk.revoked):
+                # A lane may have been seen to end its job, and settled, before it was out of it.
+                self._look_by_ourselves()
                 return False
             self._talk.settle(hint=self._capped)
             self._look_by_ourselves()
