@@ -37,7 +37,7 @@ from jobd.seams.surroundings import Surroundings
 from jobd.seams.told import Told
 from jobd.worker.tell import text
 
-# Some things take longer to look at. They are those that hurt no next job, but many next jobs.
+# How many files are open takes longer to see. It hurts no next job, but many next jobs.
 CLOSELY_EVERY = 0.1
 COLLECT_EVERY = 10.0
 _MOST_OPEN = 0.8
@@ -112,10 +112,11 @@ class Pristine:
             self._say_changed(jobs, changes.restored)
         for name, why in changes.lost:
             self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", jobs)
+        self._look_at_descriptors(jobs)
         now = monotonic()
         if told or now > self._closely_at:
             self._closely_at = now + CLOSELY_EVERY
-            self._look_at_descriptors(jobs)
+            self._count_files(jobs)
         return not told and bool(changes.restored)
 
     def collect(self) -> None:
@@ -160,7 +161,9 @@ class Pristine:
             self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", jobs)
         elif not self.links_are_sound():
             self.condemn(Reason.DESCRIPTORS, "a connection to Redis was closed or replaced", jobs)
-        elif (share := share_open()) > self._most_open:
+
+    def _count_files(self, jobs: list[Claimed]) -> None:
+        if (share := share_open()) > self._most_open:
             self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
 
     def _say_changed(self, jobs: list[Claimed], what: tuple[str, ...]) -> None:
