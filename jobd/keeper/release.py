@@ -84,6 +84,10 @@ def release(
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
     cells, begun = last_look(dead, boards)
+    if len(cells) > 1 and _COUNTER[dead.cause] == "crashes":
+        # Settled jobs stay in their cells; counted in, they made one that ran alone one of several.
+        held = set(store.line_of(dead.incarnation))
+        cells = [cell for cell in cells if (cell.job_id.encode(), cell.claim) in held]
     store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
 
 

@@ -34,7 +34,9 @@ def redis(redis_url: str) -> Client:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Scoreboard:
-    return Scoreboard.create(tmp_path / "b", owner=Owner("n", os.getpid(), 1, "boot"), pages=3)
+    return Scoreboard.create(
+        tmp_path / "b", owner=Owner("n", os.getpid(), 1, "boot"), pages=3, cells=2
+    )
 
 
 def claimed(redis: Client, *ids: str, worker: str = "w.1") -> int:
@@ -382,3 +384,24 @@ def test_a_death_between_two_jobs_charges_the_last_one_that_is_not_recorded(
     assert b is not None
     assert (crashes, 0) == (a.crashes, b.crashes)
     assert views.jobs("q", "waiting") == (["b"] if settled else ["a", "b"])
+
+
+def test_who_was_settled_is_not_counted_among_those_who_may_have_done_it(
+    redis: Client, board: Scoreboard
+) -> None:
+    """Else one that ran alone would be one of several for ever, and never charged."""
+    store = Store(redis, "jobd", "q")
+    number = claimed(redis, "a", "b")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1", cells=2)
+    for cell, job in enumerate((b"a", b"b")):
+        page.start(cell, job, number, b"t", 1.0, 2.0)
+        page.finish(cell)
+    store.settle("w.1", LEASE, completed=[Completed(b"b", number, FIGURES, b"")])
+
+    dead = Dead("w.1", "q", 1, str(board.path), "crash")
+    release(dead, store=store, boards=Boards(), now_ms=NOW)
+
+    a = Views(redis, "jobd").info("q", "a")
+    assert a is not None
+    assert a.crashes == 1
