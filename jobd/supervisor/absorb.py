@@ -165,7 +165,7 @@ def _charge_queue(
     queue = fleet.queues.get(child.queue)
     if queue is None or cause in _OURS or cause == "fenced":
         return
-    if useful or now - child.since >= budget.LASTED:
+    if useful or now - child.since >= budget.LASTED or _has_proved(fleet, queue):
         prove(fleet, queue, out)
         return
     after = fleet.queues[queue.name] = budget.after_useless_end(queue, now)
@@ -175,6 +175,14 @@ def _charge_queue(
             queue=queue.name, failures=after.useless, cause=cause, retry_in=every
         )
         out.append(Say(gave_up))
+
+
+def _has_proved(fleet: Fleet, queue: Queue) -> bool:
+    """Somebody works: whatever ends others, it is not what all of the queue's workers do."""
+    return any(
+        child.queue == queue.name and child.works and child.ran and not child.leaving
+        for child in fleet.children.values()
+    )
 
 
 def prove(fleet: Fleet, queue: Queue, out: list[Action]) -> None:

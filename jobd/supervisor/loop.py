@@ -253,6 +253,8 @@ class Loop:
         self._selector.unregister(table[incarnation].pidfd)
         self._children.drop(table, incarnation)
         self._strays = True
+        # What the others have done by now is known when this end is judged.
+        self._look(clock.mono())
         self._heard.append(self._last_words(incarnation, how))
 
     def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
