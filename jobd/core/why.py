@@ -215,7 +215,7 @@ class _Explainer:
         return Reason(
             word="no_workers",
             text=text,
-            do="start `jobd run` where the app declares it; `jobd status` shows what runs on a host",
+            do="start `jobd run` where the app declares it; `jobd status` shows what runs on a host, and queues that were given up",
             holds=True,
         )
 
