@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos quick lint types imports bench
+.PHONY: help demo test test-daemons test-rest chaos quick lint types imports bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,16 @@ demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pi
 	@$(BIN)/python -m examples.shop $${IMAGES:+--images "$$IMAGES"} $${ORDERS:+--orders "$$ORDERS"}
 
 test: lint types imports $(VENV)/made ## everything CI runs: lint, types, layers, tests
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-daemons test-rest
+
+# Two at a time: those of whole daemons mostly wait.
+DAEMONS := tests/process tests/chaos tests/systemd tests/zoo
+
+test-daemons: $(VENV)/made
+	$(BIN)/python -m pytest $(DAEMONS)
+
+test-rest: $(VENV)/made
+	$(BIN)/python -m pytest tests $(DAEMONS:%=--ignore=%)
 
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
 	$(BIN)/python -m pytest -m chaos tests
