@@ -81,7 +81,6 @@ CHANGES: dict[str, tuple[str, Callable[[], Any]]] = {
     "processors": ("priority", lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})),
     "collector": ("interpreter", gc.disable),
     "recursion": ("interpreter", lambda: sys.setrecursionlimit(5000)),
-    "trace": ("interpreter", lambda: sys.settrace(lambda *_: None)),
 }
 
 
