@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -42,8 +43,12 @@ def said(daemon: Daemon, event: str) -> list[dict[str, Any]]:
 
 
 def sweepers(daemon: Daemon) -> list[int]:
-    family = psutil.Process(daemon.process.pid).children()
-    return [process.pid for process in family if "sweeper" in "".join(process.cmdline())]
+    found = []
+    for process in psutil.Process(daemon.process.pid).children():
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            if "sweeper" in "".join(process.cmdline()):
+                found.append(process.pid)
+    return found
 
 
 def test_a_lost_supervisor_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:

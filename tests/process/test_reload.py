@@ -68,7 +68,7 @@ def _state(place: Place) -> statefile.State:
 
 def _reload(place: Place, *, everything: bool = False) -> dict[str, int]:
     with Daemon.reach(place.directory / "run") as daemon:
-        return daemon.ask(Reload(all=everything), within=30)
+        return daemon.ask(Reload(all=everything), within=90)
 
 
 def _next_version(place: Place, number: int) -> None:
