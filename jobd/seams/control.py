@@ -95,11 +95,17 @@ class Control:
     def take(self) -> list[Asked]:
         """Let in who knocks, send what waits to be sent, give what was asked. Never waits."""
         asked: list[Asked] = []
-        self._let_in()
-        for descriptor, _ in self._poll.poll(0):
-            for number, client in self._clients.items():
-                if client.lines.fileno() == descriptor:
-                    asked += self._hear(number, client)
+        ready: set[int] = set()
+        for _ in range(2):
+            found = {descriptor for descriptor, _ in self._poll.poll(0)}
+            ready |= found
+            if self._listener.fileno() not in found:
+                break
+            # Only after a poll: one that came between would take the word of who knocks, unheard.
+            self._let_in()
+        for number, client in list(self._clients.items()):
+            if client.lines.fileno() in ready:
+                asked += self._hear(number, client)
         self._drop_closed()
         return asked
 

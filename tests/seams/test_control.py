@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,28 @@ def test_bytes_are_bounded_in_both_directions(control: Control, tmp_path: Path) 
         assert len(kept._out) < 50_000
 
 
+def test_who_knocks_while_others_are_let_in_is_heard_too(
+    control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word that somebody knocks is given once: no look may take it and let nobody in."""
+    let_in, late = control._let_in, []
+
+    with ExitStack() as stack:
+
+        def and_then_another_knocks() -> None:
+            let_in()
+            if len(late) < 3:
+                late.append(stack.enter_context(raw(tmp_path)))
+                late[-1].sendall(b'{"ping": {}}\n')
+
+        monkeypatch.setattr(control, "_let_in", and_then_another_knocks)
+        stack.enter_context(raw(tmp_path))
+        asked: list[Asked] = []
+        while len(asked) < 3:
+            assert select.select([control.fileno()], [], [], 5)[0], "somebody waits unheard"
+            asked += control.take()
+
+
 def test_out_of_descriptors_the_loop_does_not_spin_and_the_daemon_lives(
     control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +319,8 @@ def test_out_of_descriptors_the_loop_does_not_spin_and_the_daemon_lives(
 
     class Starved:
         """A listener of a process that has no descriptor left."""
+
+        fileno = real.fileno
 
         def accept(self) -> tuple[socket.socket, object]:
             calls.append(1)
