@@ -1,4 +1,4 @@
-"""`python -m jobd.cli.effective FILE APP URL DIRECTORY FD NEXT`: reads jobd.toml anew for a reload.
+"""`python -m jobd.cli.effective FILE APP URL DIRECTORY WEB FD NEXT`: reads jobd.toml anew for a reload.
 
 The supervisor starts it with what `jobd run` was given, "" standing for a flag that was not. It writes
 the effective configuration to NEXT and says on the descriptor that it did, or all that is wrong.
@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from socket import socket
 
 from jobd.cli import runtime, settings
 from jobd.core.config import Config, require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.seams import listening
 from jobd.seams.lines import Lines
 from jobd.seams.log import paragraph
 
+ACTIVATED = "activated"
 
-def command_line(file: Path, app: str | None, url: str | None, directory: Path) -> list[str]:
-    """Give the command that reads the configuration again with the same flags."""
+
+def command_line(
+    file: Path, app: str | None, url: str | None, directory: Path, *, activated: bool
+) -> list[str]:
+    """Give the command that reads the configuration again with the same flags.
+
+    `activated`: systemd has opened the sockets, and web.bind means nothing.
+    """
     program = [sys.executable, "-m", "jobd.cli.effective"]
-    return [*program, str(file.absolute()), app or "", url or "", str(directory)]
+    web = ACTIVATED if activated else ""
+    return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
 
 
 def read(file: Path, app: str | None, url: str | None) -> Config:
@@ -34,16 +44,25 @@ def read(file: Path, app: str | None, url: str | None) -> Config:
 
 def main(argv: list[str]) -> int:
     """Read, write, and say how it went."""
-    file, app, url, directory, fd, target = argv[1:]
+    file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
         config = read(Path(file), app or None, url or None)
+        opened = None if web == ACTIVATED else _opened(config, Path(directory))
         runtime.write_effective(runtime.effective(config, Path(directory)), Path(target))
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
         return EX_CONFIG
-    channel.send({"ready": {}})
+    channel.send({"ready": {}}, None if opened is None else opened.detach())
     return 0
+
+
+def _opened(config: Config, directory: Path) -> socket | None:
+    """Open the address of web.bind, if it is another one than before. Raises ConfigError."""
+    before = runtime.read_effective(directory)
+    if config.web.bind is None or (before is not None and before.web.bind == config.web.bind):
+        return None
+    return listening.listen(config.web.bind)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from jobd.cli import runtime, settings
 from jobd.core.config import Config
 from jobd.core.errors import ConfigError
@@ -38,7 +36,7 @@ def find(config_file: str | None, *, url: str | None, runtime_dir: str | None) -
         return InForce(config, runtime.locate(config, runtime_dir), [])
     except ConfigError as bad:
         directory = directory_of(file, runtime_dir)
-        effective = _effective(directory)
+        effective = runtime.read_effective(directory)
         if effective is None:
             raise
         return InForce(settings.with_url(effective, url), directory, bad.problems)
@@ -61,10 +59,3 @@ def _named_in(file: Path) -> str | None:
     except tomllib.TOMLDecodeError:
         found = _RUNTIME_DIR.search(text)
         return found[2] if found else None
-
-
-def _effective(directory: Path) -> Config | None:
-    try:
-        return msgspec.json.decode((directory / runtime.EFFECTIVE).read_bytes(), type=Config)
-    except (OSError, msgspec.MsgspecError):
-        return None

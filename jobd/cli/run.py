@@ -13,7 +13,7 @@ import click
 
 from jobd.cli import effective, runtime, settings
 from jobd.cli.options import config_option, runtime_option, url_option
-from jobd.seams import lockfile
+from jobd.seams import listening, lockfile
 
 
 @click.command("run")
@@ -37,7 +37,10 @@ def command(
     lock = lockfile.acquire(directory)
     target = directory / runtime.EFFECTIVE
     runtime.write_effective(runtime.effective(config, directory), target)
-    reader = effective.command_line(file, app, redis_url, directory)
+    activated = listening.are_activated()
+    if config.web.bind is not None and not activated:
+        listening.hand_over([listening.listen(config.web.bind)])
+    reader = effective.command_line(file, app, redis_url, directory, activated=activated)
     sys.stdout.flush()
     sys.stderr.flush()
     lockfile.hand_over(lock)

@@ -60,6 +60,14 @@ def write_effective(config: Config, target: Path) -> None:
     fresh.replace(target)
 
 
+def read_effective(directory: Path) -> Config | None:
+    """Read what the daemon of a directory runs with; None when there is nothing that can be read."""
+    try:
+        return msgspec.json.decode((directory / EFFECTIVE).read_bytes(), type=Config)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def effective(config: Config, directory: Path) -> Config:
     """Give the configuration with the directory that was chosen."""
     daemon = msgspec.structs.replace(config.daemon, runtime_dir=str(directory))

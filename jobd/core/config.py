@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from jobd.core import config_values as values
+from jobd.core.config_alerts import AlertsConfig
 from jobd.core.config_problems import Findings, said
 from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
@@ -88,7 +89,7 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Where health, metrics and dashboard will be served."""
+    """Where health, metrics and dashboard are served; None: nowhere, unless systemd opens a socket."""
 
     bind: str | None = None
 
@@ -102,6 +103,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     queues: dict[str, QueueConfig] = {}
     schedules: list[Declared] = []
     web: WebConfig = WebConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
 
 _LATER = "coming in a later release; leave it out for now"
@@ -195,11 +197,6 @@ def require_app(config: Config, file: str) -> None:
 def warnings(config: Config, file: str) -> list[str]:
     """List what is allowed and yet not what somebody may think it is."""
     found = []
-    if config.web.bind is not None:
-        found.append(
-            f"{file}: web.bind: {config.web.bind!r}; nothing is served there yet, "
-            "health and metrics are coming in a later release"
-        )
     if config.daemon.queues is not None:
         found += [
             f"{file}: queues.{queue}: not served here; daemon.queues does not name it"
@@ -295,4 +292,4 @@ def _enough_for_all(
 
 def _web(found: Findings, table: Mapping[str, Any]) -> WebConfig:
     found.known(table, "web", ("bind",), {"dashboard": _LATER})
-    return WebConfig(**said(bind=found.read(table, "web", "bind", values.text)))
+    return WebConfig(**said(bind=found.read(table, "web", "bind", values.address)))

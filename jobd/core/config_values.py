@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from jobd.core.addresses import split_address
 from jobd.core.durations import seconds
 from jobd.core.errors import OptionError
 from jobd.core.limits import read_limits
@@ -27,6 +28,18 @@ def text(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise OptionError(f"{value!r}; expected a text")
+
+
+def address(value: object) -> str:
+    """Read where to listen: host:port."""
+    given = text(value)
+    try:
+        split_address(given)
+    except ValueError as error:
+        raise OptionError(
+            f"{value!r}; expected host:port, as in '127.0.0.1:9180' or '[::1]:9180'"
+        ) from error
+    return given
 
 
 def flag(value: object) -> bool:

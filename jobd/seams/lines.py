@@ -144,7 +144,7 @@ class Lines:
         self.fds.clear()
 
 
-def pair() -> tuple[Lines, socket.socket]:
+def pair(*, takes_fds: bool = False) -> tuple[Lines, socket.socket]:
     """Make a channel: this process' end, and the socket to give to a child."""
     ours, theirs = socket.socketpair()
-    return Lines(ours), theirs
+    return Lines(ours, takes_fds=takes_fds), theirs

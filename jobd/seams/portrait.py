@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from jobd.core.errors import EX_CONFIG, HostError
@@ -42,7 +40,7 @@ def look(runtime_dir: Path) -> Daemon | None:
     running = board is not None and runs(board.owner)
     pages = {} if board is None else {view.incarnation: view for view in board.views()}
     workers = _workers(state, pages) if running else []
-    queues = {name: _queue(pool, state.queues.get(name, ())) for name, pool in state.pools.items()}
+    queues = {name: _queue(pool) for name, pool in state.pools.items()}
     return Daemon(
         running=running,
         stopping=running and state.stopping,
@@ -76,10 +74,7 @@ def _board(path: Path) -> Scoreboard | None:
         return None
 
 
-def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
-    exits: Counter[str] = Counter()
-    for slot in slots:
-        exits.update(slot.exits)
+def _queue(pool: PoolState) -> QueueView:
     return QueueView(
         wanted=pool.target,
         least=pool.min,
@@ -88,7 +83,7 @@ def _queue(pool: PoolState, slots: Iterable[SlotState]) -> QueueView:
         explain=pool.why,
         gave_up=pool.gave_up,
         useless=pool.useless,
-        exits=dict(exits),
+        exits=pool.exits,
         growth=pool.growth,
     )
 

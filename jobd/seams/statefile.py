@@ -40,7 +40,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
     Between `min` and `max` the load decides, unless a number was `asked` for by hand; `why` is the reason
     for the target. `useless` counts workers in a row that ended without having run a job; `growth` names
-    the tasks that made workers grow, those that have ended too, the worst first.
+    the tasks that made workers grow, those that have ended too, the worst first; `exits` counts how all
+    of its workers ended, under the daemons before this one too.
     """
 
     target: int
@@ -51,6 +52,7 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     gave_up: bool = False
     useless: int = 0
     growth: list[Growth] = []
+    exits: dict[str, int] = {}
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,6 +109,8 @@ def worker_exited(fleet: Fleet, seen: WorkerExited, now: float, out: list[Action
     if seen.grown is not None and child.queue in fleet.queues:
         before = fleet.growth.get(child.queue, {})
         fleet.growth[child.queue] = growth.added(before, seen.grown)
+    counted = fleet.exits.get(child.queue, {})
+    fleet.exits[child.queue] = counted | {cause: counted.get(cause, 0) + 1}
     useful = max(seen.ran, child.ran) > 0
     _charge_queue(fleet, child, cause, useful, now, out)
     wait = _vacate(fleet, child, cause, useful, now)

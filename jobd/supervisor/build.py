@@ -39,7 +39,7 @@ def preloader_name(app: str, preload: bool, attempt: int = 1) -> str:
     return f"{kind} {app}" if attempt == 1 else f"{kind} {app} #{attempt}"
 
 
-def plan(config: Config, attempt: int = 1) -> Plan:
+def plan(config: Config, attempt: int = 1, *, sockets: bool = False) -> Plan:
     """Lay out queues and preloaders. Raises ConfigError when a queue has no app."""
     preloaders: dict[str, Helper] = {}
     queues = {}
@@ -68,26 +68,50 @@ def plan(config: Config, attempt: int = 1) -> Plan:
         settings=_digest(config),
         queues=queues,
         preloaders=preloaders,
+        services=services(config, sockets=sockets),
         adopt_queues_of=adopt,
     )
 
 
-def build(config: Config, *, nonce: str, board: str, inherited: Iterable[Dead]) -> Fleet:
+def build(
+    config: Config,
+    *,
+    nonce: str,
+    board: str,
+    inherited: Iterable[Dead],
+    exits: dict[str, dict[str, int]] | None = None,
+    sockets: bool = False,
+) -> Fleet:
     """Make the first fleet. Raises ConfigError when a queue has no app."""
-    first = plan(config)
+    first = plan(config, sockets=sockets)
     fleet = Fleet(
         policy=first.policy,
         nonce=nonce,
         board=board,
         settings=first.settings,
         queues=dict(first.queues),
-        helpers={KEEPER: Helper(name=KEEPER, role=Role.KEEPER), **first.preloaders},
+        helpers={
+            KEEPER: Helper(name=KEEPER, role=Role.KEEPER),
+            **first.preloaders,
+            **first.services,
+        },
         dead={dead.incarnation: dead for dead in inherited},
         free=tuple(range(page_count(sum(queue.bounds.most for queue in first.queues.values())))),
         adopt_queues_of=first.adopt_queues_of,
+        exits=exits or {},
     )
     lay_out(fleet, 0.0)
     return fleet
+
+
+def services(config: Config, *, sockets: bool) -> dict[str, Helper]:
+    """Name the services that have something to do; `sockets`: there are some to serve on."""
+    roles = []
+    if sockets:
+        roles.append(Role.WEB)
+    if config.alerts.wanted:
+        roles.append(Role.ALERTER)
+    return {role.value: Helper(name=role.value, role=role) for role in roles}
 
 
 def page_count(slots: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from jobd.core.errors import HostError
@@ -83,13 +83,22 @@ class Children:
     def _report(self, swept: Swept) -> None:
         self._emit(DaemonSwept(ended=len(swept.killed), left=tuple(sorted(swept.left))))
 
-    def start_helper(self, name: str, argv: list[str], output: int | None = None) -> Child | None:
+    def start_helper(
+        self,
+        name: str,
+        argv: list[str],
+        output: int | None = None,
+        *,
+        keep: Sequence[int] = (),
+        takes_fds: bool = False,
+    ) -> Child | None:
         """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused.
 
-        `output` becomes its standard output and error, and is closed here.
+        `output` becomes its standard output and error, and is closed here; it inherits `keep`. With
+        `takes_fds` it may send descriptors.
         """
         try:
-            child = self._spawn(argv, output)
+            child = self._spawn(argv, output, keep, takes_fds=takes_fds)
         except (OSError, HostError) as refused:
             self._emit(HelperUnstarted(helper=name, why=str(refused)))
             return None
@@ -99,13 +108,15 @@ class Children:
         self.helpers[name] = child
         return child
 
-    def _spawn(self, argv: list[str], output: int | None) -> Child:
-        channel, theirs = pair()
+    def _spawn(
+        self, argv: list[str], output: int | None, keep: Sequence[int], *, takes_fds: bool
+    ) -> Child:
+        channel, theirs = pair(takes_fds=takes_fds)
         with theirs:
             fd = theirs.fileno()
             words = [word.replace("{fd}", str(fd)) for word in argv]
             try:
-                pid = host.spawn(words, keep=[fd], output=output, first=self._mark.wear)
+                pid = host.spawn(words, keep=[fd, *keep], output=output, first=self._mark.wear)
             except (OSError, HostError):
                 channel.close()
                 raise

@@ -13,6 +13,12 @@ class Configuration(Protocol):
     def argv(self, helper: Helper) -> list[str]:
         """Give a helper's command line, `{fd}` standing for its channel."""
 
+    def keep(self, helper: Helper) -> list[int]:
+        """List the descriptors a helper is to inherit, beside its channel."""
+
+    def offer(self, sockets: list[int]) -> None:
+        """Take over the sockets that a reload's reader has opened; they serve when it is adopted."""
+
     def plan(self, attempt: int) -> Plan:
         """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
 

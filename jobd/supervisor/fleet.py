@@ -143,6 +143,12 @@ class Role(StrEnum):
     KEEPER = "keeper"
     PRELOADER = "preloader"
     READER = "reader"  # reads the configuration again, for a reload
+    WEB = "web"  # health, metrics and dashboard
+    ALERTER = "alerter"  # rules, and who is told
+
+
+# What serves people beside the work: it may end and hang without touching a worker.
+SERVICES = (Role.WEB, Role.ALERTER)
 
 
 class Helper(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +197,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: str
     queues: dict[str, Queue]
     preloaders: dict[str, Helper]
+    services: dict[str, Helper] = {}
     adopt_queues_of: str | None = None
 
 
@@ -228,6 +235,7 @@ class Fleet(msgspec.Struct, kw_only=True):
     dead: dict[str, Dead]
     free: tuple[int, ...]
     growth: dict[str, dict[str, Grown]] = {}  # of the ended: queue -> task
+    exits: dict[str, dict[str, int]] = {}  # of the ended: queue -> cause, predecessors' included
     counter: int = 0
     generation: int = 1
     adopt_queues_of: str | None = None  # the helper whose app's further queues are served too
@@ -252,6 +260,7 @@ class Fleet(msgspec.Struct, kw_only=True):
         twin.helpers = dict(self.helpers)
         twin.dead = dict(self.dead)
         twin.growth = dict(self.growth)
+        twin.exits = dict(self.exits)
         return twin
 
     def child_in(self, slot: Slot) -> Child | None:

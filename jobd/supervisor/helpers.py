@@ -1,4 +1,4 @@
-"""The supervisor's helpers, keeper and preloaders: what their messages and ends mean.
+"""The supervisor's helpers - keeper, preloaders, services -: what their messages and ends mean.
 
 Invariant: the end of a helper never touches a worker. A helper that has never come up ends the
 daemon, when its application does not load or after `load_attempts` tries; one that once was up is
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from jobd.core import events
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE
 from jobd.supervisor import backoff, layout, reload
-from jobd.supervisor.fleet import NEVER, Fleet, Helper, Role, Stage, Stop
+from jobd.supervisor.fleet import NEVER, SERVICES, Fleet, Helper, Role, Stage, Stop
 from jobd.supervisor.orders import (
     Action,
     EndHelper,
@@ -177,10 +177,17 @@ def end_preloaders(fleet: Fleet, out: list[Action]) -> None:
     """On the way out: end what forks and reads, as soon as no order is open there."""
     at_once = fleet.stop is Stop.NOW
     for helper in list(fleet.helpers.values()):
-        if helper.role is Role.KEEPER or not helper.running:
+        if helper.role in (Role.KEEPER, *SERVICES) or not helper.running:
             continue
         if at_once or not _is_forking(fleet, helper):
             end(fleet, helper.name, out, hard=at_once)
+
+
+def end_services(fleet: Fleet, out: list[Action]) -> None:
+    """On the way out, when the last worker has gone: until then they tell how the drain goes."""
+    for helper in list(fleet.helpers.values()):
+        if helper.role in SERVICES and helper.running:
+            end(fleet, helper.name, out, hard=False)
 
 
 def _is_forking(fleet: Fleet, helper: Helper) -> bool:

@@ -64,7 +64,7 @@ from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.signalled import meaning
 from jobd.supervisor.step import step
 
-# The keeper hears the whole list at least this often, and counts us gone when it does not.
+# The keeper hears the whole list at least this often; by it services know that we turn.
 _PUBLISH_EVERY = 1.0
 # File handles that no worker is started for: each look at a process takes one for a moment.
 _KEPT_FREE = 12
@@ -110,7 +110,7 @@ class Loop:
         self._heard: deque[Observation] = deque([Ticked()])
         self._look_at = 0.0
         self._publish_at = 0.0
-        self._told_keeper: dict[str, object] = {}
+        self._told: dict[str, dict[str, object]] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._dumps = Dumps(emit)
         self._unwatched: list[Watch] = []  # for want of a file handle
@@ -223,9 +223,13 @@ class Loop:
         for message in channel.receive():
             for seen in messages.read(name, message):
                 reader = helper is not None and helper.role is Role.READER
-                self._heard.append(self._plan() if reader and isinstance(seen, Loaded) else seen)
+                self._heard.append(
+                    self._plan(channel) if reader and isinstance(seen, Loaded) else seen
+                )
 
-    def _plan(self) -> Observation:
+    def _plan(self, channel: Lines) -> Observation:
+        self._configuration.offer([*channel.fds])
+        channel.fds.clear()
         try:
             return PlanRead(self._configuration.plan(self.fleet.reload.attempt))
         except (ConfigError, OSError) as refused:
@@ -309,14 +313,19 @@ class Loop:
                 assert_never(action)
 
     def _start_helper(self, name: str) -> None:
-        argv = self._configuration.argv(self.fleet.helpers[name])
-        output = self._outlets.open_helper(name)
-        child = self._children.start_helper(name, argv, output)
+        helper = self.fleet.helpers[name]
+        child = self._children.start_helper(
+            name,
+            self._configuration.argv(helper),
+            self._outlets.open_helper(name),
+            keep=self._configuration.keep(helper),
+            takes_fds=helper.role is Role.READER,
+        )
         if child is None:
             self._heard.append(HelperExited(name, Exit()))
             return
         self._channels.open(name, child)
-        self._told_keeper = {}
+        self._told.pop(name, None)
 
     def _order_fork(self, order: Fork) -> None:
         page = self._outlook.board.pages[order.page]
@@ -368,15 +377,16 @@ class Loop:
 
     def _publish(self) -> None:
         now = clock.mono()
-        message = publish.for_keeper(self.fleet)
-        if message != self._told_keeper or now >= self._publish_at:
+        is_time = now >= self._publish_at
+        if is_time:
             self._publish_at = now + _PUBLISH_EVERY
-            for name, helper in self.fleet.helpers.items():
-                child = self._children.helpers.get(name)
-                # One list at a time: the next, newer one goes when this one has left.
-                if helper.role is not Role.KEEPER or child is None or child.channel is None:
-                    continue
-                if not child.channel.pending():
-                    self._channels.say(name, child, message)
-                    self._told_keeper = message
+        for name, helper in self.fleet.helpers.items():
+            message = publish.message_for(helper.role, self.fleet)
+            child = self._children.helpers.get(name)
+            if message is None or child is None or child.channel is None:
+                continue
+            # One message at a time: the next, newer one goes when this one has left.
+            if (is_time or message != self._told.get(name)) and not child.channel.pending():
+                self._channels.say(name, child, message)
+                self._told[name] = message
         self._paper.write(self.fleet)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobd.core import events
-from jobd.seams import host
+from jobd.seams import host, statefile
 from jobd.seams.log import Emit
 from jobd.seams.mark import Mark
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
@@ -35,6 +35,16 @@ def inherit(runtime_dir: Path, *, emit: Emit) -> list[Dead]:
         except (ValueError, OSError) as unusable:
             emit(events.PredecessorUnusable(board=str(path), why=str(unusable)))
     return found
+
+
+def exits_before(runtime_dir: Path) -> dict[str, dict[str, int]]:
+    """Give how workers ended under the daemons before this one, by queue and cause: counters go on."""
+    try:
+        state = statefile.read(runtime_dir)
+    except (OSError, ValueError):
+        return {}  # of another version, or unreadable: they begin anew
+    pools = {} if state is None else state.pools
+    return {name: pool.exits for name, pool in pools.items() if pool.exits}
 
 
 def _read(path: Path, emit: Emit) -> list[Dead]:

@@ -11,7 +11,7 @@ A worker is `hung`
   it was answered for `hang_after`, though Redis answered the keeper all that time. A paused queue is no
   reason, its claims are answered; one that knows a reason not to claim says so in `asked`.
 A worker that has never turned at all within `boot_timeout` has not booted (`boot`); one that waits for
-Redis turns. For helpers see `keeper` and `preloader`.
+Redis turns. For helpers see `keeper`, `service` and `preloader`.
 
 Pure; called by jobd.supervisor.absorb and settle.
 """
@@ -205,6 +205,14 @@ def keeper(voice: Voice, store: Store, spans: Spans, now: float) -> Verdict | No
     if stood > max(2 * _LEAST, spans.lease):
         return Verdict("hung", f"it has renewed no lease for {stood:.0f} s, though Redis answers")
     return None
+
+
+def service(voice: Voice, spans: Spans, now: float) -> Verdict | None:
+    """Judge a service that is up: it beats."""
+    silent = now - voice.heard_at
+    if silent <= spans.silence:
+        return None
+    return Verdict("hung", f"it has said nothing for {silent:.0f} s")
 
 
 def preloader(voice: Voice, ordered_at: float, spans: Spans, now: float) -> Verdict | None:

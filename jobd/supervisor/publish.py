@@ -1,4 +1,4 @@
-"""What others are told about the fleet: the keeper by message, people and commands by state.json.
+"""What others are told about the fleet: helpers by message, people and commands by state.json.
 
 Both are the whole state each time, so one that is lost is healed by the next.
 """
@@ -10,8 +10,15 @@ from pathlib import Path
 from jobd import __version__
 from jobd.core.portrait import Growth
 from jobd.seams.statefile import PoolState, SlotState, State
-from jobd.supervisor.fleet import Child, Fleet, Queue, Slot, Stop
+from jobd.supervisor.fleet import SERVICES, Child, Fleet, Queue, Role, Slot, Stop
 from jobd.supervisor.growth import added
+
+
+def message_for(role: Role, fleet: Fleet) -> dict[str, object] | None:
+    """Make what a helper of this role is to know of the fleet; None when that is nothing."""
+    if role is Role.KEEPER:
+        return for_keeper(fleet)
+    return for_service(fleet) if role in SERVICES else None
 
 
 def for_keeper(fleet: Fleet) -> dict[str, object]:
@@ -37,6 +44,11 @@ def for_keeper(fleet: Fleet) -> dict[str, object]:
             "stopping": fleet.stop is not Stop.NO and not fleet.children,
         }
     }
+
+
+def for_service(fleet: Fleet) -> dict[str, object]:
+    """Make the message of web and alerter. That it comes, every second, says that the loop turns."""
+    return {"daemon": {"ready": fleet.ready, "stopping": fleet.stop is not Stop.NO}}
 
 
 def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0) -> State:
@@ -74,6 +86,7 @@ def _pool(fleet: Fleet, queue: Queue) -> PoolState:
         gave_up=queue.gave_up,
         useless=queue.useless,
         growth=_growth(fleet, queue),
+        exits=fleet.exits.get(queue.name, {}),
     )
 
 

@@ -167,7 +167,7 @@ def _take_over(fleet: Fleet, plan: Plan, now: float, out: list[Action]) -> None:
 
 def _take_helpers(fleet: Fleet, plan: Plan, everything: bool) -> None:
     for name, helper in list(fleet.helpers.items()):
-        if helper.role is Role.KEEPER:
+        if helper.role is Role.KEEPER or name in plan.services:
             if plan.settings != fleet.settings:
                 fleet.helpers[name] = replace(helper, outdated=helper.running)
         elif name in plan.preloaders:
@@ -177,6 +177,11 @@ def _take_helpers(fleet: Fleet, plan: Plan, everything: bool) -> None:
             fleet.helpers[name] = replace(helper, fresh=False, code=code)
         else:
             fleet.helpers[name] = replace(helper, retired=True)
+    for name, service in plan.services.items():
+        # One that is to end since an earlier reload had no use for it is wanted again.
+        known = fleet.helpers.get(name, service)
+        anew = known.outdated or (known.running and known.retired)
+        fleet.helpers[name] = replace(known, retired=False, outdated=anew)
     fleet.settings = plan.settings
 
 

@@ -203,6 +203,7 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
     if fleet.children:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return
+    helpers.end_services(fleet, out)
     late = max(now, fleet.drain_by) + fleet.policy.late_grace
     fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace, late)
     if fleet.dead and now < fleet.ack_by:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from jobd.core.progress_events import Hung
 from jobd.supervisor import absorb, helpers, progress
-from jobd.supervisor.fleet import NEVER, Child, Fleet, Helper, Role, Stage, Stop
+from jobd.supervisor.fleet import NEVER, SERVICES, Child, Fleet, Helper, Role, Stage, Stop
 from jobd.supervisor.orders import Action, Answer, Beat, Dump, Look, Say, StacksAsked
 from jobd.supervisor.progress import Verdict
 
@@ -22,7 +22,7 @@ DUMP_GRACE = 1.0
 
 
 def beat(fleet: Fleet, seen: Beat, now: float) -> None:
-    """Take in the keeper's beat: what it does for leases."""
+    """Take in a helper's beat; a keeper's says what it does for leases."""
     if helper := fleet.helpers.get(seen.helper):
         voice = progress.heard(helper.voice, now, seen.turns, seen.rounds)
         fleet.helpers[helper.name] = replace(helper, voice=voice)
@@ -66,7 +66,7 @@ def look_at_worker(
 
 
 def look_at_helpers(fleet: Fleet, slept: bool, now: float, out: list[Action]) -> None:
-    """Judge keeper and preloaders by what was heard of them, as often as workers are looked at."""
+    """Judge helpers by what was heard of them, as often as workers are looked at."""
     for helper in list(fleet.helpers.values()):
         if not helper.running:
             continue
@@ -86,10 +86,12 @@ def _helper_verdict(fleet: Fleet, helper: Helper, now: float) -> Verdict | None:
     if helper.fresh or helper.role is Role.READER:
         return None  # a reload has its own time limit
     if not helper.up:
-        ours = helper.role is Role.KEEPER
+        ours = helper.role is not Role.PRELOADER
         return progress.loading(helper.since, spans, now, ours=ours)
     if helper.role is Role.KEEPER:
         return progress.keeper(helper.voice, fleet.store, spans, now)
+    if helper.role in SERVICES:
+        return progress.service(helper.voice, spans, now)
     ordered_at = min(
         (
             child.since

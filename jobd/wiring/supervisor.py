@@ -20,7 +20,7 @@ from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
-from jobd.seams import host, lockfile, mark
+from jobd.seams import host, listening, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.logstream import of_process
@@ -32,7 +32,7 @@ from jobd.supervisor.fleet import Fleet, Helper, Plan, Role
 from jobd.supervisor.loop import Loop
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
-from jobd.supervisor.predecessor import board_path, inherit
+from jobd.supervisor.predecessor import board_path, exits_before, inherit
 from jobd.supervisor.signalled import WATCHED
 
 # How long a log that nobody reads may hold supervision up, once; then records are lost instead.
@@ -65,6 +65,8 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     lockfile.acquire(runtime_dir)
     host.become_subreaper()
     said = config.daemon.log
+    activated = listening.are_activated()
+    sockets = listening.inherited()
     log = Log(
         style=said.format, level=said.level, role="supervisor", fd=of_process(), patience=_PATIENCE
     )
@@ -72,7 +74,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     nonce = host.nonce()
     if not mark.possible():
         log(events.DaemonUnmarked())
-    fleet, board = _fleet(config, runtime_dir, nonce, log)
+    fleet, board = _fleet(config, runtime_dir, nonce, log, sockets=bool(sockets))
     children = Children(
         mark=mark.Mark(nonce),
         workers=lambda: [(view.pid, view.start_ticks) for view in board.views()],
@@ -85,7 +87,9 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
         children=children,
         signals=signals,
         control=control,
-        configuration=Files(path, board.path, reader),
+        configuration=Files(
+            path, board.path, reader, sockets, None if activated else config.web.bind
+        ),
         runtime_dir=runtime_dir,
         notifier=Notifier(),
         emit=log,
@@ -102,9 +106,19 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     return code
 
 
-def _fleet(config: Config, runtime_dir: Path, nonce: str, emit: Emit) -> tuple[Fleet, Scoreboard]:
+def _fleet(
+    config: Config, runtime_dir: Path, nonce: str, emit: Emit, *, sockets: bool
+) -> tuple[Fleet, Scoreboard]:
     path = board_path(runtime_dir, nonce)
-    fleet = build(config, nonce=nonce, board=str(path), inherited=inherit(runtime_dir, emit=emit))
+    inherited = inherit(runtime_dir, emit=emit)
+    fleet = build(
+        config,
+        nonce=nonce,
+        board=str(path),
+        inherited=inherited,
+        exits=exits_before(runtime_dir),
+        sockets=sockets,
+    )
     pid = os.getpid()
     owner = Owner(nonce, pid, host.start_ticks(pid), host.boot_id())
     slots = sum(queue.target for queue in fleet.queues.values())
@@ -133,9 +147,24 @@ def _control(runtime_dir: Path) -> Control:
 
 
 class Files:
-    """The configuration's files in the runtime directory: EFFECTIVE.json, and beside it a reload's."""
+    """The configuration's files in the runtime directory: EFFECTIVE.json, and beside it a reload's.
 
-    def __init__(self, path: Path, board: Path, reader: list[str]) -> None:
+    And the sockets that go with it: an address that a reload changes is opened by its reader.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        board: Path,
+        reader: list[str],
+        sockets: list[int],
+        bind: str | None,
+    ) -> None:
+        """`bind`: the address that `sockets` listen at; None when systemd has opened them."""
+        self._sockets = sockets
+        self._activated = bool(sockets) and bind is None
+        self._bind = self._next_bind = bind
+        self._offered: list[int] = []
         self._path = path
         self._next = path.with_suffix(".next.json")
         self._board = board
@@ -154,8 +183,24 @@ class Files:
             case Role.PRELOADER:
                 argv = [*python, "jobd.wiring.preloader", str(path), "{fd}", helper.app or ""]
                 return argv if helper.preload else [*argv, "forks-only"]
+            case Role.WEB:
+                inherited = [str(fd) for fd in self._sockets]
+                argv = [*python, "jobd.wiring.web", str(path), "{fd}", str(self._board)]
+                return [*argv, *inherited]
+            case Role.ALERTER:
+                return [*python, "jobd.wiring.alerter", str(path), "{fd}", str(self._board)]
             case _:
                 assert_never(helper.role)
+
+    def keep(self, helper: Helper) -> list[int]:
+        """List the descriptors a helper is to inherit, beside its channel."""
+        return self._sockets if helper.role is Role.WEB else []
+
+    def offer(self, sockets: list[int]) -> None:
+        """Take over the sockets that a reload's reader has opened; they serve when it is adopted."""
+        for fd in self._offered:
+            os.close(fd)
+        self._offered = sockets
 
     def plan(self, attempt: int) -> Plan:
         """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
@@ -163,11 +208,18 @@ class Files:
             config = msgspec.json.decode(self._next.read_bytes(), type=Config)
         except msgspec.MsgspecError as bad:
             raise ConfigError(f"{self._next}: {bad}; expected what `jobd run` writes") from bad
-        return plan(config, attempt)
+        self._next_bind = self._bind if self._activated else config.web.bind
+        sockets = self._sockets if self._next_bind == self._bind else self._offered
+        return plan(config, attempt, sockets=bool(sockets))
 
     def adopt(self) -> None:
         """Put that in force."""
         self._next.replace(self._path)
+        if self._next_bind != self._bind:
+            self._bind = self._next_bind
+            for fd in self._sockets:
+                os.close(fd)
+            self._sockets, self._offered = self._offered, []
 
 
 if __name__ == "__main__":

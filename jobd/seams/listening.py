@@ -1,0 +1,62 @@
+"""The socket that health, metrics and dashboard are served on: opened once, and held by the supervisor.
+
+Whoever serves is a process that may be replaced; the socket is not, so that nobody is refused meanwhile,
+and an address that cannot be used is an error where the configuration is read. It is opened by `jobd
+run`, or by systemd (sd_listen_fds(3)), and travels by descriptor. The supervisor only hands it on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from jobd.core.addresses import split_address
+from jobd.core.errors import ConfigError
+
+_HANDED_OVER = "JOBD_WEB_FDS"
+_FIRST = 3
+_BACKLOG = 512
+
+
+def listen(address: str) -> socket.socket:
+    """Open a listening socket. Raises ConfigError for an address that cannot be had."""
+    host, port = split_address(address)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(
+            found[0][4][:2], family=found[0][0], backlog=_BACKLOG, reuse_port=False
+        )
+    except OSError as refused:
+        raise ConfigError(
+            f"web.bind: {address!r}: {refused.strerror}; expected an address of this machine that "
+            "is free; see who has it with `ss -ltnp`, or name another one"
+        ) from refused
+
+
+def hand_over(sockets: list[socket.socket]) -> None:
+    """Keep these for the program that this process becomes."""
+    for each in sockets:
+        each.set_inheritable(True)
+    os.environ[_HANDED_OVER] = ",".join(str(each.detach()) for each in sockets)
+
+
+def are_activated() -> bool:
+    """Say whether systemd has opened sockets for this process."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) and _count() > 0
+
+
+def inherited() -> list[int]:
+    """Take over what was opened for this process; the variables that say so are taken out."""
+    numbers = range(_FIRST, _FIRST + _count()) if are_activated() else ()
+    handed = os.environ.pop(_HANDED_OVER, "")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    found = [*numbers, *(int(fd) for fd in handed.split(",") if fd.isdecimal())]
+    for fd in found:
+        os.set_inheritable(fd, False)
+    return found
+
+
+def _count() -> int:
+    said = os.environ.get("LISTEN_FDS", "")
+    return int(said) if said.isdecimal() else 0
