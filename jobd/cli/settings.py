@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from jobd.broker.urls import unreadable
 from jobd.core.config import Config, load
 from jobd.core.config_values import redis_url, target
 from jobd.core.errors import ConfigError, OptionError
+from jobd.core.redis_urls import read_redis_url
 
 URL_VARIABLE = "JOBD_REDIS_URL"
 PLACES = (Path("jobd.toml"), Path("/etc/jobd/jobd.toml"))
@@ -27,8 +29,10 @@ def find_file(given: str | None) -> Path | None:
 
 def read(file: Path | None, *, url: str | None) -> Config:
     """Read a file (None: the defaults) and lay environment and flag over it. Raises ConfigError."""
-    config = Config() if file is None else load(_text(file), str(file))
-    return with_url(config, url)
+    config = with_url(Config() if file is None else load(_text(file), str(file)), url)
+    if problems := unreadable(read_redis_url(config.redis.url)):
+        raise ConfigError(problems)
+    return config
 
 
 def required(given: str | None) -> Path:

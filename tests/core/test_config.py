@@ -116,7 +116,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
     [
         ("[alerts]\nrules = []", "alerts"),
         ("[redis]\nurl_file = '/x'", "redis.url_file"),
-        ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
         ("[redis]\nurl = 'redis://:${PASSWORD}@a/0'", "redis.url"),
         ("[web.dashboard]\nusers = {}", "web.dashboard"),
     ],
