@@ -11,6 +11,7 @@ half of sentinel_async that does no I/O.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -30,7 +31,7 @@ from jobd.seams.clock import monotonic
 Place = tuple[str, int]
 
 _SHARE = 0.5
-_LEAST = 0.05
+LEAST = 0.05
 
 
 class Sentinels:
@@ -116,7 +117,7 @@ class Asking:
         for index, place in enumerate(places):
             if self._found is None:
                 left = self._until - monotonic()
-                yield place, max(_LEAST, left / (len(places) - index))
+                yield place, max(LEAST, left / (len(places) - index))
 
     def heard(self, place: Place, reply: Any) -> None:
         """Take in an answer: an address, or None from a sentinel that does not know the service."""
@@ -179,29 +180,51 @@ def require_primary(sentinels: Sentinels, place: Place, role: Any) -> None:
         )
 
 
+def unreached(sentinels: Sentinels, place: Place, error: OSError) -> Exception:
+    """Say that there is no primary where the sentinels say it is; give back what else is wrong."""
+    if isinstance(error, ssl.SSLError):
+        return error
+    why = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+    return BrokerUnavailable(
+        f"redis: {_named(place)}, the primary of {sentinels.service!r} by the sentinels' word, cannot be "
+        f"reached: {why}; expected it to answer; where it is gone the sentinels elect another one: try "
+        "again, and see SENTINEL MASTER if it stays so"
+    )
+
+
 class PrimaryConnection(Connection):
-    """A connection to whoever is the primary when it is made."""
+    """A connection to whoever is the primary when it is made.
+
+    To find it, to reach it and to hear that it is the primary takes no longer than the time-out for
+    connecting allows, all together.
+    """
 
     def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
         super().__init__(**settings)  # type: ignore[no-untyped-call]
         self._sentinels = sentinels
+        self._until = 0.0
 
     def _connect(self) -> Any:
         whole: float = self.socket_connect_timeout or 0.0
-        until = monotonic() + whole
+        self._until = monotonic() + whole
         self.host, self.port = self._sentinels.primary(whole)
-        self.socket_connect_timeout = max(_LEAST, until - monotonic())
+        self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
             return super()._connect()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise unreached(self._sentinels, (self.host, self.port), error) from error
         finally:
             self.socket_connect_timeout = whole
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Introduce ourselves, then ask who it is."""
         try:
+            sock: Any = self._sock
+            sock.settimeout(max(LEAST, self._until - monotonic()))
             super().on_connect_check_health(check_health=check_health)
             self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
             require_primary(self._sentinels, (self.host, self.port), self.read_response())
+            sock.settimeout(self.socket_timeout)
         except BaseException:
             self.disconnect()  # type: ignore[no-untyped-call]
             raise

@@ -9,10 +9,8 @@ from typing import Any
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import RedisError
 
-from jobd.broker.sentinel import Asking, Place, Sentinels, require_primary
+from jobd.broker.sentinel import LEAST, Asking, Place, Sentinels, require_primary, unreached
 from jobd.seams.clock import monotonic
-
-_LEAST = 0.05
 
 
 async def primary(sentinels: Sentinels, patience: float) -> Place:
@@ -41,24 +39,29 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
 
 
 class PrimaryConnection(Connection):
-    """A connection to whoever is the primary when it is made."""
+    """A connection to whoever is the primary when it is made; as long in all as connecting may take."""
 
     def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
         super().__init__(**settings)
         self._sentinels = sentinels
+        self._until = 0.0
 
     async def _connect(self) -> None:
         whole: float = self.socket_connect_timeout or 0.0
-        until = monotonic() + whole
+        self._until = monotonic() + whole
         self.host, self.port = await primary(self._sentinels, whole)
-        self.socket_connect_timeout = max(_LEAST, until - monotonic())
+        self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
             await super()._connect()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise unreached(self._sentinels, (self.host, self.port), error) from error
         finally:
             self.socket_connect_timeout = whole
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         """Introduce ourselves, then ask who it is."""
+        whole = self.socket_timeout
+        self.socket_timeout = max(LEAST, self._until - monotonic())
         try:
             await super().on_connect_check_health(check_health=check_health)
             await self.send_command("ROLE", check_health=False)
@@ -66,6 +69,8 @@ class PrimaryConnection(Connection):
         except BaseException:
             await self.disconnect(nowait=True)
             raise
+        finally:
+            self.socket_timeout = whole
 
 
 class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
