@@ -152,6 +152,8 @@ def spoken(command: list[Any]) -> str:
     return f"script {script.name if script else '?'} on {', '.join(keys[:3])}{more}"
 
 
+# A script's command that its user may not call: Valkey, and Redis up to 6.2 and from 7.0 on.
+_OF_SCRIPTS_USER = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 _OF_CLUSTER = ("MOVED ", "ASK ", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN", "allowed in cluster mode")
 
 
@@ -189,7 +191,7 @@ def _refusal(where: str, error: Exception, command: list[Any] | None) -> BrokerE
             f"redis: {where} cannot write to its disk and takes no writes; expected its last save to have "
             "worked; see its log, and whether the disk is full"
         )
-    if "NOPERM" in text or "ACL failure in script" in text:
+    if any(word in text for word in _OF_SCRIPTS_USER):
         return _not_permitted(where, error, command)
     return BrokerError(f"redis: {where}: {text}")
 
