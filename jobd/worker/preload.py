@@ -84,6 +84,9 @@ class Preloader:
         except ConfigError as failure:
             self._say({"failed": str(failure)})
             return EX_CONFIG
+        except KeyboardInterrupt:
+            self._say({"failed": f"app: {self._reference!r} does not load: it was interrupted"})
+            return EX_CONFIG
         while not self._channel.closed:
             select.select([self._channel], [self._channel] if self._channel.pending() else [], [])
             self._channel.flush()
