@@ -15,6 +15,7 @@ import msgspec
 
 from jobd.core import config_values as values
 from jobd.core.config_alerts import AlertsConfig
+from jobd.core.config_alerts_read import alerts
 from jobd.core.config_drawn import NOWHERE, Outside, draw
 from jobd.core.config_places import Places, explained, too_deep
 from jobd.core.config_problems import Findings, said
@@ -114,7 +115,6 @@ _IN_CODE = "fixed when a job is added, by programs that do not read this file; s
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
-_LATER_OF_FILE = {"alerts": _LATER}
 _NOT_OF_QUEUE = {
     "priority": _IN_CODE,
     "delay": _IN_CODE,
@@ -197,7 +197,7 @@ def decoded(text: str, file: str) -> dict[str, Any]:
 
 def _parse(found: Findings, data: Mapping[str, Any]) -> Config:
     """Read a decoded file; what is wrong is in `found` then, and left out."""
-    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
+    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web", "alerts"))
     daemon = _daemon(found, found.table(data.get("daemon"), "daemon"))
     queues = {
         name: _queue(found, name, found.table(settings, f"queues.{name}"))
@@ -211,6 +211,7 @@ def _parse(found: Findings, data: Mapping[str, Any]) -> Config:
         queues=queues,
         schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
+        alerts=alerts(found, found.table(data.get("alerts"), "alerts")),
     )
     return Config(**given)
 
