@@ -26,18 +26,16 @@ def read(name: str, beside: Path) -> Secret:
     """Read a file without its last line break. Raises OptionError; Absent when there is none."""
     place = _find(name, beside)
     try:
-        # A pipe without a writer would be waited for.
-        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        raw = _raw(place)
     except OSError as error:
         raise Absent(
             f"{name!r}: {place}: {error.strerror}; expected a file that holds the value alone; "
             f"make it, readable for uid {os.geteuid()}, or correct the name"
         ) from error
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OptionError(f"{name!r}: {place}: not a regular file; expected one")
-        raw = file.read(_MOST + 1)
-    return Secret(_text(raw, f"{name!r}: {place}"), str(place))
+    what = f"{name!r}: {place}"
+    if raw is None:
+        raise OptionError(f"{what}: not a regular file; expected one")
+    return Secret(_text(raw, what), str(place))
 
 
 def others_who_read(path: Path) -> str | None:
@@ -59,6 +57,19 @@ def others_who_read(path: Path) -> str | None:
 def _is_ours_by_group(found: os.stat_result) -> bool:
     mine = {os.getegid(), *os.getgroups()}
     return found.st_uid != os.geteuid() and os.geteuid() != 0 and found.st_gid in mine
+
+
+def _raw(place: Path) -> bytes | None:
+    """Read a regular file, up to a byte more than there may be; None for anything else."""
+    # A pipe without a writer would be waited for.
+    fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(_MOST + 1)
+    finally:
+        os.close(fd)
 
 
 def _find(name: str, beside: Path) -> Path:
