@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from jobd.broker.urls import unreadable
 from jobd.cli import runtime
 from jobd.core.config import Config, reading
 from jobd.core.config_places import Places
 from jobd.core.config_values import redis_url, target
 from jobd.core.errors import ConfigError, NotHere, OptionError
+from jobd.core.redis_urls import read_redis_url
 from jobd.seams import secretfile
 
 URL_VARIABLE = "JOBD_REDIS_URL"
@@ -75,7 +77,17 @@ def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Sett
     if app:
         over["app"] = "--app"
     config = with_app(with_url(found.config, url), app)
-    return found._replace(config=config, over=over)
+    found = found._replace(config=config, over=over)
+    if problems := unreadable(read_redis_url(config.redis.url)):
+        raise ConfigError([_placed(found, problem) for problem in problems])
+    return found
+
+
+def _placed(found: Settings, problem: str) -> str:
+    """Say where redis.url is, which a problem begins with: in the file, or in what goes before it."""
+    path = "redis.url"
+    place = found.over.get(path) or found.places.at(path)
+    return f"{place}{problem.removeprefix(path)}"
 
 
 def required(given: str | None) -> Path:

@@ -19,7 +19,7 @@ from jobd.core.errors import Absent, OptionError
 from jobd.core.suggest import nearest, one_of
 
 # What goes before the place of a server: a password may be in it, whatever the key.
-_CREDENTIALS = re.compile(r"(\w://)[^\s'\"]*@")
+_CREDENTIALS = re.compile(r"(\w://)[^\s'\"]*@|(password=)[^\s&'\"]+", re.IGNORECASE)
 _LONGEST = 700
 _KEPT = 330
 
@@ -138,7 +138,7 @@ def said(**values: Any) -> dict[str, Any]:
 
 def _shown(text: str) -> str:
     """Make a message fit to be shown: no credentials, no control characters, no endless values."""
-    text = _CREDENTIALS.sub(r"\1***@", text)
+    text = _CREDENTIALS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
     if len(text) > _LONGEST:
         text = f"{text[:_KEPT]} ... {text[-_KEPT:]}"
     return "".join(

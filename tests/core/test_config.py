@@ -119,7 +119,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
         ("[web.dashboard]\nusers = {}", "web.dashboard"),
     ],
 )
