@@ -63,13 +63,14 @@ class SharedKeys:
         self.hosts = f"{namespace}:hosts"  # HASH a daemon -> "said at, ms" and how it is, as JSON
         self.format = f"{namespace}:format"  # STRING number of this layout
         alerts = f"{namespace}:{{:alerts}}:"  # one slot of a cluster, and no queue's name
-        self.alert_states = (
-            alerts + "states"
-        )  # HASH rule and what it looks at -> its state, as JSON
+        self.alert_states = alerts + "states"  # HASH rule -> the states of all it looks at, as JSON
         self.alert_mutes = alerts + "mutes"  # HASH rule -> until, ms
         self.alert_due = alerts + "due"  # ZSET "notification sink" -> when it is tried next, ms
         self.alert_notes = alerts + "notes"  # HASH notification -> what it says, as JSON
         self.alert_tries = alerts + "tries"  # HASH "notification sink" -> how often it was tried
+        self.alert_facts = (
+            alerts + "facts"
+        )  # HASH `dropped` notifications; `reset`: "epoch at, ms" of the last flush
         self.alert_turn_prefix = alerts + "turn:"  # STRING who looks at a rule just now; has a TTL
 
 
