@@ -187,7 +187,7 @@ def test_a_key_of_another_type_stops_a_script_before_its_first_write(
         }
         if call == "again" and key not in ("due", "tries"):
             continue
-        with pytest.raises(BrokerError, match="JOBDTYPE|WRONGTYPE"):
+        with pytest.raises(BrokerError, match=r"JOBDTYPE|WRONGTYPE"):
             calls[call]()
         assert dump(client) == before, (key, call)
 
