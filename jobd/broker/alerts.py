@@ -19,8 +19,6 @@ from jobd.core.alerts.machine import RuleState
 from jobd.core.alerts.notification import Notification
 from jobd.core.errors import StoreFull
 
-# Notifications in the outbox, at most; then the oldest are dropped.
-MOST_NOTES = 1000
 # A rule that no evaluator has shown interest in for so long is in no configuration any more.
 FORGOTTEN_MS = 600_000
 
@@ -96,19 +94,15 @@ class AlertStore:
 
     def move(self, moves: Sequence[Move]) -> list[str]:
         """Make steps; give for each `moved`, `stale` (somebody else did) or `muted`. Raises BrokerError."""
-        keys = self._keys
-        places = [
-            keys.alert_states, keys.alert_mutes, keys.alert_notes, keys.alert_due, keys.alert_tries,
-            keys.alert_facts,
-        ]  # fmt: skip
         script = SCRIPTS["alert_move"]
+        keys = [getattr(self._keys, key) for key in script.keys]
         commands = [
             script.command(
-                places, self._now, move.rule, move.before,
+                keys, self._now, move.rule, move.before,
                 b"" if move.after is None else msgspec.json.encode(move.after),
                 "" if move.note is None else move.note.id,
                 b"" if move.note is None else msgspec.json.encode(move.note),
-                MOST_NOTES, *move.sinks,
+                *move.sinks,
             )
             for move in moves
         ]  # fmt: skip
@@ -167,18 +161,12 @@ class AlertStore:
         words = self.move(old)
         return [each.rule for each, word in zip(old, words, strict=True) if word == "moved"]
 
-    def dropped(self) -> int:
-        """Count the notifications that were dropped, for there were too many. Raises BrokerError."""
-        with translated(self._place):
-            raw: Any = self._client.hget(self._keys.alert_facts, "dropped")
-        return _whole(raw)
-
     def epoch(self) -> tuple[str, int | None]:
         """Name the store's life, and when somebody noticed that it began anew. Raises BrokerError."""
         with translated(self._place):
             pipe = self._client.pipeline(transaction=False)
             pipe.get(self._keys.epoch)
-            pipe.hget(self._keys.alert_facts, "reset")
+            pipe.get(self._keys.alert_reset)
             epoch, reset = pipe.execute()
         life, at = _text(epoch), _text(reset).rpartition(" ")
         return life, _whole(at[2].encode()) or None
@@ -186,9 +174,9 @@ class AlertStore:
     def note_reset(self, epoch: str, at_ms: int) -> None:
         """Say that the store began anew. Of several who notice the first one counts. Raises BrokerError."""
         with translated(self._place):
-            raw: Any = self._client.hget(self._keys.alert_facts, "reset")
-            if _text(raw).rpartition(" ")[0] != epoch:
-                self._client.hset(self._keys.alert_facts, "reset", f"{epoch} {at_ms}")
+            raw: Any = self._client.get(self._keys.alert_reset)
+            if _text(raw).rpartition(" ")[0] != epoch or not raw:
+                self._client.set(self._keys.alert_reset, f"{epoch} {at_ms}")
 
 
 def states(client: Client, namespace: str) -> dict[str, RuleState]:

@@ -6,9 +6,9 @@ import threading
 from itertools import pairwise
 
 import msgspec
-import pytest
 
 from jobd.broker import alerts
+from jobd.broker.alert_outbox import RedisOutbox
 from jobd.broker.alerts import AlertStore, Move
 from jobd.broker.connection import Client, connect
 from jobd.broker.keys import SharedKeys
@@ -53,8 +53,8 @@ def test_a_move_finds_what_it_expects_or_does_nothing(client: Client) -> None:
     assert client.zrange(KEYS.alert_due, 0, -1) == [
         f"{note(1).id} duty".encode(), f"{note(1).id} hook".encode(),
     ]  # fmt: skip
-    kept = msgspec.json.decode(client.hget(KEYS.alert_notes, note(1).id), type=Notification)  # type: ignore[arg-type]
-    assert kept == note(1)
+    [delivery] = RedisOutbox(client, "jobd").take(["hook"])
+    assert delivery.notification == note(1)
     assert alerts.firing(client, "jobd") == {"r": 1}
     assert alerts.states(client, "jobd") == {"r": firing("q")}
 
@@ -81,27 +81,6 @@ def test_without_a_sink_nothing_is_kept_for_anybody(client: Client) -> None:
     assert store.move([Move("r", b"", firing("q"), note(1), [])]) == ["moved"]
 
     assert client.exists(KEYS.alert_notes, KEYS.alert_due) == 0
-
-
-def test_of_too_many_the_oldest_are_dropped_and_counted(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With all that belongs to them; no more than the bound is ever kept."""
-    monkeypatch.setattr(alerts, "MOST_NOTES", 5)
-    store, raw = AlertStore(client, "jobd"), b""
-    for number in range(8):
-        after = firing("q", looked_ms=number)
-        client.hset(KEYS.alert_tries, f"{note(number).id} hook", "3")
-        assert store.move([Move("r", raw, after, note(number), ["hook", "duty"])]) == ["moved"]
-        raw = msgspec.json.encode(after)
-
-    kept = {note(number).id.encode() for number in range(3, 8)}
-    assert set(client.hkeys(KEYS.alert_notes)) == kept  # type: ignore[arg-type]
-    due = client.zrange(KEYS.alert_due, 0, -1)
-    assert {member.split()[0] for member in due} == kept  # type: ignore[union-attr]
-    assert len(due) == 10  # type: ignore[arg-type]
-    assert client.hlen(KEYS.alert_tries) == 5
-    assert store.dropped() == 3
 
 
 def test_a_full_store_takes_no_alert_away(client: Client) -> None:
@@ -199,7 +178,7 @@ def test_evaluators_that_race_tell_each_transition_once(client: Client) -> None:
         thread.join()
 
     notes = [
-        msgspec.json.decode(raw, type=Notification)
+        msgspec.json.decode(raw.partition(b"\n")[2], type=Notification)
         for raw in client.hvals(KEYS.alert_notes)  # type: ignore[union-attr]
     ]
     told = [each.status for each in sorted(notes, key=lambda each: each.at_ms)]
@@ -210,4 +189,4 @@ def test_evaluators_that_race_tell_each_transition_once(client: Client) -> None:
 
 def test_the_script_says_what_it_is() -> None:
     """Its contract."""
-    assert SCRIPTS["alert_move"].keys == ("states", "mutes", "notes", "due", "tries", "facts")
+    assert SCRIPTS["alert_move"].replay.startswith("the state is not `before` any more")
