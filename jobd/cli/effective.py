@@ -38,7 +38,7 @@ def read(file: Path, app: str | None, url: str | None) -> Config:
     config = settings.with_app(settings.read(file, url=url), app)
     require_app(config, str(file))
     for warning in warnings(config, str(file)):
-        paragraph(f"jobd: {warning}")
+        paragraph(f"jobd: {warning}", "warning")
     return config
 
 
