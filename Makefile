@@ -34,7 +34,8 @@ test-rest: $(VENV)/made
 	$(BIN)/python -m pytest tests $(DAEMONS:%=--ignore=%)
 
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
-	$(BIN)/python -m pytest -m chaos tests
+	JOBD_WORLDS=1 $(BIN)/python -m pytest -m chaos tests
+	JOBD_WORLDS=1 $(BIN)/python -m pytest tests/laws tests/core/test_slots.py
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house
