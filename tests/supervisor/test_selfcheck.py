@@ -88,8 +88,8 @@ def test_who_is_unwell_goes_hungry_says_so_once_and_is_fed_again_when_well(
         fed += pets(manager)
     assert 30 <= fed <= 40
 
-    pulse.turned(blind, NOW + 10)
-    pulse.turned(fleet_at(looked=NOW + 10), NOW + 11)
+    pulse.turned(blind, NOW + 11)
+    pulse.turned(fleet_at(looked=NOW + 12), NOW + 12)
     assert (pets(manager), told) == (2, [])
 
     for second in range(20, 80):
