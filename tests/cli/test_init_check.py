@@ -109,7 +109,7 @@ def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
     """The app speaks to another Redis; a queue is misspelled; nothing is served on the web yet."""
     (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\napp.queue('email')\n")
     (tmp_path / "jobd.toml").write_text(
-        'app = "shop:app"\n[redis]\nurl = "redis://:secret@r/1"\nnamespace = "n"\n'
+        'app = "shop:app"\n[redis]\nurl = "redis://:hunter2@r/1"\nnamespace = "n"\n'
         '[queues.emial]\n[web]\nbind = "127.0.0.1:1"\n'
     )
 
@@ -121,7 +121,7 @@ def test_check_names_what_does_not_fit(tmp_path: Path) -> None:
     assert "redis.namespace: 'n'" in text
     assert "queues.emial" in text
     assert "did you mean 'email'?" in text
-    assert "secret" not in text
+    assert "hunter2" not in text
 
 
 def test_check_knows_what_only_code_and_file_together_get_wrong(tmp_path: Path) -> None:
