@@ -40,7 +40,7 @@ def read(file: Path, app: str | None, url: str | None) -> Config:
     found = settings.whole(file, url=url, app=app)
     require_app(found.config, found.places)
     for warning in (*warnings(found.config, found.places), *exposed(found)):
-        paragraph(f"jobd: {warning}")
+        paragraph(f"jobd: {warning}", "warning")
     return found.config
 
 
