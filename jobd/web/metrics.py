@@ -62,6 +62,7 @@ class Metrics:
         self._one_at_a_time = threading.Lock()
         self._counts = threading.Lock()
         self._came = 0
+        self._inside = 0
         self._found: tuple[int, Page] | None = None
 
     def exposition(self) -> bytes:
@@ -78,18 +79,20 @@ class Metrics:
     def _scrape(self) -> Page:
         with self._counts:
             self._came += 1
+            self._inside += 1
             mine = self._came
-        with self._one_at_a_time:
-            # What was begun after we came is as good as what we would read ourselves.
-            if self._found is not None and self._found[0] >= mine:
-                page = self._found[1]
-            else:
-                begun = self._came
-                page = self._read()
-                self._found = begun, page
-            if self._found[0] >= self._came:
-                self._found = None  # nobody waits for it: it may be large
-            return page
+        try:
+            with self._one_at_a_time:
+                # What was begun after we came is as good as what we would read ourselves.
+                if self._found is None or self._found[0] < mine:
+                    begun = self._came
+                    self._found = begun, self._read()
+                return self._found[1]
+        finally:
+            with self._counts:
+                self._inside -= 1
+                if not self._inside:
+                    self._found = None  # it may be large, and nobody waits for it
 
     def _read(self) -> Page:
         page = Page()
