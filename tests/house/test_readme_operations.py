@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from jobd.cli.main import cli
 from jobd.core.alerts.kinds import KINDS
 from jobd.core.config import load
 from jobd.core.config_drawn import Outside, Secret
@@ -40,3 +42,22 @@ def test_the_table_of_metrics_is_all_of_them() -> None:
 def test_each_kind_of_rule_has_its_paragraph() -> None:
     chapter = TEXT.partition("\n## Alerts\n")[2].partition("\n## ")[0]
     assert re.findall(r"^- \*\*`(\w+)`\*\*", chapter, re.MULTILINE) == list(KINDS)
+
+
+SPOKEN = sorted({" ".join(found.split()) for found in re.findall(r"`(jobd [^`]+)`", TEXT)})
+
+
+@pytest.mark.parametrize("line", SPOKEN)
+def test_a_command_that_is_named_is_there(line: str) -> None:
+    """With its verb and its options; words in capitals and brackets stand for others."""
+    words = re.sub(r"[\[\]|]|\.\.\.", " ", line).split()[1:]
+    if words[0].startswith("_") or "," in line:
+        return  # a name of something else
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and words[0].islower():
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None
+        command = found
+    options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert used <= options | {"--help", "-h"}
