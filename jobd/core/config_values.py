@@ -24,16 +24,19 @@ MOST_MEMORY = 1000**5
 
 def text(value: object) -> str:
     """Read a text that is not empty."""
-    if isinstance(value, str) and value:
-        return value
-    raise OptionError(f"{value!r}; expected a text")
+    if not isinstance(value, str) or not value:
+        raise OptionError(f"{value!r}; expected a text")
+    if not value.isprintable():
+        raise OptionError(f"{value!r:.200}; expected a text without control characters")
+    return value
 
 
 def address(value: object) -> str:
     """Read where to listen: host:port."""
     given = text(value)
     try:
-        split_address(given)
+        host, _ = split_address(given)
+        host.encode("idna")
     except ValueError as error:
         raise OptionError(
             f"{value!r}; expected host:port, as in '127.0.0.1:9180' or '[::1]:9180'"
@@ -78,11 +81,11 @@ def target(value: object) -> str:
 
 def redis_url(value: object) -> str:
     """Read where Redis is. The value is never shown: it may hold a password."""
-    url = text(value)
-    if "${" in url:
-        raise OptionError(
-            "${...} is coming in a later release; set JOBD_REDIS_URL in the environment for now"
-        )
+    if not isinstance(value, str) or not value:
+        raise OptionError("no text; expected an address, as in 'redis://127.0.0.1:6379/0'")
+    url = value
+    if not url.isprintable():
+        raise OptionError("control characters; expected none; write them as in %0A")
     read_redis_url(url)
     return url
 
