@@ -17,7 +17,7 @@ from redis.connection import Connection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from jobd import __version__
-from jobd.broker import sentinel, sentinel_async
+from jobd.broker import primary, primary_async, sentinel
 from jobd.broker.tls import AsyncTlsConnection, TlsConnection, context_of
 from jobd.core.redis_urls import RedisUrl
 
@@ -48,14 +48,15 @@ def pool_of(read: RedisUrl, timeout: float) -> redis.ConnectionPool:
     kind: Any
     if read.scheme == "redis+sentinel":
         encrypted = read.is_encrypted
-        kind = sentinel.EncryptedPrimaryConnection if encrypted else sentinel.PrimaryConnection
+        kind = primary.EncryptedPrimaryConnection if encrypted else primary.PrimaryConnection
     elif read.scheme == "unix":
         kind = UnixDomainSocketConnection
     else:
         kind = TlsConnection if read.is_encrypted else Connection
-    return redis.ConnectionPool(
-        connection_class=kind, max_connections=_NO_LIMIT, **_settings(read, plain, timeout)
-    )
+    settings = _settings(read, plain, timeout)
+    if sentinels := settings.get("sentinels"):
+        settings["watch"] = primary.Watch(sentinels)
+    return redis.ConnectionPool(connection_class=kind, max_connections=_NO_LIMIT, **settings)
 
 
 def async_pool_of(read: RedisUrl, timeout: float) -> redis.asyncio.ConnectionPool:
@@ -63,15 +64,18 @@ def async_pool_of(read: RedisUrl, timeout: float) -> redis.asyncio.ConnectionPoo
     plain = {"retry": AsyncRetry(NoBackoff(), 0), "protocol": 2, **_INTRODUCTION}
     kind: Any
     if read.scheme == "redis+sentinel":
-        there = sentinel_async
+        there = primary_async
         encrypted = read.is_encrypted
         kind = there.EncryptedPrimaryConnection if encrypted else there.PrimaryConnection
     elif read.scheme == "unix":
         kind = aio.UnixDomainSocketConnection
     else:
         kind = AsyncTlsConnection if read.is_encrypted else aio.Connection
+    settings = _settings(read, plain, timeout)
+    if sentinels := settings.get("sentinels"):
+        settings["watch"] = primary_async.Watch(sentinels)
     return redis.asyncio.ConnectionPool(
-        connection_class=kind, max_connections=_NO_LIMIT, **_settings(read, plain, timeout)
+        connection_class=kind, max_connections=_NO_LIMIT, **settings
     )
 
 
