@@ -287,3 +287,20 @@ def test_the_rules_are_those_of_the_scripts() -> None:
         "ACL SETUSER shop-monitor reset on >PASSWORD ~shop:* resetchannels -@all +acl"
     )
     assert "setinfo" not in line
+
+
+@pytest.mark.parametrize("world", KINDS, indirect=True)
+def test_what_the_doctor_prints_can_be_pasted(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the namespace that is configured, on any server: a user for each role, who works."""
+    (tmp_path / "jobd.toml").write_text('app = "shop:app"\n[redis]\nnamespace = "shop"\n')
+    assert main(["doctor", "--acl", "-c", str(tmp_path / "jobd.toml")]) == 0
+    lines = [each for each in capsys.readouterr().out.splitlines() if not each.startswith("#")]
+    for line in filter(None, lines):
+        world.admin.execute_command(*line.split())
+
+    url = world.urls["producer"].replace("jobd-producer:s%25t", "shop-producer:PASSWORD")
+    assert Jobd(url, namespace="shop").queue("q").add("double", {"n": 1}).outcome == "enqueued"
+    with pytest.raises(NotPermitted):
+        add(url)
