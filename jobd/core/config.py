@@ -15,6 +15,7 @@ import msgspec
 
 from jobd.core import config_values as values
 from jobd.core.config_alerts import AlertsConfig
+from jobd.core.config_alerts_read import alerts
 from jobd.core.config_problems import Findings, said
 from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, OptionError
@@ -111,7 +112,6 @@ _IN_CODE = "fixed when a job is added, by programs that do not read this file; s
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
-_LATER_OF_FILE = {"alerts": _LATER}
 _NOT_OF_QUEUE = {
     "priority": _IN_CODE,
     "delay": _IN_CODE,
@@ -153,7 +153,7 @@ def load(text: str, file: str) -> Config:
 def parse(data: Mapping[str, Any], file: str) -> Config:
     """Read a decoded file. Raises ConfigError with all problems at once."""
     found = Findings(file)
-    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
+    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web", "alerts"))
     daemon = _daemon(found, found.table(data.get("daemon"), "daemon"))
     queues = {
         name: _queue(found, name, found.table(settings, f"queues.{name}"))
@@ -167,6 +167,7 @@ def parse(data: Mapping[str, Any], file: str) -> Config:
         queues=queues,
         schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
+        alerts=alerts(found, found.table(data.get("alerts"), "alerts")),
     )
     if found.problems:
         raise ConfigError(found.problems)

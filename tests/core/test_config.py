@@ -114,7 +114,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[alerts]\nrules = []", "alerts"),
         ("[redis]\nurl_file = '/x'", "redis.url_file"),
         ("[redis]\nurl = 'redis+cluster://a'", "redis.url"),
         ("[redis]\nurl = 'redis://:${PASSWORD}@a/0'", "redis.url"),
