@@ -20,8 +20,10 @@ from jobd.core.suggest import nearest, one_of
 _KEYS_OF_ALERTS = ("every", "rules", "sinks", "heartbeat")
 _KEYS_OF_RULE = ("name", "kind", "for", "repeat", "severity", "sinks")
 _KEYS_OF_SOME = ("queue", "task", "above", "clear_below", "window", "min_runs")
-_KEYS_OF_SINK = ("name", "kind", "url", "secret", "allow_private", "timeout")
-_KEYS_OF_HEARTBEAT = ("url", "every", "allow_private")
+_KEYS_OF_SINK = (
+    "name", "kind", "url", "url_file", "secret", "secret_file", "allow_private", "timeout",
+)  # fmt: skip
+_KEYS_OF_HEARTBEAT = ("url", "url_file", "every", "allow_private")
 _SINKS = ("webhook", "slack", "pagerduty")
 _PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 _LONGEST_NAME = 100
@@ -31,8 +33,11 @@ LEAST_EVERY = 0.5
 def alerts(found: Findings, table: Mapping[str, Any]) -> AlertsConfig:
     """Read [alerts]. What is wrong is in `found` then, and left out."""
     found.known(table, "alerts", _KEYS_OF_ALERTS)
-    sinks = [_sink(found, at, each) for at, each in _tables(found, table, "sinks")]
-    names = _different(found, "alerts.sinks", [each.name if each else None for each in sinks])
+    given = _tables(found, table, "sinks")
+    sinks = [_sink(found, at, each) for at, each in given]
+    _different(found, "alerts.sinks", [each.name if each else None for each in sinks])
+    # One that could not be read may be named too: it is the problem, and not who names it.
+    names = [str(each.get("name", each.get("kind"))) for _, each in given]
     rules = [_rule(found, at, each, names) for at, each in _tables(found, table, "rules")]
     _different(found, "alerts.rules", [each.name if each else None for each in rules])
     return AlertsConfig(
@@ -54,15 +59,14 @@ def _tables(
     return [(path, found.table(each, path)) for path, each in zip(paths, given, strict=True)]
 
 
-def _different(found: Findings, path: str, names: list[str | None]) -> list[str]:
-    """Note each name that is there twice; give all."""
+def _different(found: Findings, path: str, names: list[str | None]) -> None:
+    """Note each name that is there twice."""
     for at, name in enumerate(names):
         if name is not None and (first := names.index(name)) != at:
             found.problem(
                 f"{path}[{at}].name",
                 f"{name!r} is the name of {path}[{first}] too; expected each name once; name both",
             )
-    return [name for name in names if name is not None]
 
 
 # --- rules ---
@@ -179,14 +183,14 @@ def _sink(found: Findings, path: str, table: Mapping[str, Any]) -> SinkConfig | 
     kind = _needed(found, table, path, "kind", values.word(*_SINKS))
     read = said(
         name=found.read(table, path, "name", values.name("name")),
-        url=found.read(table, path, "url", _url),
-        secret=found.read(table, path, "secret", _secret),
+        url=found.secret(table, path, "url", _url),
+        secret=found.secret(table, path, "secret", _secret),
         allow_private=found.read(table, path, "allow_private", values.flag),
         timeout=found.read(table, path, "timeout", values.span("timeout", least=0.1)),
     )
-    if kind in ("webhook", "slack") and "url" not in table:
+    if kind in ("webhook", "slack") and not {"url", "url_file"} & table.keys():
         found.problem(f"{path}.url", "not set; expected where to send it, as in https://...")
-    if kind == "pagerduty" and "secret" not in table:
+    if kind == "pagerduty" and not {"secret", "secret_file"} & table.keys():
         found.problem(f"{path}.secret", "not set; expected the routing key of the integration")
     if len(found.problems) > before:
         return None
@@ -199,7 +203,9 @@ def _heartbeat(found: Findings, given: object) -> HeartbeatConfig | None:
     before, path = len(found.problems), "alerts.heartbeat"
     table = found.table(given, path)
     found.known(table, path, _KEYS_OF_HEARTBEAT)
-    url = _needed(found, table, path, "url", _url)
+    url = found.secret(table, path, "url", _url)
+    if not {"url", "url_file"} & table.keys():
+        found.problem(f"{path}.url", "not set; expected a URL, as in https://watch.example/jobd")
     read = said(
         every=found.read(table, path, "every", values.span("every", least=1.0)),
         allow_private=found.read(table, path, "allow_private", values.flag),

@@ -20,7 +20,7 @@ from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
 from jobd.core.options import Policy
-from jobd.core.verdict import Bury, RetryLater, before_start
+from jobd.core.verdict import TIMED_OUT, Bury, RetryLater, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
@@ -218,7 +218,8 @@ class Lane(Run):
                 return None
             case RetryLater(_, note) as later:
                 fields: Fields = {"error": last_error(past.history)}
-                outcomes.retry(job, later, "timeout", noted(past.history, note), fields)
+                cause = "timeout" if past.ended == TIMED_OUT else "put_off"
+                outcomes.retry(job, later, cause, noted(past.history, note), fields)
                 return None
         return runnable
 
@@ -226,14 +227,14 @@ class Lane(Run):
         self, job: Claimed, runnable: Runnable, past: Past
     ) -> verdict.Run | RetryLater | Bury:
         random = self._outcomes.random
-        if not past.timed_out:
-            return before_start(past.counters, self.policy, random, timed_out=False)
+        if past.ended != TIMED_OUT:
+            return before_start(past.counters, self.policy, random, ended=past.ended)
         # The application's back-off function may be asked: the job answers for what that does to
         # this process, as it does while it runs.
         self.started = started = monotonic()
         deadline = started + self.policy.timeout if self.policy.timeout else 0.0
         self._page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
-        judged = before_start(past.counters, self.policy, random, timed_out=True)
+        judged = before_start(past.counters, self.policy, random, ended=past.ended)
         if self._copies.here:
             end_copy(None)
         self._page.finish(self._cell)
