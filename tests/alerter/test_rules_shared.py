@@ -24,6 +24,8 @@ from jobd.core.events import Event
 
 KEYS = SharedKeys("jobd")
 RULES = """
+[alerts]
+builtin = false
 [[alerts.sinks]]
 kind = "webhook"
 url = "https://a/b"
@@ -45,7 +47,7 @@ def rules(*kinds: str) -> list[RuleConfig]:
         + (f"above = {above[kind]}\n" if kind in above else "")
         for kind in kinds
     ]
-    return load("\n".join(lines) + RULES, "f").alerts.rules
+    return load(RULES + "\n".join(lines), "f").alerts.rules
 
 
 class Host:

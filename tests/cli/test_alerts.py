@@ -20,6 +20,8 @@ from jobd.seams.alertfile import LocalAlerts
 from jobd.seams.clock import wall_ms
 
 CONFIG = """
+[alerts]
+builtin = false
 [daemon]
 runtime_dir = "{run}"
 [[alerts.rules]]
