@@ -15,6 +15,9 @@ from jobd.core.alerts.notification import Notification
 MOST = 1000
 """So many notifications a box holds. Beyond these the oldest are dropped, and counted."""
 
+LONGEST_TIMEOUT = 60.0
+"""A receiver is waited for no longer than this, in seconds, whatever its `timeout`."""
+
 LEASE = 90.0
 """What was taken is not taken again for so long, in seconds: longer than one try may last."""
 
