@@ -206,7 +206,7 @@ def _sink(found: Findings, path: str, table: Mapping[str, Any]) -> SinkConfig | 
     read = said(
         name=found.read(table, path, "name", values.name("name")),
         url=found.secret(table, path, "url", _url),
-        secret=found.secret(table, path, "secret", _secret),
+        secret=found.secret(table, path, "secret", _signing if kind == "webhook" else _secret),
         allow_private=found.read(table, path, "allow_private", values.flag),
         timeout=found.read(table, path, "timeout", _timeout),
     )
