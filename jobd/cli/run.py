@@ -35,11 +35,11 @@ def command(
     runtime.prepare(directory)
     # Refuses while another daemon runs here: its processes still read the file written below.
     lock = lockfile.acquire(directory)
-    target = directory / runtime.EFFECTIVE
-    runtime.write_effective(runtime.effective(config, directory), target)
     activated = listening.are_activated()
     if config.web.bind is not None and not activated:
         listening.hand_over([listening.listen(config.web.bind)])
+    target = directory / runtime.EFFECTIVE
+    runtime.write_effective(runtime.effective(config, directory), target)
     reader = effective.command_line(file, app, redis_url, directory, activated=activated)
     sys.stdout.flush()
     sys.stderr.flush()

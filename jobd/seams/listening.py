@@ -16,16 +16,20 @@ from jobd.core.errors import ConfigError
 _HANDED_OVER = "JOBD_WEB_FDS"
 _FIRST = 3
 _BACKLOG = 512
+_ANYWHERE = "::"
 
 
 def listen(address: str) -> socket.socket:
-    """Open a listening socket. Raises ConfigError for an address that cannot be had."""
+    """Open a listening socket: of a name's addresses the first of IPv4; at '[::]' IPv4's too.
+
+    Raises ConfigError for an address that cannot be had.
+    """
     host, port = split_address(address)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(
-            found[0][4][:2], family=found[0][0], backlog=_BACKLOG, reuse_port=False
-        )
+        family, _, _, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
+        both = place[0] == _ANYWHERE and socket.has_dualstack_ipv6()
+        return socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as refused:
         raise ConfigError(
             f"web.bind: {address!r}: {refused.strerror}; expected an address of this machine that "

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from pathlib import Path
 
+import msgspec
 from setproctitle import setproctitle
 
+from jobd.broker.connection import connect
+from jobd.core.config import Config
 from jobd.seams import stacks
+from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
+from jobd.seams.log import Log
+from jobd.seams.logstream import of_process
+from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
 from jobd.web.app import make_app
+from jobd.web.health import Knowledge
 from jobd.web.server import Server
+from jobd.web.watch_host import HostWatch
+from jobd.web.watch_redis import PATIENCE, RedisWatch
 
 
 def main(argv: list[str]) -> int:
     """Build the objects and serve."""
     setproctitle("jobd: web")
     stacks.arm()
+    signals = Signals([signal.SIGTERM, signal.SIGINT])
+    config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
+    said = config.daemon.log
+    log = Log(style=said.format, level=said.level, role="web", fd=of_process())
     attendance = Attendance(Lines.from_fd(int(argv[2])))
-    Server(make_app(attendance), attendance, map(int, argv[4:])).run()
+    redis = RedisWatch(
+        connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
+    )
+    knowledge = Knowledge(attendance, redis, HostWatch(Scoreboard.open(Path(argv[3]))), emit=log)
+    # The place for metrics: make_app(..., metrics=Metrics(...).answer).
+    app = make_app(knowledge, emit=log)
+    Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=log).run()
     return 0
 
 

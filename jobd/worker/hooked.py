@@ -102,7 +102,8 @@ class Caller:
 
     def _tell(self, hook: Hook, event: JobEvent, error: BaseException) -> None:
         line = describe(error)[0][:MAX_LOGGED]
-        self._emit(HookFailed(hook=name_of(hook), on=event.event, job=event.id, error=line))
+        name, job, token = name_of(hook), event.id, event.token
+        self._emit(HookFailed(hook=name, on=event.event, job=job, token=token, error=line))
 
 
 class HookedOutcomes(Outcomes):
