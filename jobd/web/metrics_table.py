@@ -71,10 +71,10 @@ _TABLE = (
         "jobd_job_wait_seconds", "histogram", "queue task",
         "From when a job was due until its run began; of runs that returned, raised or timed out.",
     ),
-    _all("jobd_job_run_seconds", "histogram", "queue task", "How long these runs took."),
+    _all("jobd_job_run_seconds", "histogram", "queue task", "How long runs took that returned, raised or timed out."),
     _all(
         "jobd_job_total_seconds", "histogram", "queue task",
-        "From when a job was due until its run ended; of the same runs.",
+        "From when a job was due until its run ended; of runs that returned, raised or timed out.",
     ),
     _all(
         "jobd_leases_expired_total", "counter", "queue",
