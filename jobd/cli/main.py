@@ -29,6 +29,10 @@ _TABLE: dict[str, Entry | Verbs] = {
     "demo": Entry("jobd.cli.demo", "Run the example shop on real work."),
     "init": Entry("jobd.cli.init", "Write a commented jobd.toml."),
     "check": Entry("jobd.cli.check", "Check the config and import the app."),
+    "config": Verbs(
+        "Look at the configuration.",
+        {"show": Entry("jobd.cli.config_show", "Show what holds, and where it comes from.")},
+    ),
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
