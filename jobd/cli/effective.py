@@ -16,9 +16,11 @@ from jobd.cli.exposed import exposed
 from jobd.core.config import Config
 from jobd.core.config_advice import require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.core.events import ConfigDoubtful
 from jobd.seams import listening
 from jobd.seams.lines import Lines
-from jobd.seams.log import paragraph
+from jobd.seams.log import Log
+from jobd.seams.logstream import of_process
 
 ACTIVATED = "activated"
 
@@ -35,12 +37,14 @@ def command_line(
     return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
 
 
-def read(file: Path, app: str | None, url: str | None) -> Config:
+def read(file: Path, app: str | None, url: str | None, *, role: str) -> Config:
     """Read file, environment and flags, and warn of what they say. Raises ConfigError."""
     found = settings.whole(file, url=url, app=app)
     require_app(found.config, found.places)
+    said = found.config.daemon.log
+    log = Log(style=said.format, level=said.level, role=role, fd=of_process())
     for warning in (*warnings(found.config, found.places), *exposed(found)):
-        paragraph(f"jobd: {warning}", "warning")
+        log.paragraph(ConfigDoubtful(why=warning))
     return found.config
 
 
@@ -49,7 +53,7 @@ def main(argv: list[str]) -> int:
     file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
-        config = read(Path(file), app or None, url or None)
+        config = read(Path(file), app or None, url or None, role="reader")
         opened = None if web == ACTIVATED else _opened(config, Path(directory))
         runtime.write_effective(runtime.effective(config, Path(directory)), Path(target))
     except ConfigError as bad:

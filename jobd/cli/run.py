@@ -30,7 +30,7 @@ def command(
     code again, without a gap.
     """
     file = settings.required(config_file)
-    config = effective.read(file, app, redis_url)
+    config = effective.read(file, app, redis_url, role="supervisor")
     directory = runtime.locate(config, runtime_dir).absolute()
     runtime.prepare(directory)
     # Refuses while another daemon runs here: its processes still read the file written below.
