@@ -28,8 +28,9 @@ from jobd.seams.clock import mono, wall
 LOOK_EVERY = 1.0
 """How often a sink's thread looks into the outboxes, in seconds. `wake` makes it look at once."""
 
-# An outbox that could not be looked into is left alone for so long: a Redis that hangs takes two seconds.
-_AWAY_FOR = 2.0
+# An outbox that could not be looked into is left alone for so many looks: a Redis that hangs takes two
+# seconds each time.
+_LEFT_ALONE = 2
 
 
 def send_now(
@@ -160,7 +161,7 @@ class _Sink(threading.Thread):
             try:
                 taken = outbox.take([self._sink.name])
             except BrokerError:  # said by those who need Redis more
-                self._away_until[at] = mono() + _AWAY_FOR
+                self._away_until[at] = mono() + _LEFT_ALONE * self._look_every
                 continue
             for delivery in taken:
                 self._owed.append((at, self._tell(outbox, delivery)))
@@ -203,5 +204,5 @@ class _Sink(threading.Thread):
                     note_it()
                     continue
             except BrokerError:
-                self._away_until[at] = mono() + _AWAY_FOR
+                self._away_until[at] = mono() + _LEFT_ALONE * self._look_every
             self._owed.append((at, note_it))

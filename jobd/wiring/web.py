@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
     knowledge = Knowledge(attendance, redis, HostWatch(Scoreboard.open(Path(argv[3]))), emit=log)
-    # The place for metrics: make_app(..., metrics=Shared("metrics", Metrics(...).exposition)).
+    # The place for metrics: make_app(..., metrics=Metrics(...).answer).
     app = make_app(knowledge, emit=log)
     Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=log).run()
     return 0

@@ -56,6 +56,16 @@ def brief(job: Job, uid: str) -> None:
 """
 
 
+_CLAIM = "return tonumber(redis.call('HGET', 'jobd:{q}:meta', 'claim') or 0)"
+_ON_ITS_WAY = """
+local n = redis.call('ZCARD', 'jobd:{q}:waiting') + redis.call('ZCARD', 'jobd:{q}:delayed')
+for _, name in ipairs(redis.call('ZRANGE', 'jobd:{q}:leases', 0, -1)) do
+  n = n + redis.call('HLEN', 'jobd:{q}:held:' .. name)
+end
+return n
+"""
+
+
 class Feeder:
     """Adds without end, and keeps apart what both replicas have and what only the primary said."""
 
@@ -164,8 +174,7 @@ def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[...
                 new, promoted_at = depose(trio, how)
                 resumed[how] += busy(effects, pids, promoted_at, trio, new)
                 heal(trio, old, new, how)
-        last = trio.client(trio.primary())
-        seen = rest(last, daemon)
+        seen = rest(trio, daemon)
         assert {slot.pid for slot in daemon.slots()} == pids, "somebody was killed or ended"
     finally:
         daemon.end()
@@ -202,9 +211,7 @@ def busy(
     """Wait until every worker has begun jobs that it claimed since; give the seconds it took each."""
     floor = 0
     if trio is not None:  # what was claimed of the old primary does not count
-        client = trio.client(new)
-        floor = census.take(client).claim
-        client.close()
+        floor = int(str(trio.ask(new, "EVAL", _CLAIM, 0)))
     first: dict[int, float] = {}
     seen = len(effects.all())
 
@@ -222,16 +229,17 @@ def busy(
     return [at - since for pid, at in first.items() if pid in pids]
 
 
-def rest(client: object, daemon: Daemon) -> census.Census:
+def rest(trio: Service, daemon: Daemon) -> census.Census:
     """Wait until nothing is on its way; give that instant."""
-
-    def look() -> census.Census | None:
-        seen = census.take(client)
-        return seen if seen.at_rest else None
-
+    primary = trio.primary()
     try:
-        return eventually("a queue at rest", look, within=90)
+        eventually(
+            "a queue at rest", lambda: trio.ask(primary, "EVAL", _ON_ITS_WAY, 0) == 0, within=120
+        )
     except AssertionError as late:
-        raise AssertionError(
-            f"{late}: {census.take(client).state_counts()}\n{daemon.text()[-4000:]}"
-        ) from None
+        raise AssertionError(f"{late}\n{daemon.text()[-4000:]}") from None
+    client = connect(f"redis://127.0.0.1:{primary}/0", timeout=60)
+    try:
+        return census.take(client)
+    finally:
+        client.close()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from jobd.broker.connection import Client, connect
 from support.servers import eventually
@@ -172,6 +172,40 @@ class Service:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@contextlib.contextmanager
+def plain_server(directory: Path, *settings: str) -> Iterator[int]:
+    """Run one server on a port of loopback; give the port."""
+    found = program()
+    assert found is not None
+    [port] = free_ports(1)
+    directory.mkdir(exist_ok=True)
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                found, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory),
+                *settings,
+            ],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    client = connect(f"redis://127.0.0.1:{port}/0")
+    try:
+        eventually(lambda: _answers(client))
+        yield port
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.execute_command("PING"))
+    except AuthenticationError:
+        return True
+    except (RedisError, OSError):
+        return False
 
 
 @contextlib.contextmanager

@@ -25,6 +25,9 @@
 
 A rule fires while its value is above `above`, and has been so for `for` (of redis_down 10s, else nothing).
 It resolves when the value is below `clear_below` (without one: not above `above`) and stays so.
+
+Where there is a sink, rules of the kinds in BUILTIN are there by themselves, unless the file has one of that
+kind, or says `builtin = false`: what nobody wants to learn from a user.
 """
 
 from __future__ import annotations
@@ -166,6 +169,11 @@ KINDS: dict[str, Kind] = {
         "to the queue by themselves when its leases end.",
     ),
 }  # fmt: skip
+
+
+BUILTIN = (
+    "redis_down", "store_unfit", "store_reset", "crash_loop", "interrupted", "reload_refused",
+)  # fmt: skip
 
 
 def known(rule: RuleConfig, facts: Facts) -> bool:
