@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from jobd import Jobd
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "packaging" / "container"
+README = ROOT / "packaging" / "README.md"
 APP = Path(__file__).with_name("served.py.txt")
 NEEDED = ("buildah", "mmdebstrap", "unshare", "nsenter", "setpriv", "ip")
 MISSING = next((name for name in NEEDED if shutil.which(name) is None), None)
@@ -60,34 +63,44 @@ class Image:
     def __init__(self, top: Path) -> None:
         self._store = ["--root", str(top / "store"), "--runroot", str(top / "run")]
         self._base(top / "base.tar")
-        # The machine's settings for pip are those of the build.
-        binds = [
-            f"{path}:{path}:ro"
-            for path in ("/etc/pip.conf", "/etc/ssl/certs")
-            if Path(path).exists()
-        ]
-        self.buildah(
-            "build", "--isolation", "chroot", "--network", "host", "--format", "docker",
-            *(word for bind in binds for word in ("--volume", bind)),
-            "--build-arg", "BASE=localhost/base", "--tag", "jobd",
-            "--file", "packaging/container/Containerfile", ".",
-        )  # fmt: skip
+        self.build("jobd", FOLDER / "Containerfile", ROOT, "--build-arg", "BASE=localhost/base")
         self.config = json.loads(self.buildah("inspect", "--type", "image", "jobd"))["Docker"][
             "config"
         ]
         self.root = Path(self.buildah("mount", self.buildah("from", "jobd")))
 
     def _base(self, tar: Path) -> None:
-        """What the Containerfile takes for granted: a Debian with a Python that makes virtual environments."""
+        """What the Containerfile takes for granted: a Debian with a Python that makes virtual environments.
+
+        JOBD_TEST_BASE names one that was made before, as a tar.
+        """
+        if made := os.environ.get("JOBD_TEST_BASE"):
+            shutil.copy(made, tar)
+        else:
+            self._bootstrap(tar)
+        base = self.buildah("from", "scratch")
+        self.buildah("add", base, str(tar), "/")
+        # Where the image of Python has its own.
+        self.buildah("run", "--isolation", "chroot", base, "--",
+                     "ln", "-s", "/usr/bin/python3", "/usr/local/bin/python3")  # fmt: skip
+        self.buildah("commit", base, "localhost/base")
+        tar.unlink()
+
+    def _bootstrap(self, tar: Path) -> None:
         subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=minbase",
              "--include=python3,python3-venv,python3-pip,ca-certificates", "bookworm", str(tar)],
             check=True,
         )  # fmt: skip
-        base = self.buildah("from", "scratch")
-        self.buildah("add", base, str(tar), "/")
-        self.buildah("commit", base, "localhost/base")
-        tar.unlink()
+
+    def build(self, name: str, file: Path, context: Path, *more: str) -> None:
+        """Build an image, with this machine's settings for pip."""
+        settings = [path for path in ("/etc/pip.conf", "/etc/ssl/certs") if Path(path).exists()]
+        self.buildah(
+            "build", "--isolation", "chroot", "--network", "host", "--format", "docker",
+            *(f"--volume={path}:{path}:ro" for path in settings), *more,
+            "--tag", name, "--file", str(file), str(context),
+        )  # fmt: skip
 
     def buildah(self, *words: str) -> str:
         done = subprocess.run(
@@ -287,9 +300,35 @@ def test_term_drains_and_ends_it_well(container: Container, redis: Path) -> None
     job = queue.add("waits_for", {"path": "/app/go"})
     eventually(lambda: job.state() == "active", within=30)
     os.kill(container.init, getattr(signal, container.image.config["StopSignal"]))
-    eventually(lambda: "daemon.stopping" in container.log(), within=10)
+    eventually(lambda: "daemon.draining" in container.log(), within=10)
     next_one = queue.add("whereabouts")
     (container.app / "go").touch()
 
     assert container.outside.wait(20) == 0, container.log()
     assert (job.state(), next_one.state()) == ("completed", "waiting")
+
+
+@marked
+def test_an_applications_image_is_made_from_it(image: Image, tmp_path: Path) -> None:
+    """As packaging/README.md says; the app's libraries go beside jobd's."""
+    [text] = re.findall(
+        r"\n\n((?:    .*\n)+)", README.read_text().partition("<!-- app image -->")[2]
+    )[:1]
+    (tmp_path / "Containerfile").write_text(textwrap.dedent(text))
+    (tmp_path / "requirements.txt").write_text("iniconfig\n")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "jobs.py").write_text(
+        "import iniconfig\nfrom jobd import Jobd\napp = Jobd()\nq = app.queue('q')\n"
+        "@q.task()\ndef t() -> None: ...\n"
+    )
+    (tmp_path / "jobd.toml").write_text('app = "shop.jobs:app"\n')
+    image.build("shop", tmp_path / "Containerfile", tmp_path)
+
+    inside = image.buildah("from", "shop")
+    said = image.buildah(
+        "run", "--isolation", "chroot", inside, "--", "jobd", "check", "-c", "/etc/jobd/jobd.toml"
+    )
+
+    assert "/etc/jobd/jobd.toml: good" in said
+    config = json.loads(image.buildah("inspect", "--type", "image", "shop"))["Docker"]["config"]
+    assert config["User"] == image.config["User"]
