@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 from setproctitle import setproctitle
 
+from jobd.broker import alerts
 from jobd.broker.connection import connect
 from jobd.core.config import Config
-from jobd.seams import stacks
+from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
@@ -20,6 +21,7 @@ from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
 from jobd.web.app import make_app
 from jobd.web.health import Knowledge
+from jobd.web.metrics import Metrics
 from jobd.web.server import Server
 from jobd.web.watch_host import HostWatch
 from jobd.web.watch_redis import PATIENCE, RedisWatch
@@ -38,10 +40,21 @@ def main(argv: list[str]) -> int:
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
     knowledge = Knowledge(attendance, redis, HostWatch(Scoreboard.open(Path(argv[3]))), emit=log)
-    # The place for metrics: make_app(..., metrics=Metrics(...).answer).
-    app = make_app(knowledge, emit=log)
+    app = make_app(knowledge, emit=log, metrics=_metrics(config, Path(argv[1]).parent).answer)
     Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=log).run()
     return 0
+
+
+def _metrics(config: Config, runtime_dir: Path) -> Metrics:
+    """Make what is scraped, with a client of its own: a scrape may come at any time."""
+    client, namespace = connect(config.redis.url, timeout=PATIENCE), config.redis.namespace
+    return Metrics(
+        client,
+        namespace,
+        runtime_dir,
+        firing=lambda: alerts.firing(client, namespace),
+        firing_here=lambda: alertfile.firing(runtime_dir),
+    )
 
 
 if __name__ == "__main__":
