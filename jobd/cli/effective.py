@@ -48,8 +48,10 @@ def main(argv: list[str]) -> int:
     channel = Lines.from_fd(int(fd))
     try:
         config = read(Path(file), app or None, url or None)
-        opened = None if web == ACTIVATED else _opened(config, Path(directory))
-        runtime.write_effective(runtime.effective(config, Path(directory)), Path(target))
+        activated = web == ACTIVATED
+        opened = None if activated else _opened(config, Path(directory))
+        effective = runtime.effective(config, Path(directory), activated=activated)
+        runtime.write_effective(effective, Path(target))
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
         return EX_CONFIG

@@ -39,7 +39,7 @@ def command(
     if config.web.bind is not None and not activated:
         listening.hand_over([listening.listen(config.web.bind)])
     target = directory / runtime.EFFECTIVE
-    runtime.write_effective(runtime.effective(config, directory), target)
+    runtime.write_effective(runtime.effective(config, directory, activated=activated), target)
     reader = effective.command_line(file, app, redis_url, directory, activated=activated)
     sys.stdout.flush()
     sys.stderr.flush()
