@@ -2,10 +2,12 @@
 
 One connection with a short patience, asked once a second; a look that hangs is itself the finding, for
 `seen` grows old. What the server says of itself is read every few seconds, and after each new connection:
-another server may answer then.
+another server may answer then; of one that is unfit, at every look.
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.server import read_facts
@@ -34,15 +36,23 @@ class RedisWatch:
         """Look once."""
         try:
             self._ping()
-            self.seen = RedisSeen(answered_at=mono(), unfit=self._unfit)
+            self._found(mono(), None)
             self._read_facts()
         except BrokerError as error:
             self._facts_at = -FACTS_EVERY
-            self.seen = RedisSeen(
-                answered_at=self.seen.answered_at, trouble=str(error), unfit=self._unfit
-            )
-            return
-        self.seen = RedisSeen(answered_at=mono(), unfit=self._unfit)
+            self._found(self.seen.answered_at, str(error))
+        else:
+            self._found(mono(), None)
+
+    def _found(self, answered_at: float | None, trouble: str | None) -> None:
+        before = self.seen
+        found = RedisSeen(
+            answered_at=answered_at, trouble=trouble, unfit=self._unfit, lost_at=before.lost_at
+        )
+        was_of_use = before.trouble is None and not before.is_unfit
+        if was_of_use and (trouble is not None or found.is_unfit):
+            found = replace(found, lost_at=mono())
+        self.seen = found
 
     def _ping(self) -> None:
         began = mono()
@@ -61,7 +71,7 @@ class RedisWatch:
 
     def _read_facts(self) -> None:
         now = mono()
-        if now < self._facts_at + FACTS_EVERY:
+        if now < self._facts_at + FACTS_EVERY and not self.seen.is_unfit:
             return
         try:
             self._unfit = tuple(judge(read_facts(self._client), keeps_nothing=self._keeps_nothing))
