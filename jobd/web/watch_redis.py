@@ -1,8 +1,8 @@
 """Looking at Redis: does it answer, and is it fit to hold jobs?
 
 One connection with a short patience, asked once a second; a look that hangs is itself the finding, for
-`seen` grows old. What the server says of itself is read every few seconds, and after each new connection:
-another server may answer then; of one that is unfit, at every look.
+`seen` grows old. What the server says of itself is read every few seconds, and at the next look where
+another server may answer, or this one was unfit.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ FACTS_EVERY = 5.0
 class RedisWatch:
     """Looks. `client` belongs to the thread that does; its time-out is PATIENCE. Read `seen`."""
 
-    def __init__(self, client: Client, *, keeps_nothing: bool) -> None:
+    def __init__(
+        self, client: Client, *, keeps_nothing: bool, facts_every: float = FACTS_EVERY
+    ) -> None:
         self.seen = RedisSeen()
         self._client = client
         self._place = place_of(client)
         self._keeps_nothing = keeps_nothing
-        self._facts_at = -FACTS_EVERY
+        self._facts_every = facts_every
+        self._facts_due = 0.0
         self._unfit: tuple[Unfit, ...] = ()
 
     def look(self) -> None:
@@ -39,7 +42,7 @@ class RedisWatch:
             self._found(mono(), None)
             self._read_facts()
         except BrokerError as error:
-            self._facts_at = -FACTS_EVERY
+            self._facts_due = 0.0
             self._found(self.seen.answered_at, str(error))
         else:
             self._found(mono(), None)
@@ -62,7 +65,7 @@ class RedisWatch:
             # A connection that was closed while it was idle says nothing about the server now.
             if mono() - began > PATIENCE / 2:
                 raise
-            self._facts_at = -FACTS_EVERY
+            self._facts_due = 0.0
             self._ask()
 
     def _ask(self) -> None:
@@ -71,10 +74,10 @@ class RedisWatch:
 
     def _read_facts(self) -> None:
         now = mono()
-        if now < self._facts_at + FACTS_EVERY and not self.seen.is_unfit:
+        if now < self._facts_due and not self.seen.is_unfit:
             return
         try:
             self._unfit = tuple(judge(read_facts(self._client), keeps_nothing=self._keeps_nothing))
         except NotPermitted:
             self._unfit = ()  # our user may not ask: nothing is known, and nothing is held against it
-        self._facts_at = now
+        self._facts_due = now + self._facts_every
