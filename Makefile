@@ -22,9 +22,10 @@ $(VENV)/made: pyproject.toml
 demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pictures, ORDERS=number
 	@$(BIN)/python -m examples.shop $${IMAGES:+--images "$$IMAGES"} $${ORDERS:+--orders "$$ORDERS"}
 
-test: lint types imports test-rest test-daemons ## everything CI runs: lint, types, layers, tests; with -j2 in two thirds of the time
+test: lint types imports ## everything CI runs: lint, types, layers, tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=line test-rest test-daemons
 
-# Those of whole daemons mostly wait.
+# Those of whole daemons mostly wait: the two halves run beside each other.
 DAEMONS := tests/process tests/chaos tests/systemd tests/zoo
 
 test-daemons: $(VENV)/made

@@ -97,7 +97,7 @@ class Link:
         except NoScriptError:
             return self.roundtrip([command])[0]
         except (RedisError, TimeoutError) as error:
-            raise ours(error, self._place) from error
+            raise ours(error, self._place, command) from error
 
     def is_stale(self) -> bool:
         """Say whether an idle link is no use: the server closed it, or sent what nobody asked for.
@@ -134,7 +134,7 @@ class Link:
                 self.send([spelled_out(commands[index])])
                 replies[index] = self._read_one()
             if isinstance(replies[index], ResponseError):
-                raise ours(replies[index], self._place)
+                raise ours(replies[index], self._place, commands[index])
         if has_forgotten:
             self._load_all()
         return replies

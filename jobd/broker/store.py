@@ -21,7 +21,7 @@ from jobd.broker.commands import (
     Order,
     QueueCommands,
 )
-from jobd.broker.connection import Client, place_of, run, run_timed, translated
+from jobd.broker.connection import AsyncClient, Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.new_job import NewJob
 from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
@@ -296,11 +296,23 @@ def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> No
     Raises StoreFull only for queues that are not known yet: at maxmemory SADD is refused even when
     it would add nothing.
     """
-    key = SharedKeys(namespace).queues
+    keys = SharedKeys(namespace)
     with translated(place_of(client)):
-        known: Any = client.smembers(key)
+        pipe = client.pipeline(transaction=False)
+        # Two keys of two slots: a node of a cluster refuses the call, whatever it holds.
+        pipe.exists(keys.queues, keys.epoch)
+        pipe.smembers(keys.queues)
+        _, known = pipe.execute()
         if missing := {name.encode() for name in queues} - known:
-            client.sadd(key, *missing)
+            client.sadd(keys.queues, *missing)
+
+
+async def register_queue_async(client: AsyncClient, namespace: str, queue: str) -> None:
+    """Make one queue known. Raises StoreFull also where it is known."""
+    keys = SharedKeys(namespace)
+    with translated(place_of(client)):
+        await client.exists(keys.queues, keys.epoch)
+        await client.sadd(keys.queues, queue)
 
 
 def store_ms(client: Client) -> int:

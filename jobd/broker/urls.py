@@ -1,51 +1,69 @@
-"""The address of a server, as people write it: what is refused, and what may be shown of it."""
+"""The address of a server: read for a client, its files looked at, and what may be shown of it."""
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from urllib.parse import unquote
 
-import redis
+from jobd.core.errors import ConfigError, OptionError
+from jobd.core.redis_urls import SCHEMES, RedisUrl, read_redis_url
 
-from jobd.core.errors import ConfigError
+
+def read_url(url: str) -> RedisUrl:
+    """Read a URL, and see that the files it names can be. Raises ConfigError."""
+    try:
+        read = read_redis_url(url)
+    except OptionError as error:
+        raise ConfigError(f"redis.url: {error}") from error
+    if problems := unreadable(read):
+        raise ConfigError(problems)
+    return read
 
 
-def refuse_coming(url: str) -> None:
-    """Raise ConfigError for what there will be, and is not yet."""
-    scheme = url.partition("://")[0]
-    if scheme in {"redis+sentinel", "redis+cluster"}:
-        raise ConfigError(
-            f"redis.url: {scheme}://; expected redis://, rediss:// or unix://; "
-            f"{scheme} is coming in a later release"
+def unreadable(read: RedisUrl) -> list[str]:
+    """List what is wrong with the files a URL names, for the user that we are."""
+    tls, found = read.tls, []
+    named = {
+        "ssl_ca_certs": tls.ca_certs, "ssl_certfile": tls.certfile, "ssl_keyfile": tls.keyfile,
+    }  # fmt: skip
+    for option, path in named.items():
+        if path is not None and (why := _why_not(path)):
+            found.append(
+                f"redis.url: {option}: {path}: {why}; expected a PEM file that this user may read; "
+                "correct the path, or who may read it"
+            )
+    if tls.ca_path is not None and not Path(tls.ca_path).is_dir():
+        found.append(
+            f"redis.url: ssl_ca_path: {tls.ca_path}: no such directory; expected one of hashed "
+            "certificates (openssl rehash); name a file with ssl_ca_certs instead"
         )
+    return found
 
 
-def refuse_what_is_ignored(url: str) -> None:
-    """Raise ValueError for what redis-py reads as database 0, or finds out when it connects."""
-    parts = urlsplit(url)
-    database = unquote(parts.path).replace("/", "")
-    if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
-        raise ValueError(f"database {database!r}; expected a number")
-    if parts.query:
-        pool = redis.ConnectionPool.from_url(url)
-        try:
-            pool.connection_class(**pool.connection_kwargs)
-        except TypeError as error:
-            raise ValueError(f"{parts.query!r}: {error}") from error
-
-
-def bad_url(url: str, error: Exception) -> str:
-    """Say what is wrong with a URL, and what one looks like."""
-    return (
-        f"redis.url: {safe_url(url)!r}; expected redis://host:port/db, rediss://... or unix://path "
-        f"({error}); write it as in redis://127.0.0.1:6379/0"
-    )
+def _why_not(path: str) -> str | None:
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(1 << 20)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if b"-----BEGIN " in text else "not PEM"
 
 
 def safe_url(url: str) -> str:
-    """Give the URL without its password, for messages and logs."""
+    """Give the URL without its passwords, for messages and logs; of one that cannot be read, little."""
     scheme, separator, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    if not at:
-        return url
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***@{place}"
+    try:
+        read_redis_url(url)
+    except OptionError:
+        return f"{scheme}://..." if separator and scheme in SCHEMES else "..."
+    whole, _, query = rest.partition("?")
+    authority, slash, path = whole.partition("/")
+    credentials, at, place = authority.rpartition("@")
+    user = f"{credentials.partition(':')[0]}:***@" if at else ""
+    options = "&".join(map(_masked, query.split("&")))
+    return f"{scheme}://{user}{place}{slash}{path}{'?' if options else ''}{options}"
+
+
+def _masked(option: str) -> str:
+    name, is_given, _ = option.partition("=")
+    return f"{name}=***" if is_given and "password" in unquote(name).lower() else option

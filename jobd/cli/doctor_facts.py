@@ -14,11 +14,13 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import FORMAT
 from jobd.broker.urls import safe_url
+from jobd.cli.exposed import exposed
 from jobd.cli.in_force import InForce
 from jobd.cli.picture import Looker
-from jobd.cli.settings import URL_VARIABLE
+from jobd.cli.settings import URL_VARIABLE, Settings
 from jobd.core import config as configs
 from jobd.core.config import Config
+from jobd.core.config_advice import warnings
 from jobd.core.doctor import daemon as daemons
 from jobd.core.doctor import limits, place, store
 from jobd.core.doctor.finding import Finding, error, note, ok, warning
@@ -100,16 +102,18 @@ def _configuration(found: InForce, file: Path | None) -> list[Finding]:
         return [*said, note("config.in_force", why, "what follows is about that")]
     if file is None:
         return [note("config.file", "no file: defaults", "name one with -c, or `jobd init`")]
-    said = [
-        warning("config.warnings", text, _MEANT)
-        for text in configs.warnings(found.config, str(file))
-    ]
+    said = [] if found.settings is None else _advice(found.settings)
     if os.environ.get(URL_VARIABLE):
         what = f"{URL_VARIABLE} goes before the file's redis.url"
         said.append(note("config.environment", what, "see that the daemon has it, too"))
     if not said:
         said.append(ok("config.file", f"{file} can be used"))
     return said
+
+
+def _advice(settings: Settings) -> list[Finding]:
+    said = [*warnings(settings.config, settings.places), *exposed(settings)]
+    return [warning("config.warnings", text, _MEANT) for text in said]
 
 
 def _unit(pid: int | None) -> UnitFacts | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from socket import socket
 
 from jobd.cli import runtime, settings
-from jobd.core.config import Config, require_app, warnings
+from jobd.cli.exposed import exposed
+from jobd.core.config import Config
+from jobd.core.config_advice import require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
 from jobd.seams import listening
 from jobd.seams.lines import Lines
@@ -35,11 +37,11 @@ def command_line(
 
 def read(file: Path, app: str | None, url: str | None) -> Config:
     """Read file, environment and flags, and warn of what they say. Raises ConfigError."""
-    config = settings.with_app(settings.read(file, url=url), app)
-    require_app(config, str(file))
-    for warning in warnings(config, str(file)):
-        paragraph(f"jobd: {warning}")
-    return config
+    found = settings.whole(file, url=url, app=app)
+    require_app(found.config, found.places)
+    for warning in (*warnings(found.config, found.places), *exposed(found)):
+        paragraph(f"jobd: {warning}", "warning")
+    return found.config
 
 
 def main(argv: list[str]) -> int:

@@ -7,39 +7,50 @@ commands to a running daemon.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 from jobd.cli import runtime, settings
+from jobd.cli.settings import Settings
 from jobd.core.config import Config
-from jobd.core.errors import ConfigError
+from jobd.core.config_drawn import draw
+from jobd.core.errors import ConfigError, NotHere
 
 # Where a file that is not even TOML says it, most probably.
 _RUNTIME_DIR = re.compile(r"""^\s*runtime_dir\s*=\s*(["'])(.+?)\1""", re.MULTILINE)
 
 
 class InForce(NamedTuple):
-    """A configuration, the daemon's directory, and what is wrong with the file, if that is."""
+    """A configuration, the daemon's directory, and what is wrong with the file, if that is.
+
+    `settings`: the file as it was read; None when it is not what is in force.
+    """
 
     config: Config
     directory: Path
     problems: list[str]
+    settings: Settings | None = None
 
 
 def find(config_file: str | None, *, url: str | None, runtime_dir: str | None) -> InForce:
     """Read the file, or what the daemon runs with. Raises ConfigError when neither can be used."""
     file = settings.find_file(config_file)
     try:
-        config = settings.read(file, url=url)
-        return InForce(config, runtime.locate(config, runtime_dir), [])
+        found = settings.whole(file, url=url)
+        return InForce(found.config, runtime.locate(found.config, runtime_dir), [], found)
     except ConfigError as bad:
         directory = directory_of(file, runtime_dir)
         effective = runtime.read_effective(directory)
+        # A secret that only the daemon is given is nothing wrong with the file.
+        problems = [] if isinstance(bad, NotHere) else bad.problems
+        if effective is None and not problems:
+            return InForce(settings.read(file, url=url), directory, [])
         if effective is None:
             raise
-        return InForce(settings.with_url(effective, url), directory, bad.problems)
+        return InForce(settings.with_url(effective, url), directory, problems)
 
 
 def directory_of(file: Path | None, runtime_dir: str | None) -> Path:
@@ -49,13 +60,15 @@ def directory_of(file: Path | None, runtime_dir: str | None) -> Path:
 
 def _named_in(file: Path) -> str | None:
     try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = file.read_text("utf-8-sig")
+    except (OSError, ValueError):
         return None
     try:
-        table = tomllib.loads(text).get("daemon")
-        named = table.get("runtime_dir") if isinstance(table, dict) else None
-        return named if isinstance(named, str) else None
-    except tomllib.TOMLDecodeError:
+        data = draw(tomllib.loads(text), os.environ)
+    except (ValueError, RecursionError):
         found = _RUNTIME_DIR.search(text)
-        return found[2] if found else None
+        named = found[2] if found else None
+    else:
+        table = data.get("daemon")
+        named = table.get("runtime_dir") if isinstance(table, dict) else None
+    return str(named) if isinstance(named, str) and named.isprintable() else None

@@ -16,15 +16,12 @@ from jobd.broker.connection import (
     Client,
     connect,
     connect_async,
-    place_of,
     run_async,
-    translated,
 )
 from jobd.broker.finding import Finder
-from jobd.broker.keys import SharedKeys
 from jobd.broker.new_job import JobOnTerms, NewJob, any_on_terms
 from jobd.broker.schedules import ScheduleStore
-from jobd.broker.store import Store, register_queues
+from jobd.broker.store import Store, register_queue_async, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
 from jobd.client.instead import Instead
@@ -185,8 +182,7 @@ class Producer:
         client = self.async_client
         try:
             if queue not in self._registered:
-                with translated(place_of(client)):
-                    await client.sadd(SharedKeys(self.namespace).queues, queue)
+                await register_queue_async(client, self.namespace, queue)
                 self._registered.add(queue)
             replies = [await run_async(client, command) for command in commands]
         except BrokerError as error:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from jobd.core import config_values as values
 from jobd.core.config_alerts import AlertsConfig
+from jobd.core.config_alerts_read import alerts
+from jobd.core.config_drawn import NOWHERE, Outside, draw
+from jobd.core.config_places import Places, explained, too_deep
 from jobd.core.config_problems import Findings, said
 from jobd.core.config_schedules import schedules
-from jobd.core.errors import ConfigError, OptionError
+from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
 from jobd.core.options import RUN_OPTIONS, read_run_options
@@ -106,12 +109,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertsConfig = AlertsConfig()
 
 
+_DEEPEST = 64
 _LATER = "coming in a later release; leave it out for now"
 _IN_CODE = "fixed when a job is added, by programs that do not read this file; set it in code"
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
-_LATER_OF_FILE = {"alerts": _LATER}
 _NOT_OF_QUEUE = {
     "priority": _IN_CODE,
     "delay": _IN_CODE,
@@ -141,19 +144,60 @@ _DAEMON_KEYS: dict[str, Callable[[object], Any]] = {
 }
 
 
-def load(text: str, file: str) -> Config:
+class Reading(NamedTuple):
+    """A file that was read: what it says, where in it that stands, and what it drew from elsewhere.
+
+    `data` is the decoded file. `files` has, for each key that names a file, where that was found.
+    """
+
+    config: Config
+    places: Places
+    data: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+def load(text: str, file: str, outside: Outside = NOWHERE) -> Config:
     """Read the text of a configuration file. Raises ConfigError with all problems."""
+    return reading(text, file, outside).config
+
+
+def reading(text: str, file: str, outside: Outside = NOWHERE) -> Reading:
+    """Read it, and keep where things stand. Raises ConfigError with all problems at once.
+
+    It is NotHere when nothing is wrong but that the environment lacks something: it has the rest.
+    """
+    written = decoded(text, file)
+    data = draw(written, outside.environment)
+    places = Places(file, text, written)
+    found = Findings(file, places, outside)
+    config = _parse(found, data)
+    read = Reading(config, places, data, found.files)
+    if len(found.absent) == len(found.problems) > 0:
+        raise NotHere(found.told(), found.absent, read)
+    if found.problems:
+        raise ConfigError(found.told())
+    return read
+
+
+def decoded(text: str, file: str) -> dict[str, Any]:
+    """Decode TOML. Raises ConfigError with the line."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}; correct that line") from error
-    return parse(data, file)
+    except (ValueError, RecursionError) as error:
+        line, why = explained(text, error)
+        raise ConfigError(f"{file}:{line}: not TOML: {why}; correct that line") from error
+    if (path := too_deep(data, _DEEPEST)) is not None:
+        key = path.partition(".")[0]
+        raise ConfigError(
+            f"{Places(file, text, data).at(key)}: nested deeper than {_DEEPEST} levels; "
+            "expected a few; correct that line"
+        )
+    return data
 
 
-def parse(data: Mapping[str, Any], file: str) -> Config:
-    """Read a decoded file. Raises ConfigError with all problems at once."""
-    found = Findings(file)
-    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web"), _LATER_OF_FILE)
+def _parse(found: Findings, data: Mapping[str, Any]) -> Config:
+    """Read a decoded file; what is wrong is in `found` then, and left out."""
+    found.known(data, "", ("app", "redis", "daemon", "queues", "schedules", "web", "alerts"))
     daemon = _daemon(found, found.table(data.get("daemon"), "daemon"))
     queues = {
         name: _queue(found, name, found.table(settings, f"queues.{name}"))
@@ -167,57 +211,16 @@ def parse(data: Mapping[str, Any], file: str) -> Config:
         queues=queues,
         schedules=schedules(found, data.get("schedules")),
         web=_web(found, found.table(data.get("web"), "web")),
+        alerts=alerts(found, found.table(data.get("alerts"), "alerts")),
     )
-    if found.problems:
-        raise ConfigError(found.problems)
     return Config(**given)
 
 
-def require_app(config: Config, file: str) -> None:
-    """Raise ConfigError when a queue that is to be served has no application, or none is named."""
-    if config.app is not None:
-        return
-    named = config.daemon.queues
-    served = list(config.queues) if named is None else named
-    problems = [
-        f"{file}: queues.{queue}.app: not set, and there is no `app` for all; "
-        "expected module:attribute; add app = 'shop.jobs:app' at the top of the file"
-        for queue in served
-        if queue not in config.queues or config.queues[queue].app is None
-    ]
-    if not served:
-        problems = [
-            f"{file}: app: not set; expected module:attribute; "
-            "add app = 'shop.jobs:app' at the top of the file"
-        ]
-    if problems:
-        raise ConfigError(problems)
-
-
-def warnings(config: Config, file: str) -> list[str]:
-    """List what is allowed and yet not what somebody may think it is."""
-    found = []
-    if config.daemon.queues is not None:
-        found += [
-            f"{file}: queues.{queue}: not served here; daemon.queues does not name it"
-            for queue in config.queues
-            if queue not in config.daemon.queues
-        ]
-    if not config.daemon.max_processes:
-        found += [
-            f"{file}: queues.{queue}.weight: {each.weight}; means nothing without "
-            "daemon.max_processes, which it shares out; set that, or leave this out"
-            for queue, each in config.queues.items()
-            if each.weight != 1
-        ]
-    return found
-
-
 def _redis(found: Findings, table: Mapping[str, Any]) -> RedisConfig:
-    found.known(table, "redis", ("url", "namespace"), {"url_file": _LATER})
+    found.known(table, "redis", ("url", "url_file", "namespace"))
     return RedisConfig(
         **said(
-            url=found.read(table, "redis", "url", values.redis_url),
+            url=found.secret(table, "redis", "url", values.redis_url),
             namespace=found.read(table, "redis", "namespace", values.name("namespace")),
         )
     )
@@ -254,7 +257,7 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
     try:
         check_name(name, what="queues")
     except OptionError as error:
-        found.problem("queues", str(error))
+        found.problem("queues", str(error), near=path)
     found.known(table, path, (*_PROCESS_KEYS, *RUN_OPTIONS, *LIMIT_OPTIONS), _NOT_OF_QUEUE)
     options = _each(found, table, path, {name: values.run_option(name) for name in RUN_OPTIONS})
     try:

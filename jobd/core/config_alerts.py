@@ -13,7 +13,8 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One [[alerts.rules]]. `above` and `clear_below` are in the unit of its kind.
 
     Without a `queue` a rule of a kind that has one looks at each queue by itself. `sinks` names who is
-    told; None: all. `repeat`: told again so often while it fires, 0 for never.
+    told; None: all. `repeat`: told again so often while it fires, 0 for never. What a kind has a default
+    for is filled in when the file is read.
     """
 
     name: str
@@ -24,6 +25,7 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True):
     clear_below: float | None = None
     for_: float = msgspec.field(default=0.0, name="for")
     window: float | None = None
+    min_runs: int | None = None
     repeat: float = 4 * 3600.0
     severity: Severity = "warning"
     sinks: list[str] | None = None
@@ -49,8 +51,9 @@ class HeartbeatConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All of [alerts]."""
+    """All of [alerts]. Rules are looked at `every` so many seconds, by one host of all."""
 
+    every: float = 2.0
     rules: list[RuleConfig] = []
     sinks: list[SinkConfig] = []
     heartbeat: HeartbeatConfig | None = None

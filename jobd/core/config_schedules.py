@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobd.core import config_values as values
+from jobd.core.config_drawn import plain
 from jobd.core.config_problems import Findings
 from jobd.core.cron import Cron
 from jobd.core.errors import ConfigError, OptionError, TaskError
@@ -77,6 +78,7 @@ def _one(found: Findings, path: str, table: Mapping[str, Any]) -> Declared | Non
         )
     if len(found.problems) > before:
         return None
+    table = plain(table)
     rest = {key: table[key] for key in table if key not in _TIMES}
     try:
         schedule = read_schedule(
@@ -120,6 +122,6 @@ _READERS: dict[str, Callable[[object], object]] = {
     "expires": _plainly(lambda value: read_expires(value, what="")),
     "unique": _plainly(lambda value: read_unique(value, what="")),
     "group": _plainly(lambda value: read_labels({"group": value}, what="")),
-    "meta": _plainly(lambda value: read_labels({"meta": value}, what="")),
+    "meta": _plainly(lambda value: read_labels({"meta": plain(value)}, what="")),
     **{option: values.run_option(option) for option in RUN_OPTIONS},
 }

@@ -6,7 +6,6 @@ All raise OptionError. Used by jobd.core.config, and for the same values given a
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from jobd.core.addresses import split_address
 from jobd.core.durations import seconds
@@ -14,27 +13,30 @@ from jobd.core.errors import OptionError
 from jobd.core.limits import read_limits
 from jobd.core.names import check_name
 from jobd.core.options import MOST_CONCURRENCY, read_run_options
+from jobd.core.redis_urls import read_redis_url
 from jobd.core.sizes import size
 from jobd.core.suggest import nearest, one_of
 
 SHORTEST_LEASE = 1.0
 LEAST_MEMORY = 1000**2
 MOST_MEMORY = 1000**5
-_LATER_SCHEMES = ("redis+sentinel", "redis+cluster")
 
 
 def text(value: object) -> str:
     """Read a text that is not empty."""
-    if isinstance(value, str) and value:
-        return value
-    raise OptionError(f"{value!r}; expected a text")
+    if not isinstance(value, str) or not value:
+        raise OptionError(f"{value!r}; expected a text")
+    if not value.isprintable():
+        raise OptionError(f"{value!r:.200}; expected a text without control characters")
+    return value
 
 
 def address(value: object) -> str:
     """Read where to listen: host:port."""
     given = text(value)
     try:
-        split_address(given)
+        host, _ = split_address(given)
+        host.encode("idna")
     except ValueError as error:
         raise OptionError(
             f"{value!r}; expected host:port, as in '127.0.0.1:9180' or '[::1]:9180'"
@@ -79,41 +81,13 @@ def target(value: object) -> str:
 
 def redis_url(value: object) -> str:
     """Read where Redis is. The value is never shown: it may hold a password."""
-    url = text(value)
-    scheme, separator, _ = url.partition("://")
-    if "${" in url:
-        raise OptionError(
-            "${...} is coming in a later release; set JOBD_REDIS_URL in the environment for now"
-        )
-    if separator and scheme in _LATER_SCHEMES:
-        raise OptionError(f"{scheme}:// is coming in a later release; name one server for now")
-    if not separator or scheme not in ("redis", "rediss", "unix"):
-        shown = f"{scheme}://..." if separator else "no scheme"
-        raise OptionError(
-            f"{shown}; expected redis://host:port/db, rediss://... or unix:///path; "
-            "write it as in redis://127.0.0.1:6379/0"
-        )
-    _check_place(url)
+    if not isinstance(value, str) or not value:
+        raise OptionError("no text; expected an address, as in 'redis://127.0.0.1:6379/0'")
+    url = value
+    if not url.isprintable():
+        raise OptionError("control characters; expected none; write them as in %0A")
+    read_redis_url(url)
     return url
-
-
-def _check_place(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        # The parser's words may quote a piece of the password.
-        raise OptionError(
-            "host or port cannot be read; expected them as in redis://127.0.0.1:6379/0; "
-            "write / ? # @ in a password as %2F %3F %23 %40"
-        ) from error
-    if parts.scheme == "unix":
-        if len(parts.path) < 2:
-            raise OptionError("no path; expected the server's socket, as in unix:///run/redis.sock")
-        return
-    # The Redis library reads a database that is no number as 0: somebody else's, perhaps.
-    if (database := parts.path.strip("/")) and not database.isdecimal():
-        raise OptionError(f"database {database!r}; expected a number, as in redis://127.0.0.1/0")
 
 
 def span(what: str, *, least: float = 0.0) -> Callable[[object], float]:

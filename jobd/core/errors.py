@@ -2,8 +2,10 @@
 
     JobdError
     ├── ConfigError             the file or the app cannot be used; carries all problems at once
+    │   └── NotHere             ... for want of a variable or file that the daemon may well have
     ├── DeclarationError        a task or queue was declared in a way that cannot work
     ├── OptionError             an option that does not exist, or a value that makes no sense
+    │   └── Absent              ... or one that is kept elsewhere, and not found there
     ├── TaskError
     │   ├── UnknownTask         no such task in this program
     │   ├── NotSerializable     arguments or result cannot become JSON
@@ -39,7 +41,7 @@ A message reads "what: value; expected ...; do this next". `code` is stable and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 EX_USAGE = 64
 EX_DATAERR = 65
@@ -72,6 +74,20 @@ class ConfigError(JobdError):
         super().__init__("\n".join(self.problems))
 
 
+class NotHere(ConfigError):
+    """Nothing is wrong with a file but that a variable or a file it names is not here.
+
+    The daemon may have them where it runs. `absent` has the key paths, `rest` is what was read.
+    """
+
+    code = "jobd.not_here"
+
+    def __init__(self, problems: list[str], absent: list[str], rest: Any) -> None:
+        self.absent = absent
+        self.rest = rest
+        super().__init__(problems)
+
+
 class DeclarationError(JobdError, TypeError):
     """A queue or task was declared in a way that cannot work."""
 
@@ -84,6 +100,12 @@ class OptionError(JobdError, ValueError):
 
     code = "jobd.option"
     exit_code = EX_USAGE
+
+
+class Absent(OptionError):
+    """A value is kept elsewhere, in the environment or in a file, and is not there."""
+
+    code = "jobd.absent"
 
 
 class TaskError(JobdError):

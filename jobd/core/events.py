@@ -82,6 +82,15 @@ class DaemonUnmarked(Event, frozen=True, kw_only=True):
     )
 
 
+class DaemonUnwell(Event, frozen=True, kw_only=True):
+    """The supervisor turns, but does not supervise: systemd's watchdog is not fed until it does."""
+
+    event: ClassVar[str] = "daemon.unwell"
+    level: ClassVar[Level] = "error"
+    why: str
+    hint: str = "the service manager restarts it; without one, restart the daemon"
+
+
 class SignalIgnored(Event, frozen=True, kw_only=True):
     """A signal came that has no meaning in this version."""
 

@@ -105,7 +105,7 @@ class Workshop:
         self._output.adopt(order.slot, emit)
         host.become_subreaper()  # what jobs leave behind stays below this process
         pristine = Pristine(page=page, stop=stop, emit=emit, afterwards=stacks.rearm)
-        pristine.guard(self._log_fd)
+        pristine.guard(*emit.descriptors)
         loop = self._loop(order, page, stop, emit, pristine)
         pristine.start()
         try:

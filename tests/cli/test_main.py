@@ -141,7 +141,7 @@ def test_the_doctor_names_what_is_wrong_with_the_file(
     (tmp_path / "odd.toml").write_text("[queues.q]\nweight = 2\n")
     assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 1
     said = capsys.readouterr().out
-    assert "queues.q.weight" in said
+    assert "odd.toml:2: queues.q.weight: 2; means nothing" in said
     assert "cannot be reached" in said
 
 

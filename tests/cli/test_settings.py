@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobd.cli import runtime, settings
-from jobd.core.config import Config, DaemonConfig
-from jobd.core.errors import ConfigError
+from jobd.cli import in_force, runtime, settings
+from jobd.cli.exposed import exposed
+from jobd.core.config import Config, DaemonConfig, RedisConfig
+from jobd.core.errors import ConfigError, NotHere
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,116 @@ def test_a_bad_url_names_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBD_REDIS_URL", "localhost")
     with pytest.raises(ConfigError, match=r"JOBD_REDIS_URL: no scheme; expected redis://"):
         settings.read(None, url=None)
+
+
+def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
+    """A byte of another encoding, a file without end; a mark of UTF-8 and other line ends are fine."""
+    file = tmp_path / "jobd.toml"
+    file.write_bytes(b"[redis]\n\nnamespace = 'caf\xe9'\n")
+    with pytest.raises(ConfigError, match=r"jobd.toml:3: not UTF-8: byte 0xe9; expected"):
+        settings.read(file, url=None)
+    with pytest.raises(ConfigError, match=r"/dev/zero: more than 1048576 bytes; expected"):
+        settings.read(Path("/dev/zero"), url=None)
+    with pytest.raises(ConfigError, match=r"Is a directory"):
+        settings.read(tmp_path, url=None)
+    file.write_bytes(b"\xef\xbb\xbf[redis]\r\nnamespace = 'cafe'\r\n")
+    assert settings.read(file, url=None).redis.namespace == "cafe"
+
+
+def test_who_only_looks_needs_no_secret_of_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink's is left out; where Redis is, a running daemon has written down."""
+    file = tmp_path / "jobd.toml"
+    text = f'[daemon]\nruntime_dir = "{tmp_path}/run"\n'
+    text += '[[alerts.sinks]]\nkind = "webhook"\nurl = "https://a/b"\nsecret = "${SECRET}"\n'
+    file.write_text(text)
+    with pytest.raises(
+        NotHere, match=r"jobd.toml:6: alerts.sinks\[0\].secret: \$\{SECRET\} is not"
+    ):
+        settings.whole(file, url=None)
+    assert settings.read(file, url=None).alerts.sinks == []
+
+    file.write_text(text + '[redis]\nurl_file = "redis"\n')
+    with pytest.raises(NotHere, match=r"jobd.toml:8: redis.url_file: 'redis': .*: No such file"):
+        settings.read(file, url=None)
+    assert settings.read(file, url="redis://flag/0").redis.url == "redis://flag/0"
+    runtime.prepare(tmp_path / "run")
+    daemons = Config(redis=RedisConfig(url="redis://daemon/0"))
+    runtime.write_effective(daemons, tmp_path / "run" / runtime.EFFECTIVE)
+    assert settings.read(file, url=None) == daemons
+    found = in_force.find(str(file), url=None, runtime_dir=None)
+    assert (found.config, found.problems) == (daemons, [])
+
+    monkeypatch.setenv("SECRET", "s3cret")
+    (tmp_path / "redis").write_text("redis://file/0\n")
+    config = settings.read(file, url=None)
+    assert (config.redis.url, config.alerts.sinks[0].secret) == ("redis://file/0", "s3cret")
+
+
+def test_a_broken_file_may_name_its_directory_by_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the daemon runs with is found all the same; nonsense is no directory."""
+    monkeypatch.setenv("TOP", str(tmp_path))
+    file = tmp_path / "jobd.toml"
+    runtime.write_effective(Config(), tmp_path / runtime.EFFECTIVE)
+
+    file.write_text('[daemon]\nruntime_dir = "${TOP}"\nlease = "x"\n')
+    found = in_force.find(str(file), url=None, runtime_dir=None)
+    assert (found.directory, len(found.problems)) == (tmp_path, 1)
+    for named in ("a\\u0000b", "${NOPE}"):
+        file.write_text(f'[daemon]\nruntime_dir = "{named}"\nlease = "x"\n')
+        assert in_force.directory_of(file, None) == runtime.locate(Config(), None)
+
+
+def test_secrets_that_others_may_read_are_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In plain text in the file, or in a file of their own; never shown."""
+    monkeypatch.setenv("SECRET", "s3cret")
+    (tmp_path / "held").write_text("s3cret")
+    (tmp_path / "held").chmod(0o644)
+    file = tmp_path / "jobd.toml"
+    file.write_text(
+        """
+        [redis]
+        url = "redis://:s3cret@r/0"
+        [[alerts.sinks]]
+        kind = "webhook"
+        url = "https://a/b"
+        secret = "s3cret"
+        [[alerts.sinks]]
+        kind = "slack"
+        url = "https://hooks.example/s3cret"
+        [[alerts.sinks]]
+        name = "better"
+        kind = "webhook"
+        url = "https://a/${SECRET}"
+        secret = "${SECRET}"
+        [[alerts.sinks]]
+        name = "best"
+        kind = "webhook"
+        url = "https://a/b"
+        secret_file = "held"
+        """
+    )
+    file.chmod(0o644)
+    said = exposed(settings.whole(file, url=None))
+
+    assert "s3cret" not in "".join(said)
+    start = f"{file}:"
+    assert [each.removeprefix(start).partition(": a secret in plain")[0] for each in said[:3]] == [
+        "3: redis.url", "7: alerts.sinks[0].secret", "10: alerts.sinks[1].url",
+    ]  # fmt: skip
+    assert (
+        f"{file}:20: alerts.sinks[3].secret_file: {tmp_path}/held may be read by all users"
+        in (said[3])
+    )
+    assert len(said) == 4
+    file.chmod(0o600)
+    (tmp_path / "held").chmod(0o600)
+    assert exposed(settings.whole(file, url=None)) == []
 
 
 def test_where_the_runtime_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,10 @@ def test_the_file_may_say_them_and_is_told_all_that_is_wrong() -> None:
     assert Config() == load("", "jobd.toml")
     with pytest.raises(ConfigError) as refused:
         load("[queues.q]\nrate_limit = { max = 9 }\nmax_active = -4\nmax_activ = 1", "jobd.toml")
-    name, rate, most = refused.value.problems
-    assert name.startswith("jobd.toml: queues.q.max_activ: unknown key")
-    assert rate.startswith("jobd.toml: queues.q.rate_limit.per: not set; expected both")
-    assert most.startswith("jobd.toml: queues.q.max_active: -4; expected a whole number from 0")
+    rate, most, name = refused.value.problems
+    assert name.startswith("jobd.toml:4: queues.q.max_activ: unknown key")
+    assert rate.startswith("jobd.toml:2: queues.q.rate_limit.per: not set; expected both")
+    assert most.startswith("jobd.toml:3: queues.q.max_active: -4; expected a whole number from 0")
 
 
 def test_a_limit_is_not_a_tasks() -> None:

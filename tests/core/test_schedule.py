@@ -164,24 +164,24 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once() -> None:
         )
     problems = refused.value.problems
     for said in (
-        "f.toml: schedules[0].name: 'a b'; expected 1 to 128 characters",
-        "f.toml: schedules[0].task: not set",
-        "f.toml: schedules[0].cron: '0 25 * * *': hour '25'; expected 0 to 23",
-        "f.toml: schedules[0].tz: 'Europe/Berln'; expected a zone of the tz database, as in 'Europe/Berlin' or 'UTC'; did you mean 'Europe/Berlin'?",
-        "f.toml: schedules[0].mised: unknown key; expected",
-        "f.toml: schedules[0].missed: 'lates'; expected all, latest, skip; did you mean 'latest'?",
-        "f.toml: schedules[0].attempts: 0",
-        "f.toml: schedules[0].args: 5; expected a table",
-        "f.toml: schedules[0].every: '0.1s'; expected at least 1s",
-        "f.toml: schedules[0].expires: 'soon'; expected a duration",
-        "f.toml: schedules[0].unique.untl: unknown; expected by, key, replace, ttl, until; did you mean 'until'?",
-        "f.toml: schedules[0].group: 'a b'; expected 1 to 128",
-        "f.toml: schedules[0].delay: a schedule's slot is its job's time",
-        "f.toml: schedules[0]: both cron and every",
-        "f.toml: schedules[1]: neither cron nor every",
-        "f.toml: schedules[2].tz: an interval has no zone",
-        "f.toml: schedules[4].cron: '0 0 31 2 *' names a day that no such month has",
-        "f.toml: schedules[5].name: 'twice' is the name of schedules[3] on the same queue",
+        "f.toml:3: schedules[0].name: 'a b'; expected 1 to 128 characters",
+        "f.toml:2: schedules[0].task: not set",
+        "f.toml:5: schedules[0].cron: '0 25 * * *': hour '25'; expected 0 to 23",
+        "f.toml:6: schedules[0].tz: 'Europe/Berln'; expected a zone of the tz database, as in 'Europe/Berlin' or 'UTC'; did you mean 'Europe/Berlin'?",
+        "f.toml:7: schedules[0].mised: unknown key; expected",
+        "f.toml:8: schedules[0].missed: 'lates'; expected all, latest, skip; did you mean 'latest'?",
+        "f.toml:9: schedules[0].attempts: 0",
+        "f.toml:10: schedules[0].args: 5; expected a table",
+        "f.toml:11: schedules[0].every: '0.1s'; expected at least 1s",
+        "f.toml:12: schedules[0].expires: 'soon'; expected a duration",
+        "f.toml:14: schedules[0].unique.untl: unknown; expected by, key, replace, ttl, until; did you mean 'until'?",
+        "f.toml:15: schedules[0].group: 'a b'; expected 1 to 128",
+        "f.toml:13: schedules[0].delay: a schedule's slot is its job's time",
+        "f.toml:2: schedules[0]: both cron and every",
+        "f.toml:16: schedules[1]: neither cron nor every",
+        "f.toml:25: schedules[2].tz: an interval has no zone",
+        "f.toml:35: schedules[4].cron: '0 0 31 2 *' names a day that no such month has",
+        "f.toml:37: schedules[5].name: 'twice' is the name of schedules[3] on the same queue",
     ):
         assert [problem for problem in problems if problem.startswith(said)], (said, problems)
     assert len(problems) == 18, problems
@@ -190,11 +190,11 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("schedules = 5", "f: schedules: 5; expected tables, each begun with [[schedules]]"),
-        ("schedules = [5]", "f: schedules[0]: 5; expected a table"),
+        ("schedules = 5", "f:1: schedules: 5; expected tables, each begun with [[schedules]]"),
+        ("schedules = [5]", "f:1: schedules[0]: 5; expected a table"),
         (
             "[schedules]\nname = 'n'",
-            "f: schedules: {'name': 'n'}; expected tables, each begun with [[schedules]]",
+            "f:1: schedules: {'name': 'n'}; expected tables, each begun with [[schedules]]",
         ),
     ],
 )

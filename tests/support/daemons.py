@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jobd.core.config import Config, DaemonConfig, LogConfig, QueueConfig, RedisConfig
+from jobd.core.config_alerts import AlertsConfig
 from jobd.core.schedule import Declared
 from jobd.seams import statefile
 from jobd.seams.statefile import SlotState, State
@@ -38,7 +39,7 @@ class Daemon:
     def __init__(
         self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
         queues: dict[str, QueueConfig] | None = None, schedules: list[Declared] | None = None,
-        env: dict[str, str] | None = None, **more: Any,
+        alerts: AlertsConfig | None = None, env: dict[str, str] | None = None, **more: Any,
     ) -> None:  # fmt: skip
         """`more` is what the section [daemon] has beside."""
         self.top = top
@@ -55,6 +56,7 @@ class Daemon:
             ),
             queues=queues or {},
             schedules=schedules or [],
+            alerts=alerts or AlertsConfig(),
         )  # fmt: skip
         self.effective = self.runtime / "effective.json"
         self.effective.write_bytes(msgspec.json.encode(config))

@@ -1,0 +1,77 @@
+"""The same as `sentinel`, for clients of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.exceptions import RedisError
+
+from jobd.broker.sentinel import LEAST, Asking, Place, Sentinels, require_primary, unreached
+from jobd.seams.clock import monotonic
+
+
+async def primary(sentinels: Sentinels, patience: float) -> Place:
+    """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
+    asking = Asking(sentinels, patience)
+    for place, bound in asking.places():
+        kind = SSLConnection if sentinels.is_encrypted else Connection
+        connection = kind(
+            host=place[0],
+            port=place[1],
+            socket_timeout=bound,
+            socket_connect_timeout=bound,
+            **sentinels.settings,
+        )
+        try:
+            async with asyncio.timeout(bound):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command(*sentinels.question)
+                asking.heard(place, await connection.read_response())
+        except (RedisError, OSError) as error:
+            asking.failed(place, error)
+        finally:
+            with suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
+    return asking.answer()
+
+
+class PrimaryConnection(Connection):
+    """A connection to whoever is the primary when it is made; as long in all as connecting may take."""
+
+    def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._sentinels = sentinels
+        self._until = 0.0
+
+    async def _connect(self) -> None:
+        whole: float = self.socket_connect_timeout or 0.0
+        self._until = monotonic() + whole
+        self.host, self.port = await primary(self._sentinels, whole)
+        self.socket_connect_timeout = max(LEAST, self._until - monotonic())
+        try:
+            await super()._connect()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise unreached(self._sentinels, (self.host, self.port), error) from error
+        finally:
+            self.socket_connect_timeout = whole
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Introduce ourselves, then ask who it is."""
+        whole = self.socket_timeout
+        self.socket_timeout = max(LEAST, self._until - monotonic())
+        try:
+            await super().on_connect_check_health(check_health=check_health)
+            await self.send_command("ROLE", check_health=False)
+            require_primary(self._sentinels, (self.host, self.port), await self.read_response())
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
+        finally:
+            self.socket_timeout = whole
+
+
+class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+    """The same over TLS."""

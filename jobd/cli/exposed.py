@@ -1,0 +1,68 @@
+"""Secrets that others on this host may read: in plain text in the configuration, or in a file of one.
+
+Only who may read the files matters here; what is in them is never shown. A warning of `jobd check`
+and of a daemon that starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobd.cli.settings import Settings
+from jobd.core.config_drawn import Drawn
+from jobd.seams.secretfile import others_who_read
+
+
+def exposed(settings: Settings) -> list[str]:
+    """List them, each with its key."""
+    found = []
+    places = settings.places
+    if readers := others_who_read(Path(places.file)):
+        found += [
+            f"{places.at(path)}: a secret in plain text, in a file that {readers} may read; "
+            f"expected its owner alone; chmod 600 {places.file}, or write ${{NAME}}{other}"
+            for path, other in _plain_secrets(settings.data)
+        ]
+    for path, file in settings.files.items():
+        if readers := others_who_read(Path(file)):
+            found.append(
+                f"{places.at(path)}: {file} may be read by {readers}; expected its owner alone; "
+                f"chmod 600 {file}"
+            )
+    return found
+
+
+def _plain_secrets(data: Any) -> Iterator[tuple[str, str]]:
+    """Name keys whose values are secrets that stand in the file itself, and what else may be used."""
+    redis = _table(data.get("redis"))
+    if _has_password(redis.get("url")):
+        yield "redis.url", " or url_file"
+    alerts = _table(data.get("alerts"))
+    sinks = alerts.get("sinks")
+    for place, sink in enumerate(sinks if isinstance(sinks, list) else ()):
+        path = f"alerts.sinks[{place}]"
+        if _is_plain(_table(sink).get("secret")):
+            yield f"{path}.secret", " or secret_file"
+        url = _table(sink).get("url")
+        if _has_password(url) or (_table(sink).get("kind") == "slack" and _is_plain(url)):
+            yield f"{path}.url", " or url_file"
+    if _has_password(_table(alerts.get("heartbeat")).get("url")):
+        yield "alerts.heartbeat.url", " or url_file"
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str) and not isinstance(value, Drawn) and bool(value)
+
+
+def _has_password(value: object) -> bool:
+    try:
+        return _is_plain(value) and bool(urlsplit(str(value)).password)
+    except ValueError:
+        return False
