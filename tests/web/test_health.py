@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -58,7 +59,10 @@ def test_what_is_served_and_what_is_not(site: Site) -> None:
         assert "server" not in bare.headers
     assert site.ask("status")["web"] == f"127.0.0.1:{site.port}"
     assert f"health at http://127.0.0.1:{site.port}/readyz" in site.jobd("status").stdout
-    assert {"/livez", "/readyz", "/healthz"} <= {*ask(site.port, "/").json["paths"]}
+    scraped = ask(site.port, "/metrics")
+    assert re.search(rb'jobd_workers\{[^}]*phase="idle"[^}]*\} 1\.0', scraped.body)
+    assert scraped.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert {"/livez", "/readyz", "/healthz", "/metrics"} <= {*ask(site.port, "/").json["paths"]}
     for path, method, status in (("/nope", "GET", 404), ("/livez/", "GET", 404), ("/livez", "POST", 405)):  # fmt: skip
         refused = ask(site.port, path, method)
         assert (refused.status, refused.json["ok"]) == (status, False)
@@ -74,6 +78,8 @@ def test_a_redis_that_swallows_everything_is_told_at_once_and_so_is_its_return(
     assert answer.reasons == {"redis_unreachable"}
     live = ask(site.port, "/livez")
     assert (live.status, live.took < SOON) == (200, True)
+    scraped = ask(site.port, "/metrics")
+    assert (scraped.status, b"jobd_redis_up 0.0" in scraped.body) == (200, True)
     healed_at = link.become(Weather.FAIR)
     site.ready()
     assert time.monotonic() - healed_at < 5.0

@@ -26,21 +26,23 @@ from jobd.web.connections import LONGEST_HEAD, MOST
 
 pytestmark = pytest.mark.process
 
-# `python -m jobd.wiring.web`, with less patience.
-IDLE_FOR = 0.6
-PROGRAM = f"""
+# `python -m jobd.wiring.web`, with other limits.
+PROGRAM = """
 import sys
 from jobd.web.connections import Connection
 from jobd.wiring.web import main
-Connection.idle_for = {IDLE_FOR}
+Connection.idle_for, Connection.most = {}, {}
 sys.exit(main(sys.argv))
 """
+IDLE_FOR = 0.6
 
 
 class Web:
     """One web process over a runtime directory without queues, and the channel to it."""
 
-    def __init__(self, top: Path, redis_url: str) -> None:
+    def __init__(
+        self, top: Path, redis_url: str, *, idle_for: float = IDLE_FOR, most: int = MOST
+    ) -> None:
         self.board = top / "scoreboard.n"
         me = os.getpid()
         owner = Owner("n", me, host.start_ticks(me), host.boot_id())
@@ -60,7 +62,7 @@ class Web:
             fds = [theirs.fileno(), listener.fileno()]
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-c", PROGRAM, str(effective), str(fds[0]),
+                    sys.executable, "-c", PROGRAM.format(idle_for, most), str(effective), str(fds[0]),
                     str(self.board), str(fds[1]),
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
@@ -200,14 +202,27 @@ def test_connections_that_bring_nothing_are_closed_and_keep_nobody_out(web: Web)
     assert not open_
     assert time.monotonic() - began >= IDLE_FOR
 
-    crowd = [web.connect() for _ in range(MOST + 50)]
+
+def test_a_crowd_that_asks_for_nothing_is_bounded_and_keeps_nobody_out(
+    tmp_path: Path, redis_url: str
+) -> None:
+    web = Web(tmp_path, redis_url, idle_for=60.0, most=20)
+    crowd: list[socket.socket] = []
     try:
+        web.say()
+        assert web.ask("/livez").status == 200
+        crowd += [web.connect() for _ in range(60)]
         for _ in range(20):
-            answer = web.ask("/livez")
-            assert (answer.status, answer.took < 1.0) == (200, True)
+            assert web.ask("/livez").status == 200
+        eventually(lambda: sum(_is_closed(sock) for sock in crowd) >= 40)
     finally:
         for sock in crowd:
             sock.close()
+        web.end()
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 def test_a_head_without_end_is_refused(web: Web) -> None:
