@@ -64,8 +64,10 @@ def main(argv: list[str]) -> int:
     channel = Lines.from_fd(int(fd))
     try:
         found = read(Path(file), app or None, url or None, role="reader")
-        opened = None if web == ACTIVATED else _opened(found, Path(directory))
-        runtime.write_effective(runtime.effective(found.config, Path(directory)), Path(target))
+        activated = web == ACTIVATED
+        opened = None if activated else _opened(found, Path(directory))
+        effective = runtime.effective(found.config, Path(directory), activated=activated)
+        runtime.write_effective(effective, Path(target))
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
         return EX_CONFIG
