@@ -173,6 +173,7 @@ def test_each_host_tells_that_redis_is_killed_and_back_once(
             fleet.end()
 
 
+@pytest.mark.chaos
 def test_a_redis_that_swallows_everything_is_told_too(
     tmp_path: Path, redis_url: str, fleet_of: Callable[..., Fleet]
 ) -> None:
