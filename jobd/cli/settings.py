@@ -39,6 +39,11 @@ class Settings(NamedTuple):
     files: Mapping[str, str] = {}
     over: Mapping[str, str] = {}
 
+    def placed(self, path: str, problems: list[str]) -> list[str]:
+        """Say where a key is, which problems begin with: in the file, or in what goes before it."""
+        place = self.over.get(path) or self.places.at(path)
+        return [f"{place}{problem.removeprefix(path)}" for problem in problems]
+
 
 def find_file(given: str | None) -> Path | None:
     """Name the file to read: the given one, else jobd.toml here or in /etc/jobd, else None."""
@@ -73,7 +78,7 @@ def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Sett
         found = Settings(*reading(_text(file), str(file), secretfile.outside(file)))
     found = laid_over(found, url=url, app=app)
     if problems := unreadable(read_redis_url(found.config.redis.url)):
-        raise ConfigError([_placed(found, problem) for problem in problems])
+        raise ConfigError(found.placed("redis.url", problems))
     return found
 
 
@@ -85,13 +90,6 @@ def laid_over(found: Settings, *, url: str | None, app: str | None) -> Settings:
     if app:
         over["app"] = "--app"
     return found._replace(config=with_app(with_url(found.config, url), app), over=over)
-
-
-def _placed(found: Settings, problem: str) -> str:
-    """Say where redis.url is, which a problem begins with: in the file, or in what goes before it."""
-    path = "redis.url"
-    place = found.over.get(path) or found.places.at(path)
-    return f"{place}{problem.removeprefix(path)}"
 
 
 def required(given: str | None) -> Path:

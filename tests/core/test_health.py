@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import worlds
 
 from jobd.core.health import (
     LOOK_WITHIN,
@@ -57,6 +58,7 @@ facts = st.builds(
         answered_at=maybe,
         trouble=st.sampled_from([None, None, "redis: x cannot be reached; start it"]),
         unfit=st.lists(st.sampled_from([BAD, DOUBTFUL]), max_size=2).map(tuple),
+        lost_at=st.none() | maybe,
     ),
     host=st.builds(
         HostSeen,
@@ -102,13 +104,14 @@ def _can_work(seen: Facts) -> bool:
                 not queue.gave_up
                 and _recent(queue.alive_at, WORKER_WITHIN)
                 and _recent(queue.progress_at, PROGRESS_WITHIN)
+                and (redis.lost_at is None or (queue.progress_at or 0) > redis.lost_at)
             )
             for queue in host.queues.values()
         )
     )
 
 
-@settings(max_examples=600)
+@settings(max_examples=worlds(600))
 @given(seen=facts)
 def test_ready_is_who_can_take_work_and_nobody_else(seen: Facts) -> None:
     health = readiness(seen, NOW)
@@ -163,6 +166,7 @@ def _queue(**changes: object) -> Facts:
         (_redis(answered_at=NOW - 2.6), "redis_unreachable", "unready"),
         (_redis(trouble="redis: refused; start it"), "redis_unreachable", "unready"),
         (_redis(unfit=(BAD,)), "store_unfit", "unready"),
+        (_redis(lost_at=NOW), "queue_no_progress", "unready"),
         (_host(looked_at=None), "starting", "starting"),
         (_host(looked_at=NOW - 6), "state_unread", "unready"),
         (_host(trouble="state.json: cut off"), "state_unread", "unready"),
@@ -258,9 +262,9 @@ class Life:
                     self.asked = 0.0 if self.rng.random() < 0.5 else self.asked
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=worlds(100), deadline=None)
 @given(
-    seed=st.integers(0, 2**32), looks=st.integers(1, 300), ends=st.sampled_from(["deaf", "dead"])
+    seed=st.integers(0, 2**32), looks=st.integers(1, 200), ends=st.sampled_from(["deaf", "dead"])
 )
 def test_who_works_is_never_called_unready_and_who_does_not_is_soon(
     seed: int, looks: int, ends: str
