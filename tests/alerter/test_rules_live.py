@@ -123,8 +123,8 @@ def test_three_daemons_tell_a_backlog_once_and_its_end_once(
         assert hook.told("fence backlog") == ["firing"]
         assert len(set(hook.ids)) == 3
         [first, *_] = hook.notes()
-        assert first["summary"] == "email backlog: email: 5 jobs wait (threshold 3)"
-        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs wait"}]
+        assert first["summary"] == "email backlog: email: 5 jobs due (threshold 3)"
+        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs due"}]
     client.close()
 
 
