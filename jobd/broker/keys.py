@@ -63,13 +63,19 @@ class SharedKeys:
         self.hosts = f"{namespace}:hosts"  # HASH a daemon -> "said at, ms" and how it is, as JSON
         self.format = f"{namespace}:format"  # STRING number of this layout
         alerts = f"{namespace}:{{:alerts}}:"  # one slot of a cluster, and no queue's name
-        self.alert_states = (
-            alerts + "states"
-        )  # HASH rule and what it looks at -> its state, as JSON
+        self.alert_states = alerts + "states"  # HASH rule -> the states of all it looks at, as JSON
         self.alert_mutes = alerts + "mutes"  # HASH rule -> until, ms
-        self.alert_due = alerts + "due"  # ZSET "notification sink" -> when it is tried next, ms
-        self.alert_notes = alerts + "notes"  # HASH notification -> what it says, as JSON
+        self.alert_due = (
+            alerts + "due"
+        )  # ZSET "notification sink" -> when tried next, ms; heads of lines
+        self.alert_notes = (
+            alerts + "notes"
+        )  # HASH notification -> its rule, a newline, what it says as JSON
         self.alert_tries = alerts + "tries"  # HASH "notification sink" -> how often it was tried
+        self.alert_order = alerts + "order"  # ZSET "notification sink\nrule" -> number, by age
+        self.alert_line_prefix = alerts + "line:"  # LIST of a sink and rule: notifications to tell
+        self.alert_counts = alerts + "counts"  # HASH sent, given_up, dropped -> how many deliveries
+        self.alert_reset = alerts + "reset"  # STRING "epoch at, ms": when the store began anew
         self.alert_turn_prefix = alerts + "turn:"  # STRING who looks at a rule just now; has a TTL
 
 

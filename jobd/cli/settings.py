@@ -39,6 +39,11 @@ class Settings(NamedTuple):
     files: Mapping[str, str] = {}
     over: Mapping[str, str] = {}
 
+    def placed(self, path: str, problems: list[str]) -> list[str]:
+        """Say where a key is, which problems begin with: in the file, or in what goes before it."""
+        place = self.over.get(path) or self.places.at(path)
+        return [f"{place}{problem.removeprefix(path)}" for problem in problems]
+
 
 def find_file(given: str | None) -> Path | None:
     """Name the file to read: the given one, else jobd.toml here or in /etc/jobd, else None."""
@@ -58,8 +63,8 @@ def read(file: Path | None, *, url: str | None) -> Config:
     except NotHere as without:
         needed = any(path.startswith("redis.") for path in without.absent)
         if not needed or named(url):
-            return with_url(without.config, url)
-        effective = runtime.read_effective(runtime.locate(without.config, None))
+            return with_url(without.rest.config, url)
+        effective = runtime.read_effective(runtime.locate(without.rest.config, None))
         if effective is None:
             raise
         return effective
@@ -71,23 +76,20 @@ def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Sett
         found = Settings(Config(), Places("(no file)"))
     else:
         found = Settings(*reading(_text(file), str(file), secretfile.outside(file)))
+    found = laid_over(found, url=url, app=app)
+    if problems := unreadable(read_redis_url(found.config.redis.url)):
+        raise ConfigError(found.placed("redis.url", problems))
+    return found
+
+
+def laid_over(found: Settings, *, url: str | None, app: str | None) -> Settings:
+    """Lay flags and environment over what was read. Raises ConfigError."""
     over = {}
     if (source := named(url)) is not None:
         over["redis.url"] = source[0]
     if app:
         over["app"] = "--app"
-    config = with_app(with_url(found.config, url), app)
-    found = found._replace(config=config, over=over)
-    if problems := unreadable(read_redis_url(config.redis.url)):
-        raise ConfigError([_placed(found, problem) for problem in problems])
-    return found
-
-
-def _placed(found: Settings, problem: str) -> str:
-    """Say where redis.url is, which a problem begins with: in the file, or in what goes before it."""
-    path = "redis.url"
-    place = found.over.get(path) or found.places.at(path)
-    return f"{place}{problem.removeprefix(path)}"
+    return found._replace(config=with_app(with_url(found.config, url), app), over=over)
 
 
 def required(given: str | None) -> Path:

@@ -15,14 +15,16 @@ _TEXT = """\
 # `jobd config show` prints what holds, and where it comes from.
 #
 # What is commented out is the default, or an example where there is none.
-# Durations: "30s", "1h30m", or a number of seconds. Sizes: "300MB" (10^6), "300MiB" (2^20), or bytes.
-# "${NAME}" in a text is the variable of that name in the daemon's environment; "$${" is "${" itself.
+# Durations: "30s", "1h30m", or a number of seconds.
+# Sizes: "300MB" (10^6), "300MiB" (2^20), or a number of bytes.
+# "${NAME}" in a text: the variable of that name in the daemon's environment; "$${" is "${" itself.
 
 # module:attribute, found from the working directory
 @APP@
 
 [redis]
-# url = "redis://127.0.0.1:6379/0"     # redis://, rediss:// (TLS), unix:///path?db=0
+# url = "redis://127.0.0.1:6379/0"     # rediss://... is the same over TLS; unix:///path?db=0;
+#                                      # redis+sentinel://host:26379,host2/service/0
 #                                      # goes before it: JOBD_REDIS_URL in the environment
 # url_file = "redis-url"               # instead: a file that holds it, and with it the password:
 #                                      # a systemd credential of that name, else beside this file
@@ -71,8 +73,8 @@ _TEXT = """\
 # timeout = "30m"                      # then the worker is killed; 0 = never
 # soft_timeout = 0                     # then jobd.SoftTimeout is raised in the task; 0 = never
 # max_crashes = 3                      # a job that ends its process this often is dead: poison
-# rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any minute,
-#                                      # counted over all hosts
+# rate_limit = false                   # or { max = 100, per = "1m" }: that many starts in any
+#                                      # minute, counted over all hosts
 # max_active = 0                       # that many jobs at once, over all hosts; 0 = no limit
 # retain = { completed = { age = "24h", count = 10_000 }, dead = { age = "7d" } }
 #                                      # also cancelled = { age = "24h" }; a count for each
@@ -86,7 +88,7 @@ _TEXT = """\
 # queue = "reports"
 # task = "digest"
 # args = { user_id = 7 }               # default: none; ${NAME} means nothing here
-# cron = "0 9 * * *"                   # minute, hour, day of month, month, day of week; or @daily ...
+# cron = "0 9 * * *"                   # minute, hour, day of month, month, day of week; or @daily
 # tz = "Europe/Berlin"                 # default: "UTC"
 # missed = "latest"                    # of slots with no daemon to fire them within a minute:
 #                                      # skip, latest (the last one, late), all (at most 100)
@@ -119,12 +121,12 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 #
 #   backlog          jobs are due and not begun: more than `above`, a number
 #   latency          the oldest due job has waited longer than `above`, as in "5m"
-#   failure_rate     of the runs within `window` (5m), a greater share than `above` (20%) went wrong;
-#                    fewer than `min_runs` (10) say nothing
+#   failure_rate     of the runs within `window` (5m) more than `above` (20%) went wrong; fewer than
+#                    `min_runs` (10) say nothing
 #   dead             more than `above` (0) jobs have died within `window` (15m)
 #   crash_loop       more than `above` (5) workers have crashed within `window` (5m)
 #   stalled          work is due, and nothing was begun for `above` (10m)
-#   no_workers       a queue has no live worker on any host
+#   no_workers       a queue has no live worker on any host, for 30s
 #   schedule_missed  a schedule's slot is due for longer than `above` (1m)
 #   stuck            a job has run for longer than `above`, as in "1h"
 #   memory           a worker has more memory of its own than `above`, as in "1GB"
@@ -138,6 +140,9 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 
 # [alerts]
 # every = "2s"                         # how often rules are looked at, by one host of all
+# builtin = true                       # with a sink, rules of these kinds are there by themselves,
+                                       # unless one of that kind is below: redis_down, store_unfit,
+                                       # store_reset, crash_loop, interrupted, reload_refused
 
 # [[alerts.rules]]
 # kind = "backlog"
@@ -182,7 +187,8 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 # secret_file = "pagerduty-key"        # the routing key of the integration
 
 # [alerts.heartbeat]                   # an address that hears from this host while all is well:
-# url = "https://watch.example/abc"    # when it hears nothing more, somebody else tells; or url_file
+# url = "https://watch.example/abc"    # when it hears nothing more, it tells
+# url_file = "watch-url"               # instead of url
 # every = "60s"
 # allow_private = false
 """

@@ -32,6 +32,7 @@ from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
+    Discard,
     Drain,
     Dump,
     EndHelper,
@@ -303,6 +304,8 @@ class Loop:
                 self._forget(action.board)
             case Adopt():
                 self._configuration.adopt()
+            case Discard():
+                self._configuration.offer([])
             case Answer():
                 self._clients.answer(action)
             case Say():

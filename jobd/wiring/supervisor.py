@@ -198,7 +198,10 @@ class Files:
         return self._sockets if helper.role is Role.WEB else []
 
     def offer(self, sockets: list[int]) -> None:
-        """Take over the sockets that a reload's reader has opened; they serve when it is adopted."""
+        """Take over the sockets that a reload's reader has opened; they serve when it is adopted.
+
+        Those of a reload that was refused are closed: its address is free for the next one.
+        """
         for fd in self._offered:
             os.close(fd)
         self._offered = sockets

@@ -138,10 +138,10 @@ def test_the_doctor_names_what_is_wrong_with_the_file(
     own = ["--runtime-dir", str(tmp_path), "--redis-url", f"unix://{tmp_path}/nobody.sock"]
     assert main(["doctor", "-c", str(tmp_path / "bad.toml"), *own]) == 1
     assert "daemon.leese" in capsys.readouterr().out
-    (tmp_path / "odd.toml").write_text("[web]\nbind = '127.0.0.1:1'\n")
+    (tmp_path / "odd.toml").write_text("[queues.q]\nweight = 2\n")
     assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 1
     said = capsys.readouterr().out
-    assert "web.bind" in said
+    assert "odd.toml:2: queues.q.weight: 2; means nothing" in said
     assert "cannot be reached" in said
 
 

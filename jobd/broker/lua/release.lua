@@ -10,7 +10,8 @@
 --         die between two bites. blamed... is (id counter note claim) for each job that was running,
 --         or had just been; it is charged only where that claim (empty: any) still holds it: the counter (crashes, suspected, timeouts, lost, interrupted) grows by one, the note joins the
 --         job's history, and `ended` tells the worker that claims it next, which knows the task's
---         policy and passes the verdict. Everything else goes back free of charge; where
+--         policy and passes the verdict. A fifth interruption of a job is counted by itself: an alert looks
+--         at it. Everything else goes back free of charge; where
 --         `begun` says up to which claim it has begun jobs, the later ones take no place under a rate limit.
 open_the_door(leases)
 local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
@@ -18,6 +19,8 @@ if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local back, taken, causes = {}, {}, { crashes = 'crash', lost = 'lost' }
+-- A timeout is counted when it is judged: as one, or as the job's death.
+local OUTCOMES = { crashes = 'crashed', suspected = 'crashed', lost = 'lost', interrupted = 'interrupted' }
 
 for i = blamed_at, #ARGV, 4 do
   local id, counter, note, claim = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
@@ -26,7 +29,11 @@ for i = blamed_at, #ARGV, 4 do
     local key = job_prefix .. id
     if redis.call('TYPE', key).ok == 'hash' then
       -- pcall: a counter that is no number is found out by the next claim, not here
-      redis.pcall('HINCRBY', key, counter, 1)
+      local times = redis.pcall('HINCRBY', key, counter, 1)
+      if counter == 'interrupted' and times == 5 then
+        add_up(tally, 'interrupted_often', 1)
+        redis.call('HSET', meta, 'interrupted_last', id)
+      end
       redis.call('HSET', key, 'more', '1')
       if note ~= '' then
         chronicle(key, note)
@@ -34,6 +41,7 @@ for i = blamed_at, #ARGV, 4 do
       end
     end
     add_up(tally, counter, 1)
+    if OUTCOMES[counter] then count_of_task(tally, OUTCOMES[counter], key) end
     back[#back + 1] = id
     taken[id] = true
     if causes[counter] then tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, causes[counter], clock(now)) end

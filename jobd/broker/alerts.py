@@ -1,0 +1,214 @@
+"""Alerts in Redis: the states of rules, mutes, whose turn it is, and what is told, in one step with it.
+
+Any host evaluates; a turn is only so that not all do the same work, and moves are compare-and-set.
+Called by jobd.alerter, the command line, metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import RedisError
+
+from jobd.broker.connection import Client, ours, place_of, run_many, translated
+from jobd.broker.keys import SharedKeys
+from jobd.broker.scripts import SCRIPTS
+from jobd.core.alerts.machine import RuleState
+from jobd.core.alerts.notification import Notification
+from jobd.core.errors import StoreFull
+
+# A rule that no evaluator has shown interest in for so long is in no configuration any more.
+FORGOTTEN_MS = 600_000
+
+
+class Turn(NamedTuple):
+    """What this host may do now: which rules are its to evaluate, by Redis' clock."""
+
+    at_ms: int
+    rules: list[str]
+
+
+class Held(NamedTuple):
+    """A rule's state, and as what it stands there: what a move must find unchanged."""
+
+    state: RuleState
+    raw: bytes
+    muted_until: int
+
+
+class Move(NamedTuple):
+    """One rule's step. `after` None forgets the rule; `note` None tells nothing."""
+
+    rule: str
+    before: bytes
+    after: RuleState | None
+    note: Notification | None = None
+    sinks: Sequence[str] = ()
+
+
+class AlertStore:
+    """The alerts of one namespace. `now` injects a store time in ms for tests."""
+
+    def __init__(self, client: Client, namespace: str, *, now: int | None = None) -> None:
+        self._client = client
+        self._keys = SharedKeys(namespace)
+        self._place = place_of(client)
+        self._now = "" if now is None else str(now)
+
+    def take_turn(self, rules: Sequence[str], period_ms: int) -> Turn:
+        """Ask for the turn of each rule, for a period. Raises BrokerError."""
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.time()
+            for rule in rules:
+                pipe.set(self._keys.alert_turn_prefix + rule, "1", nx=True, px=period_ms)
+            time, *won = pipe.execute(raise_on_error=False)
+        if isinstance(time, RedisError):
+            raise ours(time, self._place)
+        return Turn(_ms(time), [r for r, got in zip(rules, won, strict=True) if self._is_won(got)])
+
+    def _is_won(self, reply: Any) -> bool:
+        """Read a turn; a full store gives none, and then everybody looks: moves are told once even so."""
+        if isinstance(reply, RedisError):
+            error = ours(reply, self._place)
+            if not isinstance(error, StoreFull):
+                raise error
+            return True
+        return bool(reply)
+
+    def hold(self, rules: Sequence[str]) -> dict[str, Held]:
+        """Read rules' states and mutes. Raises BrokerError."""
+        if not rules:
+            return {}
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(self._keys.alert_states, *rules)
+            pipe.hmget(self._keys.alert_mutes, *rules)
+            states, mutes = pipe.execute()
+        return {
+            rule: Held(_state(raw), raw or b"", _whole(until))
+            for rule, raw, until in zip(rules, states, mutes, strict=True)
+        }
+
+    def move(self, moves: Sequence[Move]) -> list[str]:
+        """Make steps; give for each `moved`, `stale` (somebody else did) or `muted`. Raises BrokerError."""
+        script = SCRIPTS["alert_move"]
+        keys = [getattr(self._keys, key) for key in script.keys]
+        commands = [
+            script.command(
+                keys, self._now, move.rule, move.before,
+                b"" if move.after is None else msgspec.json.encode(move.after),
+                "" if move.note is None else move.note.id,
+                b"" if move.note is None else msgspec.json.encode(move.note),
+                *move.sinks,
+            )
+            for move in moves
+        ]  # fmt: skip
+        return [reply[0].decode() for reply in run_many(self._client, commands)]
+
+    def states(self) -> dict[str, Held]:
+        """Read all rules' states and mutes. Raises BrokerError."""
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hgetall(self._keys.alert_states)
+            pipe.hgetall(self._keys.alert_mutes)
+            states, mutes = pipe.execute()
+        until = {_text(rule): _whole(raw) for rule, raw in mutes.items()}
+        return {
+            _text(rule): Held(_state(raw), raw, until.get(_text(rule), 0))
+            for rule, raw in states.items()
+        }
+
+    def mutes(self) -> dict[str, int]:
+        """Read until when rules are muted, ms since 1970; what is over is left out. Raises BrokerError."""
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.time()
+            pipe.hgetall(self._keys.alert_mutes)
+            time, mutes = pipe.execute()
+        found = {_text(rule): _whole(raw) for rule, raw in mutes.items()}
+        return {rule: until for rule, until in found.items() if until > _ms(time)}
+
+    def mute(self, rule: str, for_ms: int) -> int:
+        """Let a rule notify nobody for so long; give until when. Raises BrokerError."""
+        with translated(self._place):
+            time: Any = self._client.time()
+            until = _ms(time) + for_ms
+            self._client.hset(self._keys.alert_mutes, rule, str(until))
+        return until
+
+    def unmute(self, rule: str) -> bool:
+        """Let a rule notify again; say whether it was muted. Raises BrokerError."""
+        with translated(self._place):
+            return bool(self._client.hdel(self._keys.alert_mutes, rule))
+
+    def forget(self, ours: Iterable[str], at_ms: int) -> list[str]:
+        """Drop the states of rules that nobody has any more, and mutes that are over. Raises BrokerError."""
+        mine = set(ours)
+        known = self.states()
+        old = [
+            Move(rule, held.raw, None)
+            for rule, held in known.items()
+            if rule not in mine and at_ms - held.state.looked_ms > FORGOTTEN_MS
+        ]
+        with translated(self._place):
+            mutes: Any = self._client.hgetall(self._keys.alert_mutes)
+            over = [rule for rule, until in mutes.items() if _whole(until) <= at_ms]
+            if over:
+                self._client.hdel(self._keys.alert_mutes, *over)
+        words = self.move(old)
+        return [each.rule for each, word in zip(old, words, strict=True) if word == "moved"]
+
+    def epoch(self) -> tuple[str, int | None]:
+        """Name the store's life, and when somebody noticed that it began anew. Raises BrokerError."""
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.get(self._keys.epoch)
+            pipe.get(self._keys.alert_reset)
+            epoch, reset = pipe.execute()
+        life, at = _text(epoch), _text(reset).rpartition(" ")
+        return life, _whole(at[2].encode()) or None
+
+    def note_reset(self, epoch: str, at_ms: int) -> None:
+        """Say that the store began anew. Of several who notice the first one counts. Raises BrokerError."""
+        with translated(self._place):
+            raw: Any = self._client.get(self._keys.alert_reset)
+            if _text(raw).rpartition(" ")[0] != epoch or not raw:
+                self._client.set(self._keys.alert_reset, f"{epoch} {at_ms}")
+
+
+def states(client: Client, namespace: str) -> dict[str, RuleState]:
+    """Read the states of all rules, over all hosts. Raises BrokerError."""
+    return {rule: held.state for rule, held in AlertStore(client, namespace).states().items()}
+
+
+def firing(client: Client, namespace: str) -> dict[str, int]:
+    """Count what fires, by rule; 0 for a rule that is known and quiet. Raises BrokerError."""
+    return {rule: firing_of(state) for rule, state in states(client, namespace).items()}
+
+
+def firing_of(state: RuleState) -> int:
+    """Count what fires of a rule."""
+    return sum(each.phase == "firing" for each in state.instances.values())
+
+
+def _state(raw: bytes | None) -> RuleState:
+    """Read a state; one that a stranger wrote, or a later version, counts as none and is replaced."""
+    try:
+        return msgspec.json.decode(raw or b"{}", type=RuleState)
+    except msgspec.MsgspecError:
+        return RuleState()
+
+
+def _ms(time: Any) -> int:
+    return int(time[0]) * 1000 + int(time[1]) // 1000
+
+
+def _whole(raw: bytes | None) -> int:
+    return int(raw) if raw and raw.isdigit() and len(raw) < 16 else 0
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace")
