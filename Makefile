@@ -22,9 +22,10 @@ $(VENV)/made: pyproject.toml
 demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pictures, ORDERS=number
 	@$(BIN)/python -m examples.shop $${IMAGES:+--images "$$IMAGES"} $${ORDERS:+--orders "$$ORDERS"}
 
-test: lint types imports test-rest test-daemons ## everything CI runs: lint, types, layers, tests; with -j2 in two thirds of the time
+test: lint types imports ## everything CI runs: lint, types, layers, tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=line test-rest test-daemons
 
-# Those of whole daemons mostly wait.
+# Those of whole daemons mostly wait: the two halves run beside each other.
 DAEMONS := tests/process tests/chaos tests/systemd tests/zoo
 
 test-daemons: $(VENV)/made
@@ -34,7 +35,8 @@ test-rest: $(VENV)/made
 	$(BIN)/python -m pytest tests $(DAEMONS:%=--ignore=%)
 
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
-	$(BIN)/python -m pytest -m chaos tests
+	JOBD_WORLDS=1 $(BIN)/python -m pytest -m chaos tests
+	JOBD_WORLDS=1 $(BIN)/python -m pytest tests/laws tests/core/test_slots.py tests/core/test_health.py
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house

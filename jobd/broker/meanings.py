@@ -60,6 +60,11 @@ def ours(error: Exception, where: str, command: list[Any] | None = None) -> Brok
         case SoftTimeout():
             raise error  # a task's own, that came while it spoke to Redis
         case redis.exceptions.TimeoutError() | TimeoutError():
+            if "handshake" in str(error.__cause__ or error.__context__ or ""):
+                return BrokerUnavailable(
+                    f"redis: {where} does not answer in TLS; expected a handshake; write redis:// instead "
+                    "of rediss:// if that port speaks plainly, else see whether the server hangs"
+                )
             return BrokerUnavailable(
                 f"redis: no answer from {where} in time; expected one within the time-out; "
                 "see whether the server hangs or the network drops packets",
@@ -104,7 +109,7 @@ def _encryption(where: str, error: ssl.SSLError) -> BrokerError:
             "for this name from an authority we know; name that with ?ssl_ca_certs=/path/ca.pem in "
             "redis.url, or renew the certificate"
         )
-    reason = (error.reason or str(error)).lower().replace("_", " ")
+    reason = (error.reason or str(error).partition(" (_ssl")[0]).lower().replace("_", " ")
     if "wrong version number" in reason or "packet length too long" in reason:
         return StoreUnusable(
             f"redis: {where} does not speak TLS on this port; expected it to; "
@@ -117,7 +122,8 @@ def _encryption(where: str, error: ssl.SSLError) -> BrokerError:
         )
     return BrokerUnavailable(
         f"redis: {where} cannot be reached: TLS: {reason}; expected a sound connection; "
-        "see the server's log",
+        "see the server's log, and whether it asks for a certificate of ours: "
+        "?ssl_certfile=/path/client.pem&ssl_keyfile=/path/client.key in redis.url",
         outcome_unknown=True,
     )
 
@@ -146,6 +152,8 @@ def spoken(command: list[Any]) -> str:
     return f"script {script.name if script else '?'} on {', '.join(keys[:3])}{more}"
 
 
+# A script's command that its user may not call: Valkey, and Redis up to 6.2 and from 7.0 on.
+_OF_SCRIPTS_USER = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 _OF_CLUSTER = ("MOVED ", "ASK ", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN", "allowed in cluster mode")
 
 
@@ -183,7 +191,7 @@ def _refusal(where: str, error: Exception, command: list[Any] | None) -> BrokerE
             f"redis: {where} cannot write to its disk and takes no writes; expected its last save to have "
             "worked; see its log, and whether the disk is full"
         )
-    if "NOPERM" in text or "ACL failure in script" in text:
+    if any(word in text for word in _OF_SCRIPTS_USER):
         return _not_permitted(where, error, command)
     return BrokerError(f"redis: {where}: {text}")
 

@@ -1,4 +1,4 @@
-"""The same as `sentinel`, for clients of an event loop."""
+"""The same as `sentinel`, for clients of an event loop: what differs is who waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Any
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import RedisError
 
-from jobd.broker.sentinel import LEAST, Asking, Place, Sentinels, require_primary, unreached
+from jobd.broker.sentinel import (
+    ASK_AGAIN,
+    LEAST,
+    PATIENCE_AGAIN,
+    Asking,
+    Place,
+    Sentinels,
+    deposed,
+    require_primary,
+    unreached,
+)
+from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 
 
@@ -45,10 +56,12 @@ class PrimaryConnection(Connection):
         super().__init__(**settings)
         self._sentinels = sentinels
         self._until = 0.0
+        self._ask_at = 0.0
 
     async def _connect(self) -> None:
         whole: float = self.socket_connect_timeout or 0.0
         self._until = monotonic() + whole
+        self._ask_at = monotonic() + ASK_AGAIN
         self.host, self.port = await primary(self._sentinels, whole)
         self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
@@ -71,6 +84,22 @@ class PrimaryConnection(Connection):
             raise
         finally:
             self.socket_timeout = whole
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send, unless the sentinels name another primary by now. Raises BrokerUnavailable for that."""
+        if self.is_connected and monotonic() >= self._ask_at:
+            self._ask_at = monotonic() + ASK_AGAIN
+            await self._ask_again()
+        await super().send_packed_command(command, check_health)
+
+    async def _ask_again(self) -> None:
+        try:
+            found = await primary(self._sentinels, PATIENCE_AGAIN)
+        except BrokerError:
+            return
+        if found != (self.host, self.port):
+            await self.disconnect(nowait=True)
+            raise deposed(self._sentinels, (self.host, self.port), found)
 
 
 class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):

@@ -16,9 +16,11 @@ from jobd.cli.exposed import exposed
 from jobd.cli.settings import Settings
 from jobd.core.config_advice import require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.core.events import ConfigDoubtful
 from jobd.seams import listening
 from jobd.seams.lines import Lines
-from jobd.seams.log import paragraph
+from jobd.seams.log import Log
+from jobd.seams.logstream import of_process
 
 ACTIVATED = "activated"
 
@@ -35,12 +37,14 @@ def command_line(
     return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
 
 
-def read(file: Path, app: str | None, url: str | None) -> Settings:
+def read(file: Path, app: str | None, url: str | None, *, role: str) -> Settings:
     """Read file, environment and flags, and warn of what they say. Raises ConfigError."""
     found = settings.whole(file, url=url, app=app)
     require_app(found.config, found.places)
+    said = found.config.daemon.log
+    log = Log(style=said.format, level=said.level, role=role, fd=of_process())
     for warning in (*warnings(found.config, found.places), *exposed(found)):
-        paragraph(f"jobd: {warning}")
+        log.paragraph(ConfigDoubtful(why=warning))
     return found
 
 
@@ -59,9 +63,11 @@ def main(argv: list[str]) -> int:
     file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
-        found = read(Path(file), app or None, url or None)
-        opened = None if web == ACTIVATED else _opened(found, Path(directory))
-        runtime.write_effective(runtime.effective(found.config, Path(directory)), Path(target))
+        found = read(Path(file), app or None, url or None, role="reader")
+        activated = web == ACTIVATED
+        opened = None if activated else _opened(found, Path(directory))
+        effective = runtime.effective(found.config, Path(directory), activated=activated)
+        runtime.write_effective(effective, Path(target))
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
         return EX_CONFIG

@@ -75,6 +75,15 @@ _TABLE: dict[str, Entry | Verbs] = {
             "run-now": Entry("jobd.cli.jobs_run_now", "Let delayed jobs run now."),
         },
     ),
+    "alerts": Verbs(
+        "Look at alert rules, mute them, try whether sinks are reached.",
+        {
+            "list": Entry("jobd.cli.alerts_list", "List rules, and what they see."),
+            "test": Entry("jobd.cli.alerts_test", "Send a test notification to each sink."),
+            "mute": Entry("jobd.cli.alerts_mute", "Let a rule tell nobody for a while."),
+            "unmute": Entry("jobd.cli.alerts_unmute", "Let a muted rule tell again."),
+        },
+    ),
     "completion": Entry("jobd.cli.completion", "Print what completes this command in a shell."),
 }
 

@@ -30,7 +30,7 @@ def command(
     code again, without a gap.
     """
     file = settings.required(config_file)
-    found = effective.read(file, app, redis_url)
+    found = effective.read(file, app, redis_url, role="supervisor")
     directory = runtime.locate(found.config, runtime_dir).absolute()
     runtime.prepare(directory)
     # Refuses while another daemon runs here: its processes still read the file written below.
@@ -38,7 +38,7 @@ def command(
     activated = listening.are_activated()
     opened = None if activated else effective.listen(found)
     target = directory / runtime.EFFECTIVE
-    runtime.write_effective(runtime.effective(found.config, directory), target)
+    runtime.write_effective(runtime.effective(found.config, directory, activated=activated), target)
     if opened is not None:
         listening.hand_over([opened])
     reader = effective.command_line(file, app, redis_url, directory, activated=activated)

@@ -1,6 +1,8 @@
 """What happens to jobs that do not end well, as frozen facts; see jobd.core.events.
 
 A run that ends well makes no event. Errors are the exception's own line; arguments never appear.
+`token` is the claim under which the job ran, as in `job.token`: two lines with the same job and token
+are of the same run. Where several jobs ran, `job` is empty and there is no token.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ class JobFailed(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "job.failed"
     level: ClassVar[Level] = "warning"
     job: str
+    token: int
     task: str
     cause: str
     error: str
@@ -28,6 +31,7 @@ class JobDied(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "job.dead"
     level: ClassVar[Level] = "error"
     job: str
+    token: int
     task: str
     cause: str
     error: str
@@ -38,6 +42,7 @@ class JobDiscarded(Event, frozen=True, kw_only=True):
 
     event: ClassVar[str] = "job.discarded"
     job: str
+    token: int
     task: str
     why: str
 
@@ -48,6 +53,7 @@ class JobSnoozed(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "job.snoozed"
     level: ClassVar[Level] = "debug"
     job: str
+    token: int
     task: str
     why: str
     retry_in: float
@@ -59,6 +65,7 @@ class QueueThrottled(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "queue.throttled"
     level: ClassVar[Level] = "warning"
     job: str
+    token: int
     task: str
     why: str
     resumes_in: float
@@ -70,6 +77,7 @@ class BackoffUnusable(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "backoff.unusable"
     level: ClassVar[Level] = "warning"
     job: str
+    token: int
     task: str
     why: str
 
@@ -82,6 +90,7 @@ class HookFailed(Event, frozen=True, kw_only=True):
     hook: str
     on: str
     job: str
+    token: int | None = None
     error: str
 
 
@@ -102,6 +111,7 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     task: str
     job: str
+    token: int | None = None
     what: tuple[str, ...]
 
 
@@ -112,6 +122,7 @@ class LeftoversEnded(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     task: str
     job: str
+    token: int | None = None
     processes: int
 
 
@@ -122,5 +133,6 @@ class WorkerRecycles(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
     task: str
     job: str
+    token: int | None = None
     reason: str
     why: str

@@ -1,6 +1,6 @@
 """What tasks, and all that runs in a worker, write to standard output and error; see jobd.core.events.
 
-`job` and `task` are None where it is not known who wrote, and then are left out. A `text` too long for
+`job`, its claim's `token` and `task` are None where it is not known who wrote, and then are left out. A `text` too long for
 one record becomes several.
 """
 
@@ -22,6 +22,7 @@ class TaskOutput(Event, frozen=True, kw_only=True):
     stream: Stream = "stdout"
     task: str | None = None
     job: str | None = None
+    token: int | None = None
     text: str
 
 

@@ -35,6 +35,11 @@ class Counters:
         return self.failed + self.timeouts
 
 
+TIMED_OUT = "timeouts"
+CRASHED_AGAIN = 1.0
+"""For how many seconds a job that crashed more than once is put off, to the end of its line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Run it now."""
@@ -91,17 +96,22 @@ def after_error(
 
 
 def before_start(
-    counters: Counters, policy: Policy, random: Random, *, timed_out: bool
+    counters: Counters, policy: Policy, random: Random, *, ended: str = ""
 ) -> Run | RetryLater | Bury:
-    """Judge a claimed job. `timed_out`: its last run was killed for its timeout, not judged yet."""
+    """Judge a claimed job. `ended`: what its last run was charged with when its process ended, if nobody
+    has judged that yet; a word of Counters."""
     # At 1 the job is not to run again after a crash, whoever did it.
     crashes = counters.suspected if policy.max_crashes == 1 else 0
     if counters.crashes + crashes >= policy.max_crashes:
         return Bury("poison")
     if counters.lost >= MAX_LOST:
         return Bury("lost")
-    if timed_out:
+    if ended == TIMED_OUT:
         return _again(counters, policy, random, "timeout", None)
+    # Once a crash may have been its process' bad luck. After that it goes behind those who wait: a
+    # handful of jobs that end their process would keep all others from their turn.
+    if ended == "crashes" and counters.crashes > 1:
+        return RetryLater(CRASHED_AGAIN, "crashed again, so others go first")
     return Run()
 
 

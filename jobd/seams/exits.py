@@ -13,6 +13,9 @@ import msgspec
 
 # What a worker ends with after it has marked its page as fenced.
 FENCED = 75
+
+# So does one whose supervisor is gone, or has given it up: it has done nothing.
+NOT_ADOPTED = FENCED
 # What a worker ends with that wants a fresh one in its place: nothing is to be charged for it. Why,
 # its page says.
 RECYCLED = 76

@@ -16,28 +16,45 @@ from jobd.core.errors import ConfigError
 _HANDED_OVER = "JOBD_WEB_FDS"
 _FIRST = 3
 _BACKLOG = 512
+_ANYWHERE = "::"
 
 
 def listen(address: str) -> socket.socket:
-    """Open a listening socket. Raises ConfigError for an address that cannot be had."""
+    """Open a listening socket: of a name's addresses the first of IPv4; at '[::]' IPv4's too.
+
+    Raises ConfigError for an address that cannot be had.
+    """
     host, port = split_address(address)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(
-            found[0][4][:2], family=found[0][0], backlog=_BACKLOG, reuse_port=False
-        )
+        family, _, _, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
+        both = place[0] == _ANYWHERE and socket.has_dualstack_ipv6()
+        return socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as refused:
+        # Python adds what it was about to do; a name that is not known has no number of the system's.
+        known = refused.errno is not None and refused.errno > 0
+        why = os.strerror(refused.errno or 0) if known else refused.strerror
         raise ConfigError(
-            f"web.bind: {address!r}: {refused.strerror}; expected an address of this machine that "
+            f"web.bind: {address!r}: {why}; expected an address of this machine that "
             "is free; see who has it with `ss -ltnp`, or name another one"
         ) from refused
 
 
-def hand_over(sockets: list[socket.socket]) -> None:
-    """Keep these for the program that this process becomes."""
+def listen_about(address: str) -> socket.socket:
+    """Open that address, or another port of its host where that is taken. Raises ConfigError."""
+    try:
+        return listen(address)
+    except ConfigError:
+        return listen(f"{address.rpartition(':')[0]}:0")
+
+
+def hand_over(sockets: list[socket.socket]) -> list[int]:
+    """Keep these for the program that this process becomes, or starts with these descriptors."""
     for each in sockets:
         each.set_inheritable(True)
-    os.environ[_HANDED_OVER] = ",".join(str(each.detach()) for each in sockets)
+    fds = [each.detach() for each in sockets]
+    os.environ[_HANDED_OVER] = ",".join(map(str, fds))
+    return fds
 
 
 def are_activated() -> bool:

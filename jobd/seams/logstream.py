@@ -1,7 +1,7 @@
 """The stream a process' log goes to: whole records, and no wait without end.
 
 Invariants: a record goes in whole or not at all, and on a pipe it is at most PIPE_BUF long, so that
-the processes which share one never mix theirs; whoever reads it and stands still costs records, not
+the processes which share one never mix theirs; whoever reads it and stands still, or a full disk, costs records, not
 work; a descriptor that somebody closed, and whose number now is another file's, is not written to,
 but standard error in its place.
 
@@ -11,6 +11,7 @@ all others (jobd.seams.stdio), and their logs go where the daemon's goes all the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -18,11 +19,15 @@ import socket
 import stat
 from contextlib import suppress
 
+from jobd.seams.descriptors import identity
+
 # Above what programs count on, and where a closed number is not given to the next file at once.
 _HIGH = 200
 # A record on a pipe must not be longer than what goes in at once.
 PIPE_RECORD = select.PIPE_BUF
 RECORD = 16 << 10
+# A disk without room, or one that gives us no more of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 # Names the descriptor of the log in a program whose standard error is something else.
@@ -54,18 +59,41 @@ def own(fd: int) -> int:
     with suppress(OSError):
         if stat.S_ISFIFO(os.fstat(fd).st_mode) or os.isatty(fd):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            return _high(os.open(f"/proc/self/fd/{fd}", flags), closing=True)
-    return _high(fd, closing=False)
+            opened = os.open(f"/proc/self/fd/{fd}", flags)
+            try:
+                return moved(opened)
+            finally:
+                os.close(opened)
+    return moved(fd)
 
 
-def _high(fd: int, *, closing: bool) -> int:
+def moved(fd: int) -> int:
+    """Give a second descriptor of the same file, high, that does not go to other programs."""
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
     except OSError:  # fewer descriptors are allowed
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        if closing:
-            os.close(fd)
+
+
+class Losses:
+    """Records that a reader who stands still has cost, until it reads again and can be told."""
+
+    def __init__(self) -> None:
+        self.stalled = False
+        """The last record was lost."""
+        self._lost = 0
+
+    def note(self, written: bool) -> None:
+        """Count a record."""
+        self.stalled = not written
+        self._lost += not written
+
+    def take(self) -> int:
+        """Give how many were lost, once, and not while they still are."""
+        if self.stalled:
+            return 0
+        lost, self._lost = self._lost, 0
+        return lost
 
 
 class LogStream:
@@ -74,14 +102,13 @@ class LogStream:
     def __init__(self, fd: int = 2, *, patience: float = 1.0) -> None:
         self.fd = fd
         self._patience = patience
-        self._identity = _identity(fd)
+        self._identity = identity(fd)
         mode = 0 if self._identity is None else os.fstat(fd).st_mode
         self._is_socket = stat.S_ISSOCK(mode)
         self.room = PIPE_RECORD if stat.S_ISFIFO(mode) else RECORD
         """How long a record may be, its end of line included."""
         self._rest = b""  # of a record that was begun
-        self._stalled = False
-        self._lost = 0
+        self._losses = Losses()
 
     def write(self, record: bytes) -> bool:
         """Write a record with its end of line; False when it was lost."""
@@ -89,20 +116,16 @@ class LogStream:
             written = self._write(record)
         except OSError:
             # Nowhere is left to say it: a daemon outlives the reader of its log.
-            return False
-        self._stalled = not written
-        self._lost += not written
+            written = False
+        self._losses.note(written)
         return written
 
     def lost(self) -> int:
-        """Give how many records were lost to a reader that stalled, once it reads again."""
-        if self._stalled:
-            return 0
-        lost, self._lost = self._lost, 0
-        return lost
+        """Give how many records were lost to a reader that stalled, or a full disk, once it is over."""
+        return self._losses.take()
 
     def _write(self, record: bytes) -> bool:
-        if self._identity is None or _identity(self.fd) != self._identity:
+        if self._identity is None or identity(self.fd) != self._identity:
             os.write(2, record)
             return True
         if self._rest:
@@ -121,8 +144,12 @@ class LogStream:
             try:
                 data = data[self._send(data) :]
             except BlockingIOError:
-                if self._stalled or not self._wait():
+                if self._losses.stalled or not self._wait():
                     break
+            except OSError as refused:
+                if refused.errno not in _FULL:
+                    raise
+                break  # nothing says when there is room again: the next record tries
         return data
 
     def _send(self, data: bytes) -> int:
@@ -139,11 +166,3 @@ class LogStream:
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         return bool(poll.poll(self._patience * 1000))
-
-
-def _identity(fd: int) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(fd)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

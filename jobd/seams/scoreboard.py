@@ -354,7 +354,10 @@ class Scoreboard:
         """Map an existing file for reading and writing. Raises ValueError, OSError."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
+            spare = os.dup(descriptor)
+            os.close(spare)
             memory = mmap.mmap(descriptor, 0)
+            _seal(path, spare, descriptor)
         finally:
             os.close(descriptor)
         return cls(path, memory)
@@ -362,6 +365,22 @@ class Scoreboard:
     def views(self) -> list[PageView]:
         """Read every page that somebody owns."""
         return [view for page in self.pages if (view := page.view()) is not None]
+
+
+def _seal(path: Path, kept: int, descriptor: int) -> None:
+    """Make the descriptor that a mapping keeps one that cannot be written to.
+
+    It is a duplicate, and so has the lowest number that was free. A task that writes into descriptors
+    which are not its own, as some wrong program does some day, would write over the head of the file.
+    """
+    try:
+        is_it = os.path.sameopenfile(kept, descriptor)
+    except OSError:
+        return  # another thread took the number in between: the mapping has another
+    if is_it:
+        reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(reading, kept, inheritable=False)
+        os.close(reading)
 
 
 def _page_size(cells: int) -> int:

@@ -32,6 +32,8 @@ class Attendance:
         self.daemon = DaemonState()
         self.heard_at = mono()
         """When the supervisor last said something; by the monotonic clock."""
+        self.has_heard = False
+        """Whether it has said anything yet: `daemon` is its word."""
         self._channel = channel
         self._beats = 0
 
@@ -47,7 +49,7 @@ class Attendance:
         for message in self._channel.receive():
             said = msgspec.convert(message, _Message).daemon
             if said is not None:
-                self.daemon, self.heard_at = said, mono()
+                self.daemon, self.heard_at, self.has_heard = said, mono(), True
 
     def beat(self) -> None:
         """Say that we turn."""

@@ -17,7 +17,10 @@ class Configuration(Protocol):
         """List the descriptors a helper is to inherit, beside its channel."""
 
     def offer(self, sockets: list[int]) -> None:
-        """Take over the sockets that a reload's reader has opened; they serve when it is adopted."""
+        """Take over the sockets that a reload's reader has opened; they serve when it is adopted.
+
+        Those offered before, and not adopted, are closed.
+        """
 
     def plan(self, attempt: int) -> Plan:
         """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""

@@ -9,6 +9,7 @@ from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
+    Discard,
     Drain,
     Dump,
     EndHelper,
@@ -60,6 +61,8 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"forget {action.board}"
         case Adopt():
             return "adopt the configuration of the reload"
+        case Discard():
+            return "discard the configuration of the reload"
         case Answer():
             return f"answer client {action.client}: {action.error or 'done'}"
         case Say():

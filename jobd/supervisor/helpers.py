@@ -106,9 +106,10 @@ def _restart(
     failures = backoff.failures_after(
         helper.failures, uptime=uptime, steady_after=policy.steady_after, useful=False
     )
-    # The leases of all workers hang on the keeper: however often it ends, it is soon there again.
-    keeper = helper.role is Role.KEEPER
-    cap = min(policy.backoff_cap, policy.lease / 6) if keeper else policy.backoff_cap
+    # The leases of all workers hang on the keeper, and who asks for our health does not wait long:
+    # however often these end, they are soon there again.
+    soon = helper.role in (Role.KEEPER, *SERVICES)
+    cap = min(policy.backoff_cap, policy.lease / 6) if soon else policy.backoff_cap
     wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=cap)
     fleet.helpers[helper.name] = replace(
         helper, running=False, up=False, due=now + wait, failures=failures, last_exit=how

@@ -32,6 +32,7 @@ from jobd.supervisor.orders import (
     Action,
     Adopt,
     Answer,
+    Discard,
     Drain,
     Dump,
     EndHelper,
@@ -60,6 +61,7 @@ from jobd.supervisor.outlet import Run
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.outlook import Outlook
 from jobd.supervisor.paper import StatePaper
+from jobd.supervisor.selfcheck import Pulse
 from jobd.supervisor.settle import next_deadline
 from jobd.supervisor.signalled import meaning
 from jobd.supervisor.step import step
@@ -112,6 +114,7 @@ class Loop:
         self._publish_at = 0.0
         self._told: dict[str, dict[str, object]] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
+        self._pulse = Pulse(notifier, emit)
         self._dumps = Dumps(emit)
         self._unwatched: list[Watch] = []  # for want of a file handle
         self._blind = False  # the last look failed for that reason
@@ -129,6 +132,7 @@ class Loop:
                 for action in actions:
                     self._carry_out(action)
             self._publish()
+            self._pulse.turned(self.fleet, now)
             self._clients.reply()
             if self._code is None:
                 self._wait()
@@ -171,7 +175,6 @@ class Loop:
             self._look_at = now + self.fleet.policy.look_every
             self._look(now)
             self._outlets.pause()
-            self._notifier.alive()
         self._heard += self._dumps.collect(now)
         if self._strays or now >= self._strays_at:
             self._strays = False
@@ -301,6 +304,8 @@ class Loop:
                 self._forget(action.board)
             case Adopt():
                 self._configuration.adopt()
+            case Discard():
+                self._configuration.offer([])
             case Answer():
                 self._clients.answer(action)
             case Say():

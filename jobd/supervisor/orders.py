@@ -302,6 +302,10 @@ class Adopt(msgspec.Struct, frozen=True):
     """The configuration that a reload has read is the one in force from now on."""
 
 
+class Discard(msgspec.Struct, frozen=True):
+    """What a reload has read, and the socket it has opened, are of no use: let go of them."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Tell a client how it went: `error` says why it was refused, None that it was done."""
 
@@ -329,5 +333,5 @@ class Quit(msgspec.Struct, frozen=True):
 Action = (
     StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | KillStray | TakeBack
     | Withdraw
-    | Forget | Adopt | Answer | Say | Ready | Quit
+    | Forget | Adopt | Discard | Answer | Say | Ready | Quit
 )  # fmt: skip

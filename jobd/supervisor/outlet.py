@@ -20,6 +20,7 @@ class Run(NamedTuple):
 
     job: str
     task: str
+    token: int | None = None
 
 
 def no_run() -> Run | None:
@@ -39,8 +40,8 @@ def of_worker(slot: str) -> Word:
     """Word what is written in a worker."""
 
     def word(line: str, run: Run | None) -> Event:
-        job, task = run or (None, None)
-        return TaskErrorOutput(slot=slot, stream="fd", task=task, job=job, text=line)
+        job, task, token = run or (None, None, None)
+        return TaskErrorOutput(slot=slot, stream="fd", task=task, job=job, token=token, text=line)
 
     return word
 

@@ -70,7 +70,8 @@ class Outlook:
         view = self.board.pages[page].view()
         if view is None or view.incarnation != incarnation or len(view.cells) != 1:
             return None
-        return Run(job=view.cells[0].job_id, task=view.cells[0].task)
+        cell = view.cells[0]
+        return Run(job=cell.job_id, task=cell.task, token=cell.claim)
 
 
 def _pages(fleet: Fleet) -> Iterable[tuple[str, int]]:

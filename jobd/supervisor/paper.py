@@ -10,7 +10,8 @@ from jobd.seams import clock, statefile
 from jobd.seams.log import Emit
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import publish
-from jobd.supervisor.fleet import Fleet, Stage
+from jobd.supervisor.fleet import Fleet
+from jobd.supervisor.statusline import status_line
 
 
 class StatePaper:
@@ -23,9 +24,11 @@ class StatePaper:
         self._started_at = clock.wall()
         self._epoch = self._started_at - clock.mono()
         self._written: statefile.State | None = None
+        self._line = ""
 
     def write(self, fleet: Fleet) -> None:
         """Bring file and status line up to date."""
+        self._say(fleet)
         state = publish.for_people(
             fleet, pid=os.getpid(), started_at=self._started_at, epoch=self._epoch
         )
@@ -37,17 +40,14 @@ class StatePaper:
             self._notifier.stopping()
         elif old is not None and state.reloading is not old.reloading and not state.stopping:
             (self._notifier.reloading if state.reloading else self._notifier.ready)()
-        self._notifier.status(_line(fleet, state))
         try:
             statefile.write(self._runtime_dir, state)
         except OSError as refused:
             # A full disk blinds `jobd status`; supervision goes on, and the next change tries again.
             self._emit(StateUnwritten(why=str(refused)))
 
-
-def _line(fleet: Fleet, state: statefile.State) -> str:
-    running = sum(child.stage is Stage.RUNNING for child in fleet.children.values())
-    word = "stopping" if state.stopping else "reloading" if state.reloading else "running"
-    line = f"{word}: {running} of {len(fleet.slots)} workers"
-    gave_up = [name for name, queue in fleet.queues.items() if queue.gave_up]
-    return f"{line}; gave up: {', '.join(gave_up)}" if gave_up else line
+    def _say(self, fleet: Fleet) -> None:
+        line = status_line(fleet)
+        if line != self._line:
+            self._line = line
+            self._notifier.status(line)

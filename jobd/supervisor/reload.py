@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from jobd.core import events
 from jobd.supervisor import layout, scaling
 from jobd.supervisor.fleet import NEVER, Fleet, Helper, Plan, Reload, Role, Stop
-from jobd.supervisor.orders import Action, Adopt, Answer, PlanRead, ReloadAsked, Say
+from jobd.supervisor.orders import Action, Adopt, Answer, Discard, PlanRead, ReloadAsked, Say
 
 _STOPPING = "reload: the daemon is stopping; the one that is started next reads everything anew"
 
@@ -65,10 +65,13 @@ def reader_of(reload: Reload) -> str:
     return f"reader #{reload.attempt}"
 
 
-def plan_read(fleet: Fleet, seen: PlanRead) -> None:
+def plan_read(fleet: Fleet, seen: PlanRead, out: list[Action]) -> None:
     """Have the new preloaders load."""
     reader = fleet.helpers.get(reader_of(fleet.reload))
-    if not fleet.reload.number or fleet.reload.plan is not None or reader is None:
+    if not fleet.reload.number:
+        out.append(Discard())  # it was given up meanwhile
+        return
+    if fleet.reload.plan is not None or reader is None:
         return
     fleet.reload = replace(fleet.reload, plan=seen.plan)
     fleet.helpers[reader.name] = replace(reader, retired=True)
@@ -113,6 +116,7 @@ def give_up(fleet: Fleet, why: str, out: list[Action]) -> None:
             fleet.helpers[name] = replace(helper, retired=True)
     if not under_way.number:
         return
+    out.append(Discard())
     out += [Answer(client, why) for client in under_way.clients]
     out.append(Say(events.ReloadRefused(why=why)))
     fleet.reload = replace(
@@ -179,7 +183,8 @@ def _take_helpers(fleet: Fleet, plan: Plan, everything: bool) -> None:
             fleet.helpers[name] = replace(helper, retired=True)
     for name, service in plan.services.items():
         # One that is to end since an earlier reload had no use for it is wanted again.
-        known = fleet.helpers.get(name, service)
+        # One that is new here ends nothing, should it never come up: the daemon has.
+        known = fleet.helpers.get(name, replace(service, ever_up=True))
         anew = known.outdated or (known.running and known.retired)
         fleet.helpers[name] = replace(known, retired=False, outdated=anew)
     fleet.settings = plan.settings

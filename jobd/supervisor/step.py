@@ -81,7 +81,7 @@ def _absorb(fleet: Fleet, seen: Observation, now: float, out: list[Action]) -> N
         case ReloadAsked():
             reload.asked(fleet, seen, now, out)
         case PlanRead():
-            reload.plan_read(fleet, seen)
+            reload.plan_read(fleet, seen, out)
         case PlanRefused():
             reload.give_up(fleet, seen.why, out)
         case Dumped():

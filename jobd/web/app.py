@@ -1,24 +1,137 @@
-"""What is served where."""
+"""What is served where: health and metrics, and how a wrong question is answered.
+
+Every answer that is no page or exposition is JSON, errors included. Further routes are given.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobd.seams.clock import mono
-from jobd.seams.service import Attendance
+from jobd import __version__
+from jobd.core.health import Health
+from jobd.core.web_events import WebFailed
+from jobd.seams.log import Emit
+from jobd.web.health import Knowledge
+from jobd.web.scrape import Late, Shared
 
-SUPERVISOR_SILENT_AFTER = 10.0
+Exposition = Callable[[str], tuple[bytes, str]]
+"""Gives the metrics and their content type, as an Accept header asks. Blocks."""
+
+# Prometheus gives up after ten seconds, where it was not told otherwise.
+_SCRAPE_WITHIN = 9.0
+_JSON = "application/json"
+_OPENMETRICS = "application/openmetrics-text"
+_NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-def make_app(attendance: Attendance) -> Starlette:
-    """Make the application."""
+def make_app(
+    knowledge: Knowledge,
+    *,
+    emit: Emit,
+    metrics: Exposition | None = None,
+    more: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Make the application. Without `metrics` there is no /metrics."""
+    routes = [*health_routes(knowledge), *more]
+    if metrics is not None:
+        routes.append(metrics_route(metrics))
+    app = Starlette(
+        routes=[*routes, _index(routes)],
+        middleware=[Middleware(_Failures, emit=emit)],
+        exception_handlers={HTTPException: _refused},
+    )
+    app.router.redirect_slashes = False
+    return app
 
-    async def livez(_request: Request) -> JSONResponse:
-        silent = mono() - attendance.heard_at
-        good = silent < SUPERVISOR_SILENT_AFTER
-        return JSONResponse({"ok": good}, status_code=200 if good else 503)
 
-    return Starlette(routes=[Route("/livez", livez)])
+def health_routes(knowledge: Knowledge) -> list[BaseRoute]:
+    """Make /livez, /readyz and /healthz."""
+
+    async def livez(_request: Request) -> Response:
+        return _health(knowledge.liveness())
+
+    async def readyz(_request: Request) -> Response:
+        return _health(knowledge.readiness())
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/healthz", readyz)]
+
+
+def metrics_route(metrics: Exposition) -> Route:
+    """Make /metrics, in the format that is asked for."""
+    open_accept = f"{_OPENMETRICS}; version=1.0.0"
+    plain = Shared("metrics", lambda: metrics(""), within=_SCRAPE_WITHIN)
+    open_ = Shared("openmetrics", lambda: metrics(open_accept), within=_SCRAPE_WITHIN)
+
+    async def exposition(request: Request) -> Response:
+        wants_open = _OPENMETRICS in request.headers.get("accept", "")
+        try:
+            text, kind = await (open_ if wants_open else plain).get()
+        except Late as late:
+            return _json({"ok": False, "error": str(late)}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return Response(text, headers={**_NOT_KEPT, "Content-Type": kind})
+
+    return Route("/metrics", exposition)
+
+
+def _index(routes: Sequence[BaseRoute]) -> Route:
+    """Make the page that names the others."""
+    paths = [route.path for route in routes if isinstance(route, Route)]
+
+    async def index(_request: Request) -> Response:
+        return _json({"jobd": __version__, "paths": paths}, HTTPStatus.OK)
+
+    return Route("/", index)
+
+
+def _health(health: Health) -> Response:
+    return _json(health, HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _json(content: object, status: int, headers: dict[str, str] = _NOT_KEPT) -> Response:
+    body = msgspec.json.encode(content) + b"\n"
+    return Response(body, status_code=status, media_type=_JSON, headers=headers)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    """Answer what is not served, or not in this way."""
+    assert isinstance(error, HTTPException)
+    headers = _NOT_KEPT | dict(error.headers or {})
+    return _json({"ok": False, "error": error.detail.lower()}, error.status_code, headers)
+
+
+class _Failures:
+    """Makes a mistake of ours one event and a plain answer, instead of a traceback."""
+
+    def __init__(self, app: ASGIApp, *, emit: Emit) -> None:
+        self._app = app
+        self._emit = emit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            self._emit(WebFailed(path=scope["path"], why=repr(error)))
+            if begun:
+                raise  # too late for another answer: the connection is cut
+            answer = _json({"ok": False, "error": "internal error"}, 500)
+            await answer(scope, receive, send)

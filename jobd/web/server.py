@@ -1,60 +1,149 @@
-"""Serving: uvicorn on the sockets that the supervisor holds, for as long as the supervisor listens."""
+"""Serving: uvicorn on the sockets that the supervisor holds, for as long as the supervisor listens.
+
+Invariant: SIGTERM, or the end of the supervisor, ends the process within GRACE and a moment, whatever
+its threads and its clients do; connections that were not taken yet wait for whoever serves next.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import signal
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
+from jobd.core.web_events import WebFailed
+from jobd.seams.host import Signals
+from jobd.seams.log import Emit
 from jobd.seams.service import BEAT_EVERY, Attendance
+from jobd.web.connections import IDLE_FOR, LONGEST_HEAD, Connection
+from jobd.web.health import Knowledge
 
 # For answers that are under way when the process ends; a load balancer asks again.
-_GRACE = 2
+_GRACE = 1
+# For the first looks, before anybody is answered.
+_FIRST_WITHIN = 1.0
+_BACKLOG = 512
 
 
 class Server:
     """One web process, until its supervisor ends it or is gone."""
 
-    def __init__(self, app: Starlette, attendance: Attendance, sockets: Iterable[int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        knowledge: Knowledge,
+        attendance: Attendance,
+        sockets: Iterable[int],
+        *,
+        signals: Signals,
+        emit: Emit,
+    ) -> None:
+        """`signals` are those that end it."""
+        self._knowledge = knowledge
         self._attendance = attendance
+        self._signals = signals
+        self._emit = emit
         self._sockets = [socket.socket(fileno=fd) for fd in sockets]
         config = uvicorn.Config(
             app,
+            loop="asyncio",
+            http=Connection,
+            ws="none",
+            lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            lifespan="on",
+            proxy_headers=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=int(IDLE_FOR),
             timeout_graceful_shutdown=_GRACE,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
         )
-        self._server = uvicorn.Server(config)
+        self._uvicorn = _Uvicorn(config)
 
     def run(self) -> None:
         """Serve."""
+        _tell_of_errors(self._emit)
+        self._knowledge.start()
         asyncio.run(self._run())
+        self._knowledge.stop()
 
     async def _run(self) -> None:
-        asyncio.get_running_loop().add_reader(self._attendance.fileno(), self._hear)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._attendance.fileno(), self._hear)
+        loop.add_reader(self._signals.fileno(), self._signalled)
+        await self._knowledge.first(within=_FIRST_WITHIN)
         beating = asyncio.create_task(self._beat())
         try:
-            await self._server.serve(sockets=self._sockets)
+            await self._uvicorn.serve(sockets=self._sockets)
         finally:
             beating.cancel()
-            with suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
     def _hear(self) -> None:
         self._attendance.hear()
         if self._attendance.closed:
             asyncio.get_running_loop().remove_reader(self._attendance.fileno())
-            self._server.should_exit = True
+            self._uvicorn.end()
+
+    def _signalled(self) -> None:
+        if signal.SIGTERM in self._signals.take():
+            self._uvicorn.end()
 
     async def _beat(self) -> None:
-        while not self._server.started:
-            await asyncio.sleep(0.01)
+        await self._uvicorn.serves.wait()
         while True:
             self._attendance.beat()
             await asyncio.sleep(BEAT_EVERY)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, without its own signal handlers and its ten looks a second at whether to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serves = asyncio.Event()
+        self._ends = asyncio.Event()
+
+    def end(self) -> None:
+        """Serve no more."""
+        self.should_exit = True
+        self._ends.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to who made this."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Keep the Date of answers right, until the end."""
+        self.serves.set()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ends.wait(), 1.0)
+
+
+class _Events(logging.Handler):
+    """What uvicorn and asyncio log as errors, as events."""
+
+    def __init__(self, tell: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of one record, without its traceback."""
+        error = record.exc_info[1] if record.exc_info else None
+        text = record.getMessage().strip()
+        self._tell(record.name, f"{text}: {error!r}" if error is not None else text)
+
+
+def _tell_of_errors(emit: Emit) -> None:
+    root = logging.getLogger()
+    root.addHandler(_Events(lambda path, why: emit(WebFailed(path=path, why=why))))
+    root.setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ application does not load.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -48,9 +49,9 @@ def main(argv: list[str]) -> int:
         workshop = Workshop(config, app, output=output, log_fd=log_fd)
         _declare(path.parent, reference, app, emit)
 
-        def run(order: Order, page: Page) -> int:
+        def run(order: Order, page: Page, is_ours: Callable[[], bool]) -> int:
             setproctitle.setproctitle(f"jobd: worker {order.slot}")
-            return workshop.run(order, page)
+            return workshop.run(order, page, is_ours)
 
         return run
 

@@ -102,7 +102,8 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     if not loop.fleet.dead:
         board.path.unlink(missing_ok=True)
     if code != 0:
-        log.paragraph(f"jobd: {loop.fleet.last_error or 'a helper process does not start'}")
+        why = loop.fleet.last_error or "a helper process does not start"
+        log.paragraph(events.DaemonFailed(why=why))
     return code
 
 
@@ -197,7 +198,10 @@ class Files:
         return self._sockets if helper.role is Role.WEB else []
 
     def offer(self, sockets: list[int]) -> None:
-        """Take over the sockets that a reload's reader has opened; they serve when it is adopted."""
+        """Take over the sockets that a reload's reader has opened; they serve when it is adopted.
+
+        Those of a reload that was refused are closed: its address is free for the next one.
+        """
         for fd in self._offered:
             os.close(fd)
         self._offered = sockets

@@ -7,6 +7,7 @@ times the number of workers. So the preloader calls `Workshop(...)`, and the for
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - Python's resolver loads it for its first address: not once a worker
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobd.broker.connection import connect
@@ -17,7 +18,7 @@ from jobd.core.errors import ConfigError, Fenced, OptionError
 from jobd.core.limits import Limits, read_limits, resolve_limits
 from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_options, resolve
 from jobd.seams import host, stacks
-from jobd.seams.exits import FENCED, RECYCLED
+from jobd.seams.exits import FENCED, NOT_ADOPTED, RECYCLED
 from jobd.seams.log import Emit, Log
 from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
@@ -86,8 +87,11 @@ class Workshop:
         limits = resolve_limits(declared.limits, said)
         return _Bench(tasks | hook_tasks(self._app, queue, policy), policy, limits)
 
-    def run(self, order: Order, page: Page) -> int:
-        """Serve one queue until asked to stop; give the exit status. Called in the child."""
+    def run(self, order: Order, page: Page, is_ours: Callable[[], bool]) -> int:
+        """Serve one queue until asked to stop; give the exit status. Called in the child.
+
+        `is_ours`: see jobd.worker.preload.
+        """
         stop = Stop()
         stop.listen()
         log = self._config.daemon.log
@@ -101,10 +105,12 @@ class Workshop:
         self._output.adopt(order.slot, emit)
         host.become_subreaper()  # what jobs leave behind stays below this process
         pristine = Pristine(page=page, stop=stop, emit=emit, afterwards=stacks.rearm)
-        pristine.guard(self._log_fd)
+        pristine.guard(*emit.descriptors)
         loop = self._loop(order, page, stop, emit, pristine)
         pristine.start()
         try:
+            if not is_ours():
+                return NOT_ADOPTED
             loop.run()
         except Fenced:
             page.set_fenced()

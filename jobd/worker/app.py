@@ -15,6 +15,7 @@ import jobd
 from jobd.client.app import Jobd
 from jobd.core.errors import ConfigError, JobdError
 from jobd.core.suggest import nearest
+from jobd.worker.record import describe
 
 _OURS = str(Path(jobd.__file__).parent)
 
@@ -29,7 +30,9 @@ def load_app(reference: str) -> Jobd:
         sys.path.insert(0, here)
     try:
         found: object = importlib.import_module(module_name)
-    except (Exception, SystemExit) as failure:
+    except KeyboardInterrupt:
+        raise  # whoever looks at a terminal wants to end this
+    except BaseException as failure:
         raise ConfigError(_why(reference, module_name, failure)) from failure
     for name in attribute.split("."):
         found = _attribute(reference, found, name)
@@ -76,8 +79,8 @@ def _attribute(reference: str, holder: object, name: str) -> object:
 
 
 def _why(reference: str, module: str, failure: BaseException) -> str:
-    text = " ".join(str(failure).split())
-    said = f"app: {reference!r} does not load: {type(failure).__name__}: {text}{_where(failure)}"
+    text = " ".join(describe(failure)[0].split())
+    said = f"app: {reference!r} does not load: {text}{_where(failure)}"
     if isinstance(failure, JobdError):
         return said  # our own messages say what was expected and what to do
     if isinstance(failure, ModuleNotFoundError) and failure.name == module.partition(".")[0]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-LAST_BUCKET = 24  # 2^24 ms is 4.7 hours: anything longer
+from jobd.core.tally import LAST_BUCKET
 
 
 class TaskFigures:

@@ -102,7 +102,8 @@ class Caller:
 
     def _tell(self, hook: Hook, event: JobEvent, error: BaseException) -> None:
         line = describe(error)[0][:MAX_LOGGED]
-        self._emit(HookFailed(hook=name_of(hook), on=event.event, job=event.id, error=line))
+        name, job, token = name_of(hook), event.id, event.token
+        self._emit(HookFailed(hook=name, on=event.event, job=job, token=token, error=line))
 
 
 class HookedOutcomes(Outcomes):
@@ -125,11 +126,13 @@ class HookedOutcomes(Outcomes):
         history: list[dict[str, Any]],
         fields: Fields | None = None,
         policy: Policy | None = None,
+        *,
+        figures: str = "",
     ) -> None:
         """Record a death; where a run failed, tell of that: the death is told by the store."""
         if cause in _FAILURES:
             self._tell_failed(job, cause, error, history, None)
-        super().bury(job, cause, error, history, fields, policy)
+        super().bury(job, cause, error, history, fields, policy, figures=figures)
 
     def retry(
         self,
@@ -138,11 +141,12 @@ class HookedOutcomes(Outcomes):
         cause: str,
         history: list[dict[str, Any]],
         fields: Fields,
+        figures: str,
     ) -> None:
         """Record a failed attempt, and tell of it."""
         if cause in _FAILURES:
             self._tell_failed(job, cause, str(fields["error"]), history, verdict.delay)
-        super().retry(job, verdict, cause, history, fields)
+        super().retry(job, verdict, cause, history, fields, figures)
 
     def _tell_failed(
         self,

@@ -20,12 +20,12 @@ from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
 from jobd.core.options import Policy
-from jobd.core.verdict import Bury, RetryLater, before_start
+from jobd.core.verdict import TIMED_OUT, Bury, RetryLater, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
-from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Fields, Outcomes, Run
+from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Outcomes, Run
 from jobd.worker.record import (
     UNREADABLE,
     Past,
@@ -166,7 +166,9 @@ class Lane(Run):
             try:
                 result = encode_payload(value, what=f"result of task {self.runnable.name!r}")
             except TaskError as error:
-                self._outcomes.bury(job, "unencodable", writable(f"{error}"), self.history)
+                outcomes, line = self._outcomes, writable(f"{error}")
+                figures = outcomes.figures(job, self.runnable.name, started, ended)
+                outcomes.bury(job, "unencodable", line, self.history, figures=figures)
                 self._page.finish(self._cell)
                 return
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
@@ -212,28 +214,34 @@ class Lane(Run):
             outcomes.bury_corrupt(job, error)
             return None
         self.counters, self.history = past.counters, past.history
-        match self._verdict(job, runnable, past):
-            case Bury(cause):
-                outcomes.bury(job, cause, last_error(past.history), past.history)
-                return None
-            case RetryLater(_, note) as later:
-                fields: Fields = {"error": last_error(past.history)}
-                outcomes.retry(job, later, "timeout", noted(past.history, note), fields)
-                return None
-        return runnable
+        judged = self._verdict(job, runnable, past)
+        if isinstance(judged, verdict.Run):
+            return runnable
+        # What is judged here was ended with its process. How long a run took that its timeout ended
+        # is known; of others it is not.
+        timed_out = past.ended == TIMED_OUT
+        figures = outcomes.timed_out(job, runnable.name, self.policy.timeout) if timed_out else ""
+        line = last_error(past.history)
+        if isinstance(judged, Bury):
+            outcomes.bury(job, judged.cause, line, past.history, figures=figures)
+        else:
+            history = noted(past.history, judged.note)
+            cause = "timeout" if timed_out else "put_off"
+            outcomes.retry(job, judged, cause, history, {"error": line}, figures)
+        return None
 
     def _verdict(
         self, job: Claimed, runnable: Runnable, past: Past
     ) -> verdict.Run | RetryLater | Bury:
         random = self._outcomes.random
-        if not past.timed_out:
-            return before_start(past.counters, self.policy, random, timed_out=False)
+        if past.ended != TIMED_OUT:
+            return before_start(past.counters, self.policy, random, ended=past.ended)
         # The application's back-off function may be asked: the job answers for what that does to
         # this process, as it does while it runs.
         self.started = started = monotonic()
         deadline = started + self.policy.timeout if self.policy.timeout else 0.0
         self._page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
-        judged = before_start(past.counters, self.policy, random, timed_out=True)
+        judged = before_start(past.counters, self.policy, random, ended=past.ended)
         if self._copies.here:
             end_copy(None)
         self._page.finish(self._cell)

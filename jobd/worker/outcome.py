@@ -27,13 +27,13 @@ from jobd.worker.put_off import put_off
 from jobd.worker.record import MAX_ERROR, Past, describe, noted, writable, write_history
 from jobd.worker.runnable import Runnable
 from jobd.worker.take import take_all
-from jobd.worker.tell import Teller, text
+from jobd.worker.tell import Teller
 from jobd.worker.watch import Watch
 
 Fields = dict[str, str | bytes | int]
 
-# The figures of what was no run of a known task.
-_NO_RUN = "?|0|0|0"
+# The figures of what was no run of a known task: its outcome counts, no histogram does.
+_NO_RUN = "?|||"
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
@@ -105,19 +105,20 @@ class Outcomes:
         line, trace = describe(error)
         if copies.here:  # of the back-off function, or of what makes the error's text
             end_copy(error)
+        figures = self.figures(job, run.runnable.name, run.started, ended)
         if run.watch is not None and run.watch.seen:
-            self.cancelled(run, line, self.figures(job, text(job.task), run.started, ended), ended)
+            self.cancelled(run, line, figures, ended)
             return
         if isinstance(verdict, Postpone):
-            self._put_off(job, verdict, after, line)
+            self._put_off(job, verdict, after, line, figures)
             return
         entry = self._note(_kind(error, verdict), run, ended, line)
         history = noted([*run.history, entry | {"traceback": trace}], verdict.note)
         fields: Fields = {"failed": after.failed, "error": line}
         if isinstance(verdict, Bury):
-            self.bury(job, verdict.cause, line, history, fields, run.policy)
+            self.bury(job, verdict.cause, line, history, fields, run.policy, figures=figures)
         else:
-            self.retry(job, verdict, "failed", history, fields)
+            self.retry(job, verdict, "failed", history, fields, figures)
 
     def bury(
         self,
@@ -127,13 +128,16 @@ class Outcomes:
         history: list[dict[str, Any]],
         fields: Fields | None = None,
         policy: Policy | None = None,
+        *,
+        figures: str = "",
     ) -> None:
-        """Record a death. `policy`: what the call says of how long the dead are kept, if it ran."""
+        """Record a death. `policy`: what the call says of how long the dead are kept, if it ran, and
+        `figures` what its run is counted with."""
         fields = {**(fields or {}), "error": error, "history": write_history(history)}
         own_ms = 0
         if policy is not None and policy.dead_ms != self.queue_policy.dead_ms:
             own_ms = max(1, policy.dead_ms)
-        figures = self._figures_unrun(job)
+        figures = figures or self._figures_unrun(job)
         self._end(Ending("dead", job.id, job.claim, figures, own_ms, cause, fields))
         self._tell.dead(job, cause, error)
 
@@ -162,10 +166,11 @@ class Outcomes:
         cause: str,
         history: list[dict[str, Any]],
         fields: Fields,
+        figures: str,
     ) -> None:
         """Record a failed attempt that is followed by another."""
         fields = {**fields, "history": write_history(history)}
-        figures, delay_ms = self._figures_unrun(job), round(verdict.delay * 1000)
+        delay_ms = round(verdict.delay * 1000)
         self._end(Ending("retry", job.id, job.claim, figures, delay_ms, cause, fields))
         self._tell.failed(job, cause, str(fields["error"]), verdict.delay, verdict.note)
 
@@ -193,8 +198,15 @@ class Outcomes:
         wait = int(started * 1000 + self._desk.store_offset_ms) - due
         return self._desk.figures.of(task, wait, (ended - started) * 1000)
 
-    def _put_off(self, job: Claimed, verdict: Postpone, after: Counters, why: str) -> None:
-        self._end(put_off(job, verdict, after, why, self._figures_unrun(job)))
+    def timed_out(self, job: Claimed, task: str, timeout: float) -> str:
+        """Spell the figures of a run that its timeout has ended: it ran that long, and ended just now."""
+        now = monotonic()
+        return self.figures(job, task, now - timeout, now)
+
+    def _put_off(
+        self, job: Claimed, verdict: Postpone, after: Counters, why: str, figures: str
+    ) -> None:
+        self._end(put_off(job, verdict, after, why, figures))
         if verdict.whole_queue:  # what stands behind it would be refused as well
             self._desk.revoked.extend(take_all(self._desk.unstarted))
         self._tell.put_off(job, why, verdict)
@@ -206,11 +218,10 @@ class Outcomes:
         return note | {"ran_ms": ran_ms} | ({"error": error} if error else {})
 
     def _figures_unrun(self, job: Claimed) -> str:
-        """Spell the figures of a job that ended without a run worth measuring."""
+        """Spell the figures of a job that ended without a run."""
         # Whatever stands in a stranger's record must not become a field of the tallies.
         known = self._tasks.get(job.task)
-        now = monotonic()
-        return self.figures(job, known.name if known else "?", now, now)
+        return f"{known.name}|||" if known else _NO_RUN
 
     def _end(self, ending: Ending) -> None:
         self._desk.endings.append(ending)

@@ -164,5 +164,10 @@ class _TaskWord:
         if job is None:
             return made(slot=self._slot, stream=stream, text=line)
         return made(
-            slot=self._slot, stream=stream, task=text(job.task), job=text(job.id), text=line
+            slot=self._slot,
+            stream=stream,
+            task=text(job.task),
+            job=text(job.id),
+            token=job.claim,
+            text=line,
         )

@@ -22,6 +22,7 @@ from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
 from jobd.seams import clock, host, stacks, stdio
+from jobd.seams.exits import NOT_ADOPTED
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
 from jobd.seams.scoreboard import Page, Scoreboard
@@ -29,7 +30,6 @@ from jobd.worker.app import code_fingerprint, load_app
 
 # The middle process ends at once; what takes longer is a supervisor that is not there any more.
 _ADOPTED_WITHIN = 10.0
-_NOT_ADOPTED = 75
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +46,9 @@ class _Message(msgspec.Struct):
     fork: Order | None = None
 
 
-# Runs a worker in the forked child, and gives its exit code.
-Run = Callable[[Order, Page], int]
+# Runs a worker in the forked child, and gives its exit code. The third waits until this process is the
+# supervisor's, and says whether it is: nothing may be claimed before.
+Run = Callable[[Order, Page, Callable[[], bool]], int]
 # Makes, from the application, what its workers share: before the fork, so that they do share it.
 Prepare = Callable[[Jobd], Run]
 
@@ -82,6 +83,9 @@ class Preloader:
             self._load()
         except ConfigError as failure:
             self._say({"failed": str(failure)})
+            return EX_CONFIG
+        except KeyboardInterrupt:
+            self._say({"failed": f"app: {self._reference!r} does not load: it was interrupted"})
             return EX_CONFIG
         while not self._channel.closed:
             select.select([self._channel], [self._channel] if self._channel.pending() else [], [])
@@ -204,13 +208,20 @@ class Preloader:
         # and its objects would later close those numbers under somebody else.
         os.setsid()
         self._channel.close()
-        if not adopted(self._supervisor, middle):
-            return _NOT_ADOPTED
-        if not _is_for(page, order, pid=os.getpid()):
-            return _NOT_ADOPTED  # given up in the meantime, and released: it may not act
+
+        def is_ours() -> bool:
+            # Or given up in the meantime, and released: it may not act.
+            tied = adopted(self._supervisor, middle)
+            return tied and _is_for(page, order, pid=os.getpid())
+
         stacks.arm()
-        run = self._run or self._prepare(load_app(self._reference))
-        return run(order, page)
+        run = self._run
+        if run is None:
+            if not is_ours():
+                return NOT_ADOPTED
+            run = self._prepare(load_app(self._reference))
+        # The end of the middle process takes its time: what can be made ready meanwhile is.
+        return run(order, page, is_ours)
 
 
 def _is_for(page: Page, order: Order, *, pid: int) -> bool:

@@ -131,8 +131,8 @@ class Pristine:
         """Have this worker settle what it has, and end."""
         if self.reason is not Reason.NONE:
             return
-        task, job = _names(list(jobs))
-        self._emit(WorkerRecycles(task=task, job=job, reason=reason.word, why=why))
+        task, job, token = _names(list(jobs))
+        self._emit(WorkerRecycles(task=task, job=job, token=token, reason=reason.word, why=why))
         self.retire(reason)
 
     def retire(self, reason: Reason) -> None:
@@ -148,9 +148,10 @@ class Pristine:
             self.condemn(Reason.PROCESSES, "processes a job has left do not end", jobs)
         if not ended.processes:
             return
-        task, job = _names(jobs)
+        task, job, token = _names(jobs)
         if self._is_new(task, "leftovers"):
-            self._emit(LeftoversEnded(task=task, job=job, processes=ended.processes))
+            count = ended.processes
+            self._emit(LeftoversEnded(task=task, job=job, token=token, processes=count))
         if ended.held:
             why = "its code still holds processes that were left running, and would find them dead"
             self.condemn(Reason.PROCESSES, why, jobs)
@@ -167,10 +168,10 @@ class Pristine:
             self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
 
     def _say_changed(self, jobs: list[Claimed], what: tuple[str, ...]) -> None:
-        task, job = _names(jobs)
+        task, job, token = _names(jobs)
         new = tuple(name for name in what if self._is_new(task, name))
         if new:
-            self._emit(ProcessChanged(task=task, job=job, what=new))
+            self._emit(ProcessChanged(task=task, job=job, token=token, what=new))
 
     def _is_new(self, task: str, what: str) -> bool:
         if (task, what) in self._said:
@@ -179,9 +180,9 @@ class Pristine:
         return True
 
 
-def _names(jobs: list[Claimed]) -> tuple[str, str]:
-    """Give task and job that are to blame, where there is only one."""
+def _names(jobs: list[Claimed]) -> tuple[str, str, int | None]:
+    """Give task, job and its claim that are to blame, where there is only one."""
     if len(jobs) == 1:
-        return text(jobs[0].task), text(jobs[0].id)
+        return text(jobs[0].task), text(jobs[0].id), jobs[0].claim
     tasks = {job.task for job in jobs}
-    return (text(tasks.pop()), "") if len(tasks) == 1 else ("", "")
+    return (text(tasks.pop()) if len(tasks) == 1 else "", "", None)

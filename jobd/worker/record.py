@@ -40,8 +40,8 @@ class Past(NamedTuple):
     """When it was first set aside because no worker knew its task; ms since 1970."""
     expires: int | None
     """When it may not start any more; ms since 1970."""
-    timed_out: bool
-    """Its last run was killed for its timeout, and nobody has judged that yet."""
+    ended: str
+    """What its last run was charged with when its process ended, and nobody has judged yet; or ""."""
 
 
 def read_past(more: dict[bytes, bytes]) -> Past:
@@ -58,7 +58,7 @@ def read_past(more: dict[bytes, bytes]) -> Past:
         options=_options(more.get(b"options")),
         parked=_parked(more),
         expires=_count(more, "expires") if b"expires" in more else None,
-        timed_out=more.get(b"ended") == b"timeouts",
+        ended=more.get(b"ended", b"").decode(),
     )
 
 
@@ -93,7 +93,7 @@ def _parked(more: dict[bytes, bytes]) -> int | None:
     return since if error is None or error.startswith(PARKED.encode()) else None
 
 
-_ONLY_DELAYED = Past(Counters(), [], NOTHING_SAID, None, None, timed_out=False)
+_ONLY_DELAYED = Past(Counters(), [], NOTHING_SAID, None, None, "")
 
 
 def _count(more: dict[bytes, bytes], name: str) -> int:

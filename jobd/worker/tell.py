@@ -37,25 +37,35 @@ class Teller:
         """Tell of a death; one that the task asked for is no error."""
         job_id, task, line = text(job.id), text(job.task), error[:MAX_LOGGED]
         if cause == "discarded":
-            self._emit(JobDiscarded(job=job_id, task=task, why=line))
+            self._emit(JobDiscarded(job=job_id, token=job.claim, task=task, why=line))
         else:
-            self._emit(JobDied(job=job_id, task=task, cause=cause, error=line))
+            self._emit(JobDied(job=job_id, token=job.claim, task=task, cause=cause, error=line))
 
     def failed(self, job: Claimed, cause: str, error: str, delay: float, note: str) -> None:
         """Tell of a failed run that is tried again; `note`: of its back-off function, or ''."""
         job_id, task, line = text(job.id), text(job.task), error[:MAX_LOGGED]
-        self._emit(JobFailed(job=job_id, task=task, cause=cause, error=line, retry_in=delay))
+        self._emit(
+            JobFailed(
+                job=job_id, token=job.claim, task=task, cause=cause, error=line, retry_in=delay
+            )
+        )
         if note and job.task not in self._unusable:
             self._unusable.add(job.task)
-            self._emit(BackoffUnusable(job=job_id, task=task, why=note))
+            self._emit(BackoffUnusable(job=job_id, token=job.claim, task=task, why=note))
 
     def put_off(self, job: Claimed, why: str, verdict: Postpone) -> None:
         """Tell of a job that its task has put off, with all its queue or alone."""
         job_id, task, line = text(job.id), text(job.task), why[:MAX_LOGGED]
         if verdict.whole_queue:
-            self._emit(QueueThrottled(job=job_id, task=task, why=line, resumes_in=verdict.delay))
+            self._emit(
+                QueueThrottled(
+                    job=job_id, token=job.claim, task=task, why=line, resumes_in=verdict.delay
+                )
+            )
         else:
-            self._emit(JobSnoozed(job=job_id, task=task, why=line, retry_in=verdict.delay))
+            self._emit(
+                JobSnoozed(job=job_id, token=job.claim, task=task, why=line, retry_in=verdict.delay)
+            )
 
     def unknown(self, name: str) -> None:
         """Tell of a task that this worker does not know."""

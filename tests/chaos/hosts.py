@@ -50,6 +50,8 @@ class Host:
         schedules: list[Declared] | None = None,
         skew: float = 0.0,
         limits: dict[str, Any] | None = None,
+        max_jobs: int = 0,
+        concurrency: int = 1,
     ) -> None:
         """`skew`: by how many seconds its wall clock is wrong."""
         top = directory / name
@@ -57,7 +59,13 @@ class Host:
         self.name = name
         self.lease = lease
         self.workers = workers
-        queue = QueueConfig(processes=workers, options=options or {}, limits=limits or {})
+        queue = QueueConfig(
+            processes=workers,
+            options=options or {},
+            limits=limits or {},
+            max_jobs=max_jobs,
+            concurrency=concurrency,
+        )
         self.daemon = Daemon(
             top,
             url,

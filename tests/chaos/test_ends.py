@@ -95,6 +95,7 @@ class Moments:
         self.pause(0.3)
 
     def helper(self, role: str, number: int) -> None:
+        eventually(f"a {role}", lambda: self.host.has(role))
         os.kill(self.host.helper(role), number)
         self.pause(0.1)
 

@@ -74,8 +74,9 @@ def handles(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def pss(pid: int) -> float:
-    return float(psutil.Process(pid).memory_full_info().pss) / MIB
+def own(pid: int) -> float:
+    """Memory it shares with nobody, MiB: how many share the rest is not its doing."""
+    return float(psutil.Process(pid).memory_full_info().uss) / MIB
 
 
 def ended(daemon: Daemon) -> int:
@@ -109,18 +110,18 @@ def test_a_supervisor_that_has_replaced_workers_is_what_it_was(
         eventually(f"{number} workers replaced", enough, 3000)
 
     replace_until(count // 10)
-    few, light = handles(pid), pss(pid)
+    few, light = handles(pid), own(pid)
     began = time.monotonic()
     replace_until(count)
     pace = (count - count // 10) / (time.monotonic() - began)
-    heavy = pss(pid)
+    heavy = own(pid)
 
     # At any one moment some workers are on their way out and others on their way in.
     eventually("no more handles than before", lambda: handles(pid) <= few + 4)
     if report(
         f"supervisor after {count:,} recycled workers",
         bar="memory and file handles flat",
-        figures=f"PSS {light:.2f} MiB after {count // 10:,}, {heavy:.2f} after all; {few} and "
+        figures=f"own memory {light:.2f} MiB after {count // 10:,}, {heavy:.2f} after all; {few} and "
         f"{handles(pid)} handles; {pace:.0f} a second",
         n=count,
     ):

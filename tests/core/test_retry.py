@@ -27,7 +27,16 @@ from jobd.core.options import (
 from jobd.core.raised import SHORTEST_SNOOZE
 from jobd.core.retry import read_backoff, wait_after
 from jobd.core.retry_function import read_function
-from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error, before_start
+from jobd.core.verdict import (
+    CRASHED_AGAIN,
+    Bury,
+    Counters,
+    Postpone,
+    RetryLater,
+    Run,
+    after_error,
+    before_start,
+)
 
 
 def policy(**options: object) -> Policy:
@@ -98,7 +107,7 @@ def test_a_function_is_told_the_failures_and_the_error() -> None:
     error = ValueError("no")
     used = Counters(failed=1, timeouts=1)
     assert judged(error, used, backoff=wait) == RetryLater(30.0)
-    verdict = before_start(used, policy(backoff=wait), lambda: 0.5, timed_out=True)
+    verdict = before_start(used, policy(backoff=wait), lambda: 0.5, ended="timeouts")
     assert verdict == RetryLater(20.0)
     assert told == [(3, error), (2, None)]
     assert judged(error, used, backoff=lambda failures: failures) == RetryLater(3.0)
@@ -251,7 +260,7 @@ def test_timeouts_are_tried_again_whatever_the_lists_say() -> None:
     """No exception was raised: the process was ended."""
     strict = policy(retry_on=(), give_up_on=BaseException)
 
-    verdict = before_start(Counters(timeouts=1), strict, lambda: 0.5, timed_out=True)
+    verdict = before_start(Counters(timeouts=1), strict, lambda: 0.5, ended="timeouts")
     assert verdict == RetryLater(7.0)
 
 
@@ -389,3 +398,18 @@ def test_what_a_task_raises_survives_the_way_out_of_a_process_pool(
     copy = pickle.loads(pickle.dumps(wish))
 
     assert (type(copy), vars(copy), str(copy)) == (type(wish), vars(wish), str(wish))
+
+
+def test_after_a_second_crash_others_go_first() -> None:
+    """The first may have been bad luck: it runs again at once."""
+
+    def judge(crashes: int) -> object:
+        return before_start(
+            Counters(crashes=crashes), policy(max_crashes=4), lambda: 0.5, ended="crashes"
+        )
+
+    assert judge(1) == Run()
+    assert judge(2) == judge(3) == RetryLater(CRASHED_AGAIN, "crashed again, so others go first")
+    assert judge(4) == Bury("poison")
+    put_off_already = before_start(Counters(crashes=2), policy(), lambda: 0.5)
+    assert put_off_already == Run()

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import worlds
 
 from jobd.core.cron import Cron
 from jobd.core.errors import OptionError
@@ -91,7 +92,7 @@ def brute_force(
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=worlds(300), deadline=None)
 @given(fields=LINES, change=st.sampled_from(CHANGES), lead=st.integers(0, 60 * 30))
 def test_slots_are_what_a_look_at_every_minute_finds(
     fields: tuple[tuple[str, frozenset[int]], ...], change: tuple[str, str], lead: int
@@ -114,7 +115,7 @@ def test_slots_are_what_a_look_at_every_minute_finds(
     assert latest(slots, first - 1, end, 3) == expected[-3:]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=worlds(100), deadline=None)
 @given(
     fields=LINES,
     at=st.integers(ms("2020-01-01"), ms("2035-01-01")),

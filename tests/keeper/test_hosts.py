@@ -24,15 +24,15 @@ def directory(tmp_path: Path) -> Path:
     board.pages[0].hand_out(incarnation="n.1", queue="q", slot="q.1")
     board.pages[0].start(0, b"job-7", 3, b"mail", 1.0, 0.0)
     slots = [
-        SlotState(slot="q.1", phase="running", incarnation="n.1", pid=pid, memory=5, exits={"crash": 2}),
-        SlotState(slot="q.2", phase="vacant", exits={"crash": 1, "oom": 1}),
+        SlotState(slot="q.1", phase="running", incarnation="n.1", pid=pid, memory=5),
+        SlotState(slot="q.2", phase="vacant"),
     ]  # fmt: skip
     leaver = SlotState(slot="q.1", phase="draining", incarnation="n.0", pid=1, leaving="reload")
     statefile.write(
         tmp_path,
         State(
             pid=pid, started_at=1.0, nonce="n", scoreboard="board", queues={"q": slots}, helpers={"keeper": "running"},
-            pools={"q": PoolState(target=2, gave_up=True, useless=6)}, leavers=[leaver], reload_at=2.0,
+            pools={"q": PoolState(target=2, gave_up=True, useless=6, exits={"crash": 3, "oom": 1})}, leavers=[leaver], reload_at=2.0,
             reload_error="no",
         ),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support import examples
 
 from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
@@ -270,7 +271,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
 def worlds(number: int) -> settings:
     return settings(
-        max_examples=number,
+        max_examples=examples.worlds(number),
         stateful_step_count=50,
         deadline=None,
         suppress_health_check=list(HealthCheck),

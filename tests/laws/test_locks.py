@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.examples import worlds
 from support.policies import NOTHING
 
 from jobd.broker.commands import Blame, Completed, Ending
@@ -399,7 +400,7 @@ def test_redis_agrees_about_locks_in_every_world(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(client),
         settings=settings(
-            max_examples=80,
+            max_examples=worlds(80),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.examples import worlds
 from support.policies import keeping
 
 from jobd.broker.commands import Blame, Completed, Ending
@@ -407,7 +408,7 @@ def test_redis_agrees_with_the_model_in_every_world(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(client),
         settings=settings(
-            max_examples=40,
+            max_examples=worlds(40),
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

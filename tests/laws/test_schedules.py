@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.examples import worlds
 
 from jobd.broker.connection import Client, connect
 from jobd.broker.schedules import DECLARED, Due, Round, ScheduleStore
@@ -292,7 +293,7 @@ def test_each_slot_fires_once_in_random_worlds(redis_url: str) -> None:
     run_state_machine_as_test(
         machine(connect(redis_url)),
         settings=settings(
-            max_examples=400, stateful_step_count=40, deadline=None,
+            max_examples=worlds(400), stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

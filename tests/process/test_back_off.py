@@ -33,6 +33,10 @@ def exits() -> None:
 def stands_still() -> None:
     raise ValueError("no")
 
+@q.task(max_crashes=5)
+def poison() -> None:
+    os._exit(3)
+
 @q.task()
 def double(n: int) -> int:
     return 2 * n
@@ -62,3 +66,17 @@ def test_a_function_that_ends_or_hangs_its_process_is_blamed_on_its_job(
     assert hung is not None
     assert (hung.cause, hung.timeouts, hung.crashes) == ("timeout", 2, 0)
     assert queue.add("double", {"n": 4}).result("10s") == 8
+
+
+def test_a_few_poison_jobs_at_the_head_do_not_keep_others_from_their_turn(
+    place: Place, redis_url: str
+) -> None:
+    """With one process, and more crashes allowed than a queue may have in a row: a second crash sends
+    a job to the end of the line, and the queue is not given up."""
+    queue = Jobd(redis_url).queue("q")
+    heads = [queue.add("poison") for _ in range(3)]
+    behind = [queue.add("double", {"n": n}) for n in range(20)]
+    assert [job.result("60s") for job in behind] == [2 * n for n in range(20)]
+    crashes = [job.info().crashes for job in heads]  # type: ignore[union-attr]
+    assert all(1 <= number <= 3 for number in crashes)
+    assert not place.events("queue.gave_up")

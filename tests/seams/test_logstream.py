@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -72,6 +74,49 @@ def stream_of(kind: str, directory: Path) -> tuple[int, int]:
         return ours.detach(), theirs.detach()
     writer = os.open(directory / "log", os.O_WRONLY | os.O_CREAT)
     return os.open(directory / "log", os.O_RDONLY), writer
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_costs_records_and_their_number_is_told_when_there_is_room(
+    small_disk: Path,
+) -> None:
+    """The one that did not fit as a whole is completed first: all that stands there can be read."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 4096)
+    fd = os.open(small_disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = Log(style="json", level="info", role="supervisor", fd=fd, patience=0.2)
+    began = time.monotonic()
+    for _ in range(10):
+        log(TaskOutput(slot="q.1", text="x" * 3000))
+    assert time.monotonic() - began < 0.2
+    assert (small_disk / "log").stat().st_size == 4096
+
+    ballast.unlink()
+    log(TaskOutput(slot="q.1", text="again"))
+    os.close(fd)
+    records = [msgspec.json.decode(line) for line in (small_disk / "log").read_bytes().splitlines()]
+
+    assert [record.get("text", "")[:5] for record in records] == ["xxxxx", "xxxxx", "again", ""]
+    assert (records[-1]["event"], records[-1]["records"]) == ("log.stalled", 8)
+
+
+def test_a_disk_that_is_full_from_the_start_ends_nothing() -> None:
+    fd = os.open("/dev/full", os.O_WRONLY)
+    stream = LogStream(fd)
+    assert [stream.write(b"record\n") for _ in range(3)] == [False] * 3
+    assert stream.lost() == 0
+    os.close(fd)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "file"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,23 @@ def test_so_many_jobs_at_once_it_holds(tmp_path: Path, cells: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 1000"):
         Scoreboard.create(tmp_path / "b", owner=OWNER, pages=1, cells=cells)
     assert not list(tmp_path.iterdir())
+
+
+def test_who_writes_into_every_descriptor_does_not_write_over_it(tmp_path: Path) -> None:
+    """A mapping keeps one; what is written to pages goes through all the same."""
+    path = tmp_path / "b"
+    Scoreboard.create(path, owner=OWNER, pages=2, cells=1)
+
+    def child() -> object:
+        board = Scoreboard.open(path)
+        for fd in range(3, 64):
+            with suppress(OSError):
+                os.lseek(fd, 0, os.SEEK_SET)
+                os.write(fd, b"x" * 8192)
+        board.pages[1].hand_out(incarnation="n.1", queue="q", slot="q.1")
+        return True
+
+    assert forked(child)
+    board = Scoreboard.open(path)
+    assert board.owner == OWNER
+    assert [view.incarnation for view in board.views()] == ["n.1"]

@@ -7,12 +7,12 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.worlds import APP, POLICY, World
+from support.worlds import APP, BOTH, POLICY, World
 
 from jobd.seams.exits import Exit
 from jobd.supervisor import backoff
 from jobd.supervisor.fleet import Stage, Stop
-from jobd.supervisor.orders import Beat, HelperExited, Loaded, Look, Looked
+from jobd.supervisor.orders import HelperExited, Loaded, Look, Looked
 from jobd.supervisor.settle import next_deadline
 
 
@@ -78,10 +78,9 @@ def _machine_helps(world: World) -> None:
     for name in sorted(world.ill):
         world.obey(name)
     for name in sorted(world.helpers):
-        if not world.fleet.helpers[name].up:
-            world.see(Loaded(name, ()))
-    if "keeper" in world.helpers and world.now % 2 < 0.25:
-        world.see(Beat("keeper", int(world.now), int(world.now)))
+        beats = name in ("keeper", *BOTH) and world.now % 2 < 0.25
+        if beats or not world.fleet.helpers[name].up:
+            world.speak(name)
     while world.ordered:
         world._birth()
     world._look()
@@ -184,4 +183,4 @@ def test_helpers_come_back_and_workers_are_not_touched() -> None:
         world.helpers.discard(name)
         world.see(HelperExited(name, Exit(signal=9)))
     assert world.fleet.children == before
-    assert world.helpers == {"keeper", APP}
+    assert world.helpers == {"keeper", APP, *BOTH}

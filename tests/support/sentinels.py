@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from jobd.broker.connection import Client, connect
 from support.servers import eventually
@@ -51,6 +51,8 @@ class Service:
         first = self.server_ports[0]
         for port in self.server_ports:
             self.start_server(port, of=None if port == first else first)
+        # Sentinels ask who the replicas are at once, and then not again for ten seconds.
+        eventually(lambda: self._is_in_sync(first))
         for port in self.sentinel_ports:
             (self.top / f"{port}").mkdir()
             (self.top / f"{port}.conf").write_text(
@@ -95,11 +97,14 @@ class Service:
 
     def primary(self) -> int:
         """Give the port of the primary, by the word of a sentinel."""
+        return eventually(self._primary_now, within=5)
+
+    def _primary_now(self) -> int | None:
         for port in self.sentinel_ports:
             reply = self.ask(port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
             if isinstance(reply, list):
                 return int(reply[1])
-        raise AssertionError("no sentinel answers")
+        return None
 
     def promoted(self, old: int, *, within: float = 20.0) -> tuple[int, float]:
         """Wait for another primary; give its port and when it said so itself."""
@@ -120,6 +125,10 @@ class Service:
 
     def _is_settled(self) -> bool:
         primary = self.primary()
+        in_sync = self._is_in_sync(primary)
+        return in_sync and all(self._agrees(port, primary) for port in self.sentinel_ports)
+
+    def _is_in_sync(self, primary: int) -> bool:
         role = self.ask(primary, "ROLE")
         if not isinstance(role, list) or role[0] != b"master":
             return False
@@ -130,7 +139,7 @@ class Service:
                 role = self.ask(port, "ROLE")
                 if not isinstance(role, list) or role[0] != b"slave" or role[3] != b"connected":
                     return False
-        return all(self._agrees(port, primary) for port in self.sentinel_ports)
+        return True
 
     def _agrees(self, sentinel: int, primary: int) -> bool:
         said = self.ask(sentinel, "SENTINEL", "MASTER", SERVICE)
@@ -163,6 +172,40 @@ class Service:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@contextlib.contextmanager
+def plain_server(directory: Path, *settings: str) -> Iterator[int]:
+    """Run one server on a port of loopback; give the port."""
+    found = program()
+    assert found is not None
+    [port] = free_ports(1)
+    directory.mkdir(exist_ok=True)
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                found, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory),
+                *settings,
+            ],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    client = connect(f"redis://127.0.0.1:{port}/0")
+    try:
+        eventually(lambda: _answers(client))
+        yield port
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.execute_command("PING"))
+    except AuthenticationError:
+        return True
+    except (RedisError, OSError):
+        return False
 
 
 @contextlib.contextmanager

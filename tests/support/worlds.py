@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 
 from jobd.seams.exits import Exit
 from jobd.supervisor.demand import Bounds, Waiting
-from jobd.supervisor.fleet import Child, Fleet, Helper, Plan, Policy, Queue, Role, Stage, Stop
+from jobd.supervisor.fleet import (
+    SERVICES,
+    Child,
+    Fleet,
+    Helper,
+    Plan,
+    Policy,
+    Queue,
+    Role,
+    Stage,
+    Stop,
+)
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
 from jobd.supervisor.memory import Limits, Reading
 from jobd.supervisor.orders import (
@@ -56,10 +67,15 @@ from jobd.supervisor.step import step
 POLICY = Policy(lease=3.0, drain_timeout=5.0, fork_grace=4.0, hang_after=9.0)
 APP = "preloader shop:app"
 NO_LIMITS = Limits()
+BOTH = ("web", "alerter")
 
 
 def new_fleet(
-    slots: int = 3, pages: int = 9, policy: Policy = POLICY, limits: Limits = NO_LIMITS
+    slots: int = 3,
+    pages: int = 9,
+    policy: Policy = POLICY,
+    limits: Limits = NO_LIMITS,
+    services: tuple[str, ...] = BOTH,
 ) -> Fleet:
     fleet = Fleet(
         policy=policy,
@@ -77,6 +93,7 @@ def new_fleet(
         helpers={
             "keeper": Helper(name="keeper", role=Role.KEEPER),
             APP: Helper(name=APP, app="shop:app"),
+            **services_of(services),
         },
         dead={},
         free=tuple(range(pages)),
@@ -91,12 +108,22 @@ def bounds(slots: int, *, elastic: bool) -> Bounds:
     )
 
 
-def new_plan(attempt: int, queues: dict[str, int], policy: Policy = POLICY) -> Plan:
-    """Make what a reload asks for: so many processes of these queues."""
+def services_of(names: tuple[str, ...]) -> dict[str, Helper]:
+    return {name: Helper(name=name, role=Role(name)) for name in names}
+
+
+def new_plan(
+    attempt: int,
+    queues: dict[str, int],
+    policy: Policy = POLICY,
+    services: tuple[str, ...] = (),
+) -> Plan:
+    """Make what a reload asks for: so many processes of these queues, and these services."""
     name = f"{APP} #{attempt}"
     return Plan(
         policy=policy,
-        settings=repr(sorted(queues.items())),
+        settings=repr((sorted(queues.items()), services)),
+        services=services_of(services),
         queues={
             q: Queue(name=q, helper=name, target=n, bounds=bounds(n, elastic=n == 2))
             for q, n in queues.items()
@@ -169,6 +196,8 @@ class World:
                 leaves = helper.retired or helper.outdated or helper.condemned
                 assert self.fleet.stop is not Stop.NO or leaves, "a helper in use was ended"
                 assert action.helper in self.helpers
+                if helper.role in SERVICES and not leaves:
+                    assert not self.fleet.children, "a service was ended before the last worker"
                 if helper.condemned and not helper.told:
                     assert action.helper in self.dumped, "killed before it could say where it is"
                     self.ill.add(action.helper)
@@ -335,11 +364,13 @@ class World:
         name = self._pick(n for n in self.helpers if not n.startswith("reader"))
         if name:
             code = self.rng.choice(("one", "one", "two"))
-            self.see(
-                Beat(name, int(self.now), int(self.now))
-                if name == "keeper"
-                else Loaded(name, ("q",), code)
-            )
+            self.speak(name, code)
+
+    def speak(self, name: str, code: str = "one") -> None:
+        """Have a helper say what it says when it is well."""
+        turns = int(self.now) if name == "keeper" else None
+        beats = name == "keeper" or name in BOTH
+        self.see(Beat(name, turns, turns) if beats else Loaded(name, ("q",), code))
 
     def _stick(self) -> None:
         if name := self._pick(self.processes):
@@ -365,6 +396,7 @@ class World:
     def _plan(self) -> None:
         """The reader or a preloader of a reload has something to say."""
         fresh = [n for n in self.helpers if n in self.fleet.helpers and self.fleet.helpers[n].fresh]
+        services = self.rng.choice(((), ("web",), BOTH, BOTH))
         name = self._pick(fresh)
         if name is None:
             return
@@ -376,7 +408,7 @@ class World:
             self.see(PlanRefused("no app"))
         else:
             queues = self.rng.choice(({"q": 3}, {"q": 2}, {"q": 1, "r": 2}))
-            self.see(PlanRead(new_plan(self.fleet.reload.attempt, queues)))
+            self.see(PlanRead(new_plan(self.fleet.reload.attempt, queues, services=services)))
 
     def _recycle(self) -> None:
         client = self.clients = self.clients + 1
@@ -411,6 +443,7 @@ class World:
                 assert queue.target <= queue.bounds.most
 
     def _helper(self) -> None:
+        self._tick()  # what this instant has in store anyway
         name = self._pick(self.helpers)
         if name is None:
             return
@@ -418,7 +451,10 @@ class World:
         if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
             self.ill.discard(name)
+            before = dict(self.fleet.children)
             self.see(HelperExited(name, Exit(code=1)))
+            if helper.role in SERVICES:
+                assert self.fleet.children == before, "a worker felt the end of a service"
 
     def obey(self, helper: str) -> None:
         """Have a helper end that was killed."""

@@ -42,7 +42,7 @@ local function make_way(holder, state, successor, at, unique_prefix, job_prefix,
   redis.call('ZREM', state == 'waiting' and waiting or delayed, holder)
   chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
   end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
-  count_cancelled(tally, key)
+  count_of_task(tally, 'cancelled', key)
   redis.call('ZADD', expiring, int(at + 600000), holder)
   return place
 end

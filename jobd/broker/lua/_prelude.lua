@@ -2,6 +2,7 @@
 
 local PRIORITY_SPAN = 2 ^ 40 -- a place in line is priority * 2^40 + sequence, exact in a double
 local WAKE_CAP = 16          -- tokens are hints: more than a handful of them tell nothing new
+local MOST_FIELDS = 32768    -- what a tally counts by names that no worker knows, it counts up to here
 local SET_ASIDE = 4e15       -- scores of `delayed` from here on are no times: such jobs' tasks are paused
 local WINDOW_MS = 30000      -- removed ids are remembered for two to three windows
 local REMEMBERED_MS = 60000  -- and only those of jobs that ended less than this ago
@@ -131,11 +132,17 @@ local function end_cancelled(cancelled, awaited, unique_prefix, key, id, now)
   announce(awaited, id)
 end
 
--- Count it by its task, as settle counts; a record may say anything.
-local function count_cancelled(tally, key)
+-- Count what became of a job by its task, as settle counts. A record may say anything; and whoever
+-- adds jobs under ever new names and cancels them shall not make the tally grow without end.
+local function count_of_task(tally, outcome, key)
   local task = redis.pcall('HGET', key, 'task')
   local is_name = type(task) == 'string' and #task <= 128 and string.find(task, '^[%w_.:%-]+$')
-  add_up(tally, 'cancelled|' .. (is_name and task or '?'), 1)
+  local field = outcome .. '|' .. (is_name and task or '?')
+  if redis.pcall('HEXISTS', tally, field) == 0 then
+    local fields = redis.pcall('HLEN', tally)
+    if type(fields) == 'number' and fields >= MOST_FIELDS then field = outcome .. '|?' end
+  end
+  add_up(tally, field, 1)
 end
 
 -- Write a line more into a job's history. Appending to a JSON array is text; a history that grew too
@@ -157,7 +164,7 @@ local function put_back(waiting, held, cancelled, awaited, tally, unique_prefix,
     local place, asked = place_of(job_prefix .. id)
     if asked then
       end_cancelled(cancelled, awaited, unique_prefix, job_prefix .. id, id, clock(now))
-      count_cancelled(tally, job_prefix .. id)
+      count_of_task(tally, 'cancelled', job_prefix .. id)
     else
       places[#places + 1] = place
       places[#places + 1] = id

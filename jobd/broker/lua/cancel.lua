@@ -26,7 +26,7 @@ for i = ids_at, #ARGV do
   if state == 'waiting' or state == 'delayed' then
     redis.call('ZREM', state == 'waiting' and waiting or delayed, id)
     end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
-    count_cancelled(tally, key)
+    count_of_task(tally, 'cancelled', key)
     state = 'cancelled'
   elseif state == 'active' then
     workers = workers or redis.call('ZCARD', leases)

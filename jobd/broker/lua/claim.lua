@@ -1,5 +1,5 @@
 -- claim: waiting -> active (waiting -> dead where the record cannot be read, -> delayed where its task is paused)
--- KEYS    waiting delayed leases held meta off rate wake_list dead outbox awaited held:* unique:* job:*
+-- KEYS    waiting delayed leases held meta off rate wake_list dead outbox awaited tally held:* unique:* job:*
 -- ARGV    now incarnation lease_ms slots limit budget_us max_bytes ahead_ms known...
 -- REPLY   ok <claim> <now> <come again at, or ''> <word> <within> <start at> (<id> <task> <args> <at> <more>)... | fenced
 -- WITH    rate paused_tasks
@@ -158,6 +158,7 @@ if looked > 0 then redis.call('ZREMRANGEBYRANK', waiting, 0, looked - 1) end
 if #aside > 0 then redis.call('ZADD', delayed, unpack(aside)) end
 for _, id in ipairs(corrupt) do
   bury(dead, outbox, awaited, unique_prefix, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
+  add_up(tally, 'dead|?', 1)
 end
 local head = next_due(delayed)
 if taken == 0 then

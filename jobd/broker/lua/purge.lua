@@ -24,7 +24,7 @@ for i = ids_at, #ARGV do
     redis.call('ZREM', containers[found], id)
     if found == 'waiting' or found == 'delayed' then
       end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
-      count_cancelled(tally, key)
+      count_of_task(tally, 'cancelled', key)
       redis.call('ZREM', cancelled, id)
     end
     redis.call('ZREM', expiring, id)

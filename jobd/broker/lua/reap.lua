@@ -26,6 +26,7 @@ for i = 1, math.min(#ids, tonumber(limit)) do
     if alone and type(lost) == 'number' and lost > 1 then redis.pcall('HINCRBY', key, 'crashes', 1) end
     redis.call('HSET', key, 'more', '1')
   end
+  count_of_task(tally, 'lost', key)
   back[i] = ids[i]
 end
 if #back > 0 then

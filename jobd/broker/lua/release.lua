@@ -19,6 +19,8 @@ if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local back, taken, causes = {}, {}, { crashes = 'crash', lost = 'lost' }
+-- A timeout is counted when it is judged: as one, or as the job's death.
+local OUTCOMES = { crashes = 'crashed', suspected = 'crashed', lost = 'lost', interrupted = 'interrupted' }
 
 for i = blamed_at, #ARGV, 4 do
   local id, counter, note, claim = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
@@ -39,6 +41,7 @@ for i = blamed_at, #ARGV, 4 do
       end
     end
     add_up(tally, counter, 1)
+    if OUTCOMES[counter] then count_of_task(tally, OUTCOMES[counter], key) end
     back[#back + 1] = id
     taken[id] = true
     if causes[counter] then tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, causes[counter], clock(now)) end

@@ -13,7 +13,8 @@
 --         throttle (back to its place in line, and nothing of the queue is claimed for delay_ms; what
 --         somebody else has asked for is never shortened), cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
 --         retry ends as cancelled.
---         figures is "task|wait bucket|run bucket|total bucket".
+--         figures is "task|wait bucket|run bucket|total bucket"; "task|||" of what was no run: its
+--         outcome is counted, and the histograms know nothing of it.
 --         Trimming rides along, a little more removed than was settled: Redis never holds more than
 --         `keep` completed jobs for long, no settle takes long, and no worker pays for others. What
 --         is more than that, the keepers trim in their time.
@@ -161,7 +162,11 @@ if accepted > 0 then
   local fields, minute = {}, {}
   for figure, n in pairs(counts) do
     local outcome, task, wait, run, whole = string.match(figure, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
-    for _, field in ipairs({ outcome .. '|' .. task, 'wait|' .. task .. '|' .. wait, 'run|' .. task .. '|' .. run, 'total|' .. task .. '|' .. whole }) do
+    local named = { outcome .. '|' .. task }
+    if run ~= '' then
+      named[2], named[3], named[4] = 'wait|' .. task .. '|' .. wait, 'run|' .. task .. '|' .. run, 'total|' .. task .. '|' .. whole
+    end
+    for _, field in ipairs(named) do
       fields[field] = (fields[field] or 0) + n
     end
     minute[outcome] = (minute[outcome] or 0) + n

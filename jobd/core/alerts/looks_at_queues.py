@@ -82,7 +82,9 @@ def stalled(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
             idle = min(
                 queue.oldest, queue.oldest if queue.claimed_ago is None else queue.claimed_ago
             )
-        shown = f"{queue.due:,} jobs wait, and none was taken for {words(idle)}"
+        shown = "work is taken as it comes"
+        if idle:
+            shown = f"{queue.due:,} jobs wait, and none was taken for {words(idle)}"
         readings.append(Reading(of=name, value=idle, shown=shown))
     return readings
 
@@ -101,10 +103,11 @@ def no_workers(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]
         said = views.get(name, [])
         wanted = queue.due > 0 or any(view.wanted for view in said) or (rule.queue and not said)
         lacking = bool(wanted and not queue.workers)
-        waits = f", and {queue.due:,} jobs wait" if queue.due else ""
-        readings.append(
-            Reading(of=name, value=float(lacking), shown=f"no worker on any host{waits}")
-        )
+        shown = f"{queue.workers} workers" if queue.workers else "no worker is wanted"
+        if lacking:
+            waits = f", and {queue.due:,} jobs wait" if queue.due else ""
+            shown = f"no worker on any host{waits}"
+        readings.append(Reading(of=name, value=float(lacking), shown=shown))
     return readings
 
 

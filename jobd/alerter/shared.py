@@ -1,0 +1,159 @@
+"""Rules over what all hosts share: looked at by whoever has the turn, moved by compare-and-set.
+
+Invariant: nothing of a rule is kept here between two looks, so this process may end at any moment, and
+another host goes on (I-48). A thread of its own: what Redis does holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from jobd.alerter.facts import Gatherer
+from jobd.alerter.sight import Sight
+from jobd.broker.alerts import AlertStore, Held, Move
+from jobd.core.alert_events import AlertsBlind, AlertsSee, of_notification
+from jobd.core.alerts.facts import Facts
+from jobd.core.alerts.judge import judge, notification
+from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
+from jobd.core.config_alerts import RuleConfig
+from jobd.core.errors import BrokerError
+from jobd.core.events import Event
+from jobd.core.ids import uuid7
+from jobd.seams.clock import mono
+
+# States of rules that nobody has any more are looked for so often, by one host of all.
+TIDY_MS = 60_000
+# Of a round that came too soon; rounds are a little longer than a turn, so that it is over then.
+_PART_OF_PERIOD = 0.9
+_TIDY = ""  # the turn for that; no rule has this name
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What this thread has learned of Redis and others need while it is away."""
+
+    epoch: str = ""
+    mutes: dict[str, int] = {}
+
+
+class Shared(threading.Thread):
+    """Looks at rules every `every` seconds; `start` it, `check` and `stop` it."""
+
+    def __init__(
+        self,
+        rules: Sequence[RuleConfig],
+        *,
+        store: AlertStore,
+        gatherer: Gatherer,
+        namespace: str,
+        sinks: Sequence[str],
+        every: float,
+        spans: Spans,
+        sight: Sight,
+        known: Known,
+        emit: Callable[[Event], None],
+        on_told: Callable[[], None],
+    ) -> None:
+        """`sinks` are all there are; `on_told` is called when something is to be delivered."""
+        super().__init__(name="rules", daemon=True)
+        self._rules = {rule.name: rule for rule in rules}
+        self._store = store
+        self._gatherer = gatherer
+        self._namespace = namespace
+        self._sinks = list(sinks)
+        self._every = every
+        self._spans = spans
+        self._sight = sight
+        self._emit = emit
+        self._on_told = on_told
+        self._stopping = threading.Event()
+        self._is_blind = False
+        self.known = known
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Go on until stopped."""
+        try:
+            wait = 0.0
+            while not self._stopping.wait(wait):
+                began = mono()
+                self._try()
+                wait = max(0.05, self._every - (mono() - began))
+        except BaseException as error:  # noqa: BLE001 - `check` raises it again, in the main thread
+            self.error = error
+
+    def check(self) -> None:
+        """Raise what ended the thread that should not have ended."""
+        if self.error is not None:
+            raise self.error
+
+    def stop(self, within: float = 2.0) -> None:
+        """End; wait for `within` seconds at most."""
+        self._stopping.set()
+        self.join(within)
+
+    def _try(self) -> None:
+        try:
+            self.look()
+        except BrokerError as error:
+            self._sight.bad(str(error))
+            if not self._is_blind:
+                self._is_blind = True
+                self._emit(AlertsBlind(why=str(error)))
+            return
+        self._sight.good()
+        if self._is_blind:
+            self._is_blind = False
+            self._emit(AlertsSee())
+
+    def look(self) -> None:
+        """Look once. Raises BrokerError."""
+        turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
+        reset_ms = self._learn(turn.at_ms)
+        if self._store.take_turn([_TIDY], TIDY_MS).rules:
+            self._store.forget(self._rules, turn.at_ms)
+        if not turn.rules:
+            return
+        rules = [self._rules[name] for name in turn.rules]
+        facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
+        held = self._store.hold(turn.rules)
+        steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
+        words = self._store.move([move for move, _ in steps])
+        for (move, event), word in zip(steps, words, strict=True):
+            if word == "moved" and move.note is not None and event is not None:
+                self._emit(event)
+                self._on_told()
+
+    def _learn(self, at_ms: int) -> int | None:
+        """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
+        epoch, reset_ms = self._store.epoch()
+        if self.known.epoch and epoch != self.known.epoch:
+            self._store.note_reset(epoch, at_ms)
+            _, reset_ms = self._store.epoch()
+        self.known = Known(epoch=epoch or self.known.epoch, mutes=self._store.mutes())
+        return reset_ms
+
+    def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
+        muted = held.muted_until > facts.at_ms
+        after, told = judge(rule, held.state, facts, muted=muted, spans=self._spans)
+        if told is None and not worth_writing(held.state, after, facts.at_ms):
+            return None
+        after = replace(after, looked_ms=facts.at_ms)
+        if told is None:
+            return Move(rule.name, held.raw, after), None
+        return self._telling(rule, held, after, told, facts.at_ms)
+
+    def _telling(
+        self, rule: RuleConfig, held: Held, after: RuleState, told: Transition, at_ms: int
+    ) -> tuple[Move, Event | None]:
+        sinks = self._sinks if rule.sinks is None else rule.sinks
+        note = notification(
+            rule, told, note_id=uuid7(at_ms, secrets.randbits(74)), at_ms=at_ms,
+            namespace=self._namespace,
+        )  # fmt: skip
+        event = of_notification(note, sinks)
+        return Move(rule.name, held.raw, after, note, sinks), event
