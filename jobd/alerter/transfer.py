@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,17 +21,20 @@ import httpx
 
 from jobd.alerter.address import NoAddress, Resolver
 from jobd.alerter.sinks.post import Post, shown
+from jobd.core.alerts.delivery import LONGEST_TIMEOUT
 from jobd.core.alerts.sending import Refused, Sent, judge
 from jobd.core.durations import words
 from jobd.seams.clock import mono, wall
 
-# A name is looked up for no longer than this, and several requests take no longer together.
+# A name is looked up for no longer than this.
 _LOOK_UP = 5.0
-_LONGEST = 60.0
 # An answer says all in its status. What comes after it is read so far, so that the other side is not
 # cut off in the middle of an ordinary answer.
 _MOST_READ = 64 * 1024
 _READ_FOR = 1.0
+_HIGHEST_PORT = 65535
+# A name, in the form it is looked up in, or an address. httpx escapes what is neither.
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 
 # httpx logs whole addresses, at level info. Nobody listens here; nobody should begin to.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -45,16 +50,17 @@ def carry(
 ) -> Sent | Refused:
     """Send requests to one receiver, one after another, until one is refused. Blocking; any thread.
 
-    `timeout` bounds each of them, from the look-up of the name on, in seconds.
+    `timeout` bounds each of them, from the look-up of the name on, in seconds; LONGEST_TIMEOUT all of them.
     """
-    timeout = min(timeout, _LONGEST)
+    timeout = min(timeout, LONGEST_TIMEOUT)
     began = mono()
     try:
         url = httpx.URL(posts[0].url)
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError):
         host = ""
-    if not host or url.scheme not in ("http", "https"):
+    is_usable = _HOST.fullmatch(host) and (url.port or 0) <= _HIGHEST_PORT
+    if not is_usable or url.scheme not in ("http", "https"):
         return Refused("url: it cannot be read; expected https://host/path; correct it", "rejected")
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
@@ -63,7 +69,7 @@ def carry(
         )
     except NoAddress as none:
         return Refused(str(none), "rejected" if none.is_forbidden else "failed")
-    left = min(timeout * len(posts), _LONGEST) - (mono() - began)
+    left = min(timeout * len(posts), LONGEST_TIMEOUT) - (mono() - began)
     errand = _Errand(posts, url, addresses, timeout=timeout, now=now)
     return asyncio.run(errand.run(max(0.1, left)))
 
@@ -100,11 +106,14 @@ class _Errand:
         """Try one address after the other; `left` seconds are left for all."""
         end = asyncio.get_running_loop().time() + left
         outcome: Sent | Refused = Refused("there was no time left to try")
+        # For each of TCP and TLS. Shorter than the whole: httpx closes a connection that it gave up by
+        # itself, not one that was still being made when the bound of the whole cut in.
+        connect = 0.45 * min(left, self._timeout) / len(self._addresses)
         async with httpx.AsyncClient(
             verify=_trust() if self._url.scheme == "https" else False,
             trust_env=False,
             follow_redirects=False,
-            timeout=httpx.Timeout(self._timeout, connect=self._timeout / len(self._addresses)),
+            timeout=httpx.Timeout(self._timeout, connect=connect),
         ) as client:
             for address in self._addresses:
                 try:
@@ -190,7 +199,7 @@ def _what_stopped(error: BaseException) -> str:
                 return f"has a certificate we do not trust: {link.verify_message}; expected a valid one of that name"
             case ssl.SSLError():
                 return f"speaks no TLS that we understand: {link.reason}"
-            case OSError() if link.strerror:
-                word = link.strerror
+            case OSError() if link.errno:
+                word = os.strerror(link.errno)  # asyncio writes the address in its place
         link = link.__cause__ or link.__context__
     return f"cannot be reached: {word}; see the receiver, and the url"

@@ -83,7 +83,7 @@ class AlertStore:
         if not rules:
             return {}
         with translated(self._place):
-            pipe = self._client.pipeline(transaction=True)
+            pipe = self._client.pipeline(transaction=False)
             pipe.hmget(self._keys.alert_states, *rules)
             pipe.hmget(self._keys.alert_mutes, *rules)
             states, mutes = pipe.execute()
@@ -111,7 +111,7 @@ class AlertStore:
     def states(self) -> dict[str, Held]:
         """Read all rules' states and mutes. Raises BrokerError."""
         with translated(self._place):
-            pipe = self._client.pipeline(transaction=True)
+            pipe = self._client.pipeline(transaction=False)
             pipe.hgetall(self._keys.alert_states)
             pipe.hgetall(self._keys.alert_mutes)
             states, mutes = pipe.execute()
@@ -124,7 +124,7 @@ class AlertStore:
     def mutes(self) -> dict[str, int]:
         """Read until when rules are muted, ms since 1970; what is over is left out. Raises BrokerError."""
         with translated(self._place):
-            pipe = self._client.pipeline(transaction=True)
+            pipe = self._client.pipeline(transaction=False)
             pipe.time()
             pipe.hgetall(self._keys.alert_mutes)
             time, mutes = pipe.execute()

@@ -29,6 +29,10 @@ _TABLE: dict[str, Entry | Verbs] = {
     "demo": Entry("jobd.cli.demo", "Run the example shop on real work."),
     "init": Entry("jobd.cli.init", "Write a commented jobd.toml."),
     "check": Entry("jobd.cli.check", "Check the config and import the app."),
+    "config": Verbs(
+        "Look at the configuration.",
+        {"show": Entry("jobd.cli.config_show", "Show what holds, and where it comes from.")},
+    ),
     "enqueue": Entry("jobd.cli.enqueue", "Add a job by its task's name."),
     "why": Entry("jobd.cli.why", "Say why a job has not run, and when it will."),
     "status": Entry("jobd.cli.status", "Show the daemon of this host, its workers and queues."),
@@ -69,6 +73,15 @@ _TABLE: dict[str, Entry | Verbs] = {
             "cancel": Entry("jobd.cli.jobs_cancel", "Cancel jobs, also running ones."),
             "delete": Entry("jobd.cli.jobs_delete", "Delete jobs that have ended."),
             "run-now": Entry("jobd.cli.jobs_run_now", "Let delayed jobs run now."),
+        },
+    ),
+    "alerts": Verbs(
+        "Look at alert rules, mute them, try whether sinks are reached.",
+        {
+            "list": Entry("jobd.cli.alerts_list", "List rules, and what they see."),
+            "test": Entry("jobd.cli.alerts_test", "Send a test notification to each sink."),
+            "mute": Entry("jobd.cli.alerts_mute", "Let a rule tell nobody for a while."),
+            "unmute": Entry("jobd.cli.alerts_unmute", "Let a muted rule tell again."),
         },
     ),
     "completion": Entry("jobd.cli.completion", "Print what completes this command in a shell."),

@@ -39,6 +39,11 @@ class Settings(NamedTuple):
     files: Mapping[str, str] = {}
     over: Mapping[str, str] = {}
 
+    def placed(self, path: str, problems: list[str]) -> list[str]:
+        """Say where a key is, which problems begin with: in the file, or in what goes before it."""
+        place = self.over.get(path) or self.places.at(path)
+        return [f"{place}{problem.removeprefix(path)}" for problem in problems]
+
 
 def find_file(given: str | None) -> Path | None:
     """Name the file to read: the given one, else jobd.toml here or in /etc/jobd, else None."""
@@ -58,11 +63,10 @@ def read(file: Path | None, *, url: str | None) -> Config:
     except NotHere as without:
         needed = any(path.startswith("redis.") for path in without.absent)
         if not needed or named(url):
-            return with_url(without.config, url)
-        effective = runtime.read_effective(runtime.locate(without.config, None))
-        if effective is None:
+            return with_url(without.rest.config, url)
+        if (running := _of_daemon(without.rest.config)) is None:
             raise
-        return effective
+        return running
 
 
 def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Settings:
@@ -71,23 +75,20 @@ def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Sett
         found = Settings(Config(), Places("(no file)"))
     else:
         found = Settings(*reading(_text(file), str(file), secretfile.outside(file)))
+    found = laid_over(found, url=url, app=app)
+    if problems := unreadable(read_redis_url(found.config.redis.url)):
+        raise ConfigError(found.placed("redis.url", problems))
+    return found
+
+
+def laid_over(found: Settings, *, url: str | None, app: str | None) -> Settings:
+    """Lay flags and environment over what was read. Raises ConfigError."""
     over = {}
     if (source := named(url)) is not None:
         over["redis.url"] = source[0]
     if app:
         over["app"] = "--app"
-    config = with_app(with_url(found.config, url), app)
-    found = found._replace(config=config, over=over)
-    if problems := unreadable(read_redis_url(config.redis.url)):
-        raise ConfigError([_placed(found, problem) for problem in problems])
-    return found
-
-
-def _placed(found: Settings, problem: str) -> str:
-    """Say where redis.url is, which a problem begins with: in the file, or in what goes before it."""
-    path = "redis.url"
-    place = found.over.get(path) or found.places.at(path)
-    return f"{place}{problem.removeprefix(path)}"
+    return found._replace(config=with_app(with_url(found.config, url), app), over=over)
 
 
 def required(given: str | None) -> Path:
@@ -126,6 +127,14 @@ def with_app(config: Config, app: str | None) -> Config:
         return msgspec.structs.replace(config, app=target(app)) if app else config
     except OptionError as error:
         raise ConfigError(f"--app: {error}") from error
+
+
+def _of_daemon(config: Config) -> Config | None:
+    """Give what a daemon runs with by this file; None when none does, or by another one."""
+    found = runtime.read_effective(runtime.locate(config, None))
+    if found is None or found.redis.namespace != config.redis.namespace or found.app != config.app:
+        return None
+    return found
 
 
 def _text(file: Path) -> str:

@@ -173,7 +173,7 @@ def reading(text: str, file: str, outside: Outside = NOWHERE) -> Reading:
     config = _parse(found, data)
     read = Reading(config, places, data, found.files)
     if len(found.absent) == len(found.problems) > 0:
-        raise NotHere(found.told(), found.absent, config)
+        raise NotHere(found.told(), found.absent, read)
     if found.problems:
         raise ConfigError(found.told())
     return read

@@ -11,13 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobd.core import config_values as values
-from jobd.core.alerts.kinds import KINDS, Kind
-from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig, SinkConfig
+from jobd.core.alerts.delivery import LONGEST_TIMEOUT
+from jobd.core.alerts.kinds import BUILTIN, KINDS, Kind
+from jobd.core.alerts.signing import keys_of
+from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig, Severity, SinkConfig
 from jobd.core.config_problems import Findings, said
 from jobd.core.errors import OptionError
 from jobd.core.suggest import nearest, one_of
 
-_KEYS_OF_ALERTS = ("every", "rules", "sinks", "heartbeat")
+_KEYS_OF_ALERTS = ("every", "builtin", "rules", "sinks", "heartbeat")
 _KEYS_OF_RULE = ("name", "kind", "for", "repeat", "severity", "sinks")
 _KEYS_OF_SOME = ("queue", "task", "above", "clear_below", "window", "min_runs")
 _KEYS_OF_SINK = (
@@ -40,12 +42,32 @@ def alerts(found: Findings, table: Mapping[str, Any]) -> AlertsConfig:
     names = [str(each.get("name", each.get("kind"))) for _, each in given]
     rules = [_rule(found, at, each, names) for at, each in _tables(found, table, "rules")]
     _different(found, "alerts.rules", [each.name if each else None for each in rules])
+    wants_builtin = found.read(table, "alerts", "builtin", values.flag)
+    if sinks and wants_builtin is not False:
+        rules += _builtin([each for each in rules if each is not None])
     return AlertsConfig(
         **said(every=found.read(table, "alerts", "every", values.span("every", least=LEAST_EVERY))),
         rules=[each for each in rules if each is not None],
         sinks=[each for each in sinks if each is not None],
         heartbeat=_heartbeat(found, table.get("heartbeat")),
     )
+
+
+def _builtin(given: list[RuleConfig]) -> list[RuleConfig]:
+    """Give the rules that are there by themselves: of kinds, and with names, that the file has none of."""
+    taken = {rule.kind for rule in given} | {rule.name for rule in given}
+    return [_usual(kind) for kind in BUILTIN if kind not in taken]
+
+
+def _usual(word: str) -> RuleConfig:
+    kind = KINDS[word]
+    severity: Severity = (
+        "critical" if word in ("redis_down", "store_unfit", "store_reset") else "warning"
+    )
+    return RuleConfig(
+        name=word, kind=word, above=kind.above, for_=kind.for_, window=kind.window,
+        min_runs=kind.min_runs, severity=severity,
+    )  # fmt: skip
 
 
 def _tables(
@@ -184,9 +206,9 @@ def _sink(found: Findings, path: str, table: Mapping[str, Any]) -> SinkConfig | 
     read = said(
         name=found.read(table, path, "name", values.name("name")),
         url=found.secret(table, path, "url", _url),
-        secret=found.secret(table, path, "secret", _secret),
+        secret=found.secret(table, path, "secret", _signing if kind == "webhook" else _secret),
         allow_private=found.read(table, path, "allow_private", values.flag),
-        timeout=found.read(table, path, "timeout", values.span("timeout", least=0.1)),
+        timeout=found.read(table, path, "timeout", _timeout),
     )
     if kind in ("webhook", "slack") and not {"url", "url_file"} & table.keys():
         found.problem(f"{path}.url", "not set; expected where to send it, as in https://...")
@@ -249,3 +271,21 @@ def _secret(value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value
     raise OptionError("empty, or no text; expected the receiver's secret")
+
+
+def _signing(value: object) -> str:
+    """Read what a webhook is signed with, without showing it."""
+    secret = _secret(value)
+    try:
+        keys_of(secret)
+    except ValueError as bad:
+        raise OptionError(str(bad)) from None
+    return secret
+
+
+def _timeout(value: object) -> float:
+    """Read how long a receiver may take; whoever takes a delivery has it for little longer."""
+    found = values.span("timeout", least=0.1)(value)
+    if found > LONGEST_TIMEOUT:
+        raise OptionError(f"{value!r:.60}; expected at most {LONGEST_TIMEOUT:g}s")
+    return found

@@ -136,9 +136,14 @@ def said(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not msgspec.UNSET}
 
 
+def without_passwords(text: str) -> str:
+    """Give a text with what stands before the server in its URLs, and passwords in options, masked."""
+    return _CREDENTIALS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
+
+
 def _shown(text: str) -> str:
     """Make a message fit to be shown: no credentials, no control characters, no endless values."""
-    text = _CREDENTIALS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
+    text = without_passwords(text)
     if len(text) > _LONGEST:
         text = f"{text[:_KEPT]} ... {text[-_KEPT:]}"
     return "".join(

@@ -77,14 +77,14 @@ class ConfigError(JobdError):
 class NotHere(ConfigError):
     """Nothing is wrong with a file but that a variable or a file it names is not here.
 
-    The daemon may have them where it runs. `absent` has the key paths, `config` all the rest.
+    The daemon may have them where it runs. `absent` has the key paths, `rest` is what was read.
     """
 
     code = "jobd.not_here"
 
-    def __init__(self, problems: list[str], absent: list[str], config: Any) -> None:
+    def __init__(self, problems: list[str], absent: list[str], rest: Any) -> None:
         self.absent = absent
-        self.config = config
+        self.rest = rest
         super().__init__(problems)
 
 

@@ -5,7 +5,7 @@ Every answer that is no page or exposition is JSON, errors included. Further rou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -24,8 +24,13 @@ from jobd.seams.log import Emit
 from jobd.web.health import Knowledge
 from jobd.web.scrape import Late, Shared
 
+Exposition = Callable[[str], tuple[bytes, str]]
+"""Gives the metrics and their content type, as an Accept header asks. Blocks."""
+
+# Prometheus gives up after ten seconds, where it was not told otherwise.
+_SCRAPE_WITHIN = 9.0
 _JSON = "application/json"
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS = "application/openmetrics-text"
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -33,7 +38,7 @@ def make_app(
     knowledge: Knowledge,
     *,
     emit: Emit,
-    metrics: Shared | None = None,
+    metrics: Exposition | None = None,
     more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Make the application. Without `metrics` there is no /metrics."""
@@ -61,15 +66,19 @@ def health_routes(knowledge: Knowledge) -> list[BaseRoute]:
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/healthz", readyz)]
 
 
-def metrics_route(metrics: Shared) -> Route:
-    """Make /metrics: what `metrics` gives, Prometheus' text format."""
+def metrics_route(metrics: Exposition) -> Route:
+    """Make /metrics, in the format that is asked for."""
+    open_accept = f"{_OPENMETRICS}; version=1.0.0"
+    plain = Shared("metrics", lambda: metrics(""), within=_SCRAPE_WITHIN)
+    open_ = Shared("openmetrics", lambda: metrics(open_accept), within=_SCRAPE_WITHIN)
 
-    async def exposition(_request: Request) -> Response:
+    async def exposition(request: Request) -> Response:
+        wants_open = _OPENMETRICS in request.headers.get("accept", "")
         try:
-            text = await metrics.get()
+            text, kind = await (open_ if wants_open else plain).get()
         except Late as late:
             return _json({"ok": False, "error": str(late)}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return Response(text, media_type=_EXPOSITION, headers=_NOT_KEPT)
+        return Response(text, headers={**_NOT_KEPT, "Content-Type": kind})
 
     return Route("/metrics", exposition)
 

@@ -2,17 +2,15 @@
 
 Nothing is counted in this process, so it may end at any time. What of it comes from Redis is left out
 while Redis does not answer, and `jobd_redis_up` is 0; what is of this host is served all the same.
-Scrapes at the same time are one: who comes while another reads gets what that one has found.
-Which metrics there are: jobd.web.metrics_table.
+Which metrics there are: jobd.web.metrics_table. That scrapes do not pile up is seen to in jobd.web.app.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
 from jobd import __version__
@@ -24,7 +22,7 @@ from jobd.web.metrics_host import add_daemon
 from jobd.web.metrics_queues import add_alerts, add_store
 from jobd.web.metrics_table import Page
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = choose_encoder("")[1]
 """Of what `exposition` gives: the text format that everything reads."""
 
 Firing = Callable[[], Mapping[str, int]]
@@ -59,11 +57,6 @@ class Metrics:
         self._firing = firing
         self._firing_here = firing_here
         self._most_tasks = most_tasks
-        self._one_at_a_time = threading.Lock()
-        self._counts = threading.Lock()
-        self._came = 0
-        self._inside = 0
-        self._found: tuple[int, Page] | None = None
 
     def exposition(self) -> bytes:
         """Scrape now, and give the text format. Blocks while Redis is asked."""
@@ -73,26 +66,8 @@ class Metrics:
         """Scrape now; give the body and its content type, as an Accept header asks: OpenMetrics too."""
         encode, content_type = choose_encoder(accept)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(self._scrape())
+        registry.register(self._read())
         return encode(registry), content_type
-
-    def _scrape(self) -> Page:
-        with self._counts:
-            self._came += 1
-            self._inside += 1
-            mine = self._came
-        try:
-            with self._one_at_a_time:
-                # What was begun after we came is as good as what we would read ourselves.
-                if self._found is None or self._found[0] < mine:
-                    begun = self._came
-                    self._found = begun, self._read()
-                return self._found[1]
-        finally:
-            with self._counts:
-                self._inside -= 1
-                if not self._inside:
-                    self._found = None  # it may be large, and nobody waits for it
 
     def _read(self) -> Page:
         page = Page()

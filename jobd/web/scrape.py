@@ -9,6 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 WITHIN = 2.0
 
@@ -17,17 +21,17 @@ class Late(Exception):
     """It was not made in time. It may still be: the next who asks gets it, or waits for it."""
 
 
-class Shared:
+class Shared(Generic[T]):
     """One kind of answer. Used from one event loop."""
 
-    def __init__(self, name: str, make: Callable[[], bytes], *, within: float = WITHIN) -> None:
+    def __init__(self, name: str, make: Callable[[], T], *, within: float = WITHIN) -> None:
         """`make` may block, and is called in a thread of its own."""
         self._name = name
         self._make = make
         self._within = within
-        self._under_way: asyncio.Future[bytes] | None = None
+        self._under_way: asyncio.Future[T] | None = None
 
-    async def get(self) -> bytes:
+    async def get(self) -> T:
         """Give an answer that was begun no earlier than the last one ended.
 
         Raises Late, and whatever `make` raises.
@@ -40,26 +44,33 @@ class Shared:
         except TimeoutError as late:
             raise Late(f"{self._name}: not there after {self._within:g} s") from late
 
-    def _begin(self) -> asyncio.Future[bytes]:
+    def _begin(self) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
-        made: asyncio.Future[bytes] = loop.create_future()
+        made: asyncio.Future[T] = loop.create_future()
 
-        def settle(result: bytes | None, error: Exception | None) -> None:
+        def succeed(result: T) -> None:
             self._under_way = None
-            if error is not None:
-                made.set_exception(error)
-                made.exception()  # if nobody waits any more, nobody has to hear of it
-            else:
-                made.set_result(result or b"")
+            made.set_result(result)
+
+        def fail(error: Exception) -> None:
+            self._under_way = None
+            made.set_exception(error)
+            made.exception()  # if nobody waits any more, nobody has to hear of it
 
         def run() -> None:
             try:
-                done: tuple[bytes | None, Exception | None] = (self._make(), None)
+                result = self._make()
             except Exception as error:  # noqa: BLE001 - raised where it is waited for
-                done = (None, error)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, *done)
+                _tell(loop, fail, error)
+            else:
+                _tell(loop, succeed, result)
 
         # Not one of a pool: the process does not wait for it at its end.
         threading.Thread(target=run, name=self._name, daemon=True).start()
         return made
+
+
+def _tell(loop: asyncio.AbstractEventLoop, hear: Callable[[T], None], what: T) -> None:
+    """Have the loop hear of it, unless the process is ending."""
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(hear, what)

@@ -51,6 +51,7 @@ class Host:
         skew: float = 0.0,
         limits: dict[str, Any] | None = None,
         max_jobs: int = 0,
+        concurrency: int = 1,
     ) -> None:
         """`skew`: by how many seconds its wall clock is wrong."""
         top = directory / name
@@ -59,7 +60,11 @@ class Host:
         self.lease = lease
         self.workers = workers
         queue = QueueConfig(
-            processes=workers, options=options or {}, limits=limits or {}, max_jobs=max_jobs
+            processes=workers,
+            options=options or {},
+            limits=limits or {},
+            max_jobs=max_jobs,
+            concurrency=concurrency,
         )
         self.daemon = Daemon(
             top,

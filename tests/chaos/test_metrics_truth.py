@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -31,7 +32,7 @@ from jobd.web.metrics import Metrics
 LONG = (pytest.mark.chaos, pytest.mark.timeout(3600))
 pytestmark = pytest.mark.process
 
-LEASE = 3.0
+LEASE = 2.0
 WORKERS = 3
 SCRAPE_WAITS = 1.0
 QUEUES = ("q", "r")
@@ -162,8 +163,8 @@ class Chaos:
         self.rng = rng
         self.app = Jobd(world.url)
         self.r = self.app.queue("r")
-        self.a = self.host("a")
-        self.b = self.host("b")
+        self.a = self.host("a", concurrency=1)
+        self.b = self.host("b", concurrency=2)
         self.added = 0
         self.added_to_r: set[str] = set()
         self.purged: Counter[str] = Counter()
@@ -172,10 +173,11 @@ class Chaos:
         self.done: Counter[str] = Counter()
         self.rare = itertools.cycle(RARE)
 
-    def host(self, name: str) -> Host:
+    def host(self, name: str, concurrency: int) -> Host:
         return self.world.host(
-            name, workers=WORKERS, lease=LEASE, drain=5.0, more=APP, max_jobs=700
-        )
+            name, workers=WORKERS, lease=LEASE, drain=5.0, more=APP, max_jobs=700,
+            concurrency=concurrency,
+        )  # fmt: skip
 
     def up(self, host: Host) -> None:
         """Every worker of `q`, and the one of `r`."""
@@ -226,14 +228,27 @@ class Chaos:
         path.write_text(path.read_text() + f"\nCHANGE = {self.done['reload']}\n")
         self.a.daemon.signal(signal.SIGHUP)
 
+    def holds(self, host: Host) -> None:
+        """Jobs that end elsewhere, and not here."""
+        self.up(host)
+        uids: list[str] = []
+
+        def look() -> bool:
+            uids.append(self.world.add("gated", host=host.name, gate="never"))
+            return any(
+                line.host == host.name for uid in uids for line in self.world.effects.of(uid)
+            )
+
+        eventually(f"{host.name} holds a job", look, within=60)
+
     def kill_host(self) -> None:
-        self.up(self.b)
+        self.holds(self.b)
         self.b.kill()
         self.b.daemon.start()
 
     def lose_host(self) -> None:
         """Its leases end, and the other host takes back what it held."""
-        self.up(self.b)
+        self.holds(self.b)
         nonce = self.b.daemon.nonce()
         self.b.kill()
         left = self.leases(nonce)
@@ -260,12 +275,17 @@ class Chaos:
     def operate(self) -> None:
         """Cancel what runs and what waits, throw some of it away, have dead ones run again."""
         world, store = self.world, self.app.producer.store("q")
-        running = world.add("waits")
+        running, doomed = world.add("waits"), world.add("waits")
         world.started(running, within=60)
+        pid = world.started(doomed, within=60).pid
         idle = [world.uid("later") for _ in range(6)]
         world.queue.add_many([("later", {"uid": u}, {"job_id": u, "delay": "1h"}) for u in idle])
         world.added |= set(idle)
-        store.cancel([running, *idle])
+        store.cancel([running, doomed, *idle])
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # it was told first, and was its worker's last
+            os.kill(pid, signal.SIGKILL)
         gone = [
             u
             for u, w in zip(idle, store.purge("cancelled", idle[:3]), strict=False)
@@ -290,15 +310,18 @@ class Chaos:
             raise AssertionError(f"{late}: {counts}\n{self.world.tail()}") from None
 
 
+QUICK = ("kill_worker", "operate", "kill_keeper", "kill_victims_worker", "restart", "lose_host")
 FAULTS = (
     "kill_worker", "operate", "kill_worker", "kill_keeper", "kill_worker", "kill_victims_worker",
     "restart", "kill_worker", "kill_host", "freeze_store", "kill_worker", "reload", "lose_host",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("jobs", [2_000, pytest.param(100_000, marks=LONG)])
+@pytest.mark.parametrize(
+    ("jobs", "faults"), [(2_000, QUICK), pytest.param(100_000, FAULTS * 4, marks=LONG)]
+)
 def test_metrics_say_what_has_happened(
-    world: World, report: Callable[..., bool], jobs: int
+    world: World, report: Callable[..., bool], jobs: int, faults: tuple[str, ...]
 ) -> None:
     """Per queue, task and outcome; each run that ended is in each histogram; nothing ever goes down."""
     chaos = Chaos(world, random.Random(jobs))
@@ -309,15 +332,13 @@ def test_metrics_say_what_has_happened(
     }
     chaos.up(chaos.a)
     chaos.up(chaos.b)
-    turn = itertools.cycle(FAULTS)
-    bursts_a_fault = max(1, jobs // BURST // (len(FAULTS) * (4 if jobs > 10_000 else 1)))
+    bursts_a_fault = jobs // BURST // len(faults) + 1
     began = time.monotonic()
     with scraping(metrics) as watch:
-        while chaos.added < jobs or chaos.done.total() < len(FAULTS):
-            for _ in range(bursts_a_fault if chaos.added < jobs else 0):
+        for what in faults:
+            for _ in range(bursts_a_fault):
                 eventually("room for more", chaos.wants_more, within=120)
                 chaos.burst()
-            what = next(turn)
             getattr(chaos, what)()
             chaos.done[what] += 1
         chaos.rest(within=120)
@@ -328,16 +349,13 @@ def test_metrics_say_what_has_happened(
 
     assert not watch.fell
     assert not watch.wrong
-    assert watch.samples > 20
-    seen, shared = found["a"], {}
-    for name, one in found.items():
-        shared[name] = {
-            series: value
-            for series, value in one.values.items()
-            if "use max" in one.helps.get(series[0], "use max")
-        }
-        shared[name] = {s: v for s, v in shared[name].items() if "memory" not in s[0]}
-    assert shared["a"] == shared["b"], "what comes from Redis is the same on every host"
+    assert watch.samples >= 2 * len(faults)
+    seen = found["a"]
+    shared = [
+        {s: n for s, n in one.counters().items() if "worker_restarts" not in s[0]}
+        for one in found.values()
+    ]
+    assert shared[0] == shared[1], "what is counted in Redis is the same on every host"
 
     true = {queue: truth.read(world.store.client, queue) for queue in QUEUES}
     assert set(true["q"].records) == world.added, "nothing is lost"
@@ -359,14 +377,14 @@ def test_metrics_say_what_has_happened(
         for (_, outcome), n in one.outcomes.items():
             outcomes[outcome] += n
     report(
-        f"/metrics beside the truth, {jobs} jobs over chaos",
+        f"/metrics beside the truth, {chaos.added} jobs over chaos",
         bar="equal exactly; no counter ever goes down",
         figures=f"{sum(map(len, (t.records for t in true.values())))} records, "
         f"{dict(+outcomes)}, {sum(t.runs.total() for t in true.values())} runs in each histogram, "
         f"{int(expired)} leases expired, {sum(restarts(seen).values())} exits on the restarted host; "
         f"{watch.samples} scrapes (p50 {percentile(watch.spans, 0.5) * 1000:.0f} ms, "
         f"{watch.without_redis} without Redis), 0 fell; {dict(chaos.done)} in {took:.0f} s",
-        n=jobs,
+        n=chaos.added,
     )
 
 
@@ -408,7 +426,8 @@ def agree_with_effects(true: dict[str, truth.Truth], effects: Effects) -> None:
             wrong.append(f"{record.id}: settled by {record.result}, ended by {ended}")
         if record.task in ("fails", "gives_up") and not set(record.settled) <= raised:
             wrong.append(f"{record.id}: failures {record.settled}, raised by {raised}")
-        known = {*record.settled, *record.tokens("timeout", *truth.CRASHES)}
+        # Not those of crashes: a process may be killed after it has said that it begins, and before.
+        known = {*record.settled, *record.tokens("timeout")}
         if not known <= started:
             wrong.append(f"{record.id}: {known - started} never started")
         if record.result is not None and record.result != max(started):

@@ -75,7 +75,7 @@ class World:
     def host(
         self, name: str, *, workers: int, lease: float, drain: float = 10.0, url: str | None = None,
         more: str = "", schedules: list[Declared] | None = None, skew: float = 0.0,
-        limits: dict[str, Any] | None = None, max_jobs: int = 0,
+        limits: dict[str, Any] | None = None, max_jobs: int = 0, concurrency: int = 1,
     ) -> Host:  # fmt: skip
         """Start a daemon; `up()` waits for it. `more` is source that its application has too."""
         source = self.effects.prelude(name) + SOURCE + more
@@ -83,6 +83,7 @@ class World:
             self.directory, url or self.url, source,
             name=name, workers=workers, lease=lease, drain=drain, options=KEEP_ALL,
             schedules=schedules, skew=skew, limits=limits, max_jobs=max_jobs,
+            concurrency=concurrency,
         )  # fmt: skip
         self.hosts.append(host)
         return host

@@ -106,9 +106,13 @@ def test_no_redis_is_69(
     ["run", "-c", "noapp.toml", "--app", "x"], ["run", "-c", "."],
 ])  # fmt: skip
 def test_a_bad_configuration_is_78(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whichever command reads it."""
+    """Whichever command reads it, where no daemon has run with a good one."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\nlease = 'x'\n")
     (tmp_path / "noapp.toml").write_text("")
     assert main(arguments) == 78
@@ -141,7 +145,7 @@ def test_the_doctor_names_what_is_wrong_with_the_file(
     (tmp_path / "odd.toml").write_text("[queues.q]\nweight = 2\n")
     assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 1
     said = capsys.readouterr().out
-    assert "queues.q.weight" in said
+    assert "odd.toml:2: queues.q.weight: 2; means nothing" in said
     assert "cannot be reached" in said
 
 

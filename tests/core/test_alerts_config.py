@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from jobd.core.alerts.kinds import KINDS
+from jobd.core.alerts.kinds import BUILTIN, KINDS
 from jobd.core.config import Config, load
 from jobd.core.errors import ConfigError
 
@@ -69,7 +69,7 @@ def test_the_example_of_the_product() -> None:
         """
     ).alerts
 
-    [rule] = alerts.rules
+    rule = alerts.rules[0]
     assert (rule.name, rule.queue, rule.above, rule.clear_below) == (
         "email backlog", "email", 1000.0, 500.0,
     )  # fmt: skip
@@ -174,13 +174,28 @@ def test_all_problems_at_once_and_no_secret_among_them() -> None:
     assert len(problems) == 8
     assert "S3CRET" not in text
     assert "77" not in text
-    assert "alerts.evry: unknown key; expected every, " in text
+    assert "alerts.evry: unknown key; expected builtin, every, " in text
     assert "alerts.rules[1].name: 'backlog' is the name of alerts.rules[0] too" in text
     assert "alerts.sinks[0].url: no address; expected a URL" in text
     assert "alerts.sinks[1].url: not set" in text
     assert "alerts.sinks[2].url: ftp://...; expected a URL" in text
     assert "alerts.sinks[2].secret: not set; expected the routing key" in text
     assert "alerts.heartbeat.url: not set; expected a URL" in text
+
+
+SINK = "[[alerts.sinks]]\nkind = 'webhook'\nurl = 'https://a/b'\n"
+
+
+def test_with_a_sink_what_nobody_wants_to_miss_is_looked_at_by_itself() -> None:
+    """Unless the file has a rule of that kind or name, or wants none of it."""
+    assert [rule.name for rule in read(SINK).alerts.rules] == list(BUILTIN)
+    assert read("").alerts.rules == []
+    assert read("[alerts]\nbuiltin = false\n" + SINK).alerts.rules == []
+    own = read(SINK + "[[alerts.rules]]\nkind = 'crash_loop'\nabove = 50\nname = 'mine'\n").alerts
+    assert [rule.name for rule in own.rules if rule.kind == "crash_loop"] == ["mine"]
+    assert len(own.rules) == len(BUILTIN)
+    [down] = [rule for rule in own.rules if rule.kind == "redis_down"]
+    assert (down.for_, down.severity) == (10.0, "critical")
 
 
 @pytest.mark.parametrize("text", ["alerts = 3", "[alerts]\nrules = 3", "[alerts]\nsinks = [3]",

@@ -201,7 +201,7 @@ def test_a_file_that_lacks_only_what_the_daemon_has_can_be_used_for_the_rest() -
         read(text)
 
     assert without.value.absent == ["alerts.sinks[0].secret", "alerts.sinks[1].url_file"]
-    assert without.value.config.redis.namespace == "n"
+    assert without.value.rest.config.redis.namespace == "n"
     assert len(without.value.problems) == 2
     with pytest.raises(ConfigError) as wrong:
         read(text + "\n[daemon]\nlease = 'x'")

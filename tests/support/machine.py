@@ -56,8 +56,6 @@ rm -rf "$ROOT"/etc/systemd/system/*.wants
 for unit in $MASKED; do ln -sf /dev/null "$ROOT/etc/systemd/system/$unit"; done
 cp -a "$FILES/." "$ROOT/"
 chmod 755 "$ROOT"
-echo 'jobd:x:871:871::/opt/jobd:/usr/sbin/nologin' >> "$ROOT/etc/passwd"
-echo 'jobd:x:871:' >> "$ROOT/etc/group"
 hostname jobd-test
 mkdir "$ROOT/.old"
 cd "$ROOT"

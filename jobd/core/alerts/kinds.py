@@ -23,8 +23,12 @@
     host_lost        a host has said nothing for longer than `above` (30s): the host, its daemon or its keeper
                      is gone. One that ended in order is none; one that is silent for an hour is forgotten
 
-A rule fires while its value is above `above`, and has been so for `for` (of redis_down 10s, else nothing).
+A rule fires while its value is above `above`, and has been so for `for` (of redis_down 10s, of no_workers
+30s, of others nothing).
 It resolves when the value is below `clear_below` (without one: not above `above`) and stays so.
+
+Where there is a sink, rules of the kinds in BUILTIN are there by themselves, unless the file has one of that
+kind, or says `builtin = false`: what nobody wants to learn from a user.
 """
 
 from __future__ import annotations
@@ -109,7 +113,7 @@ KINDS: dict[str, Kind] = {
         "`jobd dump` shows where they are.",
     ),
     "no_workers": Kind(
-        look=queues.no_workers, unit=YES, needs=_QUEUES | _HOSTS, takes=("queue",), above=0.0,
+        look=queues.no_workers, unit=YES, needs=_QUEUES | _HOSTS, takes=("queue",), above=0.0, for_=30.0,
         hint="Start a daemon that serves the queue, or add the queue to one's `daemon.queues`; "
         "`jobd status` shows who is there.",
     ),
@@ -166,6 +170,11 @@ KINDS: dict[str, Kind] = {
         "to the queue by themselves when its leases end.",
     ),
 }  # fmt: skip
+
+
+BUILTIN = (
+    "redis_down", "store_unfit", "store_reset", "crash_loop", "interrupted", "reload_refused",
+)  # fmt: skip
 
 
 def known(rule: RuleConfig, facts: Facts) -> bool:

@@ -1,0 +1,196 @@
+"""The rules' thread against a real server, one look at a time: cost, turns, mutes, resets, a full store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobd.alerter.facts import Gatherer
+from jobd.alerter.shared import Known, Shared
+from jobd.alerter.sight import Sight
+from jobd.broker.alert_outbox import RedisOutbox
+from jobd.broker.alerts import AlertStore, firing
+from jobd.broker.connection import Client, connect
+from jobd.broker.keys import SharedKeys
+from jobd.broker.store import read_epoch, register_queues
+from jobd.client.app import Jobd
+from jobd.core.alerts.machine import Spans
+from jobd.core.alerts.notification import Notification
+from jobd.core.config import load
+from jobd.core.config_alerts import RuleConfig
+from jobd.core.events import Event
+
+KEYS = SharedKeys("jobd")
+RULES = """
+[alerts]
+builtin = false
+[[alerts.sinks]]
+kind = "webhook"
+url = "https://a/b"
+"""
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Client]:
+    made = connect(redis_url)
+    yield made
+    made.config_set("maxmemory", "0")
+    made.close()
+
+
+def rules(*kinds: str) -> list[RuleConfig]:
+    above = {"backlog": 3, "latency": "'1h'", "stuck": "'1h'", "memory": "'1GB'"}
+    lines = [
+        f"[[alerts.rules]]\nkind = '{kind}'\n"
+        + (f"above = {above[kind]}\n" if kind in above else "")
+        for kind in kinds
+    ]
+    return load(RULES + "\n".join(lines), "f").alerts.rules
+
+
+class Host:
+    """One evaluator, looked with by hand. Its turns are over at once."""
+
+    def __init__(self, client: Client, *kinds: str, epoch: str = "") -> None:
+        self.events: list[Event] = []
+        self.client = client
+        self.sight = Sight(silent_after=60.0)
+        self.shared = Shared(
+            rules(*kinds), store=AlertStore(client, "jobd"),
+            gatherer=Gatherer(client, "jobd", keeps_nothing=True), namespace="jobd",
+            sinks=["webhook"], every=0.002, spans=Spans(clear_for=0, gap=60_000), sight=self.sight,
+            known=Known(epoch=epoch), emit=self.events.append, on_told=lambda: None,
+        )  # fmt: skip
+
+    def look(self) -> None:
+        for key in self.client.scan_iter(KEYS.alert_turn_prefix + "*"):
+            self.client.delete(key)
+        self.shared.look()
+
+    def told(self) -> list[Notification]:
+        box = RedisOutbox(self.client, "jobd")
+        found = []
+        while taken := box.take(["webhook"]):
+            for each in taken:
+                assert each.notification is not None
+                found.append(each.notification)
+                box.done(each)
+        return found
+
+
+def test_many_hosts_tell_once(client: Client, redis_url: str) -> None:
+    """Whoever looks; and the end of it as well."""
+    hosts = [Host(client, "backlog") for _ in range(4)]
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    register_queues(client, "jobd", ["q"])
+    for host in hosts * 3:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["firing"]
+    assert firing(client, "jobd") == {"backlog": 1}
+
+    client.delete("jobd:{q}:waiting")
+    for host in hosts * 3:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["resolved"]
+    assert firing(client, "jobd") == {"backlog": 0}
+
+
+def test_only_one_host_looks_in_a_period(client: Client) -> None:
+    """The others ask for their turn, and that is all."""
+    register_queues(client, "jobd", [f"q{n}" for n in range(50)])
+    first, second = (Host(client, "backlog", "latency", "dead") for _ in range(2))
+    first.shared._every = second.shared._every = 60.0
+    first.shared.look()
+    before = calls(client)
+    second.shared.look()
+    after = calls(client)
+
+    assert after - before <= 20
+
+
+def test_an_evaluation_costs_what_the_number_of_queues_costs(
+    client: Client, redis_url: str
+) -> None:
+    """Fifty queues, every shared kind: so many commands and no more, however many jobs there are."""
+    kinds = (
+        "backlog", "latency", "failure_rate", "dead", "crash_loop", "stalled", "no_workers",
+        "schedule_missed", "stuck", "interrupted", "redis_memory", "store_unfit", "store_reset",
+        "reload_refused", "host_lost", "memory",
+    )  # fmt: skip
+    queues = [f"q{n}" for n in range(50)]
+    register_queues(client, "jobd", queues)
+    host = Host(client, *kinds)
+    host.look()
+    host.look()
+
+    def cost() -> int:
+        before = calls(client)
+        host.look()
+        return calls(client) - before
+
+    empty = cost()
+    print(f"commands of an evaluation, 50 queues, {len(kinds)} rules: {empty}")
+    assert empty <= 50 * 13 + 120
+    app = Jobd(redis_url)
+    for queue in queues:
+        app.queue(queue).add_many([("x", {})] * 200)
+    host.look()  # what changed is written
+    assert cost() <= empty + 50 * 3 + 20
+
+
+def test_a_mute_tells_nobody_and_its_end_does(client: Client, redis_url: str) -> None:
+    """The state goes on all the while."""
+    host, store = Host(client, "backlog"), AlertStore(client, "jobd")
+    register_queues(client, "jobd", ["q"])
+    store.mute("backlog", 3_600_000)
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    for _ in range(3):
+        host.look()
+    assert (firing(client, "jobd"), host.told()) == ({"backlog": 1}, [])
+    assert "backlog" in host.shared.known.mutes
+
+    store.unmute("backlog")
+    host.look()
+    assert [each.status for each in host.told()] == ["firing"]
+
+
+def test_a_store_that_was_flushed_is_told_once(client: Client) -> None:
+    """Whoever of those who knew the old one notices; a newcomer learns of it from them."""
+    old = read_epoch(client, "jobd", "old")
+    hosts = [Host(client, "store_reset") for _ in range(3)]
+    for host in hosts:
+        host.look()
+    assert hosts[0].told() == []
+    client.flushall()
+    read_epoch(client, "jobd", "new")
+    for host in [*hosts, Host(client, "store_reset"), *hosts]:
+        host.look()
+
+    [note] = hosts[0].told()
+    assert (note.status, note.kind) == ("firing", "store_reset")
+    assert old == "old"
+
+
+def test_a_full_store_is_no_reason_to_be_silent(client: Client, redis_url: str) -> None:
+    """Looks, moves and tells at maxmemory."""
+    host = Host(client, "backlog")
+    register_queues(client, "jobd", ["q"])
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    host.look()
+    host.told()
+    client.set("filler", b"x" * 2_000_000)
+    client.config_set("maxmemory", "1")
+    client.delete("jobd:{q}:waiting")
+    for _ in range(3):
+        host.look()
+
+    assert [each.status for each in host.told()] == ["resolved"]
+
+
+def calls(client: Client) -> int:
+    stats: Any = client.info("commandstats")
+    return sum(
+        row["calls"] for name, row in stats.items() if name not in ("cmdstat_info", "cmdstat_scan")
+    )
