@@ -1,7 +1,8 @@
 """Rules over what all hosts share: looked at by whoever has the turn, moved by compare-and-set.
 
-Invariant: nothing of a rule is kept here between two looks, so this process may end at any moment, and
-another host goes on (I-48). A thread of its own: what Redis does holds up nobody else.
+Invariant: the state in Redis is what counts, so this process may end at any moment, and another host goes
+on (I-48). Only where a store has lost a rule's state is it what was last seen of it here: those who were
+told that it fires still hear of its end. A thread of its own: what Redis does holds up nobody else.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Shared(threading.Thread):
         self._on_told = on_told
         self._stopping = threading.Event()
         self._is_blind = False
+        self._last: dict[str, RuleState] = {}
         self.known = known
         self.error: BaseException | None = None
 
@@ -116,17 +118,27 @@ class Shared(threading.Thread):
         reset_ms = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
             self._store.forget(self._rules, turn.at_ms)
+        held = self._remembered(self._store.hold(list(self._rules)))
         if not turn.rules:
             return
         rules = [self._rules[name] for name in turn.rules]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
-        held = self._store.hold(turn.rules)
         steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
         words = self._store.move([move for move, _ in steps])
         for (move, event), word in zip(steps, words, strict=True):
-            if word == "moved" and move.note is not None and event is not None:
+            if word == "moved" and move.after is not None:
+                self._last[move.rule] = move.after
+            if word == "moved" and event is not None:
                 self._emit(event)
                 self._on_told()
+
+    def _remembered(self, held: dict[str, Held]) -> dict[str, Held]:
+        """Go on from what was last known where a store has lost it: receivers have not."""
+        self._last |= {rule: each.state for rule, each in held.items() if each.raw}
+        return {
+            rule: each if each.raw else each._replace(state=self._last.get(rule, each.state))
+            for rule, each in held.items()
+        }
 
     def _learn(self, at_ms: int) -> int | None:
         """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
@@ -140,7 +152,7 @@ class Shared(threading.Thread):
     def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
         muted = held.muted_until > facts.at_ms
         after, told = judge(rule, held.state, facts, muted=muted, spans=self._spans)
-        if told is None and not worth_writing(held.state, after, facts.at_ms):
+        if told is None and held.raw and not worth_writing(held.state, after, facts.at_ms):
             return None
         after = replace(after, looked_ms=facts.at_ms)
         if told is None:

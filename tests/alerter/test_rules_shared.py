@@ -173,6 +173,29 @@ def test_a_store_that_was_flushed_is_told_once(client: Client) -> None:
     assert old == "old"
 
 
+def test_what_fired_before_a_flush_ends_for_those_who_were_told(
+    client: Client, redis_url: str
+) -> None:
+    """The store has forgotten that it fires; receivers have not. Neither twice, nor never."""
+    hosts = [Host(client, "backlog") for _ in range(3)]
+    register_queues(client, "jobd", ["q"])
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    for host in hosts * 2:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["firing"]
+    client.flushall()
+    register_queues(client, "jobd", ["q"])
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    for host in reversed(hosts * 2):
+        host.look()
+    assert hosts[0].told() == []
+    assert firing(client, "jobd") == {"backlog": 1}
+    client.flushall()
+    for host in [*hosts[1:], Host(client, "backlog"), *hosts]:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["resolved"]
+
+
 def test_a_full_store_is_no_reason_to_be_silent(client: Client, redis_url: str) -> None:
     """Looks, moves and tells at maxmemory."""
     host = Host(client, "backlog")
