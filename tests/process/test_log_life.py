@@ -72,14 +72,16 @@ def server(top: Path, password: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def daemon(top: Path, url: str, style: str) -> Iterator[Callable[[str], bool]]:
+def daemon(
+    top: Path, url: str, style: str, log: Path | None = None
+) -> Iterator[Callable[[str], bool]]:
     """Run one; give what tells whether its log has a word by now."""
     (top / "shop.py").write_text(APP)
     (top / "jobd.toml").write_text(
         f'app = "shop:app"\n[redis]\nurl = "{url}"\n[daemon]\nruntime_dir = "{top}/run"\n'
         f'drain_timeout = "2s"\nlog = {{ format = "{style}", level = "debug" }}\n'
     )
-    log = top / "log"
+    log = log or top / "log"
     environment = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -128,6 +130,12 @@ def test_each_line_is_a_record_and_none_tells_a_secret(style: str, tmp_path: Pat
             assert not told_of_job or {"job", "token", "queue"} <= record.keys(), record
     for canary in (PASSWORD, ARGUMENT, RESULT):
         assert canary.encode() not in data
+
+
+def test_a_log_that_takes_nothing_stops_no_work(tmp_path: Path, redis_url: str) -> None:
+    """A disk that is full from the start to the end: jobs run, fail, crash, and the daemon ends well."""
+    with daemon(tmp_path, redis_url, "json", Path("/dev/full")):
+        _jobs(redis_url)
 
 
 def _jobs(url: str) -> None:
