@@ -22,7 +22,7 @@ from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.core.events import Event
 from jobd.core.ids import uuid7
 from jobd.seams.clock import mono
@@ -102,7 +102,11 @@ class Shared(threading.Thread):
         try:
             self.look()
         except BrokerError as error:
-            self._sight.bad(str(error))
+            # What else is wrong, such as a stranger's key in the way, is no outage of Redis.
+            if isinstance(error, BrokerUnavailable | StoreUnusable):
+                self._sight.bad(str(error))
+            else:
+                self._sight.good()
             if not self._is_blind:
                 self._is_blind = True
                 self._emit(AlertsBlind(why=str(error)))
@@ -115,6 +119,7 @@ class Shared(threading.Thread):
     def look(self) -> None:
         """Look once. Raises BrokerError."""
         turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
+        self._sight.heard()
         reset_ms = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
             self._store.forget(self._rules, turn.at_ms)
@@ -123,6 +128,7 @@ class Shared(threading.Thread):
             return
         rules = [self._rules[name] for name in turn.rules]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
+        self._sight.heard()
         steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
         words = self._store.move([move for move, _ in steps])
         for (move, event), word in zip(steps, words, strict=True):

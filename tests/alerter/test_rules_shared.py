@@ -173,6 +173,19 @@ def test_a_store_that_was_flushed_is_told_once(client: Client) -> None:
     assert old == "old"
 
 
+def test_a_strangers_key_in_the_way_is_said_and_is_no_outage(client: Client) -> None:
+    """Rules are blind then; Redis is not down."""
+    host = Host(client, "backlog")
+    client.set(KEYS.alert_states, "x")
+    for _ in range(3):
+        host.shared._try()
+    assert [event.event for event in host.events] == ["alerts.blind"]
+    assert host.sight.unreachable() == ""
+    client.delete(KEYS.alert_states)
+    host.shared._try()
+    assert [event.event for event in host.events] == ["alerts.blind", "alerts.see"]
+
+
 def test_what_fired_before_a_flush_ends_for_those_who_were_told(
     client: Client, redis_url: str
 ) -> None:
