@@ -74,6 +74,7 @@ class Shared(threading.Thread):
         self._stopping = threading.Event()
         self._is_blind = False
         self._last: dict[str, RuleState] = {}
+        self._mark = 0
         self.known = known
         self.error: BaseException | None = None
 
@@ -148,11 +149,16 @@ class Shared(threading.Thread):
 
     def _learn(self, at_ms: int) -> int | None:
         """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
-        epoch, reset_ms = self._store.epoch()
-        if self.known.epoch and epoch != self.known.epoch:
-            self._store.note_reset(epoch, at_ms)
-            _, reset_ms = self._store.epoch()
-        self.known = Known(epoch=epoch or self.known.epoch, mutes=self._store.mutes())
+        life = self._store.life(at_ms)
+        reset_ms, known = life.reset_ms, self.known.epoch
+        is_another = bool(known) and life.epoch != known
+        # A mark that was taken and is not there any more: a lagging replica, an old copy.
+        has_gone_back = not is_another and life.found < self._mark
+        if is_another or has_gone_back:
+            self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
+            reset_ms = at_ms
+        self._mark = life.left
+        self.known = Known(epoch=life.epoch or known, mutes=self._store.mutes())
         return reset_ms
 
     def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
