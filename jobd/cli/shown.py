@@ -75,7 +75,7 @@ def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
 def _alerts(settings: Settings) -> Iterator[Section]:
     table = _Table.of(settings, "alerts")
     every = table.value("every", words(settings.config.alerts.every))
-    yield Section("alerts", "[alerts]", [every])
+    yield Section("alerts", "[alerts]", [every, table.value("builtin", True)])
     yield from _each(settings, "alerts.rules", _of_rule)
     yield from _each(settings, "alerts.sinks", _of_sink)
     if "heartbeat" in table.data:

@@ -250,6 +250,8 @@ url = "https://a/b"
 name = "other"
 kind = "webhook"
 url = "https://a/b"
+[alerts]
+builtin = false
 """
     )
 
@@ -282,7 +284,8 @@ def test_alerts_that_nobody_hears_and_sinks_that_hear_nothing() -> None:
 
     [nobody] = said(rule)
     assert nobody.startswith("f: alerts.rules: 1 and no [[alerts.sinks]]")
-    [nothing] = said(sink)
+    assert said(sink) == [], "there are rules that are there by themselves"
+    [nothing] = said(sink + "[alerts]\nbuiltin = false\n")
     assert nothing.startswith("f: alerts.sinks: 1 and no [[alerts.rules]]")
     assert said(rule + sink) == said("") == []
 
