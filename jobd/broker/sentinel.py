@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from redis.connection import Connection, SSLConnection
+from redis.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -28,6 +28,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.seams.clock import monotonic
 
@@ -88,7 +89,7 @@ class Sentinels:
                 connection.connect()  # type: ignore[no-untyped-call]
                 connection.send_command(*self.question)  # type: ignore[no-untyped-call]
                 asking.heard(place, connection.read_response())
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, BrokerError) as error:
                 asking.failed(place, error)
             finally:
                 with suppress(RedisError, OSError):
@@ -97,7 +98,7 @@ class Sentinels:
 
 
 def _to(sentinels: Sentinels, place: Place, bound: float) -> Connection:
-    kind = SSLConnection if sentinels.is_encrypted else Connection
+    kind = TlsConnection if sentinels.is_encrypted else Connection
     return kind(
         host=place[0],
         port=place[1],
@@ -264,5 +265,5 @@ class PrimaryConnection(Connection):
             raise deposed(self._sentinels, (self.host, self.port), found)
 
 
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+class EncryptedPrimaryConnection(PrimaryConnection, TlsConnection):
     """The same over TLS."""

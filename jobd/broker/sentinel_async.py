@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
 from jobd.broker.sentinel import (
@@ -20,6 +20,7 @@ from jobd.broker.sentinel import (
     require_primary,
     unreached,
 )
+from jobd.broker.tls import AsyncTlsConnection
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 
@@ -28,7 +29,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
     """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
     asking = Asking(sentinels, patience)
     for place, bound in asking.places():
-        kind = SSLConnection if sentinels.is_encrypted else Connection
+        kind = AsyncTlsConnection if sentinels.is_encrypted else Connection
         connection = kind(
             host=place[0],
             port=place[1],
@@ -41,7 +42,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command(*sentinels.question)
                 asking.heard(place, await connection.read_response())
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, BrokerError) as error:
             asking.failed(place, error)
         finally:
             with suppress(RedisError, OSError):
@@ -102,5 +103,5 @@ class PrimaryConnection(Connection):
             raise deposed(self._sentinels, (self.host, self.port), found)
 
 
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+class EncryptedPrimaryConnection(PrimaryConnection, AsyncTlsConnection):
     """The same over TLS."""

@@ -64,10 +64,9 @@ def read(file: Path | None, *, url: str | None) -> Config:
         needed = any(path.startswith("redis.") for path in without.absent)
         if not needed or named(url):
             return with_url(without.rest.config, url)
-        effective = runtime.read_effective(runtime.locate(without.rest.config, None))
-        if effective is None:
+        if (running := _of_daemon(without.rest.config)) is None:
             raise
-        return effective
+        return running
 
 
 def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Settings:
@@ -128,6 +127,14 @@ def with_app(config: Config, app: str | None) -> Config:
         return msgspec.structs.replace(config, app=target(app)) if app else config
     except OptionError as error:
         raise ConfigError(f"--app: {error}") from error
+
+
+def _of_daemon(config: Config) -> Config | None:
+    """Give what a daemon runs with by this file; None when none does, or by another one."""
+    found = runtime.read_effective(runtime.locate(config, None))
+    if found is None or found.redis.namespace != config.redis.namespace or found.app != config.app:
+        return None
+    return found
 
 
 def _text(file: Path) -> str:

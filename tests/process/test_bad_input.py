@@ -165,8 +165,11 @@ def test_an_app_that_does_not_load_is_78_and_says_why(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("app = shop", ["not TOML", "line 1", "correct that line"]),
-        ("ap = 'shop:app'", ["ap: unknown key; expected app, daemon", "did you mean 'app'?"]),
+        ("app = shop", ["jobd.toml:1: not TOML", "correct that line"]),
+        (
+            "ap = 'shop:app'",
+            ["jobd.toml:1: ap: unknown key; expected alerts, app, daemon", "did you mean 'app'?"],
+        ),
         (
             "[daemon]\nlease = 'x'\nleese = 1\n[queues.q]\nattempts = 0",
             [
