@@ -36,7 +36,7 @@ test-rest: $(VENV)/made
 
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
 	JOBD_WORLDS=1 $(BIN)/python -m pytest -m chaos tests
-	JOBD_WORLDS=1 $(BIN)/python -m pytest tests/laws tests/core/test_slots.py
+	JOBD_WORLDS=1 $(BIN)/python -m pytest tests/laws tests/core/test_slots.py tests/core/test_health.py
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house

@@ -1,7 +1,8 @@
 """`jobd dev APP`: the real daemon for one developer, with nothing to set up.
 
 The supervisor is a child here, since a private server and a temporary directory have to be cleaned
-up behind it. All of them end with this process, however it ends.
+up behind it. All of them end with this process, however it ends. So is the socket that health is served
+on: who asks while the daemon starts again waits.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
 from jobd.cli.options import url_option
-from jobd.core.config import Config, DaemonConfig, LogConfig
+from jobd.core.config import Config, DaemonConfig, LogConfig, WebConfig
 from jobd.core.config_values import target
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
-from jobd.seams import host
+from jobd.seams import host, listening
 from jobd.seams.exits import Exit
 
 _DRAIN = 5.0
+_WEB = "127.0.0.1:9180"
 _SIGNALLED = 128
 
 
@@ -56,10 +58,13 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="jobd-dev-") as top, _server(redis_url, top) as config:
         directory = Path(top) / "run"
         directory.mkdir(mode=0o700)
-        _greet(app, config, directory)
+        sock = listening.listen_about(_WEB)
+        address = "{}:{}".format(*sock.getsockname())
+        _greet(app, config, directory, address)
         effective = directory / runtime.EFFECTIVE
-        runtime.write_effective(_config(config, app, directory), effective)
-        return _Session(effective, signals, Changes(Path.cwd()) if reload else None).run()
+        runtime.write_effective(_config(config, app, directory, address), effective)
+        changes = Changes(Path.cwd()) if reload else None
+        return _Session(effective, listening.hand_over([sock]), signals, changes).run()
 
 
 @contextmanager
@@ -74,7 +79,7 @@ def _server(url: str | None, top: str) -> Iterator[Config]:
         yield msgspec.structs.replace(config, redis=redis)
 
 
-def _greet(app: str, config: Config, directory: Path) -> None:
+def _greet(app: str, config: Config, directory: Path, address: str) -> None:
     """Say what runs, and what another terminal needs for looking at it and for adding jobs."""
     if config.redis.keeps_nothing:
         lines = [
@@ -83,25 +88,35 @@ def _greet(app: str, config: Config, directory: Path) -> None:
         ]
     else:
         lines = [f"{app}, with Redis at {safe_url(config.redis.url)}; ^C stops"]
-    for line in [*lines, f"to look at it: jobd status --runtime-dir {directory}"]:
+    lines.append(f"to look at it: jobd status --runtime-dir {directory}")
+    for line in [*lines, f"health and more: http://{address}/"]:
         click.echo(f"jobd: {line}", err=True)
 
 
-def _config(config: Config, app: str, directory: Path) -> Config:
+def _config(config: Config, app: str, directory: Path, address: str) -> Config:
     return Config(
         app=app,
         redis=config.redis,
         daemon=DaemonConfig(
             drain_timeout=_DRAIN, runtime_dir=str(directory), log=LogConfig(format="console")
         ),
+        web=WebConfig(bind=address),
     )
 
 
 class _Session:
     """One daemon after another, until somebody stops it or the first one does not start."""
 
-    def __init__(self, effective: Path, signals: host.Signals, changes: Changes | None) -> None:
+    def __init__(
+        self,
+        effective: Path,
+        sockets: list[int],
+        signals: host.Signals,
+        changes: Changes | None,
+    ) -> None:
+        """`sockets` are those that each daemon serves on, one after another."""
         self._effective = effective
+        self._sockets = sockets
         self._signals = signals
         self._changes = changes
         self._asked = False
@@ -117,7 +132,10 @@ class _Session:
 
     def _daemon(self) -> tuple[int, bool]:
         """Run one; give its exit code, and whether it ended for the sake of changed files."""
-        pid = host.spawn([sys.executable, "-m", "jobd.wiring.supervisor", str(self._effective)])
+        pid = host.spawn(
+            [sys.executable, "-m", "jobd.wiring.supervisor", str(self._effective)],
+            keep=self._sockets,
+        )
         pidfd = host.open_pid(pid)
         assert pidfd is not None  # a child that nobody has waited for is at least a zombie
         changed = False

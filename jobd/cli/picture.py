@@ -17,6 +17,7 @@ from jobd.broker.hosts import hosts
 from jobd.broker.overview import overview
 from jobd.broker.server import read_facts
 from jobd.broker.urls import safe_url
+from jobd.cli import runtime
 from jobd.cli.in_force import InForce
 from jobd.core.errors import (
     BrokerError,
@@ -46,7 +47,8 @@ class Store(msgspec.Struct, kw_only=True):
 class Picture(msgspec.Struct, kw_only=True):
     """One look at everything. `unreadable`: why the daemon of this host could not be looked at.
 
-    `problems`: what is wrong with the configuration's file; the daemon runs with an earlier one.
+    `problems`: what is wrong with the configuration's file; the daemon runs with an earlier one. `web`:
+    where the daemon of this host is served; "systemd" for sockets that were opened there.
     """
 
     runtime_dir: str
@@ -55,6 +57,7 @@ class Picture(msgspec.Struct, kw_only=True):
     store: Store
     unreadable: str | None = None
     problems: list[str] = []
+    web: str | None = None
 
 
 class Looker:
@@ -83,6 +86,7 @@ class Looker:
             unreadable=unreadable,
             store=store,
             problems=self._problems,
+            web=None if daemon is None else _web(daemon, self._directory),
         )
 
     def daemon(self, *, patience: float) -> tuple[Daemon | None, str | None]:
@@ -108,6 +112,16 @@ class Looker:
         except BrokerError as error:
             found.trouble = str(error)
         return found
+
+
+def _web(daemon: Daemon, directory: Path) -> str | None:
+    if not daemon.running or "web" not in daemon.helpers:
+        return None
+    # What it runs with: the file may say something else by now.
+    config = runtime.read_effective(directory)
+    if config is None:
+        return None  # not ours to read
+    return "systemd" if config.web.bind is None else config.web.bind
 
 
 def _answers(directory: Path, pid: int, patience: float) -> Answers:

@@ -67,6 +67,10 @@ def _daemon_lines(picture: Picture, width: int | None) -> list[Line]:
     found = [_line(head, width, "" if daemon.answers in ("yes", "unknown") else "bad")]
     helpers = ", ".join(f"{name} {how}" for name, how in daemon.helpers.items())
     found.append(_line(f"         {helpers}", width))
+    if picture.web is not None:
+        where = picture.web
+        said = "the sockets of systemd" if where == "systemd" else f"http://{where}/readyz"
+        found.append(_line(f"         health at {said}", width))
     return found + [_line(f"         {text}", width, style) for text, style in troubles(daemon)]
 
 

@@ -68,7 +68,11 @@ def read_effective(directory: Path) -> Config | None:
         return None
 
 
-def effective(config: Config, directory: Path) -> Config:
-    """Give the configuration with the directory that was chosen."""
+def effective(config: Config, directory: Path, *, activated: bool = False) -> Config:
+    """Give the configuration with the directory that was chosen.
+
+    `activated`: systemd has opened the sockets, and the file does not say where we are served.
+    """
     daemon = msgspec.structs.replace(config.daemon, runtime_dir=str(directory))
-    return msgspec.structs.replace(config, daemon=daemon)
+    web = msgspec.structs.replace(config.web, bind=None) if activated else config.web
+    return msgspec.structs.replace(config, daemon=daemon, web=web)

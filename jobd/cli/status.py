@@ -66,6 +66,7 @@ def document(picture: Picture) -> dict[str, object]:
         "daemon": picture.daemon,
         "unreadable": picture.unreadable,
         "config_problems": picture.problems,
+        "web": picture.web,
         "redis": redis,
         "hosts": store.hosts,
         "queues": store.counts,

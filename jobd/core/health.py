@@ -3,7 +3,8 @@
 Invariant (I-46): it is live exactly if its supervisor has spoken within SILENT_AFTER, whatever Redis does.
 It is ready only if it is live, has started and does not drain, Redis answered within REDIS_WITHIN and is
 fit to hold jobs, and every queue that is to have workers here has one that makes progress: Redis has
-answered a claim of it, or all its cells are busy. Being alive is not enough.
+answered a claim of it, also since Redis was last of no use, or all its cells are busy. Being alive is
+not enough.
 
 Pure. Instants are monotonic seconds. Judged by jobd.web.health.
 """
@@ -55,11 +56,20 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RedisSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """Redis at the last looks. `answered_at`: None when it never has; `trouble`: why the last look failed."""
+    """Redis at the last looks. `answered_at`: None when it never has; `trouble`: why the last look failed.
+
+    `lost_at`: when it was last found to be of no use, after it had been; None when it never was.
+    """
 
     answered_at: float | None = None
     trouble: str | None = None
     unfit: tuple[Unfit, ...] = ()
+    lost_at: float | None = None
+
+    @property
+    def is_unfit(self) -> bool:
+        """Whether it may cost jobs, or lets none through."""
+        return any(unfit.level == "error" for unfit in self.unfit)
 
 
 class QueueSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +141,10 @@ def readiness(facts: Facts, now: float) -> Health:
         status=_status(reasons),
         reasons=reasons,
         warnings=[*_doubts(facts.redis), *_warnings(facts, now)],
-        queues={name: _health(name, seen, now) for name, seen in facts.host.queues.items()},
+        queues={
+            name: _health(name, seen, facts.redis.lost_at, now)
+            for name, seen in facts.host.queues.items()
+        },
     )
 
 
@@ -235,12 +248,12 @@ def _host(facts: Facts, now: float) -> Iterator[Reason]:
         # Who asks Redis in vain makes no progress, nor does who drains: that was said.
         blameless = not is_reachable(facts.redis, now) or facts.stopping
         for name, queue in host.queues.items():
-            reason = _trouble(name, queue, now)
+            reason = _trouble(name, queue, facts.redis.lost_at, now)
             if reason is not None and (reason.what == "gave_up" or not blameless):
                 yield reason
 
 
-def _trouble(name: str, queue: QueueSeen, now: float) -> Reason | None:
+def _trouble(name: str, queue: QueueSeen, lost_at: float | None, now: float) -> Reason | None:
     if queue.wanted <= 0:
         return None
     if queue.gave_up:
@@ -257,7 +270,9 @@ def _trouble(name: str, queue: QueueSeen, now: float) -> Reason | None:
             "see worker.died in the log, and `jobd status`",
             name,
         )
-    if not _within(queue.progress_at, PROGRESS_WITHIN, now):
+    # What was claimed before Redis was lost says nothing of how it is now.
+    recent = _within(queue.progress_at, PROGRESS_WITHIN, now)
+    if not recent or (lost_at is not None and (queue.progress_at or 0.0) <= lost_at):
         return Reason(
             "queue_no_progress",
             f"queue {name}: no claim of its workers was answered {_lately(queue, now)}",
@@ -276,10 +291,10 @@ def _within(instant: float | None, span: float, now: float) -> bool:
     return instant is not None and now - instant <= span
 
 
-def _health(name: str, queue: QueueSeen, now: float) -> QueueHealth:
+def _health(name: str, queue: QueueSeen, lost_at: float | None, now: float) -> QueueHealth:
     at = queue.progress_at
     return QueueHealth(
-        ok=_trouble(name, queue, now) is None,
+        ok=_trouble(name, queue, lost_at, now) is None,
         wanted=queue.wanted,
         workers=queue.workers,
         busy=queue.busy,

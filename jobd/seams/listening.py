@@ -31,17 +31,30 @@ def listen(address: str) -> socket.socket:
         both = place[0] == _ANYWHERE and socket.has_dualstack_ipv6()
         return socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as refused:
+        # Python adds what it was about to do; a name that is not known has no number of the system's.
+        known = refused.errno is not None and refused.errno > 0
+        why = os.strerror(refused.errno or 0) if known else refused.strerror
         raise ConfigError(
-            f"web.bind: {address!r}: {refused.strerror}; expected an address of this machine that "
+            f"web.bind: {address!r}: {why}; expected an address of this machine that "
             "is free; see who has it with `ss -ltnp`, or name another one"
         ) from refused
 
 
-def hand_over(sockets: list[socket.socket]) -> None:
-    """Keep these for the program that this process becomes."""
+def listen_about(address: str) -> socket.socket:
+    """Open that address, or another port of its host where that is taken. Raises ConfigError."""
+    try:
+        return listen(address)
+    except ConfigError:
+        return listen(f"{address.rpartition(':')[0]}:0")
+
+
+def hand_over(sockets: list[socket.socket]) -> list[int]:
+    """Keep these for the program that this process becomes, or starts with these descriptors."""
     for each in sockets:
         each.set_inheritable(True)
-    os.environ[_HANDED_OVER] = ",".join(str(each.detach()) for each in sockets)
+    fds = [each.detach() for each in sockets]
+    os.environ[_HANDED_OVER] = ",".join(map(str, fds))
+    return fds
 
 
 def are_activated() -> bool:

@@ -1,11 +1,13 @@
 """Looking at Redis: does it answer, and is it fit to hold jobs?
 
 One connection with a short patience, asked once a second; a look that hangs is itself the finding, for
-`seen` grows old. What the server says of itself is read every few seconds, and after each new connection:
-another server may answer then.
+`seen` grows old. What the server says of itself is read every few seconds, and at the next look where
+another server may answer, or this one was unfit.
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.server import read_facts
@@ -22,27 +24,38 @@ FACTS_EVERY = 5.0
 class RedisWatch:
     """Looks. `client` belongs to the thread that does; its time-out is PATIENCE. Read `seen`."""
 
-    def __init__(self, client: Client, *, keeps_nothing: bool) -> None:
+    def __init__(
+        self, client: Client, *, keeps_nothing: bool, facts_every: float = FACTS_EVERY
+    ) -> None:
         self.seen = RedisSeen()
         self._client = client
         self._place = place_of(client)
         self._keeps_nothing = keeps_nothing
-        self._facts_at = -FACTS_EVERY
+        self._facts_every = facts_every
+        self._facts_due = 0.0
         self._unfit: tuple[Unfit, ...] = ()
 
     def look(self) -> None:
         """Look once."""
         try:
             self._ping()
-            self.seen = RedisSeen(answered_at=mono(), unfit=self._unfit)
+            self._found(mono(), None)
             self._read_facts()
         except BrokerError as error:
-            self._facts_at = -FACTS_EVERY
-            self.seen = RedisSeen(
-                answered_at=self.seen.answered_at, trouble=str(error), unfit=self._unfit
-            )
-            return
-        self.seen = RedisSeen(answered_at=mono(), unfit=self._unfit)
+            self._facts_due = 0.0
+            self._found(self.seen.answered_at, str(error))
+        else:
+            self._found(mono(), None)
+
+    def _found(self, answered_at: float | None, trouble: str | None) -> None:
+        before = self.seen
+        found = RedisSeen(
+            answered_at=answered_at, trouble=trouble, unfit=self._unfit, lost_at=before.lost_at
+        )
+        was_of_use = before.trouble is None and not before.is_unfit
+        if was_of_use and (trouble is not None or found.is_unfit):
+            found = replace(found, lost_at=mono())
+        self.seen = found
 
     def _ping(self) -> None:
         began = mono()
@@ -52,7 +65,7 @@ class RedisWatch:
             # A connection that was closed while it was idle says nothing about the server now.
             if mono() - began > PATIENCE / 2:
                 raise
-            self._facts_at = -FACTS_EVERY
+            self._facts_due = 0.0
             self._ask()
 
     def _ask(self) -> None:
@@ -61,10 +74,10 @@ class RedisWatch:
 
     def _read_facts(self) -> None:
         now = mono()
-        if now < self._facts_at + FACTS_EVERY:
+        if now < self._facts_due and not self.seen.is_unfit:
             return
         try:
             self._unfit = tuple(judge(read_facts(self._client), keeps_nothing=self._keeps_nothing))
         except NotPermitted:
             self._unfit = ()  # our user may not ask: nothing is known, and nothing is held against it
-        self._facts_at = now
+        self._facts_due = now + self._facts_every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,11 @@ from setproctitle import setproctitle
 from jobd.broker import alerts
 from jobd.broker.connection import connect
 from jobd.core.config import Config
+from jobd.core.events import Event
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Log
+from jobd.seams.log import Emit, Log
 from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
@@ -33,20 +35,20 @@ def main(argv: list[str]) -> int:
     stacks.arm()
     signals = Signals([signal.SIGTERM, signal.SIGINT])
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
-    said = config.daemon.log
-    log = Log(style=said.format, level=said.level, role="web", fd=of_process())
+    emit = _one_at_a_time(config)
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
-    knowledge = Knowledge(attendance, redis, HostWatch(Scoreboard.open(Path(argv[3]))), emit=log)
-    app = make_app(knowledge, emit=log, metrics=_metrics(config, Path(argv[1]).parent).answer)
-    Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=log).run()
+    board = Scoreboard.open(Path(argv[3]))
+    knowledge = Knowledge(attendance, redis, HostWatch(board), emit=emit)
+    app = make_app(knowledge, emit=emit, metrics=_metrics(config, board.path.parent).answer)
+    Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=emit).run()
     return 0
 
 
 def _metrics(config: Config, runtime_dir: Path) -> Metrics:
-    """Make what is scraped, with a client of its own: a scrape may come at any time."""
+    # A client of its own: looks go on while a scrape waits.
     client, namespace = connect(config.redis.url, timeout=PATIENCE), config.redis.namespace
     return Metrics(
         client,
@@ -55,6 +57,18 @@ def _metrics(config: Config, runtime_dir: Path) -> Metrics:
         firing=lambda: alerts.firing(client, namespace),
         firing_here=lambda: alertfile.firing(runtime_dir),
     )
+
+
+def _one_at_a_time(config: Config) -> Emit:
+    """Make a log that several threads may use."""
+    said, lock = config.daemon.log, threading.Lock()
+    log = Log(style=said.format, level=said.level, role="web", fd=of_process())
+
+    def emit(event: Event) -> None:
+        with lock:
+            log(event)
+
+    return emit
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.daemons import eventually, gone
+from support.web import ask
 
 from jobd.broker.connection import connect
 from jobd.broker.private import NoServer, private_server
@@ -149,11 +150,16 @@ def test_dev_runs_changed_code(tmp_path: Path, redis_url: str, start: Start) -> 
     dev = start("dev", "shop:app", JOBD_REDIS_URL=redis_url)
     queue = Jobd(redis_url).queue("q")
     assert queue.add("double", {"n": 4}).result("20s") == 8
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/", (tmp_path / "log").read_text())
+    assert found is not None
+    port = int(found[1])
+    eventually("it is served", lambda: ask(port, "/readyz").status == 200)
 
     (tmp_path / "shop.py").write_text("this is no Python")
     eventually("it waits", lambda: "waits for the next" in (tmp_path / "log").read_text())
     (tmp_path / "shop.py").write_text(APP.replace("2 * n", "3 * n"))
 
+    assert ask(port, "/livez", timeout=30).status == 200
     assert queue.add("double", {"n": 4}).result("20s") == 12
     dev.send_signal(signal.SIGTERM)
     assert dev.wait(20) == 0

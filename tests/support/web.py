@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from jobd.seams import statefile
+from jobd.seams.asking import Daemon
+from jobd.seams.requests import Reload
+from support.commands import APP, Place
+from support.servers import eventually
 
 
 @dataclass
@@ -61,3 +69,64 @@ def tried(port: int, path: str) -> Answer | None:
         return ask(port, path)
     except (OSError, http.client.HTTPException):
         return None
+
+
+class Site(Place):
+    """A daemon that is served on `port`."""
+
+    def __init__(self, directory: Path, url: str, *, app: str = APP) -> None:
+        self.port = free_port()
+        super().__init__(directory, url, app=app, more=f"{self.web}[queues.q]\n")
+
+    @property
+    def web(self) -> str:
+        return f'[web]\nbind = "127.0.0.1:{self.port}"\n'
+
+    def ready(self) -> None:
+        def look() -> bool:
+            answer = tried(self.port, "/readyz")
+            return answer is not None and answer.status == 200
+
+        eventually(look, within=30)
+
+    def web_pid(self) -> int:
+        """The process that serves, once it is there."""
+        parent = self.state.pid
+        path = Path(f"/proc/{parent}/task/{parent}/children")
+
+        def look() -> int | None:
+            for pid in path.read_text().split():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{pid}/cmdline").read_text().startswith("jobd: web"):
+                        return int(pid)
+            return None
+
+        return eventually(look, within=20)
+
+    def edit(self, old: str, new: str) -> None:
+        config = self.directory / "jobd.toml"
+        text = config.read_text()
+        assert old in text
+        config.write_text(text.replace(old, new))
+
+    def reload(self) -> None:
+        with Daemon.reach(self.directory / "run") as daemon:
+            daemon.ask(Reload(), within=60)
+
+    @property
+    def state(self) -> statefile.State:
+        state = statefile.read(self.directory / "run")
+        assert state is not None
+        return state
+
+    def unready(self, what: str, within: float = 10.0) -> Answer:
+        """Wait for this reason."""
+
+        def look() -> Answer | None:
+            answer = ask(self.port, "/readyz")
+            return answer if what in answer.reasons else None
+
+        answer = eventually(look, within=within)
+        assert answer.status == 503
+        assert answer.json["ok"] is False
+        return answer

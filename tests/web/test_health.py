@@ -3,75 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.commands import APP, Place
+from support.commands import APP
 from support.links import BadLink, Weather
 from support.servers import eventually, running, server_programs
-from support.web import Answer, ask, free_port, tried
+from support.web import Site, ask, free_port, tried
 
 from jobd import Jobd
 from jobd.core.errors import DaemonRefused
-from jobd.seams import statefile
-from jobd.seams.asking import Daemon
-from jobd.seams.requests import Reload
 
 pytestmark = pytest.mark.process
 
 # 100 ms is promised, and shown by the long proofs. Here other tests may use all of the machine.
 SOON = 1.0
-
-
-class Site(Place):
-    """A daemon that is served on `port`."""
-
-    def __init__(self, directory: Path, url: str, *, app: str = APP) -> None:
-        self.port = free_port()
-        super().__init__(directory, url, app=app, more=f"{self.web}[queues.q]\n")
-
-    @property
-    def web(self) -> str:
-        return f'[web]\nbind = "127.0.0.1:{self.port}"\n'
-
-    def ready(self) -> None:
-        def look() -> bool:
-            answer = tried(self.port, "/readyz")
-            return answer is not None and answer.status == 200
-
-        eventually(look, within=30)
-
-    def edit(self, old: str, new: str) -> None:
-        config = self.directory / "jobd.toml"
-        text = config.read_text()
-        assert old in text
-        config.write_text(text.replace(old, new))
-
-    def reload(self) -> None:
-        with Daemon.reach(self.directory / "run") as daemon:
-            daemon.ask(Reload(), within=60)
-
-    @property
-    def state(self) -> statefile.State:
-        state = statefile.read(self.directory / "run")
-        assert state is not None
-        return state
-
-    def unready(self, what: str, within: float = 10.0) -> Answer:
-        """Wait for this reason."""
-
-        def look() -> Answer | None:
-            answer = ask(self.port, "/readyz")
-            return answer if what in answer.reasons else None
-
-        answer = eventually(look, within=within)
-        assert answer.status == 503
-        assert answer.json["ok"] is False
-        return answer
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +57,12 @@ def test_what_is_served_and_what_is_not(site: Site) -> None:
         assert bare.headers["cache-control"] == "no-store"
         assert bare.headers["content-type"] == "application/json"
         assert "server" not in bare.headers
-    assert {"/livez", "/readyz", "/healthz"} <= {*ask(site.port, "/").json["paths"]}
+    assert site.ask("status")["web"] == f"127.0.0.1:{site.port}"
+    assert f"health at http://127.0.0.1:{site.port}/readyz" in site.jobd("status").stdout
+    scraped = ask(site.port, "/metrics")
+    assert re.search(rb'jobd_workers\{[^}]*phase="idle"[^}]*\} 1\.0', scraped.body)
+    assert scraped.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert {"/livez", "/readyz", "/healthz", "/metrics"} <= {*ask(site.port, "/").json["paths"]}
     for path, method, status in (("/nope", "GET", 404), ("/livez/", "GET", 404), ("/livez", "POST", 405)):  # fmt: skip
         refused = ask(site.port, path, method)
         assert (refused.status, refused.json["ok"]) == (status, False)
@@ -123,6 +78,8 @@ def test_a_redis_that_swallows_everything_is_told_at_once_and_so_is_its_return(
     assert answer.reasons == {"redis_unreachable"}
     live = ask(site.port, "/livez")
     assert (live.status, live.took < SOON) == (200, True)
+    scraped = ask(site.port, "/metrics")
+    assert (scraped.status, b"jobd_redis_up 0.0" in scraped.body) == (200, True)
     healed_at = link.become(Weather.FAIR)
     site.ready()
     assert time.monotonic() - healed_at < 5.0
@@ -159,6 +116,16 @@ def test_a_reload_to_an_address_that_is_taken_changes_nothing(site: Site) -> Non
     assert ask(site.port, "/livez").status == 200
 
 
+def test_what_a_reload_takes_away_is_served_no_more_and_what_it_brings_is(site: Site) -> None:
+    site.edit(site.web, "")
+    site.reload()
+    eventually(lambda: tried(site.port, "/livez") is None)
+    eventually(lambda: "web" not in site.state.helpers)
+    site.edit("[queues.q]\n", f"{site.web}[queues.q]\n")
+    site.reload()
+    site.ready()
+
+
 def test_a_queue_that_was_given_up_makes_the_daemon_unready(site: Site) -> None:
     bad = '[queues.bad]\nprocesses = 5\npreload = false\napp = "nothing_of_the_kind:app"\n'
     site.edit("[queues.q]\n", f"[queues.q]\n{bad}")
@@ -175,20 +142,11 @@ def test_a_queue_that_was_given_up_makes_the_daemon_unready(site: Site) -> None:
 
 def test_one_that_is_killed_leaves_clients_waiting_and_refuses_none(site: Site) -> None:
     for _ in range(3):
-        [pid] = _children(site.state.pid, "jobd: web")
+        pid = site.web_pid()
         os.kill(pid, signal.SIGKILL)
         for _ in range(3):
             assert ask(site.port, "/livez", timeout=20).status == 200
-        assert _children(site.state.pid, "jobd: web") != [pid]
-
-
-def _children(parent: int, title: str) -> list[int]:
-    path = Path(f"/proc/{parent}/task/{parent}/children")
-    return [
-        pid
-        for pid in map(int, path.read_text().split())
-        if Path(f"/proc/{pid}/cmdline").read_text().startswith(title)
-    ]
+        assert site.web_pid() != pid
 
 
 def test_a_daemon_that_drains_is_live_and_takes_no_work(site: Site, link: BadLink) -> None:

@@ -3,4 +3,4 @@
 from app import welcome
 
 handles = [welcome.enqueue(user_id=number) for number in range(10)]
-print(*(handle.result(timeout="60s") for handle in handles), sep="\n")  # noqa: T201
+print(*(handle.result(timeout="60s") for handle in handles), sep="\n")

@@ -1,0 +1,234 @@
+"""The web process by itself, with a test in the place of its supervisor."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.servers import eventually, running, server_programs
+from support.web import Answer, ask
+
+from jobd.core.config import Config, DaemonConfig, LogConfig, RedisConfig
+from jobd.seams import host, statefile
+from jobd.seams.lines import Lines, pair
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.statefile import PoolState, SlotState, State
+from jobd.web.connections import LONGEST_HEAD, MOST
+
+pytestmark = pytest.mark.process
+
+# `python -m jobd.wiring.web`, with other limits.
+PROGRAM = """
+import sys
+from jobd.web.connections import Connection
+from jobd.wiring.web import main
+Connection.idle_for, Connection.most = {}, {}
+sys.exit(main(sys.argv))
+"""
+IDLE_FOR = 0.6
+
+
+class Web:
+    """One web process over a runtime directory without queues, and the channel to it."""
+
+    def __init__(
+        self, top: Path, redis_url: str, *, idle_for: float = IDLE_FOR, most: int = MOST
+    ) -> None:
+        self.board = top / "scoreboard.n"
+        me = os.getpid()
+        owner = Owner("n", me, host.start_ticks(me), host.boot_id())
+        self.pages = Scoreboard.create(self.board, owner=owner, pages=2)
+        self.write()
+        config = Config(
+            redis=RedisConfig(url=redis_url), daemon=DaemonConfig(log=LogConfig(format="json"))
+        )
+        effective = top / "effective.json"
+        effective.write_bytes(msgspec.json.encode(config))
+        self.log = top / "log"
+        self.channel: Lines
+        self.channel, theirs = pair()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = listener.getsockname()[1]
+        with theirs, listener, self.log.open("wb") as log:
+            fds = [theirs.fileno(), listener.fileno()]
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-c", PROGRAM.format(idle_for, most), str(effective), str(fds[0]),
+                    str(self.board), str(fds[1]),
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
+            )  # fmt: skip
+
+    def write(self, **changes: object) -> None:
+        state = State(
+            pid=os.getpid(), started_at=0.0, nonce="n", scoreboard=self.board.name, queues={},
+            helpers={"keeper": "running"},
+        )  # fmt: skip
+        statefile.write(self.board.parent, msgspec.structs.replace(state, **changes))
+
+    def say(self, *, ready: bool = True, stopping: bool = False) -> None:
+        self.channel.send({"daemon": {"ready": ready, "stopping": stopping}})
+
+    def beats(self) -> int:
+        """The last beat that has come."""
+        said = [
+            each for each in self.channel.receive() if isinstance(each, dict) and "beat" in each
+        ]
+        return int(said[-1]["beat"]) if said else 0
+
+    def ask(self, path: str) -> Answer:
+        return ask(self.port, path, timeout=20)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def ended(self, within: float) -> int:
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not ended within {within} s\n{self.log.read_text()}") from None
+
+    def end(self) -> None:
+        self.channel.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """One that none of the tests ends."""
+    top = tmp_path_factory.mktemp("web")
+    with running(next(iter(server_programs().values())), top) as url:
+        made = Web(top, url)
+        yield made
+        made.end()
+
+
+@pytest.fixture
+def ending(tmp_path: Path, redis_url: str) -> Iterator[Web]:
+    made = Web(tmp_path, redis_url)
+    yield made
+    made.end()
+
+
+def test_it_says_what_it_hears_and_sees_and_that_it_turns(web: Web) -> None:
+    web.say(ready=False)
+    first = web.ask("/readyz")
+    assert (first.status, first.json["status"], first.reasons) == (503, "starting", {"starting"})
+    web.say()
+    assert web.ask("/readyz").status == 200, "what lies in the channel counts"
+
+    slot = SlotState(slot="q.1", phase="running", incarnation="n.1", pid=os.getpid())
+    web.write(queues={"q": [slot]}, pools={"q": PoolState(target=1)})
+    eventually(lambda: web.ask("/readyz").reasons == {"queue_no_worker"})
+    page = web.pages.pages[0]
+    page.hand_out(incarnation="n.1", queue="q", slot="q.1")
+    page.set_phase(2)
+    eventually(lambda: web.ask("/readyz").reasons == {"queue_no_progress"})
+    page.asked(time.monotonic())
+    eventually(lambda: web.ask("/readyz").status == 200)
+
+    web.write(helpers={"keeper": "waiting"}, reload_error="a secret: 1234")
+    eventually(lambda: web.ask("/readyz").warnings >= {"helper_down", "reload_refused"})
+    assert b"1234" not in web.ask("/readyz").body
+
+    web.say(stopping=True)
+    assert web.ask("/readyz").reasons >= {"draining"}
+    eventually(lambda: web.beats() >= 2)
+
+
+def test_a_state_that_cannot_be_read_is_a_reason(web: Web) -> None:
+    web.say()
+    web.write()
+    eventually(lambda: not web.ask("/readyz").json["queues"])
+    assert web.ask("/readyz").status == 200
+    (web.board.parent / statefile.NAME).write_text("{")
+    eventually(lambda: web.ask("/readyz").reasons == {"state_unread"})
+    web.write()
+    eventually(lambda: web.ask("/readyz").status == 200)
+
+
+@pytest.mark.parametrize("how", ["TERM", "the channel's end"])
+def test_it_ends_soon_whoever_is_connected(how: str, ending: Web) -> None:
+    ending.say()
+    assert ending.ask("/livez").status == 200
+    idle, half = ending.connect(), ending.connect()
+    half.sendall(b"GET /livez HTTP/1.1\r\nHost: x")
+    if how == "TERM":
+        ending.process.send_signal(signal.SIGINT)  # ^C at a terminal is the supervisor's to hear
+        ending.process.send_signal(signal.SIGTERM)
+    else:
+        ending.channel.close()
+    assert ending.ended(2.0) == 0
+    assert "Traceback" not in ending.log.read_text()
+    idle.close()
+    half.close()
+
+
+def test_connections_that_bring_nothing_are_closed_and_keep_nobody_out(web: Web) -> None:
+    web.say()
+    began = time.monotonic()
+    idle, head, body = web.connect(), web.connect(), web.connect()
+    body.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+    sockets = [idle, head, body]
+    open_ = {*sockets}
+    until = began + IDLE_FOR + 8.0
+    while open_ and time.monotonic() < until:
+        for drip in {head, body} & open_:
+            # One byte now and then: a time-out for each would never end.
+            try:
+                drip.sendall(b"G" if drip is head else b"x")
+            except OSError:
+                open_.discard(drip)
+        for sock in select.select([*open_], [], [], 0.05)[0]:
+            try:
+                is_open = bool(sock.recv(65536))
+            except OSError:
+                is_open = False
+            if not is_open:
+                open_.discard(sock)
+    for sock in sockets:
+        sock.close()
+    assert not open_
+    assert time.monotonic() - began >= IDLE_FOR
+
+
+def test_a_crowd_that_asks_for_nothing_is_bounded_and_keeps_nobody_out(
+    tmp_path: Path, redis_url: str
+) -> None:
+    web = Web(tmp_path, redis_url, idle_for=60.0, most=20)
+    crowd: list[socket.socket] = []
+    try:
+        web.say()
+        assert web.ask("/livez").status == 200
+        crowd += [web.connect() for _ in range(60)]
+        for _ in range(20):
+            assert web.ask("/livez").status == 200
+        eventually(lambda: sum(_is_closed(sock) for sock in crowd) >= 40)
+    finally:
+        for sock in crowd:
+            sock.close()
+        web.end()
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def test_a_head_without_end_is_refused(web: Web) -> None:
+    web.say()
+    with web.connect() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * (LONGEST_HEAD + 1))
+        assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert web.ask("/livez").status == 200
+    assert not web.log.read_text(), "what clients do wrong is no event"
