@@ -20,7 +20,7 @@ from jobd.core.alerts.delivery import Delivery, Outbox
 from jobd.core.alerts.notification import Notification
 from jobd.core.alerts.sending import Refused, Sent, pause_before
 from jobd.core.config_alerts import SinkConfig
-from jobd.core.delivery_events import AlertGivenUp, AlertRefused, AlertSent
+from jobd.core.delivery_events import AlertGivenUp, AlertRefused, AlertsDropped, AlertSent
 from jobd.core.errors import BrokerError
 from jobd.core.events import Event
 from jobd.seams.clock import mono, wall
@@ -31,6 +31,8 @@ LOOK_EVERY = 1.0
 # An outbox that could not be looked into is left alone for so many looks: a Redis that hangs takes two
 # seconds each time.
 _LEFT_ALONE = 2
+# Whether notifications were dropped is looked at once in so many looks.
+_LOOKS = 30
 
 
 def send_now(
@@ -82,6 +84,9 @@ class Deliverer:
             for sink in sinks
         ]  # fmt: skip
 
+        if self._sinks:
+            self._sinks[0].losses = _Losses(outboxes, emit_one)
+
     def start(self) -> None:
         """Begin."""
         for sink in self._sinks:
@@ -111,6 +116,25 @@ class Deliverer:
             sink.join(max(0.0, end - mono()))
 
 
+class _Losses:
+    """Says it when an outbox has dropped something, whoever put too much into it."""
+
+    def __init__(self, outboxes: Sequence[Outbox], emit: Callable[[Event], None]) -> None:
+        self._outboxes = list(outboxes)
+        self._seen: list[int | None] = [None] * len(self._outboxes)
+        self._emit = emit
+
+    def look(self) -> None:
+        for at, outbox in enumerate(self._outboxes):
+            before = self._seen[at]
+            try:
+                self._seen[at] = now = outbox.dropped()
+            except BrokerError:
+                continue
+            if before is not None and now > before:
+                self._emit(AlertsDropped(deliveries=now - before))
+
+
 class _Sink(threading.Thread):
     """One sink's thread. A daemon thread: a receiver that hangs does not keep the process from ending."""
 
@@ -129,6 +153,7 @@ class _Sink(threading.Thread):
         self.bell = threading.Event()
         self.stopping = False
         self.error: BaseException | None = None
+        self.losses: _Losses | None = None
         self._sink = sink
         self._to = shown(sink.url)
         self._outboxes = list(outboxes)
@@ -144,8 +169,12 @@ class _Sink(threading.Thread):
     def run(self) -> None:
         """Look and tell, until told to stop."""
         try:
+            look_at: float = mono()
             while not self.stopping:
                 self.bell.clear()
+                if self.losses is not None and mono() >= look_at:
+                    look_at = mono() + _LOOKS * self._look_every
+                    self.losses.look()
                 if not self._round():
                     self.bell.wait(self._look_every)
         except BaseException as error:  # noqa: BLE001 - `check` raises it again, in the main thread

@@ -21,13 +21,13 @@ import httpx
 
 from jobd.alerter.address import NoAddress, Resolver
 from jobd.alerter.sinks.post import Post, shown
+from jobd.core.alerts.delivery import LONGEST_TIMEOUT
 from jobd.core.alerts.sending import Refused, Sent, judge
 from jobd.core.durations import words
 from jobd.seams.clock import mono, wall
 
-# A name is looked up for no longer than this, and several requests take no longer together.
+# A name is looked up for no longer than this.
 _LOOK_UP = 5.0
-_LONGEST = 60.0
 # An answer says all in its status. What comes after it is read so far, so that the other side is not
 # cut off in the middle of an ordinary answer.
 _MOST_READ = 64 * 1024
@@ -50,9 +50,9 @@ def carry(
 ) -> Sent | Refused:
     """Send requests to one receiver, one after another, until one is refused. Blocking; any thread.
 
-    `timeout` bounds each of them, from the look-up of the name on, in seconds.
+    `timeout` bounds each of them, from the look-up of the name on, in seconds; LONGEST_TIMEOUT all of them.
     """
-    timeout = min(timeout, _LONGEST)
+    timeout = min(timeout, LONGEST_TIMEOUT)
     began = mono()
     try:
         url = httpx.URL(posts[0].url)
@@ -69,7 +69,7 @@ def carry(
         )
     except NoAddress as none:
         return Refused(str(none), "rejected" if none.is_forbidden else "failed")
-    left = min(timeout * len(posts), _LONGEST) - (mono() - began)
+    left = min(timeout * len(posts), LONGEST_TIMEOUT) - (mono() - began)
     errand = _Errand(posts, url, addresses, timeout=timeout, now=now)
     return asyncio.run(errand.run(max(0.1, left)))
 

@@ -22,8 +22,13 @@ Role = Literal["producer", "daemon", "operator", "monitor"]
 
 _CALL = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _SAY = ("ping", "select", "role", "client|setname", "acl|whoami")
-# From this version of Redis on; a server before it refuses a rule that names it.
-SETINFO_SINCE = (7, 2)
+# Redis 7.0 refuses a rule that names a subcommand it does not have; without it connections work, and
+# are not named in CLIENT LIST.
+_SETINFO = "client|setinfo"
+SETINFO_NOTE = (
+    f"# From Redis 7.2 on, and for Valkey, add +{_SETINFO} to each: CLIENT LIST then shows which "
+    "connections are jobd's."
+)
 _SCRIPTS = ("evalsha", "eval", "script|load")
 _READS = (
     "exec", "exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hscan", "hvals", "info",
@@ -73,28 +78,24 @@ ROLES: dict[Role, _Needs] = {
 }  # fmt: skip
 
 
-def commands_of(role: Role, *, version: tuple[int, ...] = SETINFO_SINCE) -> list[str]:
-    """List what a role may call, as ACL SETUSER names it."""
+def commands_of(role: Role, *, before_setinfo: bool = False) -> list[str]:
+    """List what a role may call, as ACL SETUSER names it; for a server before 7.2 if that is said."""
     needs = ROLES[role]
     called = {
         word.lower() for name in needs.scripts for word in _CALL.findall(SCRIPTS[name].source)
     }
-    said = ("client|setinfo",) if version >= SETINFO_SINCE else ()
-    return sorted(called.union(needs.commands, said))
+    return sorted(called.union(needs.commands, () if before_setinfo else (_SETINFO,)))
 
 
-def rule(role: Role, namespace: str, *, version: tuple[int, ...] = SETINFO_SINCE) -> list[str]:
-    """Give the words after `ACL SETUSER name`, all but the password.
-
-    For Redis 6.2 on; where `version` is below 7.2, without what only later ones know.
-    """
+def rule(role: Role, namespace: str, *, before_setinfo: bool = False) -> list[str]:
+    """Give the words after `ACL SETUSER name`, all but the password. For Redis 6.2 on."""
     keys = [f"~{namespace}:*"]
     channels = [f"&{namespace}:*"] if ROLES[role].channels else []
-    commands = [f"+{name}" for name in commands_of(role, version=version)]
+    commands = [f"+{name}" for name in commands_of(role, before_setinfo=before_setinfo)]
     return ["reset", "on", *keys, "resetchannels", *channels, "-@all", *commands]
 
 
-def line(role: Role, namespace: str, *, version: tuple[int, ...] = SETINFO_SINCE) -> str:
+def line(role: Role, namespace: str, *, before_setinfo: bool = False) -> str:
     """Write the command that makes a role's user, for people; its password is theirs to choose."""
-    first, on, *rest = rule(role, namespace, version=version)
+    first, on, *rest = rule(role, namespace, before_setinfo=before_setinfo)
     return " ".join(["ACL SETUSER", f"{namespace}-{role}", first, on, ">PASSWORD", *rest])

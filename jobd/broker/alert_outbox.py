@@ -68,6 +68,11 @@ class RedisOutbox:
         known = {name: int(ended.get(name.encode(), 0)) for name in ("sent", "given_up", "dropped")}
         return known | {"waiting": int(waiting)}
 
+    def dropped(self) -> int:
+        """Give how many deliveries were ever dropped: there were too many, or nobody has the sink."""
+        with translated(place_of(self._client)):
+            return int(self._client.hget(self._keys.alert_counts, "dropped") or 0)
+
     def _call(self, name: str, *args: str | bytes | int) -> Reply:
         script = SCRIPTS[name]
         keys = [getattr(self._keys, key) for key in script.keys]

@@ -4,6 +4,9 @@ The sentinels are asked in turn, the one that answered last first. Where the one
 no primary (ROLE), nothing is sent to it: it was deposed, and what it took would be lost when it finds
 out. Nothing is kept open to a sentinel, so clients may cross a fork.
 
+A deposed primary that is cut off, or was told to go by hand, takes writes for up to ten seconds more. So
+who uses a connection asks again once a second, and leaves the one that is not the primary any more.
+
 Invariant: asking takes at most half of the client's time-out, however many sentinels are silent; the
 connection to the primary has what is left. Used by connection through pools; `Asking` is also the
 half of sentinel_async that does no I/O.
@@ -16,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from redis.connection import Connection, SSLConnection
+from redis.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -25,6 +28,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.seams.clock import monotonic
 
@@ -32,6 +36,10 @@ Place = tuple[str, int]
 
 _SHARE = 0.5
 LEAST = 0.05
+ASK_AGAIN = 1.0
+PATIENCE_AGAIN = (
+    0.4  # half of it is spent; where a connection works, a silent sentinel is no reason to wait
+)
 
 
 class Sentinels:
@@ -81,7 +89,7 @@ class Sentinels:
                 connection.connect()  # type: ignore[no-untyped-call]
                 connection.send_command(*self.question)  # type: ignore[no-untyped-call]
                 asking.heard(place, connection.read_response())
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, BrokerError) as error:
                 asking.failed(place, error)
             finally:
                 with suppress(RedisError, OSError):
@@ -90,7 +98,7 @@ class Sentinels:
 
 
 def _to(sentinels: Sentinels, place: Place, bound: float) -> Connection:
-    kind = SSLConnection if sentinels.is_encrypted else Connection
+    kind = TlsConnection if sentinels.is_encrypted else Connection
     return kind(
         host=place[0],
         port=place[1],
@@ -192,6 +200,14 @@ def unreached(sentinels: Sentinels, place: Place, error: OSError) -> Exception:
     )
 
 
+def deposed(sentinels: Sentinels, before: Place, now: Place) -> BrokerUnavailable:
+    """Say that another server is the primary now, before anything was sent."""
+    return BrokerUnavailable(
+        f"redis: {_named(before)} is not the primary of {sentinels.service!r} any more: {_named(now)} is, by "
+        "the sentinels' word; expected the primary; try again, it is found anew"
+    )
+
+
 class PrimaryConnection(Connection):
     """A connection to whoever is the primary when it is made.
 
@@ -203,10 +219,12 @@ class PrimaryConnection(Connection):
         super().__init__(**settings)  # type: ignore[no-untyped-call]
         self._sentinels = sentinels
         self._until = 0.0
+        self._ask_at = 0.0
 
     def _connect(self) -> Any:
         whole: float = self.socket_connect_timeout or 0.0
         self._until = monotonic() + whole
+        self._ask_at = monotonic() + ASK_AGAIN
         self.host, self.port = self._sentinels.primary(whole)
         self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
@@ -229,6 +247,23 @@ class PrimaryConnection(Connection):
             self.disconnect()  # type: ignore[no-untyped-call]
             raise
 
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send, unless the sentinels name another primary by now. Raises BrokerUnavailable for that."""
+        sock: Any = self._sock
+        if sock is not None and monotonic() >= self._ask_at:
+            self._ask_at = monotonic() + ASK_AGAIN
+            self._ask_again()
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+    def _ask_again(self) -> None:
+        try:
+            found = self._sentinels.primary(PATIENCE_AGAIN)
+        except BrokerError:  # nobody knows better: what stands is used on
+            return
+        if found != (self.host, self.port):
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise deposed(self._sentinels, (self.host, self.port), found)
+
+
+class EncryptedPrimaryConnection(PrimaryConnection, TlsConnection):
     """The same over TLS."""

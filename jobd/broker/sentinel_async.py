@@ -1,4 +1,4 @@
-"""The same as `sentinel`, for clients of an event loop."""
+"""The same as `sentinel`, for clients of an event loop: what differs is who waits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
-from jobd.broker.sentinel import LEAST, Asking, Place, Sentinels, require_primary, unreached
+from jobd.broker.sentinel import (
+    ASK_AGAIN,
+    LEAST,
+    PATIENCE_AGAIN,
+    Asking,
+    Place,
+    Sentinels,
+    deposed,
+    require_primary,
+    unreached,
+)
+from jobd.broker.tls import AsyncTlsConnection
+from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 
 
@@ -17,7 +29,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
     """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
     asking = Asking(sentinels, patience)
     for place, bound in asking.places():
-        kind = SSLConnection if sentinels.is_encrypted else Connection
+        kind = AsyncTlsConnection if sentinels.is_encrypted else Connection
         connection = kind(
             host=place[0],
             port=place[1],
@@ -30,7 +42,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command(*sentinels.question)
                 asking.heard(place, await connection.read_response())
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, BrokerError) as error:
             asking.failed(place, error)
         finally:
             with suppress(RedisError, OSError):
@@ -45,10 +57,12 @@ class PrimaryConnection(Connection):
         super().__init__(**settings)
         self._sentinels = sentinels
         self._until = 0.0
+        self._ask_at = 0.0
 
     async def _connect(self) -> None:
         whole: float = self.socket_connect_timeout or 0.0
         self._until = monotonic() + whole
+        self._ask_at = monotonic() + ASK_AGAIN
         self.host, self.port = await primary(self._sentinels, whole)
         self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
@@ -72,6 +86,22 @@ class PrimaryConnection(Connection):
         finally:
             self.socket_timeout = whole
 
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send, unless the sentinels name another primary by now. Raises BrokerUnavailable for that."""
+        if self.is_connected and monotonic() >= self._ask_at:
+            self._ask_at = monotonic() + ASK_AGAIN
+            await self._ask_again()
+        await super().send_packed_command(command, check_health)
 
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+    async def _ask_again(self) -> None:
+        try:
+            found = await primary(self._sentinels, PATIENCE_AGAIN)
+        except BrokerError:
+            return
+        if found != (self.host, self.port):
+            await self.disconnect(nowait=True)
+            raise deposed(self._sentinels, (self.host, self.port), found)
+
+
+class EncryptedPrimaryConnection(PrimaryConnection, AsyncTlsConnection):
     """The same over TLS."""

@@ -18,6 +18,7 @@ def read_facts(client: Client) -> ServerFacts:
         info: Any = client.info()
     valkey = info.get("valkey_version")
     failing = (name for name in _SAVES if info.get(name, "ok") != "ok")
+    near = info.get("min_slaves_good_slaves")  # said only where some are wanted
     return ServerFacts(
         name=f"Valkey {valkey}, as Redis" if valkey else "Redis",
         version=str(info.get("redis_version", "0")),
@@ -27,6 +28,10 @@ def read_facts(client: Client) -> ServerFacts:
         failing_save=next(failing, None),
         used_memory=int(info.get("used_memory", 0)),
         max_memory=int(info.get("maxmemory", 0)),
+        is_loading=bool(info.get("loading")),
+        is_clustered=bool(info.get("cluster_enabled")),
+        replicas=near,
+        replicas_wanted=0 if near is None else _wanted(client),
     )
 
 
@@ -34,9 +39,18 @@ def _persistent(client: Client, info: Any) -> bool:
     """Tell whether anything is written to disk. In doubt (no CONFIG, as with hosted ones) it is."""
     if info.get("aof_enabled"):
         return True
+    return bool(_setting(client, "save", "?"))
+
+
+def _wanted(client: Client) -> int:
+    """Tell how many replicas a write needs: one at least, or the server would not count them."""
+    return int(_setting(client, "min-replicas-to-write", "1"))
+
+
+def _setting(client: Client, name: str, otherwise: str) -> str:
     with translated(place_of(client)):
         try:
-            found: Any = client.config_get("save")
+            found: Any = client.config_get(name)
         except ResponseError:
-            return True
-    return bool(found.get("save", "?"))
+            return otherwise
+    return str(found.get(name, otherwise))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -12,16 +13,20 @@ from jobd.cli import settings
 from jobd.cli.exposed import exposed
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
+from jobd.cli.settings import Settings
 from jobd.client.app import Jobd
 from jobd.client.queue import Queue
 from jobd.core.config import Config
 from jobd.core.config_advice import require_app, warnings
 from jobd.core.config_and_code import compared
 from jobd.core.config_places import Places
-from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.core.errors import EX_CONFIG, ConfigError, NotHere
 from jobd.core.suggest import nearest
 from jobd.wiring.worker import runnables
 from jobd.worker.app import load_app
+
+# Without these there is nothing to compare the code with.
+_NEEDED = ("redis", "queues")
 
 
 @click.command("check")
@@ -39,7 +44,7 @@ def command(config_file: str | None, redis_url: str | None, as_json: bool) -> in
     try:
         path = settings.required(config_file)
         file = str(path)
-        found = settings.whole(path, url=redis_url)
+        found = _read(path, redis_url, problems, notes)
         notes += warnings(found.config, found.places) + exposed(found)
         require_app(found.config, found.places)
         _check_apps(found.config, found.places, problems, notes)
@@ -55,6 +60,21 @@ def command(config_file: str | None, redis_url: str | None, as_json: bool) -> in
         if not problems:
             click.echo(f"{file}: good")
     return EX_CONFIG if problems else 0
+
+
+def _read(path: Path, url: str | None, problems: list[str], notes: list[str]) -> Settings:
+    """Read the file; what is only missing here is a problem, and the rest is checked all the same."""
+    try:
+        return settings.whole(path, url=url)
+    except NotHere as without:
+        notes.append(
+            f"{path}: the daemon's own environment and credentials may have what is missing here; "
+            "check it with these (a unit's Environment=, EnvironmentFile= and LoadCredential=)"
+        )
+        if any(path == "app" or path.startswith(_NEEDED) for path in without.absent):
+            raise
+        problems += without.problems
+        return settings.laid_over(Settings(*without.rest), url=url, app=None)
 
 
 def _check_apps(config: Config, places: Places, problems: list[str], notes: list[str]) -> None:

@@ -10,10 +10,12 @@ from collections import Counter
 
 import click
 
+from jobd.broker import acl
 from jobd.cli import in_force, settings
 from jobd.cli.doctor_facts import Section, broken, examine
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable
+from jobd.core.config import Config
 from jobd.core.doctor.finding import Finding, Level
 from jobd.core.errors import ConfigError
 
@@ -24,12 +26,19 @@ _INDENT = 10
 
 
 @click.command("doctor")
+@click.option(
+    "--acl",
+    "shows_acl",
+    is_flag=True,
+    help="Only print the Redis users that the roles need, as ACL SETUSER commands.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only what is not as it should be.")
 @config_option
 @url_option
 @runtime_option
 @json_option
 def command(
+    shows_acl: bool,
     quiet: bool,
     config_file: str | None,
     redis_url: str | None,
@@ -43,6 +52,10 @@ def command(
     there is an error; warnings and notes are none.
     """
     file = settings.find_file(config_file)
+    if shows_acl:
+        return _print_users(
+            in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir).config
+        )
     try:
         sections = examine(in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir), file)
     except ConfigError as bad:  # and no daemon runs with an earlier one
@@ -68,6 +81,15 @@ def command(
         _print(sections, quiet=quiet)
         click.echo(_summary(counts))
     return 1 if counts["error"] else 0
+
+
+def _print_users(config: Config) -> int:
+    """Print a user for each role, for the namespace in force. No server is asked."""
+    for role, needs in acl.ROLES.items():
+        click.echo(f"# {role}: {needs.what_for}")
+        click.echo(acl.line(role, config.redis.namespace, before_setinfo=True) + "\n")
+    click.echo(acl.SETINFO_NOTE)
+    return 0
 
 
 def _print(sections: list[Section], *, quiet: bool) -> None:

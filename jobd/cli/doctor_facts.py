@@ -10,9 +10,11 @@ from pathlib import Path
 
 from jobd import __version__
 from jobd.broker import checkup, leftovers
+from jobd.broker.access_facts import access_facts
 from jobd.broker.connection import Client, connect
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import FORMAT
+from jobd.broker.sentinel_facts import sentinel_facts
 from jobd.broker.urls import safe_url
 from jobd.cli.exposed import exposed
 from jobd.cli.in_force import InForce
@@ -21,8 +23,8 @@ from jobd.cli.settings import URL_VARIABLE, Settings
 from jobd.core import config as configs
 from jobd.core.config import Config
 from jobd.core.config_advice import warnings
+from jobd.core.doctor import access, limits, place, sentinel, store
 from jobd.core.doctor import daemon as daemons
-from jobd.core.doctor import limits, place, store
 from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.doctor.limits import Load, QueueLoad, UnitFacts
 from jobd.core.errors import BrokerError, NotPermitted
@@ -136,6 +138,9 @@ def _redis(
             format_known=FORMAT,
             keeps_nothing=config.redis.keeps_nothing,
         )
+        judged += access.examine_access(access_facts(client))
+        watched = sentinel_facts(client, replicas_wanted=facts.replicas_wanted)
+        judged += [] if watched is None else sentinel.examine_sentinels(watched)
     except BrokerError as trouble:
         what, _, do = str(trouble).removeprefix("redis: ").rpartition("; ")
         where = safe_url(config.redis.url)

@@ -13,12 +13,14 @@ from socket import socket
 
 from jobd.cli import runtime, settings
 from jobd.cli.exposed import exposed
-from jobd.core.config import Config
+from jobd.cli.settings import Settings
 from jobd.core.config_advice import require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
+from jobd.core.events import ConfigDoubtful
 from jobd.seams import listening
 from jobd.seams.lines import Lines
-from jobd.seams.log import paragraph
+from jobd.seams.log import Log
+from jobd.seams.logstream import of_process
 
 ACTIVATED = "activated"
 
@@ -35,13 +37,25 @@ def command_line(
     return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
 
 
-def read(file: Path, app: str | None, url: str | None) -> Config:
+def read(file: Path, app: str | None, url: str | None, *, role: str) -> Settings:
     """Read file, environment and flags, and warn of what they say. Raises ConfigError."""
     found = settings.whole(file, url=url, app=app)
     require_app(found.config, found.places)
+    said = found.config.daemon.log
+    log = Log(style=said.format, level=said.level, role=role, fd=of_process())
     for warning in (*warnings(found.config, found.places), *exposed(found)):
-        paragraph(f"jobd: {warning}", "warning")
-    return found.config
+        log.paragraph(ConfigDoubtful(why=warning))
+    return found
+
+
+def listen(found: Settings) -> socket | None:
+    """Open the address of web.bind, if there is one. Raises ConfigError, with its place."""
+    if (address := found.config.web.bind) is None:
+        return None
+    try:
+        return listening.listen(address)
+    except ConfigError as refused:
+        raise ConfigError(found.placed("web.bind", refused.problems)) from refused
 
 
 def main(argv: list[str]) -> int:
@@ -49,10 +63,10 @@ def main(argv: list[str]) -> int:
     file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
-        config = read(Path(file), app or None, url or None)
+        found = read(Path(file), app or None, url or None, role="reader")
         activated = web == ACTIVATED
-        opened = None if activated else _opened(config, Path(directory))
-        effective = runtime.effective(config, Path(directory), activated=activated)
+        opened = None if activated else _opened(found, Path(directory))
+        effective = runtime.effective(found.config, Path(directory), activated=activated)
         runtime.write_effective(effective, Path(target))
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
@@ -61,12 +75,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _opened(config: Config, directory: Path) -> socket | None:
+def _opened(found: Settings, directory: Path) -> socket | None:
     """Open the address of web.bind, if it is another one than before. Raises ConfigError."""
     before = runtime.read_effective(directory)
-    if config.web.bind is None or (before is not None and before.web.bind == config.web.bind):
+    if before is not None and before.web.bind == found.config.web.bind:
         return None
-    return listening.listen(config.web.bind)
+    return listen(found)
 
 
 if __name__ == "__main__":

@@ -30,16 +30,17 @@ def command(
     code again, without a gap.
     """
     file = settings.required(config_file)
-    config = effective.read(file, app, redis_url)
-    directory = runtime.locate(config, runtime_dir).absolute()
+    found = effective.read(file, app, redis_url, role="supervisor")
+    directory = runtime.locate(found.config, runtime_dir).absolute()
     runtime.prepare(directory)
     # Refuses while another daemon runs here: its processes still read the file written below.
     lock = lockfile.acquire(directory)
     activated = listening.are_activated()
-    if config.web.bind is not None and not activated:
-        listening.hand_over([listening.listen(config.web.bind)])
+    opened = None if activated else effective.listen(found)
     target = directory / runtime.EFFECTIVE
-    runtime.write_effective(runtime.effective(config, directory, activated=activated), target)
+    runtime.write_effective(runtime.effective(found.config, directory, activated=activated), target)
+    if opened is not None:
+        listening.hand_over([opened])
     reader = effective.command_line(file, app, redis_url, directory, activated=activated)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -39,6 +39,11 @@ class Settings(NamedTuple):
     files: Mapping[str, str] = {}
     over: Mapping[str, str] = {}
 
+    def placed(self, path: str, problems: list[str]) -> list[str]:
+        """Say where a key is, which problems begin with: in the file, or in what goes before it."""
+        place = self.over.get(path) or self.places.at(path)
+        return [f"{place}{problem.removeprefix(path)}" for problem in problems]
+
 
 def find_file(given: str | None) -> Path | None:
     """Name the file to read: the given one, else jobd.toml here or in /etc/jobd, else None."""
@@ -59,10 +64,9 @@ def read(file: Path | None, *, url: str | None) -> Config:
         needed = any(path.startswith("redis.") for path in without.absent)
         if not needed or named(url):
             return with_url(without.rest.config, url)
-        effective = runtime.read_effective(runtime.locate(without.rest.config, None))
-        if effective is None:
+        if (running := _of_daemon(without.rest.config)) is None:
             raise
-        return effective
+        return running
 
 
 def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Settings:
@@ -73,7 +77,7 @@ def whole(file: Path | None, *, url: str | None, app: str | None = None) -> Sett
         found = Settings(*reading(_text(file), str(file), secretfile.outside(file)))
     found = laid_over(found, url=url, app=app)
     if problems := unreadable(read_redis_url(found.config.redis.url)):
-        raise ConfigError([_placed(found, problem) for problem in problems])
+        raise ConfigError(found.placed("redis.url", problems))
     return found
 
 
@@ -85,13 +89,6 @@ def laid_over(found: Settings, *, url: str | None, app: str | None) -> Settings:
     if app:
         over["app"] = "--app"
     return found._replace(config=with_app(with_url(found.config, url), app), over=over)
-
-
-def _placed(found: Settings, problem: str) -> str:
-    """Say where redis.url is, which a problem begins with: in the file, or in what goes before it."""
-    path = "redis.url"
-    place = found.over.get(path) or found.places.at(path)
-    return f"{place}{problem.removeprefix(path)}"
 
 
 def required(given: str | None) -> Path:
@@ -130,6 +127,14 @@ def with_app(config: Config, app: str | None) -> Config:
         return msgspec.structs.replace(config, app=target(app)) if app else config
     except OptionError as error:
         raise ConfigError(f"--app: {error}") from error
+
+
+def _of_daemon(config: Config) -> Config | None:
+    """Give what a daemon runs with by this file; None when none does, or by another one."""
+    found = runtime.read_effective(runtime.locate(config, None))
+    if found is None or found.redis.namespace != config.redis.namespace or found.app != config.app:
+        return None
+    return found
 
 
 def _text(file: Path) -> str:

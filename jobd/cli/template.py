@@ -126,7 +126,7 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 #   dead             more than `above` (0) jobs have died within `window` (15m)
 #   crash_loop       more than `above` (5) workers have crashed within `window` (5m)
 #   stalled          work is due, and nothing was begun for `above` (10m)
-#   no_workers       a queue has no live worker on any host
+#   no_workers       a queue has no live worker on any host, for 30s
 #   schedule_missed  a schedule's slot is due for longer than `above` (1m)
 #   stuck            a job has run for longer than `above`, as in "1h"
 #   memory           a worker has more memory of its own than `above`, as in "1GB"

@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobd.core import config_values as values
+from jobd.core.alerts.delivery import LONGEST_TIMEOUT
 from jobd.core.alerts.kinds import BUILTIN, KINDS, Kind
+from jobd.core.alerts.signing import keys_of
 from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig, Severity, SinkConfig
 from jobd.core.config_problems import Findings, said
 from jobd.core.errors import OptionError
@@ -204,9 +206,9 @@ def _sink(found: Findings, path: str, table: Mapping[str, Any]) -> SinkConfig | 
     read = said(
         name=found.read(table, path, "name", values.name("name")),
         url=found.secret(table, path, "url", _url),
-        secret=found.secret(table, path, "secret", _secret),
+        secret=found.secret(table, path, "secret", _signing if kind == "webhook" else _secret),
         allow_private=found.read(table, path, "allow_private", values.flag),
-        timeout=found.read(table, path, "timeout", values.span("timeout", least=0.1)),
+        timeout=found.read(table, path, "timeout", _timeout),
     )
     if kind in ("webhook", "slack") and not {"url", "url_file"} & table.keys():
         found.problem(f"{path}.url", "not set; expected where to send it, as in https://...")
@@ -269,3 +271,21 @@ def _secret(value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value
     raise OptionError("empty, or no text; expected the receiver's secret")
+
+
+def _signing(value: object) -> str:
+    """Read what a webhook is signed with, without showing it."""
+    secret = _secret(value)
+    try:
+        keys_of(secret)
+    except ValueError as bad:
+        raise OptionError(str(bad)) from None
+    return secret
+
+
+def _timeout(value: object) -> float:
+    """Read how long a receiver may take; whoever takes a delivery has it for little longer."""
+    found = values.span("timeout", least=0.1)(value)
+    if found > LONGEST_TIMEOUT:
+        raise OptionError(f"{value!r:.60}; expected at most {LONGEST_TIMEOUT:g}s")
+    return found

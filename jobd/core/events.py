@@ -24,6 +24,26 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 # --- the daemon ---
 
 
+class Told(Event, frozen=True, kw_only=True):
+    """What is told to the person who starts a daemon, in a sentence."""
+
+    why: str
+
+
+class ConfigDoubtful(Told, frozen=True, kw_only=True):
+    """The configuration can be used, and something in it is probably not meant so."""
+
+    event: ClassVar[str] = "config.doubtful"
+    level: ClassVar[Level] = "warning"
+
+
+class DaemonFailed(Told, frozen=True, kw_only=True):
+    """The daemon ends, for this reason."""
+
+    event: ClassVar[str] = "daemon.failed"
+    level: ClassVar[Level] = "error"
+
+
 class DaemonStarted(Event, frozen=True, kw_only=True):
     """The supervisor runs and owns its runtime directory."""
 

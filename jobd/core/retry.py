@@ -125,7 +125,7 @@ def read_backoff(value: object, *, what: str = "backoff") -> Backoff:
     if isinstance(value, dict):
         settings: dict[str, Any] = dict(value)
         kind = settings.pop("kind", None)
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise OptionError(
                 f"{what}.kind: {kind!r}; expected one of {one_of(_KINDS)}"
                 + nearest(str(kind), _KINDS)

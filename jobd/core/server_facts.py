@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from jobd.core.sizes import size_words
+
 OLDEST = (6, 2)
 
 
@@ -23,6 +25,10 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     failing_save: str | None = None
     used_memory: int = 0
     max_memory: int = 0
+    is_loading: bool = False
+    is_clustered: bool = False
+    replicas: int | None = None  # those that are near enough, where some are wanted
+    replicas_wanted: int = 0  # min-replicas-to-write
 
 
 class Unfit(msgspec.Struct, frozen=True):
@@ -51,7 +57,24 @@ def judge(facts: ServerFacts, *, keeps_nothing: bool = False) -> list[Unfit]:
                 "point redis.url at the primary",
             )
         )
+    if facts.is_clustered:
+        found.append(
+            Unfit(
+                "error",
+                "cluster: a node of one; expected a server outside a cluster, for what happens to a queue "
+                "while its slot moves is not proven; name another server in redis.url",
+            )
+        )
+    if facts.is_loading:
+        found.append(
+            Unfit(
+                "error",
+                "loading: its data set is not in memory yet; expected that to be done; wait, and see its "
+                "log if it takes long",
+            )
+        )
     found += _eviction(facts)
+    found += _refusing(facts)
     if not facts.persistent and not keeps_nothing:
         found.append(
             Unfit(
@@ -88,6 +111,28 @@ def _eviction(facts: ServerFacts) -> list[Unfit]:
             "set `maxmemory-policy noeviction` in its configuration",
         )
     ]
+
+
+def _refusing(facts: ServerFacts) -> list[Unfit]:
+    """What makes it refuse writes. No figure that changes is named: each ill is told once."""
+    found = []
+    if 0 < facts.max_memory <= facts.used_memory:
+        found.append(
+            Unfit(
+                "warning",
+                f"maxmemory: all {size_words(facts.max_memory)} are used; expected free memory, for no job "
+                "is added now; raise maxmemory, lower `retain`, or see what has piled up",
+            )
+        )
+    if facts.replicas is not None and facts.replicas < facts.replicas_wanted:
+        found.append(
+            Unfit(
+                "error",
+                f"min-replicas-to-write: {facts.replicas_wanted}; expected as many replicas to be near, for "
+                "every write is refused now; bring them back, or lower it",
+            )
+        )
+    return found
 
 
 def _numbers(version: str) -> tuple[int, ...]:

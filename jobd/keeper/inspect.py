@@ -1,6 +1,6 @@
 """Duty: a bad server is named, at the start and when it becomes one.
 
-It is asked after every new connection and once a minute. What is wrong is told once, and again when
+It is asked after every new connection and every ten seconds. What is wrong is told once, and again when
 it was mended in between. A user who may not ask is no reason to stop: nothing is known then.
 """
 
@@ -11,7 +11,7 @@ from jobd.broker.server import read_facts
 from jobd.core.errors import NotPermitted
 from jobd.core.server_facts import Unfit, judge
 
-EVERY = 60.0
+EVERY = 10.0
 
 
 class Inspector:

@@ -141,9 +141,8 @@ class FileOutbox:
         """It is not tried any more."""
         self.done(delivery)
 
-    @property
     def dropped(self) -> int:
-        """How many deliveries were ever dropped, since there were too many."""
+        """Give how many deliveries were ever dropped, since there were too many."""
         return self._file.dropped
 
     def __len__(self) -> int:

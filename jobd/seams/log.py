@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from jobd.core.events import LEVELS, Event, Level
+from jobd.core.events import LEVELS, Event, Level, Told
 from jobd.core.output_events import LogStalled
 from jobd.core.progress_events import Stacks
 from jobd.seams import journal, logforms
@@ -119,18 +119,18 @@ class Log:
         else:
             yield event
 
-    def paragraph(self, text: str) -> None:
-        """Write one readable paragraph, whatever the format: the journal alone wants its priority."""
-        _paragraph(text, "error" if self._form is logforms.with_priority else None)
+    def paragraph(self, event: Told) -> None:
+        """Tell the person who started the daemon, as words; where the log is for programs, as a record."""
+        if self._form is logforms.as_json:
+            self(event)
+        else:
+            paragraph(f"jobd: {event.why}", event.level)
 
 
 def paragraph(text: str, level: Level = "error") -> None:
     """Write one readable paragraph for the person who started the daemon."""
-    _paragraph(text, level if journal.is_behind(2) else None)
-
-
-def _paragraph(text: str, level: Level | None) -> None:
-    lead = "" if level is None else f"<{PRIORITY[level]}>"
+    # The journal takes a line's priority from the line.
+    lead = f"<{PRIORITY[level]}>" if journal.is_behind(2) else ""
     sys.stderr.write("".join(f"{lead}{line}\n" for line in text.rstrip().splitlines()))
     sys.stderr.flush()
 

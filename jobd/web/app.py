@@ -27,6 +27,8 @@ from jobd.web.scrape import Late, Shared
 Exposition = Callable[[str], tuple[bytes, str]]
 """Gives the metrics and their content type, as an Accept header asks. Blocks."""
 
+# Prometheus gives up after ten seconds, where it was not told otherwise.
+_SCRAPE_WITHIN = 9.0
 _JSON = "application/json"
 _OPENMETRICS = "application/openmetrics-text"
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -66,8 +68,9 @@ def health_routes(knowledge: Knowledge) -> list[BaseRoute]:
 
 def metrics_route(metrics: Exposition) -> Route:
     """Make /metrics, in the format that is asked for."""
-    plain = Shared("metrics", lambda: metrics(""))
-    open_ = Shared("openmetrics", lambda: metrics(f"{_OPENMETRICS}; version=1.0.0"))
+    open_accept = f"{_OPENMETRICS}; version=1.0.0"
+    plain = Shared("metrics", lambda: metrics(""), within=_SCRAPE_WITHIN)
+    open_ = Shared("openmetrics", lambda: metrics(open_accept), within=_SCRAPE_WITHIN)
 
     async def exposition(request: Request) -> Response:
         wants_open = _OPENMETRICS in request.headers.get("accept", "")

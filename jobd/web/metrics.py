@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
 from jobd import __version__
@@ -22,7 +22,7 @@ from jobd.web.metrics_host import add_daemon
 from jobd.web.metrics_queues import add_alerts, add_store
 from jobd.web.metrics_table import Page
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = choose_encoder("")[1]
 """Of what `exposition` gives: the text format that everything reads."""
 
 Firing = Callable[[], Mapping[str, int]]

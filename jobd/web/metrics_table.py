@@ -20,6 +20,10 @@ from prometheus_client.core import Metric as Family
 
 Kind = Literal["counter", "gauge", "histogram"]
 
+ALL_HOSTS = "Same on all hosts: use max."
+ONE_HOST = "Of this host: use sum."
+EACH_HOST = "Of this host: not to be added up."
+
 
 class Metric(NamedTuple):
     """One line of the table. `name` is as PromQL has it, a counter's with `_total`."""
@@ -28,21 +32,20 @@ class Metric(NamedTuple):
     kind: Kind
     labels: tuple[str, ...]
     help: str
-    of_all_hosts: bool
+    over_hosts: str
 
     @property
     def text(self) -> str:
         """HELP, with how to aggregate it."""
-        how = "Same on all hosts: use max." if self.of_all_hosts else "Of this host: use sum."
-        return f"{self.help} {how}"
+        return f"{self.help} {self.over_hosts}"
 
 
 def _all(name: str, kind: Kind, labels: str, text: str) -> Metric:
-    return Metric(name, kind, tuple(labels.split()), text, of_all_hosts=True)
+    return Metric(name, kind, tuple(labels.split()), text, ALL_HOSTS)
 
 
-def _host(name: str, kind: Kind, labels: str, text: str) -> Metric:
-    return Metric(name, kind, tuple(labels.split()), text, of_all_hosts=False)
+def _host(name: str, kind: Kind, labels: str, text: str, how: str = ONE_HOST) -> Metric:
+    return Metric(name, kind, tuple(labels.split()), text, how)
 
 
 _TABLE = (
@@ -71,10 +74,10 @@ _TABLE = (
         "jobd_job_wait_seconds", "histogram", "queue task",
         "From when a job was due until its run began; of runs that returned, raised or timed out.",
     ),
-    _all("jobd_job_run_seconds", "histogram", "queue task", "How long these runs took."),
+    _all("jobd_job_run_seconds", "histogram", "queue task", "How long runs took that returned, raised or timed out."),
     _all(
         "jobd_job_total_seconds", "histogram", "queue task",
-        "From when a job was due until its run ended; of the same runs.",
+        "From when a job was due until its run ended; of runs that returned, raised or timed out.",
     ),
     _all(
         "jobd_leases_expired_total", "counter", "queue",
@@ -85,17 +88,17 @@ _TABLE = (
     _all("jobd_alerts_firing", "gauge", "rule", "In how many places an alert rule fires."),
     # --- of this host ---
     _host("jobd_redis_up", "gauge", "", "1 where Redis has answered this scrape, else 0."),
-    _host("jobd_build_info", "gauge", "version", "1, with the version of the web process."),
+    _host("jobd_build_info", "gauge", "version", "1, with the version of the web process.", EACH_HOST),
     _host("jobd_daemon_up", "gauge", "", "1 where the daemon's supervisor runs, else 0."),
     _host("jobd_daemon_stopping", "gauge", "", "1 while the daemon drains, else 0."),
     _host(
         "jobd_daemon_generation", "gauge", "",
-        "Grows with each reload of configuration and code that came into force.",
+        "Grows with each reload of configuration and code that came into force.", EACH_HOST,
     ),
     _host("jobd_daemon_reload_failed", "gauge", "", "1 where the last reload was refused, else 0."),
     _host(
         "jobd_daemon_start_time_seconds", "gauge", "",
-        "When the daemon was started, in seconds since 1970.",
+        "When the daemon was started, in seconds since 1970.", EACH_HOST,
     ),
     _host("jobd_queue_processes", "gauge", "queue kind", "Worker processes: wanted and running."),
     _host(

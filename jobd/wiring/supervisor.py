@@ -102,7 +102,8 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     if not loop.fleet.dead:
         board.path.unlink(missing_ok=True)
     if code != 0:
-        log.paragraph(f"jobd: {loop.fleet.last_error or 'a helper process does not start'}")
+        why = loop.fleet.last_error or "a helper process does not start"
+        log.paragraph(events.DaemonFailed(why=why))
     return code
 
 

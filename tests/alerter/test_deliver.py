@@ -30,6 +30,7 @@ from jobd.core.config_alerts import HeartbeatConfig, SinkConfig
 from jobd.core.delivery_events import (
     AlertGivenUp,
     AlertRefused,
+    AlertsDropped,
     AlertSent,
     HeartbeatBack,
     HeartbeatHeld,
@@ -260,19 +261,25 @@ def test_what_cannot_be_read_blocks_nothing(bench: Bench, redis_url: str) -> Non
 
 
 def test_five_thousand_notifications_to_a_dead_receiver_stay_in_bounds(bench: Bench) -> None:
+    bench.redis.add(a_note(9999), ["ops"])
     bench.deliver(sink(f"http://127.0.0.1:{r.refusing_port()}/"), boxes=[bench.redis])
+    eventually(lambda: bench.of(AlertRefused))
     dropped = 0
     for n in range(5000):
         dropped += bench.redis.add(a_note(n, rule=f"r{n % 20}"), ["ops"])
     counts = bench.redis.counts()
     assert counts["waiting"] == MOST
-    assert counts["dropped"] == dropped == 5000 - MOST
+    assert counts["dropped"] == dropped == 5001 - MOST
+    eventually(lambda: sum(event.deliveries for event in bench.of(AlertsDropped)) == dropped)
 
 
 def test_a_thread_that_failed_is_told_to_whoever_looks(bench: Bench) -> None:
     class Broken:
         def take(self, sinks: list[str]) -> list[Delivery]:
             raise ZeroDivisionError
+
+        def dropped(self) -> int:
+            return 0
 
     deliverer = Deliverer([sink("http://x")], [Broken()], emit=bench.said.append)  # type: ignore[list-item]
     deliverer.start()

@@ -133,7 +133,7 @@ def test_a_rules_next_word_waits_for_the_one_before(host: Host) -> None:
 def test_it_is_bounded_and_counts_what_it_drops(host: Host) -> None:
     box = host.box(most=100)
     assert sum(box.add(a_note(n), ["ops", "pager"]) for n in range(150)) == 100
-    assert box.dropped == host.box().dropped == 100
+    assert box.dropped() == host.box().dropped() == 100
     told = []
     while taken := box.take(["ops"]):
         box.done(taken[0])

@@ -19,7 +19,9 @@ from jobd.alerter.sinks import pagerduty, slack, webhook
 from jobd.alerter.sinks.post import shown
 from jobd.core.alerts.notification import Instance
 from jobd.core.alerts.signing import keys_of, signatures
+from jobd.core.config import load
 from jobd.core.config_alerts import SinkConfig
+from jobd.core.errors import ConfigError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = AT / 1000 + 60
@@ -212,3 +214,18 @@ def test_pagerduty_stays_within_its_limits_and_keys_differ() -> None:
 def test_of_an_address_only_scheme_and_host_are_said(url: str, said: str) -> None:
     assert shown(url) == said
     assert "canary" not in repr(webhook.posts(sink("webhook", url=url), a_note(), NOW))
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        (f'secret = "whsec_!{SECRET}"', "sinks[0].secret: a text that begins with whsec_ and goes on with no base64"),
+        ("timeout = 61", "sinks[0].timeout: 61; expected at most 60s"),
+    ],
+)  # fmt: skip
+def test_what_no_sink_could_use_is_refused_when_it_is_read(setting: str, problem: str) -> None:
+    text = f'[[alerts.sinks]]\nkind = "webhook"\nurl = "https://x.example"\n{setting}\n'
+    with pytest.raises(ConfigError) as refused:
+        load(text, "jobd.toml")
+    assert problem in str(refused.value)
+    assert SECRET not in str(refused.value)

@@ -227,6 +227,27 @@ def test_a_private_address_is_refused_before_anything_is_sent() -> None:
     assert receiver.connections == 0
 
 
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "[::1]", "[::ffff:7f00:1]"])  # fmt: skip
+def test_loopback_is_known_in_whatever_way_it_is_written(host: str) -> None:
+    with receiving() as receiver:
+        url = f"http://{host}:{receiver.port}"
+        assert refused(send_now(sink(url, allow_private=False), a_note())).how in ("rejected", "failed")  # fmt: skip
+    assert receiver.connections == 0
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_addresses_of_ipv6_and_names_of_other_scripts() -> None:
+    with Receiver(host="::1") as receiver:
+        assert send_now(sink(f"http://[::1]:{receiver.port}/x"), a_note()) == Sent(204)
+        assert receiver.hits[0].headers["host"] == f"[::1]:{receiver.port}"
+        asked: list[str] = []
+        resolver = Resolver(lambda host, port: asked.append(host) or ["::1"])  # type: ignore[func-returns-value]
+        url = f"http://bücher.test:{receiver.port}"
+        assert send_now(sink(url), a_note(), resolver=resolver) == Sent(204)
+        assert asked == ["xn--bcher-kva.test"]
+        assert receiver.hits[1].headers["host"] == f"xn--bcher-kva.test:{receiver.port}"
+
+
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """Two receivers at one port of two addresses; a second look-up would lead to the other."""
     with receiving() as first, Receiver(host="127.0.0.2", port=first.port) as second:

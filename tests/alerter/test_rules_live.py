@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import DEFAULT, PROGRAMS
 from support.daemons import Daemon, eventually
+from support.hooks import Receiver, receiver
 from support.links import BadLink, Weather
 from support.servers import running
 
@@ -39,46 +37,6 @@ def pass_by() -> None: ...
 """
 NOBODY = QueueConfig(processes=0)
 EVERY = 0.2
-
-
-class Receiver:
-    """Takes notifications, and keeps them."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/hook"
-        self.bodies: list[dict[str, Any]] = []
-        self.ids: list[str] = []
-
-    def told(self, rule: str) -> list[str]:
-        """The statuses that came of a rule, in their order."""
-        return [each["status"] for each in self.notes() if each["rule"] == rule]
-
-    def notes(self) -> list[dict[str, Any]]:
-        return [body.get("data", body) for body in self.bodies]
-
-
-@contextmanager
-def receiver() -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            taken.ids.append(self.headers["webhook-id"])
-            taken.bodies.append(json.loads(body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    taken = Receiver(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield taken
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def rules_for(hook: Receiver, *rules: RuleConfig) -> AlertsConfig:
@@ -165,8 +123,8 @@ def test_three_daemons_tell_a_backlog_once_and_its_end_once(
         assert hook.told("fence backlog") == ["firing"]
         assert len(set(hook.ids)) == 3
         [first, *_] = hook.notes()
-        assert first["summary"] == "email backlog: email: 5 jobs wait (threshold 3)"
-        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs wait"}]
+        assert first["summary"] == "email backlog: email: 5 jobs due (threshold 3)"
+        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs due"}]
     client.close()
 
 
@@ -215,6 +173,7 @@ def test_each_host_tells_that_redis_is_killed_and_back_once(
             fleet.end()
 
 
+@pytest.mark.chaos
 def test_a_redis_that_swallows_everything_is_told_too(
     tmp_path: Path, redis_url: str, fleet_of: Callable[..., Fleet]
 ) -> None:

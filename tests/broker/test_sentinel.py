@@ -16,6 +16,7 @@ from support.servers import eventually
 
 from jobd import Jobd
 from jobd.broker.connection import connect, connect_async, place_of
+from jobd.broker.sentinel_facts import sentinel_facts
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no server here that can be a sentinel")
@@ -119,6 +120,18 @@ def test_a_server_that_is_no_primary_gets_nothing(trio: Service, tmp_path: Path)
     assert queue.add("t", {}).outcome == "enqueued"  # the next one was asked
 
 
+def test_a_doctor_sees_the_whole_service(trio: Service) -> None:
+    """Of each sentinel; who is silent is listed."""
+    [away] = free_ports(1)
+    client = connect(trio.url.replace("redis+sentinel://", f"redis+sentinel://127.0.0.1:{away},"))
+    facts = sentinel_facts(client, replicas_wanted=0)
+    assert facts is not None
+    assert facts.silent[0].startswith(f"127.0.0.1:{away} (")
+    assert (facts.sentinels, facts.quorum, facts.replicas, facts.down_after) == (3, 2, 1, 0.5)
+    assert (facts.has_quorum, facts.primaries) == (True, (f"127.0.0.1:{trio.primary()}",))
+    assert sentinel_facts(trio.client(trio.primary()), replicas_wanted=0) is None
+
+
 def test_a_producer_follows_a_failover(trio: Service) -> None:
     """In a thread and on a loop; while there is no primary it is told so, at once."""
     app = Jobd(trio.url)
@@ -145,3 +158,29 @@ def test_a_producer_follows_a_failover(trio: Service) -> None:
 
     assert time.monotonic() - max(promoted_at, began) < 5
     assert trio.client(new).zcard("jobd:{q}:waiting") >= 3
+
+
+@pytest.mark.chaos
+def test_a_connection_leaves_who_was_deposed_within_a_second(tmp_path: Path) -> None:
+    """A primary that is told to go takes writes for seconds more: nothing is sent to it any more."""
+    with service(tmp_path) as trio:
+        queue = Jobd(trio.url).queue("q")
+        queue.add("t", {})
+        old = trio.primary()
+        assert trio.ask(trio.sentinel_ports[0], "SENTINEL", "FAILOVER", SERVICE) == b"OK"
+        new, promoted_at = trio.promoted(old)
+        said: list[BrokerUnavailable] = []
+
+        def moved() -> bool:
+            try:
+                queue.add("t", {})
+            except BrokerUnavailable as error:
+                said.append(error)
+            return bool(said)
+
+        eventually(moved, within=5)
+        assert time.monotonic() - promoted_at < 3
+        assert f"127.0.0.1:{old} is not the primary of '{SERVICE}' any more: " in str(said[0])
+        assert f"127.0.0.1:{new} is, by the sentinels' word" in str(said[0])
+        assert not said[0].outcome_unknown
+        assert queue.add("t", {}).outcome == "enqueued"

@@ -57,6 +57,15 @@ def brief(job: Job, uid: str) -> None:
 
 
 _CLAIM = "return tonumber(redis.call('HGET', 'jobd:{q}:meta', 'claim') or 0)"
+_NEW_CLAIMS = """
+local found = {}
+for _, name in ipairs(redis.call('ZRANGE', 'jobd:{q}:leases', 0, -1)) do
+  for _, entry in ipairs(redis.call('HVALS', 'jobd:{q}:held:' .. name)) do
+    if tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then found[#found + 1] = name break end
+  end
+end
+return found
+"""
 _ON_ITS_WAY = """
 local n = redis.call('ZCARD', 'jobd:{q}:waiting') + redis.call('ZCARD', 'jobd:{q}:delayed')
 for _, name in ipairs(redis.call('ZRANGE', 'jobd:{q}:leases', 0, -1)) do
@@ -169,10 +178,10 @@ def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[...
         pids = {slot.pid for slot in daemon.slots()}
         with Feeder(trio.url) as feeder:
             for how in list(resumed) * 4:
-                busy(effects, pids, time.monotonic())
+                busy(effects, pids)
                 old = trio.primary()
                 new, promoted_at = depose(trio, how)
-                resumed[how] += busy(effects, pids, promoted_at, trio, new)
+                resumed[how] += resumed_after(trio, new, promoted_at)
                 heal(trio, old, new, how)
         seen = rest(trio, daemon)
         assert {slot.pid for slot in daemon.slots()} == pids, "somebody was killed or ended"
@@ -205,28 +214,31 @@ def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[...
     assert set(feeder.errors) <= {"BrokerUnavailable"}
 
 
-def busy(
-    effects: Effects, pids: set[int | None], since: float, trio: Service | None = None, new: int = 0
-) -> list[float]:
-    """Wait until every worker has begun jobs that it claimed since; give the seconds it took each."""
-    floor = 0
-    if trio is not None:  # what was claimed of the old primary does not count
-        floor = int(str(trio.ask(new, "EVAL", _CLAIM, 0)))
-    first: dict[int, float] = {}
+def busy(effects: Effects, pids: set[int | None]) -> None:
+    """Wait until every worker is seen to begin jobs."""
     seen = len(effects.all())
+    found: set[int] = set()
 
     def look() -> bool:
-        nonlocal seen
-        lines = effects.all()
-        for line in lines[seen:]:
-            if line.kind == "start" and line.at > since and line.token > floor:
-                first.setdefault(line.pid, line.at)
-        seen = len(lines)
-        return pids <= first.keys()
+        found.update(line.pid for line in effects.all()[seen:])
+        return pids <= found
 
-    seen = max(0, seen - 2000)
     eventually(f"new work of {pids}", look, within=30)
-    return [at - since for pid, at in first.items() if pid in pids]
+
+
+def resumed_after(trio: Service, new: int, promoted_at: float) -> list[float]:
+    """Wait until every worker holds jobs it claimed of the new primary; give the seconds it took each."""
+    floor = int(str(trio.ask(new, "EVAL", _CLAIM, 0)))
+    first: dict[bytes, float] = {}
+
+    def look() -> bool:
+        names = trio.ask(new, "EVAL", _NEW_CLAIMS, 0, floor)
+        for name in names if isinstance(names, list) else []:
+            first.setdefault(name, time.monotonic() - promoted_at)
+        return len(first) >= WORKERS
+
+    eventually(f"new claims of {WORKERS} workers", look, within=30)
+    return list(first.values())
 
 
 def rest(trio: Service, daemon: Daemon) -> census.Census:

@@ -18,8 +18,10 @@ from jobd.cli.main import main
 from jobd.cli.template import template
 from jobd.core.alerts.kinds import KINDS
 from jobd.core.config import Config, DaemonConfig, QueueConfig, WebConfig, load
+from jobd.core.config_advice import warnings
 from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig
 from jobd.core.config_drawn import Outside, Secret
+from jobd.core.config_places import Places
 from jobd.core.config_problems import Findings
 from jobd.core.options import RUN_OPTIONS, read_run_options, resolve
 
@@ -212,6 +214,101 @@ def test_check_knows_what_only_code_and_file_together_get_wrong(tmp_path: Path) 
     assert "task 'send': soft_timeout 2400s; expected less than the timeout" in str(problem)
 
 
+def test_check_compares_alerts_and_schedules_with_the_code(tmp_path: Path) -> None:
+    """A rule for a queue or task that nobody has, a sink that nobody names, a process without work."""
+    (tmp_path / "shop.py").write_text(
+        "from jobd import Jobd\napp = Jobd()\nq = app.queue('email')\n@q.task()\ndef send(): ...\n"
+    )
+    (tmp_path / "jobd.toml").write_text(
+        """app = "shop:app"
+[daemon]
+queues = ["email", "emails"]
+[queues.email]
+processes = 4
+concurrency = 5
+max_active = 15
+[[schedules]]
+name = "s"
+queue = "email"
+task = "sent"
+every = "5m"
+[[alerts.rules]]
+kind = "backlog"
+queue = "emial"
+above = 1
+sinks = ["one"]
+[[alerts.rules]]
+kind = "stuck"
+task = "sned"
+above = "1h"
+sinks = ["one"]
+[[alerts.sinks]]
+name = "one"
+kind = "webhook"
+url = "https://a/b"
+[[alerts.sinks]]
+name = "other"
+kind = "webhook"
+url = "https://a/b"
+"""
+    )
+
+    code, found = checked()
+
+    noted = found["warnings"]
+    assert isinstance(noted, list)
+    assert code == 0
+    for place, said in {
+        "7: queues.email.max_active": "15 jobs at once over all hosts, and 4 processes of 5",
+        "27: alerts.sinks[1]": "'other' is named by no rule",
+        "11: schedules[0].task": "did you mean 'send'?",
+        "15: alerts.rules[0].queue": "'emial' is a queue of neither the code nor this file; the rule "
+        "has nothing to look at; did you mean 'email'?",
+        "20: alerts.rules[1].task": "did you mean 'send'?",
+        "3: daemon.queues": "did you mean 'email'?",
+    }.items():
+        [line] = [each for each in noted if each.startswith(f"jobd.toml:{place}: ")]
+        assert said in line
+    assert len(noted) == 6
+
+
+def test_alerts_that_nobody_hears_and_sinks_that_hear_nothing() -> None:
+    """One without the other is a warning; both, or every rule to all sinks, is none."""
+    rule = "[[alerts.rules]]\nkind = 'dead'\n"
+    sink = "[[alerts.sinks]]\nkind = 'webhook'\nurl = 'https://a/b'\n"
+
+    def said(text: str) -> list[str]:
+        return warnings(load(text, "f"), Places("f"))
+
+    [nobody] = said(rule)
+    assert nobody.startswith("f: alerts.rules: 1 and no [[alerts.sinks]]")
+    [nothing] = said(sink)
+    assert nothing.startswith("f: alerts.sinks: 1 and no [[alerts.rules]]")
+    assert said(rule + sink) == said("") == []
+
+
+def test_check_goes_on_without_what_the_daemon_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is compared all the same, and it says where the rest may be."""
+    (tmp_path / "shop.py").write_text("from jobd import Jobd\napp = Jobd()\napp.queue('email')\n")
+    sink = '[[alerts.sinks]]\nkind = "webhook"\nurl = "https://a/b"\nsecret = "${SECRET}"\n'
+    rule = '[[alerts.rules]]\nkind = "dead"\nsinks = ["webhook"]\n'
+    (tmp_path / "jobd.toml").write_text(f'app = "shop:app"\n[queues.emial]\n{sink}{rule}')
+
+    code, found = checked()
+    assert (code, found["ok"]) == (78, False)
+    assert str(found["problems"]).startswith(
+        "['jobd.toml:6: alerts.sinks[0].secret: ${SECRET} is not"
+    )
+    assert "EnvironmentFile=" in str(found["warnings"])
+    assert "'shop:app' declares no such queue" in str(found["warnings"])
+    monkeypatch.setenv("SECRET", "s3cret")
+    code, found = checked()
+    assert (code, found["problems"]) == (0, [])
+    assert "s3cret" not in json.dumps(found)
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -230,4 +327,6 @@ def test_an_app_that_does_not_load_is_78(tmp_path: Path, source: str, why: str) 
     code, found = checked()
 
     assert (code, found["ok"]) == (78, False)
-    assert why in json.dumps(found["problems"])
+    [problem] = found["problems"]  # type: ignore[misc]
+    assert problem.startswith("jobd.toml:1: app: 'shop:app' ")
+    assert why in problem

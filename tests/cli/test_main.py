@@ -106,9 +106,13 @@ def test_no_redis_is_69(
     ["run", "-c", "noapp.toml", "--app", "x"], ["run", "-c", "."],
 ])  # fmt: skip
 def test_a_bad_configuration_is_78(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whichever command reads it."""
+    """Whichever command reads it, where no daemon has run with a good one."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\nlease = 'x'\n")
     (tmp_path / "noapp.toml").write_text("")
     assert main(arguments) == 78

@@ -80,6 +80,11 @@ def test_who_only_looks_needs_no_secret_of_the_daemon(
     daemons = Config(redis=RedisConfig(url="redis://daemon/0"))
     runtime.write_effective(daemons, tmp_path / "run" / runtime.EFFECTIVE)
     assert settings.read(file, url=None) == daemons
+    others = msgspec.structs.replace(daemons, app="another:app")
+    runtime.write_effective(others, tmp_path / "run" / runtime.EFFECTIVE)
+    with pytest.raises(NotHere):
+        settings.read(file, url=None)
+    runtime.write_effective(daemons, tmp_path / "run" / runtime.EFFECTIVE)
     found = in_force.find(str(file), url=None, runtime_dir=None)
     assert (found.config, found.problems) == (daemons, [])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from jobd.core.alerts import kinds
 from jobd.core.alerts.facts import Facts, QueueFacts, StoreFacts
@@ -42,6 +43,10 @@ def worker(**more: Any) -> Worker:
     return Worker(**(usual | more))
 
 
+def at_once(rule: RuleConfig) -> RuleConfig:
+    return replace(rule, for_=0.0)
+
+
 def facts(*, at_ms: int = NOW, hosts: list[Host] | None = None, **queue: Any) -> Facts:
     return Facts(
         at_ms=at_ms,
@@ -56,7 +61,7 @@ def firing(rule: RuleConfig, *worlds: Facts) -> list[str]:
     """Play worlds one after another; give what fires at the end."""
     state = RuleState()
     for world in worlds:
-        state, _ = judge(rule, state, world, muted=False, spans=Spans())
+        state, _ = judge(at_once(rule), state, world, muted=False, spans=Spans())
     return sorted(name for name, each in state.instances.items() if each.phase == "firing")
 
 
@@ -205,7 +210,7 @@ def test_the_store_and_hosts() -> None:
     refused = host(reload=Reload(ago=1.0, error="jobd.toml: bad\nmore"))
     assert firing(rule("reload_refused"), facts(hosts=[refused, host("b")])) == ["a"]
     assert firing(rule("host_lost"), facts(hosts=[host(silent_for=31.0), host("b")])) == ["a"]
-    down = rule("redis_down", **{"for": "0s"})
+    down = rule("redis_down")
     assert firing(down, Facts(at_ms=NOW, unreachable="no answer")) == [""]
     assert firing(down, Facts(at_ms=NOW, unreachable="")) == []
 
@@ -236,7 +241,7 @@ def test_a_notification_says_it_in_one_line() -> None:
     note = notification(backlog, told, note_id="n", at_ms=NOW, namespace="jobd")
 
     assert note.summary == (
-        "all backlogs: q0: 1,200 jobs wait; q1: 1,200 jobs wait; q2: 1,200 jobs wait; and 2 more "
+        "all backlogs: q0: 1,200 jobs due; q1: 1,200 jobs due; q2: 1,200 jobs due; and 2 more "
         "(threshold 1,000)"
     )
     assert len(note.instances) == 5

@@ -21,7 +21,8 @@ from support.servers import eventually, server_programs
 ROOT = Path(__file__).parents[2]
 APP = Path(__file__).with_name("shop.py.txt")
 COUNTS = ("crashes", "lost", "failed", "timeouts")
-JOBS = 400
+JOBS = 500
+ENVIRONMENT = "JOBD_REDIS_URL=unix:///run/redis.sock\n"
 
 
 def _missing() -> str | None:
@@ -159,7 +160,7 @@ def test_configured_and_started_it_works(host: Host) -> None:
     toml = host.machine.path("/etc/jobd/jobd.toml")
     toml.write_text('app = "shop:app"\n[queues.q]\nprocesses = 2\n')
     environment = host.machine.path("/etc/jobd/environment")
-    environment.write_text("JOBD_REDIS_URL=unix:///run/redis.sock\n")
+    environment.write_text(ENVIRONMENT)
 
     host.run("systemctl", "enable", "--now", "jobd")
 
@@ -186,16 +187,16 @@ def test_an_upgrade_drains_and_loses_nothing(host: Host) -> None:
         upgrade = side.submit(host.dpkg, "-i", "/packages/new.deb")
         eventually(lambda: host.show("ActiveState") == "deactivating", within=20)
         assert not upgrade.done()
+        before_the_upgrade = len(host.ran())
         host.machine.path("/var/lib/jobd/go").touch()
         upgrade.result()
 
-    at_the_upgrade = len(host.ran())
     assert host.show("ActiveState") == "active"
     assert host.show("MainPID") not in ("0", before)
     assert host.run("dpkg-query", "-W", "-f=${Version}", "jobd").stdout.startswith("99.")
     assert host.machine.path("/etc/jobd/jobd.toml").read_text() == toml
     eventually(lambda: len(host.ran()) >= JOBS, within=60)
-    assert at_the_upgrade < JOBS
+    assert before_the_upgrade < JOBS
     eventually(lambda: host.job(slow)["state"] == "completed", within=20)
     assert sorted(host.ran()) == list(range(JOBS))
     ended = [host.job(job) for job in (slow, *(f"n.{n + 1}" for n in range(0, JOBS, 20)))]
@@ -203,14 +204,26 @@ def test_an_upgrade_drains_and_loses_nothing(host: Host) -> None:
     assert host.run("systemctl", "--failed", "--no-legend").stdout == ""
 
 
-def test_an_instance_is_upgraded_too_and_what_was_stopped_stays_so(host: Host) -> None:
-    """Installing the same package again stops and starts just what ran."""
+def test_instances_are_upgraded_too_and_what_was_stopped_stays_so(host: Host) -> None:
+    """Installing a package stops and starts just what ran."""
     host.run("systemctl", "stop", "jobd")
+    host.machine.path("/etc/jobd/second.toml").write_text(
+        'app = "shop:app"\n[redis]\nurl_file = "redis-url"\nnamespace = "second"\n'
+    )
+    host.machine.path("/etc/jobd/environment").write_text("")
+    secret = host.machine.path("/etc/jobd/credentials/second/redis-url")
+    secret.parent.mkdir()
+    secret.write_text("unix:///run/redis.sock\n")
+    host.run("systemctl", "start", "jobd@second")
+    before = host.show("MainPID", "jobd@second")
 
     host.dpkg("-i", "/packages/new.deb")
 
     assert host.show("ActiveState") == "inactive"
+    assert host.show("ActiveState", "jobd@second") == "active"
+    assert host.show("MainPID", "jobd@second") not in ("0", before)
     assert not host.exists("/run/jobd.was-running")
+    host.machine.path("/etc/jobd/environment").write_text(ENVIRONMENT)
     host.run("systemctl", "start", "jobd")
 
 

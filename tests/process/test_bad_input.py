@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -143,10 +144,10 @@ UNLOADABLE = {
 
 
 @pytest.mark.parametrize("name", UNLOADABLE)
-def test_an_app_that_does_not_load_is_78_and_a_paragraph(
+def test_an_app_that_does_not_load_is_78_and_says_why(
     make: Make, tmp_path: Path, name: str
 ) -> None:
-    """Without a traceback, and without a Redis."""
+    """As a record, where all else is one. Without a traceback, and without a Redis."""
     source, why = UNLOADABLE[name]
     place = make(f"unix://{tmp_path}/none.sock", app=source)
 
@@ -154,17 +155,21 @@ def test_an_app_that_does_not_load_is_78_and_a_paragraph(
 
     said = place.log.read_text()
     assert "Traceback" not in said
-    [paragraph] = [line for line in said.splitlines() if not line.startswith("{")]
-    assert paragraph.startswith("jobd: app: 'shop:app' ")
-    assert why in paragraph
+    records = [json.loads(line) for line in said.splitlines()]
+    [told] = [record["why"] for record in records if record["event"] == "daemon.failed"]
+    assert told.startswith("app: 'shop:app' ")
+    assert why in told
     assert place.jobd("check").returncode == 78
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("app = shop", ["not TOML", "line 1", "correct that line"]),
-        ("ap = 'shop:app'", ["ap: unknown key; expected app, daemon", "did you mean 'app'?"]),
+        ("app = shop", ["jobd.toml:1: not TOML", "correct that line"]),
+        (
+            "ap = 'shop:app'",
+            ["jobd.toml:1: ap: unknown key; expected alerts, app, daemon", "did you mean 'app'?"],
+        ),
         (
             "[daemon]\nlease = 'x'\nleese = 1\n[queues.q]\nattempts = 0",
             [

@@ -39,7 +39,7 @@ class Daemon:
     def __init__(
         self, top: Path, redis_url: str, app: str, *, lease: float = 30.0, drain: float = 10.0,
         queues: dict[str, QueueConfig] | None = None, schedules: list[Declared] | None = None,
-        alerts: AlertsConfig | None = None, env: dict[str, str] | None = None, **more: Any,
+        alerts: AlertsConfig | None = None, served: list[str] | None = None, env: dict[str, str] | None = None, **more: Any,
     ) -> None:  # fmt: skip
         """`more` is what the section [daemon] has beside."""
         self.top = top
@@ -52,7 +52,7 @@ class Daemon:
             redis=RedisConfig(url=redis_url),
             daemon=DaemonConfig(
                 lease=lease, drain_timeout=drain, runtime_dir=str(self.runtime),
-                log=LogConfig(format="json", level="debug"), **more,
+                log=LogConfig(format="json", level="debug"), queues=served, **more,
             ),
             queues=queues or {},
             schedules=schedules or [],

@@ -112,7 +112,8 @@ class Receiver:
         self.names: list[str | None] = []
         self.ended = threading.Event()
         self._lock = threading.Lock()
-        self._listener = socket.create_server((host, port), backlog=64)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=64)
         self._listener.settimeout(0.1)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}/hook"

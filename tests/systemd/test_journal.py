@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from support.servers import eventually
 from support.unit import CANARY, Service
 
@@ -44,40 +46,73 @@ def test_a_queue_and_a_job_are_found_by_their_fields(service: Service) -> None:
     assert {line["PRIORITY"] for line in ready} == {"6"}
 
 
-def test_the_last_words_of_a_process_are_in_the_journal_of_the_unit(service: Service) -> None:
+@pytest.fixture
+def frozen(service: Service) -> Iterator[Callable[[], None]]:
+    """Freeze the journal, which has heard nothing of these workers yet; what is given thaws it."""
+    service.systemctl("restart")
+    service.settled(2)
+    service.machine.run("journalctl", "--sync")
+    shown = service.machine.run("systemctl", "show", "-p", "MainPID", "systemd-journald").stdout
+    pid = shown.strip().partition("=")[2]
+    service.machine.run("kill", "-STOP", pid)
+
+    def thaw() -> None:
+        service.machine.run("kill", "-CONT", pid, check=False)
+
+    yield thaw
+    thaw()
+
+
+def test_the_last_words_of_a_process_are_in_the_journal_of_the_unit(
+    service: Service, frozen: Callable[[], None]
+) -> None:
     """The journal reads them when who said them has ended; it knows all the same whose they are."""
-    jobs = [
-        service.add("last_words", text=f"last words {n} \x1b[31mred\x1b[0m é\u2028")
-        for n in range(5)
-    ]
-    eventually(lambda: all(job.state() == "dead" for job in jobs), within=40)
+    text = "last words \x1b[31mred\x1b[0m \u202e\x07é"
+    job = service.add("last_words", text=text)
+    eventually(lambda: job.state() == "dead", within=20)
+    frozen()
 
     def told() -> list[dict[str, Any]]:
-        found = service.journal("JOBD_EVENT=task.output")
+        found = service.journal("JOBD_EVENT=task.output", "JOBD_STREAM=stdout")
         return [line for line in found if "last words" in line["MESSAGE"]]
 
-    found = eventually(lambda: told() if len(told()) >= 5 else None, within=5)
-    assert {line["JOBD_JOB"] for line in found} == {job.id for job in jobs}
-    assert all(line["MESSAGE"].endswith("red é\\u2028") for line in found)
-    assert all(line["_SYSTEMD_UNIT"] == "jobd.service" for line in found)
-    died = service.journal("JOBD_EVENT=worker.died", f"JOBD_JOB={jobs[0].id}")
+    [found] = eventually(told, within=5)
+    assert found["JOBD_JOB"] == job.id
+    assert found["MESSAGE"].endswith(" | last words red \\u202e\\u0007é")
+    assert found["_SYSTEMD_UNIT"] == "jobd.service"
+    died = service.journal("JOBD_EVENT=worker.died", f"JOBD_JOB={job.id}")
     assert [line["JOBD_HOW"] for line in died] == ["SIGSEGV"]
 
 
-def test_a_journal_that_is_restarted_or_stands_still_stops_no_work(service: Service) -> None:
-    """Records are lost then, and their number is told; what can be told is told by lines meanwhile."""
-    journald = service.machine.run(
-        "systemctl", "show", "-p", "MainPID", "--value", "systemd-journald"
-    ).stdout.strip()
-    service.machine.run("kill", "-STOP", journald)
-    try:
-        flood = service.add("prints", lines=3000)
-        assert flood.result() == 3000
-        assert service.add("double", n=4).result() == 8
-    finally:
-        service.machine.run("kill", "-CONT", journald)
-    service.add("prints", lines=1).result()
-    [lost, *_] = eventually(lambda: service.journal("JOBD_EVENT=log.stalled"), within=10)
+def test_a_task_that_closes_all_there_is_takes_no_record_along(service: Service) -> None:
+    """What it says still gets to the journal, and a fresh process takes over."""
+    job = service.add("closes_everything", text="all of it is closed")
+    job.result()
+
+    def told() -> dict[str, str]:
+        return {
+            line["JOBD_EVENT"]: line["MESSAGE"] for line in service.journal(f"JOBD_JOB={job.id}")
+        }
+
+    eventually(lambda: "worker.recycles" in told(), within=10)
+    assert told()["task.output"].endswith(" | all of it is closed")
+    assert "closed or replaced: " in told()["worker.recycles"]
+    service.settled(2)
+
+
+def test_a_journal_that_stands_still_or_is_restarted_stops_no_work(
+    service: Service, frozen: Callable[[], None]
+) -> None:
+    """Records are lost then, and their number is told."""
+    assert service.add("prints", lines=3000).result() == 3000
+    assert service.add("double", n=4).result() == 8
+    frozen()
+
+    def told() -> list[dict[str, Any]]:
+        service.add("prints", lines=1).result()  # by one of two workers
+        return service.journal("JOBD_EVENT=log.stalled")
+
+    [lost, *_] = eventually(told, within=10)
     assert int(lost["JOBD_RECORDS"]) > 0
 
     service.machine.run("systemctl", "restart", "systemd-journald")

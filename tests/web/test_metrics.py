@@ -17,7 +17,7 @@ from jobd.broker.new_job import NewJob
 from jobd.core.portrait import Growth
 from jobd.seams.statefile import PoolState
 from jobd.web.metrics import CONTENT_TYPE, Metrics
-from jobd.web.metrics_table import METRICS
+from jobd.web.metrics_table import ALL_HOSTS, EACH_HOST, METRICS, ONE_HOST
 
 # PRODUCT's names; labels where it says which.
 PROMISED = {
@@ -59,11 +59,10 @@ def test_the_table_has_every_promised_name_with_its_labels() -> None:
 
 
 def test_every_help_says_how_hosts_are_put_together() -> None:
-    """The same everywhere: max; of one host: sum."""
+    """The same everywhere: max; of one host: sum, where that makes sense."""
     for metric in METRICS.values():
-        assert metric.text.endswith(("Same on all hosts: use max.", "Of this host: use sum.")), (
-            metric
-        )
+        assert metric.text.endswith((ALL_HOSTS, ONE_HOST, EACH_HOST)), metric
+        assert metric.kind == "gauge" or metric.over_hosts != EACH_HOST
 
 
 @pytest.fixture

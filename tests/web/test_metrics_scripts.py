@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.policies import NOTHING
 from support.tallied import LEASE, a_store, ended, gone_down, ran, scraped, shares
 
 from jobd.broker.commands import Blame, Completed
 from jobd.broker.connection import Client, connect, run
 from jobd.broker.new_job import NewJob
+from jobd.broker.store import Store, store_ms
 from jobd.core.tally import OTHER
 from jobd.web.metrics import Metrics
 
@@ -79,6 +81,22 @@ def test_nothing_that_an_operator_does_takes_from_a_counter(
     claim = store.claim("n.1", LEASE)
     store.settle("n.1", LEASE, completed=[Completed(b"c", claim.number, "t|||", b"")])
     grew(completed=1)
+    later = Store(client, "t", "q", now=store_ms(client) + 10**11)
+    assert later.trim(NOTHING).removed == 1
+    assert scraped(metrics).by("jobd_queue_jobs", "queue") == {("q",): 0}
+    grew()
+
+
+def test_where_redis_has_lost_its_data_counters_begin_anew(
+    client: Client, metrics: Metrics
+) -> None:
+    """A reset, as Prometheus knows them; the series are given again."""
+    ran(a_store(client), "a", "b")
+    assert shares(scraped(metrics)) == {("t", "completed"): 2}
+    client.flushall()
+    assert shares(scraped(metrics)) == {}
+    ran(a_store(client), "c")
+    assert shares(scraped(metrics)) == {("t", "completed"): 1}
 
 
 def test_a_task_keeps_its_series_and_the_rest_is_counted_together(

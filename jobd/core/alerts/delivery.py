@@ -15,6 +15,9 @@ from jobd.core.alerts.notification import Notification
 MOST = 1000
 """So many notifications a box holds. Beyond these the oldest are dropped, and counted."""
 
+LONGEST_TIMEOUT = 60.0
+"""A receiver is waited for no longer than this, in seconds, whatever its `timeout`."""
+
 LEASE = 90.0
 """What was taken is not taken again for so long, in seconds: longer than one try may last."""
 
@@ -32,7 +35,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outbox(Protocol):
-    """A box. All may raise BrokerError or OSError; then nothing has changed, or it will be due again."""
+    """A box. Each call may raise BrokerError: then nothing has changed, or it is due again later."""
 
     def add(self, notification: Notification, sinks: Sequence[str]) -> int:
         """Have it told to these sinks; give how many deliveries of the oldest were dropped for it."""
@@ -52,4 +55,8 @@ class Outbox(Protocol):
 
     def give_up(self, delivery: Delivery) -> None:
         """It is not tried any more."""
+        ...
+
+    def dropped(self) -> int:
+        """Give how many deliveries were ever dropped: there were too many, or nobody has the sink."""
         ...

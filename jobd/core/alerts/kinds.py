@@ -23,7 +23,8 @@
     host_lost        a host has said nothing for longer than `above` (30s): the host, its daemon or its keeper
                      is gone. One that ended in order is none; one that is silent for an hour is forgotten
 
-A rule fires while its value is above `above`, and has been so for `for` (of redis_down 10s, else nothing).
+A rule fires while its value is above `above`, and has been so for `for` (of redis_down 10s, of no_workers
+30s, of others nothing).
 It resolves when the value is below `clear_below` (without one: not above `above`) and stays so.
 
 Where there is a sink, rules of the kinds in BUILTIN are there by themselves, unless the file has one of that
@@ -112,7 +113,7 @@ KINDS: dict[str, Kind] = {
         "`jobd dump` shows where they are.",
     ),
     "no_workers": Kind(
-        look=queues.no_workers, unit=YES, needs=_QUEUES | _HOSTS, takes=("queue",), above=0.0,
+        look=queues.no_workers, unit=YES, needs=_QUEUES | _HOSTS, takes=("queue",), above=0.0, for_=30.0,
         hint="Start a daemon that serves the queue, or add the queue to one's `daemon.queues`; "
         "`jobd status` shows who is there.",
     ),

@@ -19,6 +19,8 @@ _SHARE_OF_LEASE = 6
 _SKEWED = 1.0
 _SKEWED_BADLY = 60.0
 _LONG_FORK = 0.5
+# What is judged here with the figures of this instant.
+_WITH_FIGURES = ("cluster:", "maxmemory:", "min-replicas-to-write:")
 
 
 class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +65,11 @@ def examine(
 
 
 def _fit(server: ServerFacts, keeps_nothing: bool) -> list[Finding]:
-    unfit = judge(server, keeps_nothing=keeps_nothing)
+    unfit = [
+        each
+        for each in judge(server, keeps_nothing=keeps_nothing)
+        if not each.why.startswith(_WITH_FIGURES)
+    ]
     found = [ok("redis.version", f"{server.name} {server.version}, {_role(server.role)}")]
     for each in unfit:
         what, _, do = each.why.rpartition("; ")
@@ -108,26 +114,7 @@ def _room(facts: StoreFacts, server: ServerFacts) -> list[Finding]:
 
 
 def _durable(facts: StoreFacts, keeps_nothing: bool) -> list[Finding]:
-    found = []
-    if facts.fsync == "no":
-        found.append(
-            warning(
-                "redis.appendfsync",
-                "appendfsync is `no`: a power failure loses what the system had not written yet, "
-                "half a minute of jobs",
-                "set `appendfsync everysec`",
-            )
-        )
-    elif facts.fsync is not None:
-        found.append(ok("redis.appendfsync", f"AOF, appendfsync {facts.fsync}"))
-    elif facts.server is not None and facts.server.persistent and not keeps_nothing:
-        found.append(
-            note(
-                "redis.appendfsync",
-                "snapshots (RDB) only: a crash of the server loses all since the last one",
-                "set `appendonly yes`, if these jobs may not be lost",
-            )
-        )
+    found = [] if keeps_nothing else _kept(facts)
     wanted, there = facts.replicas_wanted or 0, facts.replicas
     if there is not None and wanted > there:
         found.append(
@@ -146,6 +133,30 @@ def _durable(facts: StoreFacts, keeps_nothing: bool) -> list[Finding]:
             )
         )
     return found
+
+
+def _kept(facts: StoreFacts) -> list[Finding]:
+    """Say what is lost, and when: of what the server said yes to."""
+    name = "redis.appendfsync"
+    on = "AOF, appendfsync"
+    behind = ""
+    if facts.replicas:
+        behind = (
+            "; where a replica takes over, what had not reached it yet is lost, a moment's jobs"
+        )
+    if facts.fsync == "no":
+        said = f"appendfsync is `no`: a power failure loses half a minute of jobs{behind}"
+        return [warning(name, said, "set `appendfsync everysec`")]
+    if facts.fsync == "always":
+        said = f"{on} always: each job is on the disk before it is acknowledged{behind}"
+        return [ok(name, said)]
+    if facts.fsync is not None:
+        lost = "a crash of the server loses nothing, a power failure up to two seconds of jobs"
+        return [ok(name, f"{on} {facts.fsync}: {lost}{behind}")]
+    if facts.server is not None and facts.server.persistent:
+        said = f"snapshots (RDB) only: a crash of the server loses all since the last one{behind}"
+        return [note(name, said, "set `appendonly yes`, if these jobs may not be lost")]
+    return []
 
 
 def _quick(facts: StoreFacts, lease: float) -> list[Finding]:
