@@ -52,20 +52,23 @@ def mutant(whole: str, seed: int) -> bytes:
     return raw
 
 
-def every_replacement(whole: str) -> Iterator[str]:
-    """Give the configuration with each key replaced by each odd value, one at a time."""
+def every_replacement(whole: str) -> Iterator[tuple[int, str]]:
+    """Give the configuration with each key replaced by each odd value, one at a time.
+
+    With the line that it is on, 0 where that is not known.
+    """
     lines = whole.split("\n")
     for place, line in enumerate(lines):
         if " = " in line:
             for raw in RAW:
                 changed = f"{line.partition(' = ')[0]} = {raw}"
-                yield "\n".join([*lines[:place], changed, *lines[place + 1 :]])
+                yield place + 1, "\n".join([*lines[:place], changed, *lines[place + 1 :]])
     data = tomllib.loads(whole)
     for table in _tables(data):
         for key, value in list(table.items()):
             for odd in ODD:
                 table[key] = odd
-                yield tomli_w.dumps(data)
+                yield 0, tomli_w.dumps(data)
             table[key] = value
 
 
