@@ -76,11 +76,28 @@ def _alerts(settings: Settings) -> Iterator[Section]:
     table = _Table.of(settings, "alerts")
     every = table.value("every", words(settings.config.alerts.every))
     yield Section("alerts", "[alerts]", [every, table.value("builtin", True)])
-    yield from _each(settings, "alerts.rules", _of_rule)
+    rules = [*_each(settings, "alerts.rules", _of_rule)]
+    yield from rules
+    yield from _builtin(settings, len(rules))
     yield from _each(settings, "alerts.sinks", _of_sink)
     if "heartbeat" in table.data:
         defaults = _defaults(HeartbeatConfig(url=""))
         yield _Table.of(settings, "alerts.heartbeat").section(defaults)
+
+
+def _builtin(settings: Settings, given: int) -> Iterator[Section]:
+    """Give the rules that are there by themselves: those of a kind that the file has none of."""
+    written = _Table.of(settings, "alerts").data.get("rules", ())
+    kinds = {str(each.get("kind")) for each in written[:given]}
+    more = [rule for rule in settings.config.alerts.rules if rule.kind not in kinds]
+    for place, rule in enumerate(more, given):
+        shown = _of_rule({"kind": rule.kind}) | {"kind": rule.kind, "severity": rule.severity}
+        values = [
+            Value(key, value, Origin("inherited", "alerts.builtin"))
+            for key, value in shown.items()
+            if value is not None
+        ]
+        yield Section(f"alerts.rules[{place}]", "[[alerts.rules]]", values)
 
 
 def _queue(settings: Settings, name: str) -> Section:
@@ -125,7 +142,8 @@ def _of_schedule(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_rule(data: Mapping[str, Any]) -> dict[str, Any]:
-    kind = KINDS[str(data["kind"])]
+    if (kind := KINDS.get(str(data["kind"]))) is None:
+        return {"kind": None}  # its name is what is missing here
     above = None if kind.above is None or kind.unit is YES else kind.unit.say(kind.above)
     if above is not None and kind.unit is COUNT:
         above = int(kind.above or 0)  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from jobd.core.config_alerts import AlertsConfig
 from jobd.core.config_alerts_read import alerts
 from jobd.core.config_drawn import NOWHERE, Outside, draw
 from jobd.core.config_places import Places, explained, too_deep
-from jobd.core.config_problems import Findings, said
+from jobd.core.config_problems import Findings, printable, said
 from jobd.core.config_schedules import schedules
 from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
@@ -110,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DEEPEST = 64
+_SHOWN = 40
 _LATER = "coming in a later release; leave it out for now"
 _IN_CODE = "fixed when a job is added, by programs that do not read this file; set it in code"
 _TYPES = (
@@ -187,9 +188,9 @@ def decoded(text: str, file: str) -> dict[str, Any]:
         line, why = explained(text, error)
         raise ConfigError(f"{file}:{line}: not TOML: {why}; correct that line") from error
     if (path := too_deep(data, _DEEPEST)) is not None:
-        key = path.partition(".")[0]
+        place = Places(file, text, data).at(f"{path[:_SHOWN]}...", near=path)
         raise ConfigError(
-            f"{Places(file, text, data).at(key)}: nested deeper than {_DEEPEST} levels; "
+            f"{printable(place)}: nested deeper than {_DEEPEST} levels; "
             "expected a few; correct that line"
         )
     return data

@@ -132,12 +132,18 @@ def too_deep(data: Mapping[str, Any], most: int) -> str | None:
     level: list[tuple[str, Any]] = [("", data)]
     for _ in range(most):
         level = [
-            (f"{path}.{key}" if path else str(key), item)
+            (below, item)
             for path, each in level
-            for key, item in (each.items() if isinstance(each, dict) else enumerate(each))
+            for below, item in _inner(path, each)
             if isinstance(item, dict | list)
         ]
     return level[0][0] if level else None
+
+
+def _inner(path: str, data: Any) -> list[tuple[str, Any]]:
+    if isinstance(data, dict):
+        return [(f"{path}.{key}" if path else key, item) for key, item in data.items()]
+    return [(f"{path}[{place}]", item) for place, item in enumerate(data)]
 
 
 def known_part(data: object, path: str) -> Keys:

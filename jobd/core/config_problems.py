@@ -146,6 +146,11 @@ def _shown(text: str) -> str:
     text = without_passwords(text)
     if len(text) > _LONGEST:
         text = f"{text[:_KEPT]} ... {text[-_KEPT:]}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Write what a terminal obeys as it is written in Python."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from jobd.core.errors import OptionError
@@ -22,9 +23,10 @@ def size(value: object, *, what: str = "size") -> int:
     hint = ""
     if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
         number, unit = match.groups()
-        if (amount := _BYTES.get(unit.lower() or "b")) is not None:
-            return round(float(number) * amount)
-        hint = _nearest(number, unit.lower())
+        amount = _BYTES.get(unit.lower() or "b")
+        if amount is not None and math.isfinite(found := float(number) * amount):
+            return round(found)
+        hint = "" if amount else _nearest(number, unit.lower())
     raise OptionError(f"{what}: {value!r}; expected a size such as '300MB', '1GiB' or bytes{hint}")
 
 

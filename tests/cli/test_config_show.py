@@ -98,7 +98,8 @@ def test_what_is_shown_is_toml_that_means_the_same(
 ) -> None:
     """Every value that holds is there: read again, it is the same configuration."""
     text = re.sub(r"(?s)\[redis\]\n[^[]*", "", FULL)
-    text = re.sub(r"(?s)\[\[alerts.sinks.*", "", text).replace('"redis://u:hunter2@h"', '"x"')
+    sink = '[[alerts.sinks]]\nkind = "webhook"\nurl = "https://hooks.example/a"\n'
+    text = re.sub(r"(?s)\[\[alerts.sinks.*", sink, text).replace('"redis://u:hunter2@h"', '"x"')
     (place / "jobd.toml").write_text(text)
 
     again = load(shown(capsys), "again")
@@ -149,6 +150,7 @@ def test_each_value_has_its_origin(
     assert found["alerts.rules[1].queue"] == (
         "email", "environment", "jobd.toml:31, ${QUEUE}", 31,
     )  # fmt: skip
+    assert found["alerts.rules[2].kind"] == ("redis_down", "inherited", "alerts.builtin", None)
     assert found["alerts.rules[1].window"] == ("5m", "default", None, None)
     assert found["alerts.sinks[3].secret"] == (
         "***", "credential", "key, named in jobd.toml:46", 46,

@@ -221,6 +221,7 @@ def test_check_compares_alerts_and_schedules_with_the_code(tmp_path: Path) -> No
     )
     (tmp_path / "jobd.toml").write_text(
         """app = "shop:app"
+alerts.builtin = false
 [daemon]
 queues = ["email", "emails"]
 [queues.email]
@@ -261,13 +262,13 @@ builtin = false
     assert isinstance(noted, list)
     assert code == 0
     for place, said in {
-        "7: queues.email.max_active": "15 jobs at once over all hosts, and 4 processes of 5",
-        "27: alerts.sinks[1]": "'other' is named by no rule",
-        "11: schedules[0].task": "did you mean 'send'?",
-        "15: alerts.rules[0].queue": "'emial' is a queue of neither the code nor this file; the rule "
+        "8: queues.email.max_active": "15 jobs at once over all hosts, and 4 processes of 5",
+        "28: alerts.sinks[1]": "'other' is named by no rule",
+        "12: schedules[0].task": "did you mean 'send'?",
+        "16: alerts.rules[0].queue": "'emial' is a queue of neither the code nor this file; the rule "
         "has nothing to look at; did you mean 'email'?",
-        "20: alerts.rules[1].task": "did you mean 'send'?",
-        "3: daemon.queues": "did you mean 'email'?",
+        "21: alerts.rules[1].task": "did you mean 'send'?",
+        "4: daemon.queues": "did you mean 'email'?",
     }.items():
         [line] = [each for each in noted if each.startswith(f"jobd.toml:{place}: ")]
         assert said in line
@@ -284,10 +285,11 @@ def test_alerts_that_nobody_hears_and_sinks_that_hear_nothing() -> None:
 
     [nobody] = said(rule)
     assert nobody.startswith("f: alerts.rules: 1 and no [[alerts.sinks]]")
-    assert said(sink) == [], "there are rules that are there by themselves"
-    [nothing] = said(sink + "[alerts]\nbuiltin = false\n")
+    assert said(sink) == []  # the rules that are there by themselves
+    [nothing] = said(f"[alerts]\nbuiltin = false\n{sink}")
     assert nothing.startswith("f: alerts.sinks: 1 and no [[alerts.rules]]")
     assert said(rule + sink) == said("") == []
+    assert said(rule) == said(f"[alerts]\nbuiltin = false\n{rule}")
 
 
 def test_check_goes_on_without_what_the_daemon_has(

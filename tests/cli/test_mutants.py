@@ -12,14 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.mutations import mutant
+from support.mutations import every_replacement, mutant
 
 from jobd.cli import in_force, settings
 from jobd.cli.main import main
 from jobd.cli.template import template
-from jobd.core.config import Config
+from jobd.core.config import Config, load
 from jobd.core.config_advice import require_app
 from jobd.core.errors import ConfigError
+from jobd.seams import secretfile
 
 APP = """
 from jobd import Jobd
@@ -121,6 +122,32 @@ def test_a_thousand_mutated_configurations_are_answered(
     with capsys.disabled():
         print(f"\n1,000 mutants: {codes[0]} good, {codes[78]} refused")
     assert codes.total() == 1000
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_every_key_may_have_any_value(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each key of the whole one, those of tables within too, with each odd value in its place."""
+    good = refused = elsewhere = 0
+    for line, text in every_replacement(whole(place)):
+        try:
+            config = load(text, "jobd.toml", secretfile.outside(place / "jobd.toml"))
+        except ConfigError as error:
+            refused += 1
+            found = [re.match(r"jobd\.toml:(\d+): ", problem) for problem in error.problems]
+            assert all(found), (error.problems, text)
+            # What names another key that is not there any more is on the line of who names it.
+            elsewhere += line > 0 and str(line) not in [match[1] for match in found if match]
+        else:
+            good += 1
+            assert msgspec.json.decode(msgspec.json.encode(config), type=Config) == config, text
+    with capsys.disabled():
+        print(
+            f"\n{good + refused} keys with odd values: {good} good, {refused} refused, {elsewhere} by another line"
+        )
+    assert elsewhere < 15
+    assert good + refused > 5000
+    assert good > 100
 
 
 @pytest.mark.chaos

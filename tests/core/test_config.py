@@ -158,6 +158,8 @@ def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
         ("[queues.a]\nprocesses = { max = 4, drain_within = 0 }", "drain_within: 0; expected at least 1s"),
         ("[queues.a]\nweight = 0", "queues.a.weight: 0; expected a whole number from 1 to 1000"),
         ("[queues.a]\nmemory_limit = '300M'", "queues.a.memory_limit: '300M'; expected a size such as '300MB', '1GiB' or bytes; did you mean '300MB'"),
+        (f"[queues.a]\nmemory_limit = '{'9' * 400}GB'", "GB'; expected a size such as '300MB', '1GiB' or bytes"),
+        ("[queues.a]\nbackoff = { kind = {} }", "queues.a.backoff.kind: {}; expected one of exponential"),
         ("[queues.a]\nmemory_limit = 300", "memory_limit: 300; expected 0 (no limit), or 1MB to 1000TB; a plain number is bytes"),
         ("[queues.a]\nmemory_limit = '1GB'\nmemory_limit_hard = '1GB'", "memory_limit_hard: '1GB'; expected more than memory_limit, which is '1GB'"),
         ("[queues.a]\nmemory_limt = '1GB'", "queues.a.memory_limt: unknown key; "),

@@ -134,6 +134,21 @@ def test_what_was_drawn_is_shown_as_it_is_written(text: str, said: str) -> None:
     assert said in problem
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[queues.q]\nprocesses = 0xfffffffffffffffff", "f:2: queues.q.processes: a number of more"),
+        ("[queues.q]\nbackoff = { base = -9223372036854775809 }", "f:2: queues.q.backoff.base: a num"),
+        ("[[schedules]]\nname = 'n'\nqueue = 'q'\ntask = 't'\nevery = '5m'\nargs = { n = [18446744073709551616] }", "f:6: schedules[0].args.n[0]: a number of more than 64 bits"),
+    ],
+)  # fmt: skip
+def test_a_number_that_no_json_takes_is_a_problem(text: str, said: str) -> None:
+    """TOML has numbers of 64 bits; Python's library reads any."""
+    [problem] = problems_of(text)
+
+    assert problem.startswith(said)
+
+
 def test_secrets_may_be_in_files_of_their_own() -> None:
     """Of Redis, of sinks, of the sign of life."""
     config = read(

@@ -102,7 +102,11 @@ def test_a_file_is_named_where_there_is_no_text() -> None:
         ("a = '''\n\n\n", "f:4: not TOML: Expected \"'''\", at the end of the file"),
         ("\n\na = " + "[" * 3000 + "]" * 3000 + "\nb = 1", "f:3: not TOML: nested too deeply"),
         ("\na = " + "9" * 5000 + "\nb = 1\n", "f:2: not TOML: Exceeds the limit"),
-        ("\na" + ".a" * 100 + " = 1", "f:2: a: nested deeper than 64 levels"),
+        (
+            "\na" + ".a" * 100 + " = 1",
+            "f:2: a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a....: nested deeper",
+        ),
+        ("\n[a]\nb = 1\nc = " + "[" * 80 + "]" * 80, "f:4: a.c[0][0]"),
     ],
 )
 def test_what_is_not_toml_has_its_line_too(text: str, said: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tomli_w
@@ -50,6 +50,26 @@ def mutant(whole: str, seed: int) -> bytes:
         place = chance.randrange(len(raw) + 1)
         raw = raw[:place] + chance.choice((b"\xff", b"\xc3", b"\xed\xa0\x80")) + raw[place:]
     return raw
+
+
+def every_replacement(whole: str) -> Iterator[tuple[int, str]]:
+    """Give the configuration with each key replaced by each odd value, one at a time.
+
+    With the line that it is on, 0 where that is not known.
+    """
+    lines = whole.split("\n")
+    for place, line in enumerate(lines):
+        if " = " in line:
+            for raw in RAW:
+                changed = f"{line.partition(' = ')[0]} = {raw}"
+                yield place + 1, "\n".join([*lines[:place], changed, *lines[place + 1 :]])
+    data = tomllib.loads(whole)
+    for table in _tables(data):
+        for key, value in list(table.items()):
+            for odd in ODD:
+                table[key] = odd
+                yield 0, tomli_w.dumps(data)
+            table[key] = value
 
 
 # --- the data ---
