@@ -13,6 +13,7 @@ import msgspec
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys
+from jobd.broker.together import read_together
 
 # Scores of `delayed` from here on are no times: the tasks of such jobs are paused.
 SET_ASIDE = 4e15
@@ -53,9 +54,8 @@ def read_flow(client: Client, namespace: str, queue: str, *, now: int | None = N
     `now` injects a store time in ms for tests.
     """
     with translated(place_of(client)):
-        pipe = client.pipeline(transaction=True)
-        ask_flow(pipe, QueueKeys(namespace, queue))
-        replies = pipe.execute(raise_on_error=False)
+        keys = QueueKeys(namespace, queue)
+        replies = read_together(client, lambda pipe: ask_flow(pipe, keys))
     return flow_of(replies, now=now)
 
 

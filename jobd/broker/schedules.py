@@ -26,6 +26,7 @@ from jobd.broker.schedule_records import (
 )
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import Store, register_queues, store_ms
+from jobd.broker.together import read_together
 from jobd.core.errors import JobdError
 from jobd.core.missed import Firing, decide
 from jobd.core.names import check_name, is_name
@@ -268,10 +269,12 @@ class ScheduleStore:
 
     def _read(self, name: str) -> tuple[float | None, dict[str, str]]:
         with translated(place_of(self._client)):
-            pipe = self._client.pipeline(transaction=True)
-            pipe.zscore(self.keys.schedules, name)
-            pipe.hgetall(self.keys.schedule_prefix + name)
-            score, record = pipe.execute(raise_on_error=False)
+
+            def ask(pipe: Any) -> None:
+                pipe.zscore(self.keys.schedules, name)
+                pipe.hgetall(self.keys.schedule_prefix + name)
+
+            score, record = read_together(self._client, ask)
         return score if isinstance(score, int | float) else None, fields_of(record)
 
     def all(self) -> list[ScheduleInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from jobd.broker.notes import (
     read_progress,
     read_steps,
 )
+from jobd.broker.together import read_together
 from jobd.core.labels import labels_of
 from jobd.core.names import is_name
 from jobd.core.states import (
@@ -98,12 +100,16 @@ class Views:
         keys = QueueKeys(self._namespace, queue)
         leases = self._leases(keys)
         with translated(self._place):
-            pipe = self._client.pipeline(transaction=True)
-            for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
-                pipe.zcard(_container(keys, state))
-            for incarnation in leases:
-                pipe.hlen(keys.held(incarnation))
-            replies = pipe.execute()
+
+            def ask(pipe: Any) -> None:
+                for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
+                    pipe.zcard(_container(keys, state))
+                for incarnation in leases:
+                    pipe.hlen(keys.held(incarnation))
+
+            replies = read_together(self._client, ask)
+            if failed := [reply for reply in replies if isinstance(reply, Exception)]:
+                raise failed[0]
         waiting, delayed, completed, dead, cancelled, *held = replies
         numbers = (waiting, delayed, sum(held), completed, dead, cancelled)
         return dict(zip(STATES, numbers, strict=True))
@@ -226,13 +232,8 @@ class Views:
         for _ in range(_LOOKS):
             leases = self._leases(keys)
             with translated(self._place):
-                pipe = self._client.pipeline(transaction=True)
-                pipe.hgetall(keys.job(job_id))
-                for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
-                    pipe.zscore(_container(keys, state), job_id)
-                for incarnation in leases:
-                    pipe.hexists(keys.held(incarnation), job_id)
-                raw, *found = pipe.execute(raise_on_error=False)
+                ask = partial(_ask_where, keys=keys, job_id=job_id, leases=leases)
+                raw, *found = read_together(self._client, ask)
             record = {k.decode(): v for k, v in raw.items()} if isinstance(raw, dict) else {}
             states = (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED)
             for state, score in zip(states, found[:5], strict=True):
@@ -244,6 +245,14 @@ class Views:
             if not record:
                 return None, None, None, {}
         return ACTIVE, None, None, record
+
+
+def _ask_where(pipe: Any, keys: QueueKeys, job_id: str, leases: Iterable[str]) -> None:
+    pipe.hgetall(keys.job(job_id))
+    for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
+        pipe.zscore(_container(keys, state), job_id)
+    for incarnation in leases:
+        pipe.hexists(keys.held(incarnation), job_id)
 
 
 def _container(keys: QueueKeys, state: str) -> str:

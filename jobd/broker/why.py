@@ -11,6 +11,7 @@ from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.replies import read_number
 from jobd.broker.store import store_ms
+from jobd.broker.together import read_together
 from jobd.broker.views import JobInfo, Views
 from jobd.core.why_facts import Busy, JobFacts, QueueFacts
 
@@ -75,16 +76,18 @@ class WhyFacts:
         now, flow = self._time(), self._views.flow(self._queue)
         with translated(self._place):
             leases: list[Any] = self._client.zrange(keys.leases, 0, -1, withscores=True)
-            pipe = self._client.pipeline(transaction=True)
-            pipe.zscore(getattr(keys, info.state, keys.waiting), info.id)
-            pipe.zrank(keys.waiting, info.id)
-            pipe.zcard(keys.waiting)
-            pipe.hget(keys.meta, "slots")
-            for back in range(_MINUTES):
-                pipe.hvals(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
-            for name, _ in leases:
-                pipe.hgetall(keys.held(_text(name)))
-            replies = pipe.execute(raise_on_error=False)
+
+            def ask(pipe: Any) -> None:
+                pipe.zscore(getattr(keys, info.state, keys.waiting), info.id)
+                pipe.zrank(keys.waiting, info.id)
+                pipe.zcard(keys.waiting)
+                pipe.hget(keys.meta, "slots")
+                for back in range(_MINUTES):
+                    pipe.hvals(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
+                for name, _ in leases:
+                    pipe.hgetall(keys.held(_text(name)))
+
+            replies = read_together(self._client, ask)
         score, rank, waiting, said = replies[:4]
         minutes, held = replies[4 : 4 + _MINUTES], replies[4 + _MINUTES :]
         alive = {_text(name): _time_of(until) for name, until in leases}

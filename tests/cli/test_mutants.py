@@ -129,13 +129,14 @@ def test_a_thousand_mutated_configurations_are_answered(
 def test_every_key_may_have_any_value(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each key of the whole one, those of tables within too, with each odd value in its place."""
     good = refused = elsewhere = 0
+    unplaced: list[str] = []
     for line, text in every_replacement(whole(place)):
         try:
             config = load(text, "jobd.toml", secretfile.outside(place / "jobd.toml"))
         except ConfigError as error:
             refused += 1
             found = [re.match(r"jobd\.toml:(\d+): ", problem) for problem in error.problems]
-            assert all(found), (error.problems, text)
+            unplaced += [text for match in found if match is None]
             # What names another key that is not there any more is on the line of who names it.
             elsewhere += line > 0 and str(line) not in [match[1] for match in found if match]
         else:
@@ -145,6 +146,7 @@ def test_every_key_may_have_any_value(place: Path, capsys: pytest.CaptureFixture
         print(
             f"\n{good + refused} keys with odd values: {good} good, {refused} refused, {elsewhere} by another line"
         )
+    assert not unplaced
     assert elsewhere < 15
     assert good + refused > 5000
     assert good > 100
