@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-daemons test-rest chaos quick lint types imports bench
+.PHONY: help demo test test-daemons test-rest chaos quick lint types imports bench deb
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,3 +53,6 @@ imports: $(VENV)/made ## the layering of the house
 
 bench: $(VENV)/made ## beside BullMQ, dramatiq and bare Redis; make bench ARGS="--quick" for a try
 	$(BIN)/python -m benchmarks $(ARGS)
+
+deb: ## the Debian package of this release, into dist/
+	packaging/build-deb dist

@@ -16,7 +16,7 @@ from jobd.core.alert_events import AlertsUnwritten, of_notification
 from jobd.core.alerts.delivery import Outbox
 from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.judge import judge, notification
-from jobd.core.alerts.machine import RuleState, Spans, worth_writing
+from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.events import Event
 from jobd.core.ids import uuid7
@@ -62,35 +62,32 @@ class LocalWatch:
 
         `mutes` and `epoch` are what was last heard of Redis, kept for a start without it.
         """
-        before = self.file
         facts = Facts(at_ms=now_ms, unreachable=unreachable)
         here = alertfile.read_mutes(self._runtime_dir)
-        states, outgoing, events = dict(before.rules), [], []
-        is_moved = mutes != before.mutes or epoch != before.epoch
+        states, outgoing = dict(self.file.rules), []
         for rule in self._rules:
             held = states.get(rule.name, RuleState())
             muted = max(mutes.get(rule.name, 0), here.get(rule.name, 0)) > now_ms
             after, told = judge(rule, held, facts, muted=muted, spans=self._spans)
-            if told is None and not worth_writing(held, after, now_ms):
-                continue
-            is_moved = True
-            states[rule.name] = replace(after, looked_ms=now_ms)
-            if told is None:
-                continue
-            note = notification(
-                rule, told, note_id=uuid7(now_ms, secrets.randbits(74)), at_ms=now_ms,
-                namespace=self._namespace, host=self._host,
-            )  # fmt: skip
-            sinks = self._sinks if rule.sinks is None else rule.sinks
-            outgoing.append(Outgoing(note=note, sinks=sinks))
-            events.append(of_notification(note, sinks))
-        if is_moved:
-            self.file = LocalAlerts(rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch)
+            if told is not None:
+                outgoing.append(self._telling(rule, told, now_ms))
+            if told is not None or worth_writing(held, after, now_ms):
+                states[rule.name] = replace(after, looked_ms=now_ms)
+        file = LocalAlerts(rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch)
+        if file != self.file:
+            self.file = file
             self._write()
             self._hand_over()
-            for event in events:
-                self._emit(event)
+            for each in outgoing:
+                self._emit(of_notification(each.note, each.sinks))
         return bool(outgoing)
+
+    def _telling(self, rule: RuleConfig, told: Transition, now_ms: int) -> Outgoing:
+        note = notification(
+            rule, told, note_id=uuid7(now_ms, secrets.randbits(74)), at_ms=now_ms,
+            namespace=self._namespace, host=self._host,
+        )  # fmt: skip
+        return Outgoing(note=note, sinks=self._sinks if rule.sinks is None else rule.sinks)
 
     def _hand_over(self) -> None:
         """Put what is on its way into the outbox, which knows by the id what it has."""

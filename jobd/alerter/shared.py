@@ -1,7 +1,8 @@
 """Rules over what all hosts share: looked at by whoever has the turn, moved by compare-and-set.
 
-Invariant: nothing of a rule is kept here between two looks, so this process may end at any moment, and
-another host goes on (I-48). A thread of its own: what Redis does holds up nobody else.
+Invariant: the state in Redis is what counts, so this process may end at any moment, and another host goes
+on (I-48). Only where a store has lost a rule's state is it what was last seen of it here: those who were
+told that it fires still hear of its end. A thread of its own: what Redis does holds up nobody else.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.core.events import Event
 from jobd.core.ids import uuid7
 from jobd.seams.clock import mono
@@ -72,6 +73,8 @@ class Shared(threading.Thread):
         self._on_told = on_told
         self._stopping = threading.Event()
         self._is_blind = False
+        self._last: dict[str, RuleState] = {}
+        self._mark = 0
         self.known = known
         self.error: BaseException | None = None
 
@@ -100,7 +103,11 @@ class Shared(threading.Thread):
         try:
             self.look()
         except BrokerError as error:
-            self._sight.bad(str(error))
+            # What else is wrong, such as a stranger's key in the way, is no outage of Redis.
+            if isinstance(error, BrokerUnavailable | StoreUnusable):
+                self._sight.bad(str(error))
+            else:
+                self._sight.good()
             if not self._is_blind:
                 self._is_blind = True
                 self._emit(AlertsBlind(why=str(error)))
@@ -113,34 +120,51 @@ class Shared(threading.Thread):
     def look(self) -> None:
         """Look once. Raises BrokerError."""
         turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
+        self._sight.heard()
         reset_ms = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
             self._store.forget(self._rules, turn.at_ms)
+        held = self._remembered(self._store.hold(list(self._rules)))
         if not turn.rules:
             return
         rules = [self._rules[name] for name in turn.rules]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
-        held = self._store.hold(turn.rules)
+        self._sight.heard()
         steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
         words = self._store.move([move for move, _ in steps])
         for (move, event), word in zip(steps, words, strict=True):
-            if word == "moved" and move.note is not None and event is not None:
+            if word == "moved" and move.after is not None:
+                self._last[move.rule] = move.after
+            if word == "moved" and event is not None:
                 self._emit(event)
                 self._on_told()
 
+    def _remembered(self, held: dict[str, Held]) -> dict[str, Held]:
+        """Go on from what was last known where a store has lost it: receivers have not."""
+        self._last |= {rule: each.state for rule, each in held.items() if each.raw}
+        return {
+            rule: each if each.raw else each._replace(state=self._last.get(rule, each.state))
+            for rule, each in held.items()
+        }
+
     def _learn(self, at_ms: int) -> int | None:
         """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
-        epoch, reset_ms = self._store.epoch()
-        if self.known.epoch and epoch != self.known.epoch:
-            self._store.note_reset(epoch, at_ms)
-            _, reset_ms = self._store.epoch()
-        self.known = Known(epoch=epoch or self.known.epoch, mutes=self._store.mutes())
+        life = self._store.life(at_ms)
+        reset_ms, known = life.reset_ms, self.known.epoch
+        is_another = bool(known) and life.epoch != known
+        # A mark that was taken and is not there any more: a lagging replica, an old copy.
+        has_gone_back = not is_another and life.found < self._mark
+        if is_another or has_gone_back:
+            self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
+            reset_ms = at_ms
+        self._mark = life.left
+        self.known = Known(epoch=life.epoch or known, mutes=self._store.mutes())
         return reset_ms
 
     def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
         muted = held.muted_until > facts.at_ms
         after, told = judge(rule, held.state, facts, muted=muted, spans=self._spans)
-        if told is None and not worth_writing(held.state, after, facts.at_ms):
+        if told is None and held.raw and not worth_writing(held.state, after, facts.at_ms):
             return None
         after = replace(after, looked_ms=facts.at_ms)
         if told is None:

@@ -18,14 +18,19 @@ class Sight:
     def __init__(self, silent_after: float) -> None:
         self._silent_after = silent_after
         self._lock = threading.Lock()
-        self._good_at = mono()
+        self._heard_at = mono()
         self._bad = ""
         self._known = False
 
-    def good(self) -> None:
-        """Redis has answered as it should."""
+    def heard(self) -> None:
+        """Redis has answered something: it is slow, perhaps, and not silent."""
         with self._lock:
-            self._good_at, self._bad, self._known = mono(), "", True
+            self._heard_at = mono()
+
+    def good(self) -> None:
+        """Redis has answered all, as it should."""
+        with self._lock:
+            self._heard_at, self._bad, self._known = mono(), "", True
 
     def bad(self, why: str) -> None:
         """It has not."""
@@ -37,7 +42,7 @@ class Sight:
         with self._lock:
             if self._bad:
                 return self._bad
-            silent_for = mono() - self._good_at
+            silent_for = mono() - self._heard_at
             if silent_for > self._silent_after:
                 return f"redis: no answer for {words(silent_for)}; expected one within the time-out"
             return "" if self._known else None

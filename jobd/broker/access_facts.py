@@ -30,7 +30,7 @@ def access_facts(client: Client) -> AccessFacts:
         is_local="path" in settings or str(settings.get("host", "")).startswith(_LOCAL),
         protected=None if protected is None else protected == "yes",
         certificate_days=_certificate_days(client),
-        is_unproven=settings.get("ssl_cert_reqs") == "none",
+        is_unproven="context" in settings and settings["context"].verify_mode == ssl.CERT_NONE,
         idle_timeout=_whole(_setting(client, "timeout")),
         normal_buffer=_normal_buffer(_setting(client, "client-output-buffer-limit")),
         keyspace_events=_setting(client, "notify-keyspace-events"),

@@ -38,7 +38,8 @@ _READS = (
 # What only who runs jobs calls.
 _OF_WORKERS = (
     "claim", "settle", "join", "hand_back", "reconcile", "renew", "release", "reap", "jot", "step",
-    "schedule_fire", "trim", "heed", "owner", "host_say",
+    "schedule_fire", "trim", "heed", "host_say", "own_series",
+    "alert_add", "alert_again", "alert_end", "alert_move", "alert_take",
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ ROLES: dict[Role, _Needs] = {
         (*_SAY, *_SCRIPTS, *_READS, "sadd", "subscribe", "unsubscribe"),
         channels=True,
     ),
-    "monitor": _Needs("status, top, why and metrics: reads", (), (*_SAY, *_READS), channels=False),
+    "monitor": _Needs("status, top, why and lists: reads, and writes nothing", (), (*_SAY, *_READS), channels=False),
 }  # fmt: skip
 
 

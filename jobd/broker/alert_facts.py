@@ -8,7 +8,7 @@ remembered.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client, place_of, translated
@@ -22,6 +22,14 @@ _MINUTE_MS = 60_000
 _MOST_SCHEDULES = 1000
 # A claim's number is the time of its jobs' start, in ms, times this, or larger by a little.
 _CLAIM = 1024
+
+
+class _Asked(NamedTuple):
+    """One question: about which queue, what, and of which minute or span."""
+
+    queue: str
+    what: str
+    which: Any = None
 
 
 class QueueReader:
@@ -45,45 +53,50 @@ class QueueReader:
     ) -> dict[str, QueueFacts]:
         """Read these queues at `now` (ms, by Redis' clock): so many minutes back. Raises BrokerError."""
         backlogs = self._backlogs.read(queues)
-        plan: list[tuple[str, str, Any]] = []
+        asked: list[_Asked] = []
         with translated(place_of(self._client)):
             pipe = self._client.pipeline(transaction=False)
             for queue in queues:
                 keys = QueueKeys(self._namespace, queue)
                 pipe.hmget(keys.meta, "claim", "interrupted_last")
-                plan.append((queue, "meta", None))
+                asked.append(_Asked(queue, "meta"))
                 pipe.zcount(keys.leases, f"({now}", "+inf")
-                plan.append((queue, "workers", None))
+                asked.append(_Asked(queue, "workers"))
                 for minute in self._unknown_minutes(queue, now // _MINUTE_MS, minutes):
                     pipe.hgetall(f"{keys.minute_prefix}{minute}")
-                    plan.append((queue, "minute", minute))
+                    asked.append(_Asked(queue, "minute", minute))
                 for within in died_within:
                     pipe.zcount(keys.dead, f"({now - round(within * 1000)}", "+inf")
-                    plan.append((queue, "died", within))
+                    asked.append(_Asked(queue, "died", within))
                 if interrupted:
                     pipe.hget(keys.tally, "interrupted_often")
-                    plan.append((queue, "interrupted", None))
+                    asked.append(_Asked(queue, "interrupted"))
                 if schedules:
                     pipe.zrange(keys.schedules, 0, _MOST_SCHEDULES - 1, withscores=True)
-                    plan.append((queue, "schedules", None))
-            replies = pipe.execute(raise_on_error=False) if plan else []
-        found: dict[str, dict[str, Any]] = {queue: {"minutes": {}, "died": {}} for queue in queues}
-        for (queue, what, which), reply in zip(plan, replies, strict=True):
-            # What somebody else put in the place of a key counts for nothing.
-            if not isinstance(reply, Exception):
-                self._take(found[queue], queue, what, which, reply, now)
+                    asked.append(_Asked(queue, "schedules"))
+            replies = pipe.execute(raise_on_error=False) if asked else []
+        found = self._sorted(queues, asked, replies, now)
         self._remember(found, now, minutes)
         self._read_skipped(found)
         return {queue: _facts(each, backlogs[queue]) for queue, each in found.items()}
+
+    def _sorted(
+        self, queues: Sequence[str], asked: list[_Asked], replies: list[Any], now: int
+    ) -> dict[str, dict[str, Any]]:
+        """Put each answer to its queue. What somebody else put in the place of a key counts for nothing."""
+        found: dict[str, dict[str, Any]] = {queue: {"minutes": {}, "died": {}} for queue in queues}
+        for question, reply in zip(asked, replies, strict=True):
+            if not isinstance(reply, Exception):
+                self._take(found[question.queue], question, reply, now)
+        return found
 
     def _unknown_minutes(self, queue: str, this: int, back: int) -> list[int]:
         if not back:
             return []
         return [m for m in range(this - back, this + 1) if (queue, m) not in self._past]
 
-    def _take(
-        self, found: dict[str, Any], queue: str, what: str, which: Any, reply: Any, now: int
-    ) -> None:
+    def _take(self, found: dict[str, Any], asked: _Asked, reply: Any, now: int) -> None:
+        queue, what, which = asked
         if what == "meta":
             claim, found["interrupted_last"] = _whole(reply[0]), _text(reply[1])
             found["claimed_ago"] = max(0.0, (now - claim / _CLAIM) / 1000) if claim else None

@@ -30,6 +30,16 @@ class Turn(NamedTuple):
     rules: list[str]
 
 
+class Life(NamedTuple):
+    """Which life the store lives (`epoch`), and when somebody noticed that it had lost something, ms. `found`
+    is the mark of the last look, of any host; `left` the one that it had after this."""
+
+    epoch: str
+    reset_ms: int | None
+    found: int
+    left: int
+
+
 class Held(NamedTuple):
     """A rule's state, and as what it stands there: what a move must find unchanged."""
 
@@ -161,21 +171,37 @@ class AlertStore:
         words = self.move(old)
         return [each.rule for each, word in zip(old, words, strict=True) if word == "moved"]
 
-    def epoch(self) -> tuple[str, int | None]:
-        """Name the store's life, and when somebody noticed that it began anew. Raises BrokerError."""
+    def life(self, at_ms: int) -> Life:
+        """Read which life the store lives, and leave a mark of this look in it. Raises BrokerError."""
+        keys = self._keys
         with translated(self._place):
             pipe = self._client.pipeline(transaction=False)
-            pipe.get(self._keys.epoch)
-            pipe.get(self._keys.alert_reset)
-            epoch, reset = pipe.execute()
-        life, at = _text(epoch), _text(reset).rpartition(" ")
-        return life, _whole(at[2].encode()) or None
+            pipe.get(keys.epoch)
+            pipe.get(keys.alert_reset)
+            pipe.zscore(keys.alert_beat, "at")
+            pipe.zadd(keys.alert_beat, {"at": at_ms}, gt=True)
+            epoch, reset, before, marked = pipe.execute(raise_on_error=False)
+        for reply in (epoch, reset, before):
+            if isinstance(reply, RedisError):
+                raise ours(reply, self._place)
+        is_marked = not isinstance(marked, RedisError)  # a full store takes no mark
+        found = int(before or 0)
+        reset_at = _text(reset).rpartition(" ")[2]
+        return Life(
+            epoch=_text(epoch),
+            reset_ms=_whole(reset_at.encode()) or None,
+            found=found,
+            left=max(found, at_ms) if is_marked else found,
+        )
 
-    def note_reset(self, epoch: str, at_ms: int) -> None:
-        """Say that the store began anew. Of several who notice the first one counts. Raises BrokerError."""
+    def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> None:
+        """Say that the store began anew, or (`again`) that it lives on and has lost something.
+
+        Of several who notice the former the first one counts. Raises BrokerError.
+        """
         with translated(self._place):
             raw: Any = self._client.get(self._keys.alert_reset)
-            if _text(raw).rpartition(" ")[0] != epoch or not raw:
+            if again or not raw or _text(raw).rpartition(" ")[0] != epoch:
                 self._client.set(self._keys.alert_reset, f"{epoch} {at_ms}")
 
 

@@ -76,6 +76,9 @@ class SharedKeys:
         self.alert_line_prefix = alerts + "line:"  # LIST of a sink and rule: notifications to tell
         self.alert_counts = alerts + "counts"  # HASH sent, given_up, dropped -> how many deliveries
         self.alert_reset = alerts + "reset"  # STRING "epoch at, ms": when the store began anew
+        self.alert_beat = (
+            alerts + "beat"
+        )  # ZSET "at" -> when an alerter last looked, ms: what goes back has lost data
         self.alert_turn_prefix = alerts + "turn:"  # STRING who looks at a rule just now; has a TTL
 
 

@@ -6,7 +6,6 @@ a claim that is repeated silently takes twice as many jobs.
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import redis
@@ -14,17 +13,17 @@ import redis.asyncio
 from redis.asyncio import connection as aio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import Connection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from jobd import __version__
-from jobd.broker import sentinel, sentinel_async
-from jobd.core.redis_urls import RedisUrl, TlsOptions
+from jobd.broker import primary, primary_async, sentinel
+from jobd.broker.tls import AsyncTlsConnection, TlsConnection, context_of
+from jobd.core.redis_urls import RedisUrl
 
 # redis-py refuses the 101st call at once, from version 8 on; a web server on one event loop makes
 # more. The server's maxclients and the system's descriptors are limits enough, and say so.
 _NO_LIMIT = 2**31
-_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def _introduction() -> dict[str, Any]:
@@ -49,14 +48,15 @@ def pool_of(read: RedisUrl, timeout: float) -> redis.ConnectionPool:
     kind: Any
     if read.scheme == "redis+sentinel":
         encrypted = read.is_encrypted
-        kind = sentinel.EncryptedPrimaryConnection if encrypted else sentinel.PrimaryConnection
+        kind = primary.EncryptedPrimaryConnection if encrypted else primary.PrimaryConnection
     elif read.scheme == "unix":
         kind = UnixDomainSocketConnection
     else:
-        kind = SSLConnection if read.is_encrypted else Connection
-    return redis.ConnectionPool(
-        connection_class=kind, max_connections=_NO_LIMIT, **_settings(read, plain, timeout)
-    )
+        kind = TlsConnection if read.is_encrypted else Connection
+    settings = _settings(read, plain, timeout)
+    if sentinels := settings.get("sentinels"):
+        settings["watch"] = primary.Watch(sentinels)
+    return redis.ConnectionPool(connection_class=kind, max_connections=_NO_LIMIT, **settings)
 
 
 def async_pool_of(read: RedisUrl, timeout: float) -> redis.asyncio.ConnectionPool:
@@ -64,15 +64,18 @@ def async_pool_of(read: RedisUrl, timeout: float) -> redis.asyncio.ConnectionPoo
     plain = {"retry": AsyncRetry(NoBackoff(), 0), "protocol": 2, **_INTRODUCTION}
     kind: Any
     if read.scheme == "redis+sentinel":
-        there = sentinel_async
+        there = primary_async
         encrypted = read.is_encrypted
         kind = there.EncryptedPrimaryConnection if encrypted else there.PrimaryConnection
     elif read.scheme == "unix":
         kind = aio.UnixDomainSocketConnection
     else:
-        kind = aio.SSLConnection if read.is_encrypted else aio.Connection
+        kind = AsyncTlsConnection if read.is_encrypted else aio.Connection
+    settings = _settings(read, plain, timeout)
+    if sentinels := settings.get("sentinels"):
+        settings["watch"] = primary_async.Watch(sentinels)
     return redis.asyncio.ConnectionPool(
-        connection_class=kind, max_connections=_NO_LIMIT, **_settings(read, plain, timeout)
+        connection_class=kind, max_connections=_NO_LIMIT, **settings
     )
 
 
@@ -86,8 +89,13 @@ def _settings(read: RedisUrl, plain: dict[str, Any], timeout: float) -> dict[str
         "client_name": read.client_name,
         "health_check_interval": read.health_check_interval,
     }
+    encrypted = read.is_encrypted or read.is_sentinel_encrypted
+    tls: dict[str, Any] = {}
+    if encrypted:
+        has_certificate = read.tls.certfile is not None
+        tls = {"context": context_of(read.tls), "has_certificate": has_certificate}
     if read.is_encrypted:
-        settings |= _tls(read.tls)
+        settings |= tls
     if read.scheme == "unix":
         return settings | {"path": read.path}
     if read.scheme != "redis+sentinel":
@@ -95,23 +103,9 @@ def _settings(read: RedisUrl, plain: dict[str, Any], timeout: float) -> dict[str
         return settings | {"host": host, "port": port}
     asking = plain | {"username": read.sentinel_username, "password": read.sentinel_password}
     if read.is_sentinel_encrypted:
-        asking |= _tls(read.tls)
+        asking |= tls
     return settings | {
         "sentinels": sentinel.Sentinels(
             read.places, read.service, asking, encrypted=read.is_sentinel_encrypted
         )
-    }
-
-
-def _tls(options: TlsOptions) -> dict[str, Any]:
-    return {
-        "ssl_ca_certs": options.ca_certs,
-        "ssl_ca_path": options.ca_path,
-        "ssl_certfile": options.certfile,
-        "ssl_keyfile": options.keyfile,
-        "ssl_password": options.password,
-        "ssl_cert_reqs": options.cert_reqs,
-        "ssl_check_hostname": options.check_hostname,
-        "ssl_min_version": None if options.min_version is None else _VERSIONS[options.min_version],
-        "ssl_ciphers": options.ciphers,
     }

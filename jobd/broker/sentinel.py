@@ -1,25 +1,17 @@
-"""Finding the primary through Redis Sentinel: for every connection anew, and never by a guess.
+"""Asking Redis Sentinel where the primary is.
 
-The sentinels are asked in turn, the one that answered last first. Where the one named says that it is
-no primary (ROLE), nothing is sent to it: it was deposed, and what it took would be lost when it finds
-out. Nothing is kept open to a sentinel, so clients may cross a fork.
-
-A deposed primary that is cut off, or was told to go by hand, takes writes for up to ten seconds more. So
-who uses a connection asks again once a second, and leaves the one that is not the primary any more.
-
-Invariant: asking takes at most half of the client's time-out, however many sentinels are silent; the
-connection to the primary has what is left. Used by connection through pools; `Asking` is also the
-half of sentinel_async that does no I/O.
+The sentinels are asked in turn, the one that answered last first. Invariant: asking takes at most half
+of the time it is given, however many sentinels are silent; what is left is for the primary itself.
+`Asking` does no I/O, and is used for clients of an event loop too. See `primary`, `primary_async`.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from redis.connection import Connection, SSLConnection
+from redis.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -28,6 +20,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.seams.clock import monotonic
 
@@ -81,23 +74,28 @@ class Sentinels:
 
     def primary(self, patience: float) -> Place:
         """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
+        found, connection = self.find(patience)
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        return found
+
+    def find(self, patience: float) -> tuple[Place, Connection]:
+        """Ask; give also the connection to the sentinel that answered. Raises BrokerError."""
         asking = Asking(self, patience)
         for place, bound in asking.places():
             connection = _to(self, place, bound)
             try:
                 connection.connect()  # type: ignore[no-untyped-call]
                 connection.send_command(*self.question)  # type: ignore[no-untyped-call]
-                asking.heard(place, connection.read_response())
-            except (RedisError, OSError) as error:
+                if asking.heard(place, connection.read_response()):
+                    return asking.answer(), connection
+            except (RedisError, OSError, BrokerError) as error:
                 asking.failed(place, error)
-            finally:
-                with suppress(RedisError, OSError):
-                    connection.disconnect()  # type: ignore[no-untyped-call]
-        return asking.answer()
+            connection.disconnect()  # type: ignore[no-untyped-call]
+        raise asking.trouble()
 
 
 def _to(sentinels: Sentinels, place: Place, bound: float) -> Connection:
-    kind = SSLConnection if sentinels.is_encrypted else Connection
+    kind = TlsConnection if sentinels.is_encrypted else Connection
     return kind(
         host=place[0],
         port=place[1],
@@ -126,14 +124,15 @@ class Asking:
                 left = self._until - monotonic()
                 yield place, max(LEAST, left / (len(places) - index))
 
-    def heard(self, place: Place, reply: Any) -> None:
+    def heard(self, place: Place, reply: Any) -> bool:
         """Take in an answer: an address, or None from a sentinel that does not know the service."""
         if not reply:
             self._ignorant.append(_named(place))
-            return
+            return False
         host, port = (part.decode() if isinstance(part, bytes) else str(part) for part in reply)
         self._found = (host, int(port))
         self._sentinels.prefer(place)
+        return True
 
     def failed(self, place: Place, error: Exception) -> None:
         """Take in why a sentinel could not be asked."""
@@ -147,12 +146,13 @@ class Asking:
             self._silent.append(f"{_named(place)}: {why}")
 
     def answer(self) -> Place:
-        """Give the address. Raises BrokerError: who was asked, why nobody knew, and what to do."""
+        """Give the address. Raises BrokerError."""
         if self._found is not None:
             return self._found
-        raise self._trouble()
+        raise self.trouble()
 
-    def _trouble(self) -> BrokerError:
+    def trouble(self) -> BrokerError:
+        """Say who was asked, and why nobody knew."""
         service = self._sentinels.service
         if self._refused:
             return StoreUnusable(
@@ -205,64 +205,3 @@ def deposed(sentinels: Sentinels, before: Place, now: Place) -> BrokerUnavailabl
         f"redis: {_named(before)} is not the primary of {sentinels.service!r} any more: {_named(now)} is, by "
         "the sentinels' word; expected the primary; try again, it is found anew"
     )
-
-
-class PrimaryConnection(Connection):
-    """A connection to whoever is the primary when it is made.
-
-    To find it, to reach it and to hear that it is the primary takes no longer than the time-out for
-    connecting allows, all together.
-    """
-
-    def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
-        super().__init__(**settings)  # type: ignore[no-untyped-call]
-        self._sentinels = sentinels
-        self._until = 0.0
-        self._ask_at = 0.0
-
-    def _connect(self) -> Any:
-        whole: float = self.socket_connect_timeout or 0.0
-        self._until = monotonic() + whole
-        self._ask_at = monotonic() + ASK_AGAIN
-        self.host, self.port = self._sentinels.primary(whole)
-        self.socket_connect_timeout = max(LEAST, self._until - monotonic())
-        try:
-            return super()._connect()  # type: ignore[no-untyped-call]
-        except OSError as error:
-            raise unreached(self._sentinels, (self.host, self.port), error) from error
-        finally:
-            self.socket_connect_timeout = whole
-
-    def on_connect_check_health(self, check_health: bool = True) -> None:
-        """Introduce ourselves, then ask who it is."""
-        try:
-            sock: Any = self._sock
-            sock.settimeout(max(LEAST, self._until - monotonic()))
-            super().on_connect_check_health(check_health=check_health)
-            self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
-            require_primary(self._sentinels, (self.host, self.port), self.read_response())
-            sock.settimeout(self.socket_timeout)
-        except BaseException:
-            self.disconnect()  # type: ignore[no-untyped-call]
-            raise
-
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        """Send, unless the sentinels name another primary by now. Raises BrokerUnavailable for that."""
-        sock: Any = self._sock
-        if sock is not None and monotonic() >= self._ask_at:
-            self._ask_at = monotonic() + ASK_AGAIN
-            self._ask_again()
-        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
-
-    def _ask_again(self) -> None:
-        try:
-            found = self._sentinels.primary(PATIENCE_AGAIN)
-        except BrokerError:  # nobody knows better: what stands is used on
-            return
-        if found != (self.host, self.port):
-            self.disconnect()  # type: ignore[no-untyped-call]
-            raise deposed(self._sentinels, (self.host, self.port), found)
-
-
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
-    """The same over TLS."""

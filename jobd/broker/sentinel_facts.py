@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.connection import Connection, SSLConnection
+from redis.connection import Connection
 from redis.exceptions import RedisError, ResponseError
 
 from jobd.broker.connection import Client
 from jobd.broker.sentinel import Sentinels
+from jobd.broker.tls import TlsConnection
 from jobd.core.doctor.sentinel import SentinelFacts
+from jobd.core.errors import BrokerError
 
 _PATIENCE = 1.0
 
@@ -21,7 +23,7 @@ def sentinel_facts(client: Client, *, replicas_wanted: int | None) -> SentinelFa
         return None
     silent, said, may_elect = [], [], None
     for host, port in sentinels.places:
-        kind = SSLConnection if sentinels.is_encrypted else Connection
+        kind = TlsConnection if sentinels.is_encrypted else Connection
         connection = kind(
             host=host, port=port, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE,
             **sentinels.settings,
@@ -31,7 +33,7 @@ def sentinel_facts(client: Client, *, replicas_wanted: int | None) -> SentinelFa
             said.append(_pairs(_ask(connection, "SENTINEL", "MASTER", sentinels.service)))
             if may_elect is not False:
                 may_elect = _has_quorum(connection, sentinels.service)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, BrokerError) as error:
             silent.append(f"{host}:{port} ({error})")
         finally:
             connection.disconnect()  # type: ignore[no-untyped-call]

@@ -47,7 +47,8 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
     """Run APP (module:attribute) with readable logs until ^C.
 
     Redis is the one of --redis-url or JOBD_REDIS_URL, else a private one that ends with this
-    command and forgets everything. Jobs that run when a file changes may finish first, for 5 s.
+    command and forgets everything. Jobs that run when a file changes may finish first, for 5 s. Health
+    and metrics are served at 127.0.0.1:9180, or at another port where that is taken.
     """
     try:
         target(app)

@@ -188,7 +188,8 @@ class WorkerStopped(Event, frozen=True, kw_only=True):
 
 
 class WorkerDied(Event, frozen=True, kw_only=True):
-    """A worker ended otherwise. `jobs` are the ids of the jobs that were running and are blamed."""
+    """A worker ended otherwise. `jobs` are the ids of the jobs that were running and are blamed, `tokens`
+    their claims."""
 
     event: ClassVar[str] = "worker.died"
     level: ClassVar[Level] = "error"
@@ -197,6 +198,7 @@ class WorkerDied(Event, frozen=True, kw_only=True):
     cause: str
     how: str
     jobs: tuple[str, ...]
+    tokens: tuple[int, ...] = ()
     restart_in: float
 
 
@@ -209,6 +211,7 @@ class WorkerKilled(Event, frozen=True, kw_only=True):
     incarnation: str
     cause: str
     jobs: tuple[str, ...]
+    tokens: tuple[int, ...] = ()
 
 
 class ForkFailed(Event, frozen=True, kw_only=True):

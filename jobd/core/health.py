@@ -20,8 +20,8 @@ from jobd.core.server_facts import Unfit
 
 SILENT_AFTER = 10.0
 REDIS_WITHIN = 2.5
-# An idle worker asks at least every 2 s, and may wait 3 s for the answer.
-PROGRESS_WITHIN = 6.0
+# An idle worker asks every 2 s; after an outage that was too short to be noticed it needs 4 s more.
+PROGRESS_WITHIN = 8.0
 # A worker that ends is replaced at once: a queue is not without one because it was looked at just then.
 WORKER_WITHIN = 1.0
 LOOK_WITHIN = 5.0
@@ -58,7 +58,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 class RedisSeen(msgspec.Struct, frozen=True, kw_only=True):
     """Redis at the last looks. `answered_at`: None when it never has; `trouble`: why the last look failed.
 
-    `lost_at`: when it was last found to be of no use, after it had been; None when it never was.
+    `lost_at`: when the last look began that found it of no use; None when none did.
     """
 
     answered_at: float | None = None

@@ -113,8 +113,8 @@ class Log:
             for text in logforms.parts(event.text, room):
                 yield event if text == event.text else replace(event, text=text)
         elif isinstance(event, Stacks):
-            # Half the room: they stand in the journal twice, in its message and for programs.
-            for text in logforms.parts(event.stacks, room // 2):
+            # They stand in the journal twice, in its message and for programs.
+            for text in logforms.parts(event.stacks, room // (1 if self._journal is None else 2)):
                 yield event if text == event.stacks else replace(event, stacks=text)
         else:
             yield event

@@ -26,11 +26,11 @@ PRIORITY: dict[Level, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _COLOURS: dict[Level, str] = {"debug": "2", "info": "32", "warning": "33", "error": "31"}
 _SPANS = ("restart_in", "retry_in", "grace")
 # What people at a terminal do not read: names for programs. The slot says who it was, and its queue.
-_FOR_PROGRAMS = ("incarnation", "nonce", "queue", "token")
+_FOR_PROGRAMS = ("incarnation", "nonce", "queue", "token", "tokens")
 # Colours and movements of the cursor, which programs print for a terminal.
 _FOR_TERMINALS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # Fields of the journal that are not called as ours are: whoever looks for one job finds all about it.
-_LISTED = {"jobs": "JOBD_JOB", "queues": "JOBD_QUEUE"}
+_LISTED = {"jobs": "JOBD_JOB", "queues": "JOBD_QUEUE", "tokens": "JOBD_TOKEN"}
 _RENAMED = {"incarnation": "JOBD_WORKER"}
 # No field is cut below this: all of them together are shorter than any room.
 _KEPT = 16

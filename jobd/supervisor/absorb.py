@@ -7,6 +7,7 @@ or twice is harmless. Called by jobd.supervisor.step only.
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -214,8 +215,15 @@ def _obituary(
         cause=cause,
         how=how,
         jobs=charged,
+        tokens=_tokens(charged, zip(seen.jobs, seen.tokens, strict=False)),
         restart_in=wait,
     )
+
+
+def _tokens(charged: tuple[str, ...], runs: Iterable[tuple[str, int]]) -> tuple[int, ...]:
+    """Give the claims of the jobs that are to blame, of those whose runs were seen."""
+    known = dict(runs)
+    return tuple(known[job] for job in charged if job in known)
 
 
 def _reason(seen: WorkerExited) -> str:
@@ -232,7 +240,11 @@ def kill(
     fleet.children[child.incarnation] = replace(child, killed=cause, charged=charged)
     out.append(Kill(child.incarnation, cause))
     said = events.WorkerKilled(
-        slot=child.slot, incarnation=child.incarnation, cause=cause, jobs=charged
+        slot=child.slot,
+        incarnation=child.incarnation,
+        cause=cause,
+        jobs=charged,
+        tokens=_tokens(charged, child.over),
     )
     out.append(Say(said))
 

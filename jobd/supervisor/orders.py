@@ -73,7 +73,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     """A worker has ended; the rest is what its page says, which cannot change any more.
 
     `oom` is of use where a SIGKILL was not ours: the kernel may have sent it for want of memory.
-    `drained` says that it was on its way out, whoever had asked it to go.
+    `drained` says that it was on its way out, whoever had asked it to go. `tokens` are the claims of `jobs`.
     """
 
     incarnation: str
@@ -82,6 +82,7 @@ class WorkerExited(msgspec.Struct, frozen=True):
     booted: bool = True
     fenced: bool = False
     jobs: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
     oom: bool = False
     grown: Grown | None = None
     drained: bool = False

@@ -59,6 +59,7 @@ class Outlook:
             booted=view.beat > 0 or view.phase > Phase.BOOTING,
             fenced=view.fenced,
             jobs=tuple(cell.job_id for cell in view.cells),
+            tokens=tuple(cell.claim for cell in view.cells),
             oom=oom,
             grown=_grown(view),
             drained=view.phase is Phase.DRAINING,

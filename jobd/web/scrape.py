@@ -14,8 +14,6 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-WITHIN = 2.0
-
 
 class Late(Exception):
     """It was not made in time. It may still be: the next who asks gets it, or waits for it."""
@@ -24,8 +22,8 @@ class Late(Exception):
 class Shared(Generic[T]):
     """One kind of answer. Used from one event loop."""
 
-    def __init__(self, name: str, make: Callable[[], T], *, within: float = WITHIN) -> None:
-        """`make` may block, and is called in a thread of its own."""
+    def __init__(self, name: str, make: Callable[[], T], *, within: float) -> None:
+        """`make` may block, and is called in a thread of its own. Nobody waits longer than `within`."""
         self._name = name
         self._make = make
         self._within = within

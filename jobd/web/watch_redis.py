@@ -37,25 +37,23 @@ class RedisWatch:
 
     def look(self) -> None:
         """Look once."""
+        began = mono()
         try:
             self._ping()
-            self._found(mono(), None)
+            self.seen = replace(self.seen, answered_at=mono(), trouble=None)
             self._read_facts()
         except BrokerError as error:
             self._facts_due = 0.0
-            self._found(self.seen.answered_at, str(error))
+            self._found(began, self.seen.answered_at, str(error))
         else:
-            self._found(mono(), None)
+            self._found(began, mono(), None)
 
-    def _found(self, answered_at: float | None, trouble: str | None) -> None:
-        before = self.seen
+    def _found(self, began: float, answered_at: float | None, trouble: str | None) -> None:
         found = RedisSeen(
-            answered_at=answered_at, trouble=trouble, unfit=self._unfit, lost_at=before.lost_at
+            answered_at=answered_at, trouble=trouble, unfit=self._unfit, lost_at=self.seen.lost_at
         )
-        was_of_use = before.trouble is None and not before.is_unfit
-        if was_of_use and (trouble is not None or found.is_unfit):
-            found = replace(found, lost_at=mono())
-        self.seen = found
+        is_of_use = trouble is None and not found.is_unfit
+        self.seen = found if is_of_use else replace(found, lost_at=began)
 
     def _ping(self) -> None:
         began = mono()

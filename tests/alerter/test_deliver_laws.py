@@ -55,16 +55,17 @@ class Model:
         return next((p for p in self.left if (p.id, p.sink) == (delivery.id, delivery.sink)), None)
 
 
+ALL = [*SINKS, "unknown"]
+ADD = st.tuples(st.just("add"), st.sampled_from(RULES), st.sets(st.sampled_from(SINKS), min_size=1))
+TAKE = st.tuples(st.just("take"), st.sampled_from([ALL, ALL, ["ops"], ["unknown"]]))
+END = st.tuples(st.sampled_from(["done", "give_up"]), st.integers(0, 9))
+AGAIN = st.tuples(st.just("again"), st.integers(0, 9), st.sampled_from([0, 5, 200]))
+LATER = st.tuples(st.just("later"), st.sampled_from([1, 5, LEASE, LEASE]))
+NOBODY = st.tuples(st.just("add"), st.sampled_from(RULES), st.just(set()))
+RESTART = st.tuples(st.just("restart"))
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("add"), st.sampled_from(RULES), st.sets(st.sampled_from(SINKS))),
-        st.tuples(st.just("take"), st.lists(st.sampled_from((*SINKS, "unknown")), min_size=1, max_size=3)),
-        st.tuples(st.sampled_from(["done", "give_up"]), st.integers(0, 20)),
-        st.tuples(st.just("again"), st.integers(0, 20), st.sampled_from([0, 5, 200])),
-        st.tuples(st.just("later"), st.sampled_from([1, 5, 60, LEASE])),
-        st.tuples(st.just("restart")),
-    ),
-    min_size=5, max_size=60,
+    st.one_of(ADD, ADD, TAKE, TAKE, TAKE, END, AGAIN, LATER, NOBODY, RESTART),
+    min_size=20, max_size=60,
 )  # fmt: skip
 
 

@@ -123,8 +123,8 @@ def test_three_daemons_tell_a_backlog_once_and_its_end_once(
         assert hook.told("fence backlog") == ["firing"]
         assert len(set(hook.ids)) == 3
         [first, *_] = hook.notes()
-        assert first["summary"] == "email backlog: email: 5 jobs wait (threshold 3)"
-        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs wait"}]
+        assert first["summary"] == "email backlog: email: 5 jobs due (threshold 3)"
+        assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs due"}]
     client.close()
 
 
@@ -173,6 +173,7 @@ def test_each_host_tells_that_redis_is_killed_and_back_once(
             fleet.end()
 
 
+@pytest.mark.chaos
 def test_a_redis_that_swallows_everything_is_told_too(
     tmp_path: Path, redis_url: str, fleet_of: Callable[..., Fleet]
 ) -> None:

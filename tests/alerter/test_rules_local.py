@@ -173,6 +173,10 @@ def test_silence_is_an_answer_and_nothing_known_is_none() -> None:
     assert fresh.unreachable() == "refused"
     hung = Sight(silent_after=-1.0)
     assert "no answer for" in (hung.unreachable() or "")
+    slow = Sight(silent_after=5.0)
+    slow.bad("refused")
+    slow.heard()
+    assert slow.unreachable() == "refused", "one answer is no proof that it can be used"
 
 
 def test_a_replica_is_no_redis_to_work_with(redis_url: str) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import DEFAULT, PROGRAMS
+from support.servers import running
 
 from jobd.alerter.facts import Gatherer
 from jobd.alerter.shared import Known, Shared
@@ -171,6 +177,79 @@ def test_a_store_that_was_flushed_is_told_once(client: Client) -> None:
     [note] = hosts[0].told()
     assert (note.status, note.kind) == ("firing", "store_reset")
     assert old == "old"
+
+
+def test_a_store_that_goes_back_is_told_once(client: Client) -> None:
+    """A replica that lagged, an old copy: what was acknowledged is gone, though the store is the same."""
+    read_epoch(client, "jobd", "same")
+    hosts = [Host(client, "store_reset") for _ in range(3)]
+    for host in hosts * 2:
+        host.look()
+    copy = client.zscore(KEYS.alert_beat, "at")
+    assert copy
+    for host in hosts * 2:
+        host.look()
+    assert hosts[0].told() == []
+    client.zadd(KEYS.alert_beat, {"at": copy - 5000})
+    for host in hosts * 3:
+        host.look()
+
+    assert [each.status for each in hosts[0].told()] == ["firing"]
+
+
+def test_an_old_copy_of_the_store_is_told(tmp_path: Path) -> None:
+    """A server that is killed and comes up with its last snapshot lives the same life, and knows less."""
+    program = PROGRAMS[DEFAULT]
+    with ExitStack() as stack:
+        client = connect(stack.enter_context(running(program, tmp_path)))
+        read_epoch(client, "jobd", "same")
+        host = Host(client, "store_reset")
+        host.look()
+        client.save()
+        for _ in range(2):
+            host.look()
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    with running(program, tmp_path):
+        for _ in range(3):
+            host.look()
+        assert [each.status for each in host.told()] == ["firing"]
+        client.close()
+
+
+def test_a_strangers_key_in_the_way_is_said_and_is_no_outage(client: Client) -> None:
+    """Rules are blind then; Redis is not down."""
+    host = Host(client, "backlog")
+    client.set(KEYS.alert_states, "x")
+    for _ in range(3):
+        host.shared._try()
+    assert [event.event for event in host.events] == ["alerts.blind"]
+    assert host.sight.unreachable() == ""
+    client.delete(KEYS.alert_states)
+    host.shared._try()
+    assert [event.event for event in host.events] == ["alerts.blind", "alerts.see"]
+
+
+def test_what_fired_before_a_flush_ends_for_those_who_were_told(
+    client: Client, redis_url: str
+) -> None:
+    """The store has forgotten that it fires; receivers have not. Neither twice, nor never."""
+    hosts = [Host(client, "backlog") for _ in range(3)]
+    register_queues(client, "jobd", ["q"])
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    for host in hosts * 2:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["firing"]
+    client.flushall()
+    register_queues(client, "jobd", ["q"])
+    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
+    for host in reversed(hosts * 2):
+        host.look()
+    assert hosts[0].told() == []
+    assert firing(client, "jobd") == {"backlog": 1}
+    client.flushall()
+    for host in [*hosts[1:], Host(client, "backlog"), *hosts]:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["resolved"]
 
 
 def test_a_full_store_is_no_reason_to_be_silent(client: Client, redis_url: str) -> None:

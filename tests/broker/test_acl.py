@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 from support.commands import Place
+from support.sentinels import free_ports
 from support.servers import eventually, running, server_programs, version_of
 
 from jobd import JobCancelled, Jobd
@@ -76,6 +78,26 @@ def dead(event: object) -> None:
 
 # What redis-py and the doctor ask of any server, and do without.
 _ASKED_ANYWAY = ("config", "config|get", "client", "client|setinfo", "acl", "acl|getuser")
+
+
+MORE = """
+[web]
+bind = "127.0.0.1:{port}"
+[[alerts.rules]]
+name = "deaths"
+kind = "dead"
+queue = "q"
+above = 1
+[[alerts.rules]]
+name = "memory"
+kind = "redis_memory"
+above = "90%"
+[[alerts.sinks]]
+kind = "webhook"
+url = "http://127.0.0.1:9/none"
+allow_private = true
+secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""
 
 
 class World:
@@ -169,7 +191,7 @@ OPERATIONS = [
     ["jobs", "retry", "--queue", "q", "--state", "dead"],
     ["jobs", "cancel", "--queue", "q", "--state", "waiting"],
     ["jobs", "delete", "--queue", "q", "--state", "completed"],
-    ["schedules", "list"], ["status"], ["doctor"], ["queues", "drain", "limited"],
+    ["alerts", "list"], ["alerts", "mute", "memory", "--for", "1h"], ["schedules", "list"], ["status"], ["doctor"], ["queues", "drain", "limited"],
     ["queues", "purge", "limited", "--yes"],
 ]  # fmt: skip
 LOOKS = [["status"], ["queues", "list"], ["jobs", "list"], ["schedules", "list"]]
@@ -182,7 +204,8 @@ def test_each_role_may_do_what_it_must(
 ) -> None:
     """A whole life: the daemon, a producer, the command line and a monitor, each as its user."""
     here = ["-c", str(tmp_path / "jobd.toml")]
-    place = Place(tmp_path, world.urls["daemon"], app=APP)
+    [port] = free_ports(1)
+    place = Place(tmp_path, world.urls["daemon"], app=APP, more=MORE.format(port=port))
     try:
         place.start("run", "-c", "jobd.toml")
         place.ready()
@@ -195,11 +218,15 @@ def test_each_role_may_do_what_it_must(
                 code = main([*words, *here, "--redis-url", world.urls[role]])  # type: ignore[index]
                 out, err = capsys.readouterr()
                 trouble.append((role, words, code, out[-1000:], err))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as scrape:
+            page = scrape.read()
         assert not place.events("store.unfit")
     finally:
         place.end()
 
     assert world.denied() == set()
+    assert b"jobd_redis_up 1.0" in page
+    assert b"jobd_jobs_total" in page
     assert [each for each in trouble if each[2] not in (0, 1)] == []
 
 
@@ -287,3 +314,20 @@ def test_the_rules_are_those_of_the_scripts() -> None:
         "ACL SETUSER shop-monitor reset on >PASSWORD ~shop:* resetchannels -@all +acl"
     )
     assert "setinfo" not in line
+
+
+@pytest.mark.parametrize("world", KINDS, indirect=True)
+def test_what_the_doctor_prints_can_be_pasted(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the namespace that is configured, on any server: a user for each role, who works."""
+    (tmp_path / "jobd.toml").write_text('app = "shop:app"\n[redis]\nnamespace = "shop"\n')
+    assert main(["doctor", "--acl", "-c", str(tmp_path / "jobd.toml")]) == 0
+    lines = [each for each in capsys.readouterr().out.splitlines() if not each.startswith("#")]
+    for line in filter(None, lines):
+        world.admin.execute_command(*line.split())
+
+    url = world.urls["producer"].replace("jobd-producer:s%25t", "shop-producer:PASSWORD")
+    assert Jobd(url, namespace="shop").queue("q").add("double", {"n": 1}).outcome == "enqueued"
+    with pytest.raises(NotPermitted):
+        add(url)

@@ -132,15 +132,29 @@ def test_whatever_a_stranger_wrote_is_replaced(client: Client) -> None:
 
 
 def test_a_reset_is_noted_once(client: Client) -> None:
-    """Of several hosts who notice the first one counts."""
+    """Of several hosts who notice the first one counts; a loss in the same life is another one."""
     store = AlertStore(client, "jobd")
     client.set(KEYS.epoch, "b")
     store.note_reset("b", 1000)
     store.note_reset("b", 2000)
 
-    assert store.epoch() == ("b", 1000)
-    store.note_reset("c", 3000)
-    assert store.epoch() == ("b", 3000)
+    assert store.life(1)[:2] == ("b", 1000)
+    store.note_reset("b", 3000, again=True)
+    assert store.life(1)[:2] == ("b", 3000)
+    store.note_reset("c", 4000)
+    assert store.life(1)[:2] == ("b", 4000)
+
+
+def test_the_mark_of_a_look_only_grows(client: Client) -> None:
+    """A host whose turn was long ago, or a clock that is behind, does not set it back."""
+    store = AlertStore(client, "jobd")
+
+    assert store.life(1000)[2:] == (0, 1000)
+    assert store.life(3000)[2:] == (1000, 3000)
+    assert store.life(2000)[2:] == (3000, 3000)
+    client.set("filler", b"x" * 4_000_000)
+    client.config_set("maxmemory", "1")
+    assert store.life(4000)[2:] == (3000, 3000)
 
 
 def test_evaluators_that_race_tell_each_transition_once(client: Client) -> None:

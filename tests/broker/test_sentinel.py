@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from support.servers import eventually
 
 from jobd import Jobd
 from jobd.broker.connection import connect, connect_async, place_of
+from jobd.broker.primary import Watch
 from jobd.broker.sentinel_facts import sentinel_facts
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 
@@ -130,6 +132,24 @@ def test_a_doctor_sees_the_whole_service(trio: Service) -> None:
     assert (facts.sentinels, facts.quorum, facts.replicas, facts.down_after) == (3, 2, 1, 0.5)
     assert (facts.has_quorum, facts.primaries) == (True, (f"127.0.0.1:{trio.primary()}",))
     assert sentinel_facts(trio.client(trio.primary()), replicas_wanted=0) is None
+
+
+def test_what_a_sentinel_is_asked_is_written_to_nobody_elses_file(
+    trio: Service, tmp_path: Path
+) -> None:
+    """A task may close a descriptor that is not its own, and have a file there."""
+    sentinels = connect(trio.url).connection_pool.connection_kwargs["sentinels"]
+    watch = Watch(sentinels)
+    assert watch.primary() == ("127.0.0.1", trio.primary())
+    assert watch._connection is not None
+    number = watch._connection._sock.fileno()
+    with (tmp_path / "file").open("w+b") as file:
+        os.dup2(file.fileno(), number)
+        watch._due = 0.0
+        assert watch.primary() == ("127.0.0.1", trio.primary())
+        assert file.read() == b""
+        os.fstat(number)  # still open: it is not ours to close
+        os.close(number)
 
 
 def test_a_producer_follows_a_failover(trio: Service) -> None:

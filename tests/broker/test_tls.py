@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from support import tls
 from support.daemons import Daemon, eventually
-from support.sentinels import plain_server
+from support.sentinels import plain_server, service
 from support.tls import Authority, encrypted_server
 
 from jobd import Jobd
+from jobd.broker.access_facts import access_facts
 from jobd.broker.connection import connect
+from jobd.broker.sentinel_facts import sentinel_facts
 from jobd.cli import settings
 from jobd.core.config import QueueConfig
 from jobd.core.errors import BrokerError, BrokerUnavailable, ConfigError, StoreUnusable
@@ -168,7 +170,59 @@ def test_files_are_looked_at_when_the_configuration_is_read(
         settings.read(None, url=url)
 
     assert [problem.partition(";")[0] for problem in refused.value.problems] == [
-        f"redis.url: ssl_ca_certs: {tmp_path}/none: No such file or directory",
-        f"redis.url: ssl_certfile: {tmp_path}/text: not PEM",
-        f"redis.url: ssl_ca_path: {tmp_path}/away: no such directory",
+        f"--redis-url: ssl_ca_certs: {tmp_path}/none: No such file or directory",
+        f"--redis-url: ssl_certfile: {tmp_path}/text: not PEM",
+        f"--redis-url: ssl_ca_path: {tmp_path}/away: no such directory",
     ]
+
+
+def test_what_does_not_go_together_is_refused_when_a_client_is_made(
+    authority: Authority, client_pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Another certificate's key; a key whose password is not given, or wrong: nobody is asked for it."""
+    certificate, key = client_pair
+    locked = tmp_path / "locked.key"
+    subprocess.run(
+        ["openssl", "ec", "-in", str(key), "-out", str(locked), "-aes256", "-passout", "pass:right"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    url = f"rediss://h/0?ssl_certfile={certificate}&ssl_keyfile="
+    connect(f"{url}{locked}&ssl_password=right").close()
+    for wrong in (authority.directory / "ca.key", locked, f"{locked}&ssl_password=wrong"):
+        with pytest.raises(
+            ConfigError, match=r"redis.url: ssl_certfile: .*; see that certificate and"
+        ):
+            connect(f"{url}{wrong}")
+    with pytest.raises(ConfigError, match=r"redis.url: ssl_ciphers: "):
+        connect("rediss://h/0?ssl_ciphers=nonsense")
+
+
+@pytest.mark.chaos
+def test_sentinels_and_servers_over_tls(authority: Authority, tmp_path: Path) -> None:
+    """Found, failed over, and seen by the doctor; sentinels and servers ask for our certificate."""
+    pair = authority.sign("all")
+    with service(tmp_path, replicas=1, tls=(authority.certificate, *pair)) as trio:
+        app = Jobd(trio.url)
+        assert app.queue("q").add("t", {}).outcome == "enqueued"
+        client = connect(trio.url)
+        assert client.info()["tcp_port"] == trio.primary()
+        facts = sentinel_facts(client, replicas_wanted=1)
+        assert facts is not None
+        assert (facts.silent, facts.sentinels, facts.replicas) == ((), 3, 1)
+        days = access_facts(client).certificate_days
+        assert days is not None
+        assert 28 < days < 31
+        old = trio.primary()
+        trio.kill(old)
+        trio.promoted(old)
+
+        def added() -> bool:
+            try:
+                return app.queue("q").add("t", {}).outcome == "enqueued"
+            except BrokerUnavailable:
+                return False
+
+        eventually("a job", added)
+        with pytest.raises((BrokerUnavailable, StoreUnusable)):
+            Jobd(trio.url.partition("?")[0]).queue("q").add("t", {})
+        client.close()

@@ -165,19 +165,22 @@ def heal(trio: Service, old: int, new: int, how: str) -> None:
     trio.settle(within=60)
 
 
-def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[..., bool]) -> None:
+@pytest.mark.parametrize(("concurrency", "rounds"), [(1, 4), (4, 1)])
+def test_failover_under_load(
+    trio: Service, tmp_path: Path, report: Callable[..., bool], concurrency: int, rounds: int
+) -> None:
     """Resumed within 5 s of the promotion; what the replicas had is completed, all of it."""
     effects = Effects(tmp_path / "effects")
     daemon = Daemon(
         tmp_path, trio.url, effects.prelude("h") + APP,
-        queues={"q": QueueConfig(processes=exactly(WORKERS))},
+        queues={"q": QueueConfig(processes=exactly(WORKERS), concurrency=concurrency)},
     )  # fmt: skip
     resumed: dict[str, list[float]] = {"SIGKILL": [], "SIGSTOP": [], "SENTINEL FAILOVER": []}
     try:
         daemon.running(WORKERS)
         pids = {slot.pid for slot in daemon.slots()}
         with Feeder(trio.url) as feeder:
-            for how in list(resumed) * 4:
+            for how in list(resumed) * rounds:
                 busy(effects, pids)
                 old = trio.primary()
                 new, promoted_at = depose(trio, how)
@@ -193,7 +196,7 @@ def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[...
     gone = len(feeder.doubtful - completed)
     waited = [each for some in resumed.values() for each in some]
     report(
-        f"failover under load, {WORKERS} workers",
+        f"failover under load, {WORKERS} workers of {concurrency}",
         bar="all claim within 5 s of the promotion, nothing lost that both replicas had",
         figures=(
             f"{len(lost)} of {len(feeder.safe)} safe lost, {gone} of {len(feeder.doubtful)} that the "
@@ -204,7 +207,7 @@ def test_failover_under_load(trio: Service, tmp_path: Path, report: Callable[...
                 for how, some in resumed.items()
             )
         ),
-        n=12,
+        n=3 * rounds,
     )
     assert not lost
     assert feeder.safe <= ended

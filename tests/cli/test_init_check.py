@@ -251,6 +251,8 @@ url = "https://a/b"
 name = "other"
 kind = "webhook"
 url = "https://a/b"
+[alerts]
+builtin = false
 """
     )
 

@@ -241,7 +241,7 @@ def test_a_notification_says_it_in_one_line() -> None:
     note = notification(backlog, told, note_id="n", at_ms=NOW, namespace="jobd")
 
     assert note.summary == (
-        "all backlogs: q0: 1,200 jobs wait; q1: 1,200 jobs wait; q2: 1,200 jobs wait; and 2 more "
+        "all backlogs: q0: 1,200 jobs due; q1: 1,200 jobs due; q2: 1,200 jobs due; and 2 more "
         "(threshold 1,000)"
     )
     assert len(note.instances) == 5

@@ -12,7 +12,7 @@ from jobd.cli.main import cli
 from jobd.core.alerts.kinds import KINDS
 from jobd.core.config import load
 from jobd.core.config_drawn import Outside, Secret
-from jobd.web.metrics_table import METRICS
+from jobd.web.metrics_table import ALL_HOSTS, METRICS
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()
@@ -35,7 +35,7 @@ def test_the_table_of_metrics_is_all_of_them() -> None:
     for name, metric in METRICS.items():
         [line] = [line for line in chapter.splitlines() if f"`{name}`" in line and "|" in line]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        assert cells[1] == ("all" if metric.of_all_hosts else "host")
+        assert cells[1] == ("all" if metric.over_hosts == ALL_HOSTS else "host")
         assert re.findall(r"`(\w+)`", cells[2]) == list(metric.labels)
 
 

@@ -7,6 +7,7 @@ but for the places that are meant to be written to, as the image's user and with
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,6 +25,8 @@ import pytest
 from support.servers import eventually, running, server_programs
 
 from jobd import Jobd
+from jobd.cli import settings
+from jobd.supervisor.fleet import Policy
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "packaging" / "container"
@@ -55,6 +58,21 @@ def test_hadolint_has_no_complaint() -> None:
         [hadolint, "Containerfile"], cwd=FOLDER, capture_output=True, text=True, check=False
     )
     assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_the_quick_try_keeps_to_what_the_image_is() -> None:
+    """The grace is above the drain, the places to write are its user's, nothing is published to all."""
+    yaml = pytest.importorskip("yaml", reason="no PyYAML here")
+    service = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["jobd"]
+    daemon = settings.read(FOLDER / "jobd.toml", url=None).daemon
+    policy = Policy(lease=daemon.lease, drain_timeout=daemon.drain_timeout)
+    [user] = re.findall(r"^USER (\d+):\d+$", (FOLDER / "Containerfile").read_text(), re.MULTILINE)
+
+    own = daemon.drain_timeout + policy.ack_grace + policy.helper_grace
+    assert float(service["stop_grace_period"].removesuffix("s")) > own
+    assert f"{daemon.runtime_dir}:uid={user},gid={user}" in service["tmpfs"]
+    assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
 
 
 class Image:
@@ -146,11 +164,11 @@ exec chroot "$ROOT" setpriv --reuid="${IDS%:*}" --regid="${IDS#*:}" --clear-grou
 class Container:
     """The image's command as process 1, and where its app may see files of the test: /app."""
 
-    def __init__(self, image: Image, top: Path, redis: Path) -> None:
+    def __init__(self, image: Image, top: Path, redis: Path, app: Path = APP) -> None:
         self.image = image
         self.app = top / "app"
         self.app.mkdir()
-        shutil.copy(APP, self.app / "app.py")
+        shutil.copy(app, self.app / "app.py")
         config = image.config
         [path] = [line for line in config["Env"] if line.startswith("PATH=")]
         environment = {
@@ -186,7 +204,8 @@ class Container:
         return subprocess.run(
             ["nsenter", "-t", str(self.init), "--mount", "--pid", "--net", "--ipc", "--uts", "--root",
              "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--",
-             "env", *self.image.config["Env"], *argv],
+             "env", *self.image.config["Env"],
+             "JOBD_REDIS_URL=unix:///mnt/redis.sock", *argv],
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
@@ -229,15 +248,21 @@ def redis() -> Iterator[Path]:
             yield Path(name)
 
 
-@pytest.fixture
-def container(image: Image, redis: Path) -> Iterator[Container]:
+@contextlib.contextmanager
+def started(image: Image, redis: Path, app: Path = APP) -> Iterator[Container]:
     with tempfile.TemporaryDirectory(prefix="jobd-container-") as name:
         Path(name).chmod(0o755)
-        started = Container(image, Path(name), redis)
+        container = Container(image, Path(name), redis, app)
         try:
-            yield started
+            yield container
         finally:
-            started.close()
+            container.close()
+
+
+@pytest.fixture
+def container(image: Image, redis: Path) -> Iterator[Container]:
+    with started(image, redis) as container:
+        yield container
 
 
 @marked
@@ -306,6 +331,16 @@ def test_term_drains_and_ends_it_well(container: Container, redis: Path) -> None
 
     assert container.outside.wait(20) == 0, container.log()
     assert (job.state(), next_one.state()) == ("completed", "waiting")
+
+
+@marked
+def test_the_quick_try_gives_what_it_promises(image: Image, redis: Path) -> None:
+    """The app and the program of compose.yaml."""
+    with started(image, redis, FOLDER / "try" / "app.py") as container:
+        shutil.copy(FOLDER / "try" / "add.py", container.app)
+        done = container.inside("python3", "/app/add.py")
+
+    assert done.stdout.splitlines() == [f"welcome, {n}" for n in range(10)], done.stderr
 
 
 @marked

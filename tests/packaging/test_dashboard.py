@@ -20,7 +20,7 @@ from support.servers import eventually, running, server_programs
 from support.web import ask, free_port, tried
 
 from jobd import Jobd
-from jobd.web.metrics_table import METRICS
+from jobd.web.metrics_table import ALL_HOSTS, EACH_HOST, METRICS
 
 FOLDER = Path(__file__).parents[2] / "packaging"
 RULES = FOLDER / "prometheus" / "jobd.rules.yml"
@@ -76,16 +76,23 @@ def test_the_rules_record_what_is_said_here_of_them() -> None:
         )
 
 
-def test_what_all_hosts_tell_alike_is_never_summed_over_hosts() -> None:
-    """A sum would count it once a host: max comes first."""
-    for expression in (*SHOWN, *RULED):
-        for metric in named(expression).chosen:
-            known = METRICS.get(metric) or METRICS.get(re.sub(r"_(bucket|count|sum)$", "", metric))
-            if known is None or not known.of_all_hosts:
-                continue
+def aggregated(metric: str) -> str | None:
+    """How a metric of the table is to be aggregated over hosts."""
+    known = METRICS.get(metric) or METRICS.get(re.sub(r"_(bucket|count|sum)$", "", metric))
+    return known.over_hosts if known else None
+
+
+@pytest.mark.parametrize("expression", [*SHOWN, *RULED])
+def test_hosts_are_aggregated_as_the_metrics_help_says(expression: str) -> None:
+    """What all hosts tell alike would be counted once a host by a sum: max comes first."""
+    for metric in named(expression).chosen:
+        places = len(re.findall(rf"\b{metric}\b", expression))
+        if aggregated(metric) == ALL_HOSTS:
             spot = r"(?:max|min)\s*(?:by \([^)]*\) )?\((?:rate|increase|delta)?\(?" + metric
-            places = len(re.findall(rf"\b{metric}\b", expression))
-            assert len(re.findall(spot, expression)) == places, (metric, expression)
+            assert len(re.findall(spot, expression)) == places, metric
+        elif aggregated(metric) == EACH_HOST:
+            spot = r"sum\s*(?:by \([^)]*\) )?\((?:rate|increase|delta)?\(?" + metric
+            assert re.findall(spot, expression) == [], metric
 
 
 def test_the_dashboard_is_whole() -> None:

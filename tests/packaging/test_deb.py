@@ -21,7 +21,7 @@ from support.servers import eventually, server_programs
 ROOT = Path(__file__).parents[2]
 APP = Path(__file__).with_name("shop.py.txt")
 COUNTS = ("crashes", "lost", "failed", "timeouts")
-JOBS = 400
+JOBS = 500
 ENVIRONMENT = "JOBD_REDIS_URL=unix:///run/redis.sock\n"
 
 
@@ -187,16 +187,16 @@ def test_an_upgrade_drains_and_loses_nothing(host: Host) -> None:
         upgrade = side.submit(host.dpkg, "-i", "/packages/new.deb")
         eventually(lambda: host.show("ActiveState") == "deactivating", within=20)
         assert not upgrade.done()
+        before_the_upgrade = len(host.ran())
         host.machine.path("/var/lib/jobd/go").touch()
         upgrade.result()
 
-    at_the_upgrade = len(host.ran())
     assert host.show("ActiveState") == "active"
     assert host.show("MainPID") not in ("0", before)
     assert host.run("dpkg-query", "-W", "-f=${Version}", "jobd").stdout.startswith("99.")
     assert host.machine.path("/etc/jobd/jobd.toml").read_text() == toml
     eventually(lambda: len(host.ran()) >= JOBS, within=60)
-    assert at_the_upgrade < JOBS
+    assert before_the_upgrade < JOBS
     eventually(lambda: host.job(slow)["state"] == "completed", within=20)
     assert sorted(host.ran()) == list(range(JOBS))
     ended = [host.job(job) for job in (slow, *(f"n.{n + 1}" for n in range(0, JOBS, 20)))]

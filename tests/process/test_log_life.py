@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
 PROGRAM = next(iter(server_programs().values()))
 PASSWORD, ARGUMENT, RESULT = "s3cr3t-canary-pw", "argument-canary-77", "result-canary-77"
 APP = f"""
-import ctypes, os
+import ctypes, os, time
 from jobd import Fixed, Jobd
 
 app = Jobd()
@@ -44,6 +44,14 @@ def typed(given: int):
 @q.task(max_crashes=1)
 def crashes(given):
     ctypes.string_at(0)
+
+@q.task(timeout=0.3)
+def endless(given):
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
 
 @q.task()
 def moves(given):
@@ -72,14 +80,16 @@ def server(top: Path, password: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def daemon(top: Path, url: str, style: str) -> Iterator[Callable[[str], bool]]:
+def daemon(
+    top: Path, url: str, style: str, log: Path | None = None
+) -> Iterator[Callable[[str], bool]]:
     """Run one; give what tells whether its log has a word by now."""
     (top / "shop.py").write_text(APP)
     (top / "jobd.toml").write_text(
         f'app = "shop:app"\n[redis]\nurl = "{url}"\n[daemon]\nruntime_dir = "{top}/run"\n'
         f'drain_timeout = "2s"\nlog = {{ format = "{style}", level = "debug" }}\n'
     )
-    log = top / "log"
+    log = log or top / "log"
     environment = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -108,7 +118,7 @@ def test_each_line_is_a_record_and_none_tells_a_secret(style: str, tmp_path: Pat
     ):
         eventually("ready", lambda: said("daemon.ready"))
         _jobs(first)
-        eventually("the crash", lambda: said("worker.died"))
+        eventually("the crash", lambda: said("worker.died") and said("worker.killed"))
         _refused_reload(tmp_path, said)
         redis.close()
         eventually("Redis away", lambda: said("broker.lost"), within=20)
@@ -126,8 +136,16 @@ def test_each_line_is_a_record_and_none_tells_a_secret(style: str, tmp_path: Pat
             record = msgspec.json.decode(line)
             told_of_job = record["event"].startswith("job.")
             assert not told_of_job or {"job", "token", "queue"} <= record.keys(), record
+            if record["event"] in ("worker.died", "worker.killed"):
+                assert len(record["jobs"]) == len(record["tokens"]) == 1, record
     for canary in (PASSWORD, ARGUMENT, RESULT):
         assert canary.encode() not in data
+
+
+def test_a_log_that_takes_nothing_stops_no_work(tmp_path: Path, redis_url: str) -> None:
+    """A disk that is full from the start to the end: jobs run, fail, crash, and the daemon ends well."""
+    with daemon(tmp_path, redis_url, "json", Path("/dev/full")):
+        _jobs(redis_url)
 
 
 def _jobs(url: str) -> None:
@@ -136,11 +154,9 @@ def _jobs(url: str) -> None:
     jobs = [
         queue.add(task, given) for task in ("good", "fails", "typed", "moves", "unknown-to-all")
     ]
-    crashed = queue.add("crashes", given)
-    eventually(
-        "all jobs", lambda: [job.state() for job in [*jobs, crashed]] ==
-        ["completed", "dead", "dead", "completed", "delayed", "dead"], within=20,
-    )  # fmt: skip
+    jobs += [queue.add("crashes", given), queue.add("endless", given)]
+    ends = ["completed", "dead", "dead", "completed", "delayed", "dead", "dead"]
+    eventually("all jobs", lambda: [job.state() for job in jobs] == ends, within=20)
 
 
 def _refused_reload(top: Path, said: Callable[[str], bool]) -> None:

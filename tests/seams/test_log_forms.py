@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import random
 import typing
 from collections.abc import Iterator
@@ -12,22 +14,17 @@ import msgspec
 import pytest
 from support.journald import Journald, parse
 
-from jobd.core import (
-    events,
-    job_events,
-    memory_events,
-    output_events,
-    progress_events,
-    schedule_events,
-    store_events,
-)
-from jobd.core.events import Event
+from jobd import core
+from jobd.core import output_events
+from jobd.core.events import Event, ReloadRefused
 from jobd.seams import journal
 from jobd.seams.log import Log
 
-MODULES = (
-    events, job_events, memory_events, output_events, progress_events, schedule_events, store_events,
-)  # fmt: skip
+MODULES = [
+    importlib.import_module(f"jobd.core.{found.name}")
+    for found in pkgutil.iter_modules(core.__path__)
+    if found.name.endswith("events")
+]
 # Each has hurt some reader of logs: ends of lines that are none, terminals, halves, quotes, long runs.
 NASTY = (
     "\n", "\r", "\r\n", "\x00", "\x1b[2J\x1b]0;t\x07", "\x7f", "\x85", "\x9b31m", "\u2028", "\u2029",
@@ -56,12 +53,14 @@ def value(chance: random.Random, kind: object) -> object:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is str:
         return nasty(chance)
+    if kind is bool:
+        return chance.random() < 0.5
     if kind is int:
         return chance.randrange(-(2**60), 2**60)
     if kind is float:
         return chance.choice((0.0, 1e-9, 25.0, 1e300))
-    if origin is tuple:
-        return tuple(value(chance, arguments[0]) for _ in range(chance.choice((0, 1, 3, 40))))
+    if origin in (tuple, list):
+        return origin(value(chance, arguments[0]) for _ in range(chance.choice((0, 1, 3, 40))))
     assert arguments, kind
     chosen = chance.choice(arguments)
     if chosen is type(None):
@@ -163,7 +162,7 @@ def test_a_line_for_a_pipe_is_short_enough_to_go_in_at_once(tmp_path: Path) -> N
     reader, writer = os.pipe()
     log = Log(style="json", level="info", role="keeper", fd=writer)
     why = "\n".join(f"jobd.toml: queues.q{n}: unknown" for n in range(1000))
-    log(events.ReloadRefused(why=why))
+    log(ReloadRefused(why=why))
     line = os.read(reader, 1 << 16)
     assert 2048 < len(line) <= 4096
     assert msgspec.json.decode(line)["why"][:-1] == why[: len(msgspec.json.decode(line)["why"]) - 1]

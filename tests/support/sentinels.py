@@ -37,14 +37,34 @@ def free_ports(count: int) -> list[int]:
 class Service:
     """`servers` and `sentinels` are processes by port. Ports stay over a restart."""
 
-    def __init__(self, top: Path, *, replicas: int = 2, settings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, top: Path, *, replicas: int = 2, tls: tuple[Path, Path, Path] | None = None
+    ) -> None:
+        """`tls` is an authority, a certificate of all and its key: then all speak TLS and nothing else."""
         self.top = top
-        self._settings = settings
+        self._tls = tls
         ports = free_ports(1 + replicas + 3)
         self.server_ports, self.sentinel_ports = ports[: 1 + replicas], ports[1 + replicas :]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         places = ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
         self.url = f"redis+sentinel://{places}/{SERVICE}/0"
+        if tls is not None:
+            self.url += f"?tls=true&{self._options()}"
+
+    def _options(self) -> str:
+        assert self._tls is not None
+        names = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+        return "&".join(f"{name}={path}" for name, path in zip(names, self._tls, strict=True))
+
+    def _listening(self, port: int) -> list[tuple[str, str]]:
+        """Give the settings by which a process listens."""
+        if self._tls is None:
+            return [("port", str(port))]
+        authority, certificate, key = map(str, self._tls)
+        return [
+            ("port", "0"), ("tls-port", str(port)), ("tls-replication", "yes"), ("tls-ca-cert-file", authority),
+            ("tls-cert-file", certificate), ("tls-key-file", key),
+        ]  # fmt: skip
 
     def start(self) -> None:
         """Start all; return when every sentinel knows all others and all replicas."""
@@ -56,7 +76,8 @@ class Service:
         for port in self.sentinel_ports:
             (self.top / f"{port}").mkdir()
             (self.top / f"{port}.conf").write_text(
-                f"port {port}\nbind 127.0.0.1\ndir {self.top / str(port)}\n"
+                "".join(f"{name} {value}\n" for name, value in self._listening(port))
+                + f"bind 127.0.0.1\ndir {self.top / str(port)}\n"
                 f"sentinel monitor {SERVICE} 127.0.0.1 {first} 2\n"
                 f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
                 f"sentinel failover-timeout {SERVICE} 3000\n"
@@ -71,9 +92,9 @@ class Service:
         directory.mkdir(exist_ok=True)
         more = ["--replicaof", "127.0.0.1", str(of)] if of else []
         self._spawn(
-            port, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", "",
+            port, *(word for name, value in self._listening(port) for word in (f"--{name}", value)), "--bind", "127.0.0.1", "--dir", str(directory), "--save", "",
             "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
-            *self._settings, *more,
+            *more,
         )  # fmt: skip
 
     def _spawn(self, port: int, *arguments: str) -> None:
@@ -83,6 +104,8 @@ class Service:
             self.processes[port] = subprocess.Popen([found, *arguments], stdout=log, stderr=log)
 
     def client(self, port: int) -> Client:
+        if self._tls is not None:
+            return connect(f"rediss://127.0.0.1:{port}/0?{self._options()}", timeout=1.0)
         return connect(f"redis://127.0.0.1:{port}/0", timeout=1.0)
 
     def ask(self, port: int, *command: str | int) -> object:
@@ -209,9 +232,11 @@ def _answers(client: Client) -> bool:
 
 
 @contextlib.contextmanager
-def service(top: Path, *, replicas: int = 2, settings: tuple[str, ...] = ()) -> Iterator[Service]:
+def service(
+    top: Path, *, replicas: int = 2, tls: tuple[Path, Path, Path] | None = None
+) -> Iterator[Service]:
     """Run a service; see that nothing of it is left."""
-    made = Service(top, replicas=replicas, settings=settings)
+    made = Service(top, replicas=replicas, tls=tls)
     try:
         made.start()
         yield made

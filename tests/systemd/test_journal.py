@@ -84,6 +84,22 @@ def test_the_last_words_of_a_process_are_in_the_journal_of_the_unit(
     assert [line["JOBD_HOW"] for line in died] == ["SIGSEGV"]
 
 
+def test_a_task_that_closes_all_there_is_takes_no_record_along(service: Service) -> None:
+    """What it says still gets to the journal, and a fresh process takes over."""
+    job = service.add("closes_everything", text="all of it is closed")
+    job.result()
+
+    def told() -> dict[str, str]:
+        return {
+            line["JOBD_EVENT"]: line["MESSAGE"] for line in service.journal(f"JOBD_JOB={job.id}")
+        }
+
+    eventually(lambda: "worker.recycles" in told(), within=10)
+    assert told()["task.output"].endswith(" | all of it is closed")
+    assert "closed or replaced: " in told()["worker.recycles"]
+    service.settled(2)
+
+
 def test_a_journal_that_stands_still_or_is_restarted_stops_no_work(
     service: Service, frozen: Callable[[], None]
 ) -> None:

@@ -90,7 +90,6 @@ def test_an_upgrade_loses_nothing(service: Service) -> None:
         info = job.info()
         assert info is not None
         assert (info.lost, info.crashes, info.interrupted, info.failed) == (0, 0, 0, 0)
-    service.systemctl("restart")
 
 
 def test_a_stop_drains(service: Service) -> None:

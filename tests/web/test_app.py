@@ -66,7 +66,7 @@ def test_metrics_that_take_too_long_are_no_reason_to_wait(
         gate.wait(10)
         return b"there", "text/plain"
 
-    monkeypatch.setattr(Shared.__init__, "__kwdefaults__", {"within": 0.05})
+    monkeypatch.setattr(apps, "_SCRAPE_WITHIN", 0.05)
     app = _app([], metrics=metrics)
 
     async def run() -> None:

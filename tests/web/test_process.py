@@ -231,3 +231,4 @@ def test_a_head_without_end_is_refused(web: Web) -> None:
         sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * (LONGEST_HEAD + 1))
         assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
     assert web.ask("/livez").status == 200
+    assert not web.log.read_text(), "what clients do wrong is no event"

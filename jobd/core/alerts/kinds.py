@@ -18,7 +18,8 @@
     redis_down       this host cannot use Redis: no answer, a refusal, loading, or a read-only replica; each
                      host looks and tells for itself, for a host that cannot reach Redis cannot ask others
     store_unfit      Redis answers, and may lose jobs: it evicts keys, fails to save, is too old or a replica
-    store_reset      within `window` (15m) the store was flushed or replaced by another
+    store_reset      within `window` (15m) the store was flushed, replaced by another, or lost what it had
+                     acknowledged: a failover to a replica that lagged, an old copy
     reload_refused   a host's last reload was refused; it runs on with what it had
     host_lost        a host has said nothing for longer than `above` (30s): the host, its daemon or its keeper
                      is gone. One that ended in order is none; one that is silent for an hour is forgotten
@@ -157,7 +158,7 @@ KINDS: dict[str, Kind] = {
     ),
     "store_reset": Kind(
         look=store.store_reset, unit=YES, needs=_STORE, takes=("window",), above=0.0, window=900.0,
-        hint="Find out who flushed or replaced it, restore a backup if jobs are missed, and let the "
+        hint="Find out who flushed or replaced it, or what failed over, restore a backup if jobs are missed, and let the "
         "programs add again what has to run.",
     ),
     "reload_refused": Kind(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobd.core.alerts.facts import Facts, Reading
-from jobd.core.alerts.looks_at_queues import Recent
+from jobd.core.alerts.looks_at_queues import Recent, counted
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.durations import words
 from jobd.core.portrait import Daemon, Host, QueueView, Worker
@@ -56,7 +56,7 @@ def crash_loop(rule: RuleConfig, facts: Facts, recent: Recent) -> list[Reading]:
             )  # fmt: skip
         elif name not in found:
             n = crashes.get(name, 0)
-            shown = f"{n} workers crashed within {words(rule.window or 0)}"
+            shown = f"{counted(n, 'worker')} crashed within {words(rule.window or 0)}"
             found[name] = Reading(of=name, value=n, shown=shown)
     return list(found.values())
 

@@ -29,7 +29,7 @@ def queues_of(rule: RuleConfig, facts: Facts) -> dict[str, QueueFacts]:
 def backlog(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
     """Count what is due and not begun."""
     return [
-        Reading(of=name, value=queue.due, shown=f"{queue.due:,} jobs wait{_held_back(queue)}")
+        Reading(of=name, value=queue.due, shown=f"{_jobs(queue.due)} due{_held_back(queue)}")
         for name, queue in queues_of(rule, facts).items()
     ]
 
@@ -67,7 +67,7 @@ def dead(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
     """Count the jobs that died lately."""
     window = rule.window or 0.0
     return [
-        Reading(of=name, value=died, shown=f"{died:,} jobs died within {words(window)}")
+        Reading(of=name, value=died, shown=f"{_jobs(died)} died within {words(window)}")
         for name, queue in queues_of(rule, facts).items()
         if (died := queue.died.get(window)) is not None
     ]
@@ -84,7 +84,7 @@ def stalled(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
             )
         shown = "work is taken as it comes"
         if idle:
-            shown = f"{queue.due:,} jobs wait, and none was taken for {words(idle)}"
+            shown = f"{_jobs(queue.due)} due, and none was taken for {words(idle)}"
         readings.append(Reading(of=name, value=idle, shown=shown))
     return readings
 
@@ -103,9 +103,9 @@ def no_workers(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]
         said = views.get(name, [])
         wanted = queue.due > 0 or any(view.wanted for view in said) or (rule.queue and not said)
         lacking = bool(wanted and not queue.workers)
-        shown = f"{queue.workers} workers" if queue.workers else "no worker is wanted"
+        shown = counted(queue.workers, "worker") if queue.workers else "no worker is wanted"
         if lacking:
-            waits = f", and {queue.due:,} jobs wait" if queue.due else ""
+            waits = f", and {_jobs(queue.due)} due" if queue.due else ""
             shown = f"no worker on any host{waits}"
         readings.append(Reading(of=name, value=float(lacking), shown=shown))
     return readings
@@ -121,7 +121,7 @@ def schedule_missed(rule: RuleConfig, facts: Facts, recent: Recent) -> list[Read
             late, skipped = found.overdue.get(name, 0.0), recent.get(of, 0)
             shown = f"due for {words(late)}" if late else "on time"
             if skipped:
-                late, shown = max(late, above + 1), f"{skipped} slots were passed over"
+                late, shown = max(late, above + 1), f"{counted(skipped, 'slot')} passed over"
             readings.append(Reading(of=of, value=late, shown=shown))
     return readings
 
@@ -140,7 +140,7 @@ def interrupted(rule: RuleConfig, facts: Facts, recent: Recent) -> list[Reading]
     return [
         Reading(
             of=name, value=recent.get(name, 0),
-            shown=f"{recent.get(name, 0)} jobs were interrupted five times, "
+            shown=f"{_jobs(recent.get(name, 0))} interrupted for the fifth time, "
             f"the last is {queue.interrupted_last or 'unknown'}",
         )
         for name, queue in queues_of(rule, facts).items()
@@ -150,6 +150,15 @@ def interrupted(rule: RuleConfig, facts: Facts, recent: Recent) -> list[Reading]
 def interruptions(rule: RuleConfig, facts: Facts) -> dict[str, int]:
     """Count the jobs that were interrupted for the fifth time, in all."""
     return {name: queue.interrupted for name, queue in queues_of(rule, facts).items()}
+
+
+def counted(n: int, what: str) -> str:
+    """Write so many of something: '1 job', '2,000 jobs'."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _jobs(n: int) -> str:
+    return counted(n, "job")
 
 
 def _held_back(queue: QueueFacts) -> str:

@@ -44,10 +44,12 @@ def store_unfit(_rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Readin
 
 
 def store_reset(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
-    """Say whether the store lately became another one."""
+    """Say whether the store lately became another one, or an older one."""
     if facts.store is None:
         return [Reading(of="", value=None)]
     ago = facts.store.reset_ago
     lately = ago is not None and ago <= (rule.window or 0.0)
-    shown = f"flushed or replaced {words(ago or 0.0)} ago" if lately else "the same as before"
+    shown = (
+        f"flushed, replaced or set back {words(ago or 0.0)} ago" if lately else "the same as before"
+    )
     return [Reading(of="", value=float(lately), shown=shown)]

@@ -1,4 +1,4 @@
-"""The same as `sentinel`, for clients of an event loop: what differs is who waits."""
+"""The same as `primary`, for clients of an event loop: what differs is who waits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
+from jobd.broker.primary import ASK_AGAIN, PATIENCE_AGAIN
 from jobd.broker.sentinel import (
-    ASK_AGAIN,
     LEAST,
-    PATIENCE_AGAIN,
     Asking,
     Place,
     Sentinels,
@@ -20,6 +19,7 @@ from jobd.broker.sentinel import (
     require_primary,
     unreached,
 )
+from jobd.broker.tls import AsyncTlsConnection
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 
@@ -28,7 +28,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
     """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
     asking = Asking(sentinels, patience)
     for place, bound in asking.places():
-        kind = SSLConnection if sentinels.is_encrypted else Connection
+        kind = AsyncTlsConnection if sentinels.is_encrypted else Connection
         connection = kind(
             host=place[0],
             port=place[1],
@@ -41,7 +41,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command(*sentinels.question)
                 asking.heard(place, await connection.read_response())
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, BrokerError) as error:
             asking.failed(place, error)
         finally:
             with suppress(RedisError, OSError):
@@ -49,12 +49,38 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
     return asking.answer()
 
 
+class Watch:
+    """What the sentinels say now: asked once a second for all connections of a client."""
+
+    def __init__(self, sentinels: Sentinels) -> None:
+        self._sentinels = sentinels
+        self._found: Place | None = None
+        self._is_asking = False
+        self._due = 0.0
+
+    async def primary(self) -> Place | None:
+        """Say where the primary is; None where nobody knows, or another task just asks."""
+        if self._is_asking:
+            return None
+        if monotonic() >= self._due:
+            self._is_asking = True
+            try:
+                self._found = await primary(self._sentinels, PATIENCE_AGAIN)
+            except BrokerError:  # nobody knows better: what stands is used on
+                self._found = None
+            finally:
+                self._due = monotonic() + ASK_AGAIN
+                self._is_asking = False
+        return self._found
+
+
 class PrimaryConnection(Connection):
     """A connection to whoever is the primary when it is made; as long in all as connecting may take."""
 
-    def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
+    def __init__(self, *, sentinels: Sentinels, watch: Watch, **settings: Any) -> None:
         super().__init__(**settings)
         self._sentinels = sentinels
+        self._watch = watch
         self._until = 0.0
         self._ask_at = 0.0
 
@@ -93,14 +119,11 @@ class PrimaryConnection(Connection):
         await super().send_packed_command(command, check_health)
 
     async def _ask_again(self) -> None:
-        try:
-            found = await primary(self._sentinels, PATIENCE_AGAIN)
-        except BrokerError:
-            return
-        if found != (self.host, self.port):
+        found = await self._watch.primary()
+        if found is not None and found != (self.host, self.port):
             await self.disconnect(nowait=True)
             raise deposed(self._sentinels, (self.host, self.port), found)
 
 
-class EncryptedPrimaryConnection(PrimaryConnection, SSLConnection):
+class EncryptedPrimaryConnection(PrimaryConnection, AsyncTlsConnection):
     """The same over TLS."""
