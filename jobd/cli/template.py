@@ -141,8 +141,8 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 # [alerts]
 # every = "2s"                         # how often rules are looked at, by one host of all
 # builtin = true                       # with a sink, rules of these kinds are there by themselves,
-                                       # unless one of that kind is below: redis_down, store_unfit,
-                                       # store_reset, crash_loop, interrupted, reload_refused
+#                                      # unless one of that kind is below: redis_down, store_unfit,
+#                                      # store_reset, crash_loop, interrupted, reload_refused
 
 # [[alerts.rules]]
 # kind = "backlog"

@@ -6,6 +6,7 @@ Invariant: what goes wrong is told without the content, and no file is waited fo
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from pathlib import Path
@@ -51,7 +52,14 @@ def others_who_read(path: Path) -> str | None:
         return "all users"
     if not found.st_mode & stat.S_IRGRP or _is_ours_by_group(found):
         return None
-    return f"group {found.st_gid}"
+    return f"group {_name_of_group(found.st_gid)}"
+
+
+def _name_of_group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:  # of a container, or gone
+        return str(number)
 
 
 def _is_ours_by_group(found: os.stat_result) -> bool:

@@ -251,8 +251,6 @@ url = "https://a/b"
 name = "other"
 kind = "webhook"
 url = "https://a/b"
-[alerts]
-builtin = false
 """
     )
 
