@@ -37,8 +37,9 @@ kind, or says `builtin = false`: what nobody wants to learn from a user.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from jobd.core.alerts import looks_at_hosts as hosts
 from jobd.core.alerts import looks_at_queues as queues
@@ -53,8 +54,7 @@ Need = Literal["queues", "hosts", "store", "unreachable"]
 Detail = Literal["minutes", "died", "schedules", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of rule.
 
     `above` is the threshold of a rule that says none; None: it must say one. `takes` are the keys it may
