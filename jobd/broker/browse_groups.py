@@ -1,7 +1,7 @@
 """The dead, grouped by what killed them: task and the shape of the error, numbers left out.
 
 Of very many dead the newest are looked at, and what is given says so. Cost: one call for each 400 of
-them, or two, however many there are. What a job died of does not change while it is dead, so it is read
+them, however many there are. What a job died of does not change while it is dead, so it is read
 once and remembered, for those that were looked at last.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
+from itertools import takewhile
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ _REMEMBERED = 20_000  # jobs in all, of whichever queues were looked at last
 _FIELDS = ("task", "cause", "error")
 _CUT = 1024  # bytes of an error: more than its shape is made from
 _BITE = 400  # as long a call as one of rows, which have more fields
+_BARE_BITE = 1000  # and as one of ids alone
 
 
 class _Kind(NamedTuple):
@@ -141,18 +143,21 @@ class _Reading:
 
     def _bite(self, queues: int) -> int:
         """Of many queues less is read at once, or those that come first would use up all."""
-        return max(20, min(_BITE, MOST_SAMPLED // (2 * queues)))
+        return max(20, min(_BARE_BITE, MOST_SAMPLED // (2 * queues)))
 
     def _go(self, queue: str, after: Place | None, limit: int) -> Stretch:
-        """Read a stretch, what is recorded of its jobs only where one of them is new."""
+        """Read a stretch: of those that are known only where they stand, or what is recorded of some."""
         if known := self._known.get(queue):
-            stretch = self._walk(queue, ()).go(after, limit)
-            if all(seen.place in known for seen in stretch.jobs):
+            stretch = self._walk(queue, (), _BARE_BITE).go(after, limit)
+            old = list(takewhile(lambda seen: seen.place in known, stretch.jobs))
+            if len(old) == len(stretch.jobs):
                 return stretch
-        return self._walk(queue, _FIELDS).go(after, limit)
+            if old:
+                return Stretch(old, stretch.size, is_last=False)
+        return self._walk(queue, _FIELDS, _BITE).go(after, limit)
 
-    def _walk(self, queue: str, fields: tuple[str, ...]) -> Walk:
-        return Walk(self._client, self._namespace, queue, DEAD, fields=fields, cut=_CUT, bite=_BITE)
+    def _walk(self, queue: str, fields: tuple[str, ...], bite: int) -> Walk:
+        return Walk(self._client, self._namespace, queue, DEAD, fields=fields, cut=_CUT, bite=bite)
 
     def _take(self, queue: str, seen: Seen) -> None:
         kind, error = self._known[queue][seen.place] if not seen.record else _read(queue, seen)
