@@ -134,9 +134,10 @@ def test_every_list_is_quick_in_a_crowd(crowd: Client, report: Callable[..., boo
         said = crowd.info("commandstats")
         slow = [entry["duration"] / 1000 for entry in crowd.slowlog_get(128)]
         cuts = quantiles(times, n=20)
+        is_judged = "10,000" not in what  # twice what a page asks for: told, not judged
         report(
             what,
-            bar="p95 < 200 ms",
+            bar="p95 < 200 ms" if is_judged else "none",
             figures=(
                 f"first {first * 1e3:.1f} ms, p50 {cuts[9] * 1e3:.1f}, p95 {cuts[18] * 1e3:.1f}; "
                 f"a call: {_sent(said) / TIMES:.1f} commands of ours, {_all(said) / TIMES:.0f} with those in "
@@ -144,7 +145,7 @@ def test_every_list_is_quick_in_a_crowd(crowd: Client, report: Callable[..., boo
             ),
             n=TIMES,
         )
-        if cuts[18] > BAR:
+        if is_judged and cuts[18] > BAR:
             late.append(what)
     assert late == []
 

@@ -15,7 +15,7 @@ from jobd.broker.views import Views
 from jobd.client.operate import VERBS
 from jobd.client.operate_many import Order, Progress, Sweep
 from jobd.core.errors import OptionError
-from jobd.core.states import DEAD, DELAYED, WAITING
+from jobd.core.states import CANCELLED, DEAD, DELAYED, WAITING
 
 NOW = 1_800_000_000_000
 LEASE = 30_000
@@ -98,13 +98,29 @@ def test_what_is_added_meanwhile_is_left_alone(client: Client) -> None:
     seen = 0
     for n, step in enumerate(sweep(client, "cancel", WAITING).steps()):
         seen += len(step.outcomes)
-        later.add([NewJob(f"{p}{n}", "t", b"{}", priority=p) for p in (-1, 5, 7, 9, 10)])
+        later.add([NewJob(f"{p}{n}", "t", b"{}", priority=p) for p in (-1, 5, 7, 9)])
+        # Faster than anybody could go through them.
+        later.add([NewJob(f"10{n}x{i}", "t", b"{}", priority=10) for i in range(210)])
         assert n < 10
 
     assert seen == 500
-    left = Views(client, "t").jobs("q", WAITING, 100)
+    left = Views(client, "t").jobs("q", WAITING, 10_000)
     assert counts(client) == {"cancelled": 500, WAITING: len(left)}
-    assert {i[:-1] for i in left} == {"-1", "5", "7", "9", "10"}
+    assert {i.partition("x")[0][:-1] for i in left} == {"-1", "5", "7", "9", "10"}
+
+
+def test_what_ends_meanwhile_where_it_has_not_been_yet_is_left_alone(client: Client) -> None:
+    """In another state or queue, which is gone through later: what is meant was there at the beginning."""
+    dead(client, 250)
+    later = store(client, NOW + 6)
+    words = []
+    for n, step in enumerate(sweep(client, "retry", DEAD, CANCELLED, at=NOW + 5).steps()):
+        words += [outcome.word for outcome in step.outcomes]
+        later.add([NewJob(f"late{n}", "t", b"{}")])
+        later.cancel([f"late{n}"])
+
+    assert words == ["retried"] * 250
+    assert counts(client)[CANCELLED] == n + 1
 
 
 def test_what_becomes_due_meanwhile_is_cancelled_all_the_same(client: Client) -> None:
