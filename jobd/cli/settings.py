@@ -15,6 +15,7 @@ import msgspec
 from jobd.broker.urls import unreadable
 from jobd.cli import runtime
 from jobd.core.config import Config, reading
+from jobd.core.config_drawn import drawn
 from jobd.core.config_places import Places
 from jobd.core.config_values import redis_url, target
 from jobd.core.errors import ConfigError, NotHere, OptionError
@@ -115,7 +116,8 @@ def with_url(config: Config, url: str | None) -> Config:
         return config
     source, value = found
     try:
-        redis = msgspec.structs.replace(config.redis, url=redis_url(value))
+        given = drawn(value, URL_VARIABLE) if source == URL_VARIABLE else value
+        redis = msgspec.structs.replace(config.redis, url=str(redis_url(given)))
     except OptionError as error:
         raise ConfigError(f"{source}: {error}") from error
     return msgspec.structs.replace(config, redis=redis)

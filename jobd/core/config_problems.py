@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from jobd.core.config_drawn import NOWHERE, Outside, drawn, plain, unusable
+from jobd.core.config_drawn import NOWHERE, Outside, drawn, plain, unquoted, unusable
 from jobd.core.config_places import Places
 from jobd.core.errors import Absent, OptionError
 from jobd.core.suggest import nearest, one_of
@@ -108,7 +108,7 @@ class Findings:
         except OptionError as error:
             if isinstance(error, Absent):
                 self.absent.append(where)
-            self.problem(where, str(error))
+            self.problem(where, unquoted(str(error), table[name]))
             return msgspec.UNSET
 
     def secret(

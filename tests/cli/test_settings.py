@@ -42,6 +42,11 @@ def test_a_bad_url_names_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBD_REDIS_URL", "localhost")
     with pytest.raises(ConfigError, match=r"JOBD_REDIS_URL: no scheme; expected redis://"):
         settings.read(None, url=None)
+    monkeypatch.setenv("JOBD_REDIS_URL", "redis://h/s3cret")
+    with pytest.raises(ConfigError, match=r"JOBD_REDIS_URL: the database; expected a number"):
+        settings.read(None, url=None)
+    with pytest.raises(ConfigError, match=r"--redis-url: database 'main'; expected a number"):
+        settings.read(None, url="redis://h/main")
 
 
 def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:

@@ -13,7 +13,12 @@ ENVIRONMENT = {
     "HOST": "redis.example", "PASSWORD": "hunter2", "EMPTY": "", "NESTED": "${HOST}", "WRONG": "hunter2 parsecs",
     "BROKEN": "hunter2\udcff", "LINES": "hunter2\nhunter3",
 }  # fmt: skip
-FILES = {"url": "redis://:hunter2@r/1", "key": "hunter2", "hook": "https://hooks.example/hunter2"}
+FILES = {
+    "url": "redis://:hunter2@r/1",
+    "key": "hunter2",
+    "hook": "https://hooks.example/hunter2",
+    "scheme": "hunter2://h",
+}
 
 
 def held(name: str) -> Secret:
@@ -184,6 +189,8 @@ def test_secrets_may_be_in_files_of_their_own() -> None:
         ("[redis]\nurl_file = 5", "f:2: redis.url_file: 5; expected the name of a file"),
         ("[redis]\nurl_file = ''", "f:2: redis.url_file: ''; expected the name of a file"),
         ("[redis]\nurl_file = \"a\\u0000\"", "f:2: redis.url_file: 'a\\x00'; expected the name of a file"),
+        ("[redis]\nurl_file = 'scheme'", "f:2: redis.url_file: another scheme; expected redis://"),
+        ("[[alerts.sinks]]\nkind = 'slack'\nurl_file = 'scheme'", "f:3: alerts.sinks[0].url_file: no address"),
         ("[redis]\nurl_file = 'key'", "f:2: redis.url_file: no scheme; expected redis://"),
         ("[redis]\nurl_fil = 'key'", "f:2: redis.url_fil: unknown key; expected namespace, url, url_file; did you mean 'url_file'?"),
         ("[[alerts.sinks]]\nkind = 'slack'\nurl_file = 'key'", "f:3: alerts.sinks[0].url_file: no address; expected a URL"),
