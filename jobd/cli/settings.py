@@ -20,7 +20,7 @@ from jobd.core.config_places import Places
 from jobd.core.config_values import redis_url, target
 from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.redis_urls import read_redis_url
-from jobd.seams import secretfile
+from jobd.seams import configfile, secretfile
 
 URL_VARIABLE = "JOBD_REDIS_URL"
 PLACES = (Path("jobd.toml"), Path("/etc/jobd/jobd.toml"))
@@ -141,8 +141,12 @@ def _of_daemon(config: Config) -> Config | None:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            raw = opened.read(_LARGEST + 1)
+        raw = configfile.read(file, _LARGEST)
+    except TimeoutError as error:
+        raise ConfigError(
+            f"{file}: {error}; expected a configuration, and its end; see what is to write there, "
+            "or name a regular file"
+        ) from error
     except FileNotFoundError as error:
         raise ConfigError(
             f"{file}: no such file; expected a configuration; write one with `jobd init`"

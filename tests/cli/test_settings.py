@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from jobd.cli import in_force, runtime, settings
 from jobd.cli.exposed import exposed
 from jobd.core.config import Config, DaemonConfig, RedisConfig
 from jobd.core.errors import ConfigError, NotHere
+from jobd.seams import configfile
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,24 @@ def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
         settings.read(tmp_path, url=None)
     file.write_bytes(b"\xef\xbb\xbf[redis]\r\nnamespace = 'cafe'\r\n")
     assert settings.read(file, url=None).redis.namespace == "cafe"
+
+
+def test_a_pipe_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `-c <(...)` gives one; where nobody writes, that is what is told."""
+    monkeypatch.setattr(configfile, "PATIENCE", 0.05)
+    file = tmp_path / "jobd.toml"
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match=r"jobd.toml: a pipe, and nobody has written to it within"):
+        settings.read(file, url=None)
+    with pytest.raises(ConfigError, match=r"a pipe, and nobody"):
+        in_force.find(str(file), url=None, runtime_dir=str(tmp_path))
+
+    monkeypatch.setattr(configfile, "PATIENCE", 20.0)
+    writer = subprocess.Popen(["sh", "-c", f"echo 'redis.namespace = \"n\"' > {file}"])
+    assert settings.read(file, url=None).redis.namespace == "n"
+    assert writer.wait() == 0
 
 
 def test_who_only_looks_needs_no_secret_of_the_daemon(
