@@ -51,8 +51,11 @@ class Section(NamedTuple):
     values: list[Value]
 
 
-def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
-    """List all there is, in the order of the example."""
+def sections(settings: Settings, runtime_dir: Value | None) -> list[Section]:
+    """List all there is, in the order of the example.
+
+    `runtime_dir`: what it is when not the file says it, or a flag goes before that.
+    """
     config, data = settings.config, settings.data
     top = _Table(settings, "", data)
     found = [
@@ -60,7 +63,10 @@ def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
         _Table.of(settings, "redis").section(_defaults(RedisConfig())),
     ]
     daemon = _Table.of(settings, "daemon").section(_defaults(DaemonConfig()))
-    values = [runtime_dir if each.key == "runtime_dir" else each for each in daemon.values]
+    values = [
+        runtime_dir if runtime_dir is not None and each.key == "runtime_dir" else each
+        for each in daemon.values
+    ]
     found.append(daemon._replace(values=values))
     found.append(_Table.of(settings, "daemon.log").section(_defaults(LogConfig())))
     found += [_queue(settings, name) for name in config.queues]

@@ -167,6 +167,26 @@ def test_each_value_has_its_origin(
     assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
 
 
+def test_a_runtime_directory_that_the_file_draws_has_its_origin(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every other key; a flag goes before it."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/jobd")
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == ("/srv", "file", "jobd.toml:2", 2)
+
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv/${QUEUE}"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == (
+        "/srv/email", "environment", "jobd.toml:2, ${QUEUE}", 2,
+    )  # fmt: skip
+    found = origins(capsys, "--runtime-dir", "/x")
+    assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
+
+    monkeypatch.delenv("QUEUE")
+    value, *_, line = origins(capsys)["daemon.runtime_dir"]
+    assert (value, line) == (None, 2)
+
+
 def test_comments_stand_below_one_another(capsys: pytest.CaptureFixture[str]) -> None:
     """One column in a table."""
     text = shown(capsys)
