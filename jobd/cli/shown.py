@@ -22,6 +22,7 @@ from jobd.core.config_alerts import HeartbeatConfig, RuleConfig, SinkConfig
 from jobd.core.config_drawn import Drawn, Unusable, plain
 from jobd.core.config_problems import without_passwords
 from jobd.core.durations import words
+from jobd.core.likely_secret import may_be_secret
 
 MASK = "***"
 _NOT_KEYS = ("options", "limits", "keeps_nothing", "log", "for_")
@@ -258,7 +259,8 @@ def _masked(table: _Table, key: str, value: Any) -> Any:
         return safe_url(str(value))
     if key == "url":
         hidden = table.data.get("kind") == "slack" or table.path == "alerts.heartbeat"
-        return _masked_url(str(value), everything=hidden or isinstance(value, Drawn))
+        hidden = hidden or isinstance(value, Drawn) or may_be_secret(str(value))
+        return _masked_url(str(value), everything=hidden)
     return _plain(plain(value))
 
 

@@ -126,6 +126,11 @@ def test_secrets_are_masked_everywhere(place: Path, capsys: pytest.CaptureFixtur
     assert [sink.get("secret") for sink in data["alerts"]["sinks"]] == [None, "***", None, "***"]
     assert data["alerts"]["heartbeat"]["url"] == "https://watch.example/***"
     assert data["schedules"][0]["args"]["odd key"] == [1, "redis://***@h"]
+    token = "hunter2-9f86d081884c7d659a2feaa0c55ad015"
+    (place / "jobd.toml").write_text(
+        f'[[alerts.sinks]]\nkind = "webhook"\nurl = "https://hooks.example/in/{token}/x"\n'
+    )
+    assert "https://hooks.example/***" in shown(capsys)
     (place / "jobd.toml").write_text('[redis]\nurl_file = "key"\n')
     (place / "key").write_text("redis://u:hunter2@h/3")
     assert origins(capsys)["redis.url"] == (

@@ -72,7 +72,9 @@ def test_a_pipe_is_waited_for_and_not_for_ever(
     monkeypatch.setattr(configfile, "PATIENCE", 0.05)
     file = tmp_path / "jobd.toml"
     os.mkfifo(file)
-    with pytest.raises(ConfigError, match=r"jobd.toml: a pipe, and nobody has written to it within"):
+    with pytest.raises(
+        ConfigError, match=r"jobd.toml: a pipe, and nobody has written to it within"
+    ):
         settings.read(file, url=None)
     with pytest.raises(ConfigError, match=r"a pipe, and nobody"):
         in_force.find(str(file), url=None, runtime_dir=str(tmp_path))
@@ -182,6 +184,34 @@ def test_secrets_that_others_may_read_are_a_warning(
     file.chmod(0o600)
     (tmp_path / "held").chmod(0o600)
     assert exposed(settings.whole(file, url=None)) == []
+
+
+def test_an_address_that_looks_like_a_secret_is_a_warning_too(tmp_path: Path) -> None:
+    """Of many receivers the address is all it takes to write there; a plain one is none."""
+    token = "9f86d081884c7d659a2feaa0c55ad015"
+    file = tmp_path / "jobd.toml"
+    file.write_text(
+        f"""
+        [[alerts.sinks]]
+        kind = "webhook"
+        url = "https://hooks.example/in/{token}"
+        [[alerts.sinks]]
+        name = "other"
+        kind = "webhook"
+        url = "https://hooks.example/teams/platform"
+        [alerts.heartbeat]
+        url = "https://watch.example/ping/{token}"
+        """
+    )
+    file.chmod(0o644)
+    said = exposed(settings.whole(file, url=None))
+
+    assert token not in "".join(said)
+    what = "an address that may be a secret in plain text, in a file that all users may read"
+    assert [each.partition("; ")[0] for each in said] == [
+        f"{file}:4: alerts.sinks[0].url: {what}",
+        f"{file}:10: alerts.heartbeat.url: {what}",
+    ]
 
 
 def test_where_the_runtime_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:
