@@ -70,6 +70,7 @@ def test_a_pipe_is_waited_for_and_not_for_ever(
 ) -> None:
     """As `-c <(...)` gives one; where nobody writes, that is what is told."""
     monkeypatch.setattr(configfile, "PATIENCE", 0.05)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     file = tmp_path / "jobd.toml"
     os.mkfifo(file)
     with pytest.raises(
@@ -77,7 +78,7 @@ def test_a_pipe_is_waited_for_and_not_for_ever(
     ):
         settings.read(file, url=None)
     with pytest.raises(ConfigError, match=r"a pipe, and nobody"):
-        in_force.find(str(file), url=None, runtime_dir=str(tmp_path))
+        in_force.find(str(file), url=None, runtime_dir=None)
 
     monkeypatch.setattr(configfile, "PATIENCE", 20.0)
     writer = subprocess.Popen(["sh", "-c", f"echo 'redis.namespace = \"n\"' > {file}"])

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from jobd.core.config import Config, load
-from jobd.core.config_drawn import Outside, Secret
-from jobd.core.errors import Absent, ConfigError, NotHere
+from jobd.core.config_drawn import Outside, Secret, drawn, plain
+from jobd.core.config_problems import Findings
+from jobd.core.errors import Absent, ConfigError, NotHere, OptionError
 
 ENVIRONMENT = {
     "HOST": "redis.example", "PASSWORD": "hunter2", "EMPTY": "", "NESTED": "${HOST}", "WRONG": "hunter2 parsecs",
@@ -152,6 +153,23 @@ def test_a_number_that_no_json_takes_is_a_problem(text: str, said: str) -> None:
     [problem] = problems_of(text)
 
     assert problem.startswith(said)
+
+
+def test_a_reader_that_quotes_plainly_shows_nothing_either() -> None:
+    """The last guard: a message has what was drawn as it is written, whoever wrote the message."""
+
+    def reader(value: object) -> object:
+        raise OptionError(f"{plain(value)!r}, {[*map(str, value)]}; expected less")  # type: ignore[call-overload]
+
+    found = Findings("f")
+    table = {
+        "k": [drawn("hunter2", "'${PASSWORD}'"), drawn("less", "'${A}'"), drawn("x", "'${B}'")]
+    }
+    found.read(table, "", "k", reader)
+
+    assert found.told() == [
+        "f: k: ['${PASSWORD}', '${A}', 'x'], ['${PASSWORD}', '${A}', 'x']; expected '${A}'"
+    ]
 
 
 def test_secrets_may_be_in_files_of_their_own() -> None:
