@@ -24,6 +24,7 @@ from jobd.seams import listening
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.logstream import of_process
+from jobd.seams.program import python_module
 
 ACTIVATED = "activated"
 FLAG = "flag"
@@ -36,7 +37,7 @@ def command_line(
 
     `activated`: systemd has opened the sockets, and web.bind means nothing. `url` is not in it.
     """
-    program = [sys.executable, "-m", "jobd.cli.effective"]
+    program = python_module("jobd.cli.effective")
     web = ACTIVATED if activated else ""
     where = FLAG if url else ""
     return [*program, str(file.absolute()), app or "", where, str(directory), web]
