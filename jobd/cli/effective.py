@@ -69,7 +69,8 @@ def main(argv: list[str]) -> int:
     file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
-        given = _flag(Path(directory)) if url == FLAG else None
+        # A supervisor of an earlier version gives the address itself.
+        given = _flag(Path(directory)) if url == FLAG else url or None
         found = read(Path(file), app or None, given, role="reader")
         activated = web == ACTIVATED
         opened = None if activated else _opened(found, Path(directory))
