@@ -30,7 +30,13 @@ class Sessions:
     """The sessions of one namespace. Spans are milliseconds; `now` injects a store time for tests."""
 
     def __init__(
-        self, client: Client, namespace: str, *, idle_ms: int, longest_ms: int, now: int | None = None
+        self,
+        client: Client,
+        namespace: str,
+        *,
+        idle_ms: int,
+        longest_ms: int,
+        now: int | None = None,
     ) -> None:
         self._client = client
         self._keys = SharedKeys(namespace)
