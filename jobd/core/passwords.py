@@ -32,7 +32,7 @@ _LEAST_N, _MOST_R, _MOST_P = 2**14, 32, 16
 _MOST_MEMORY = 256 * 1024**2
 _TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
 _EXPECTED = "expected what `jobd hash-password` prints, as in 'scrypt:32768:8:3:...'"
-_EXPECTED_TOKEN = "expected what `jobd hash-password --token` prints, as in 'sha256:...'"
+_EXPECTED_HASH = "expected what `jobd hash-password --token` prints, as in 'sha256:...'"
 
 
 class Scrypt(msgspec.Struct, frozen=True):
@@ -79,7 +79,16 @@ def written(held: Scrypt) -> str:
 
 
 def read_scrypt(value: object) -> Scrypt:
-    """Read a hashed password. Raises OptionError, without showing it."""
+    """Read a hashed password that people give. Raises OptionError, without showing it."""
+    held = parsed(value)
+    _check_cost(held)
+    if not _LEAST_SALT <= len(held.salt) <= _MOST_SALT or len(held.key) != _KEY_BYTES:
+        raise OptionError(f"a salt or key of a wrong length; {_EXPECTED}")
+    return held
+
+
+def parsed(value: object) -> Scrypt:
+    """Read what was written, whatever it costs. Raises OptionError."""
     parts = value.split(":") if isinstance(value, str) else []
     if parts[:1] != ["scrypt"]:
         raise OptionError(f"no hashed password; {_EXPECTED}")
@@ -88,11 +97,7 @@ def read_scrypt(value: object) -> Scrypt:
     if any(len(part) > 10 for part in parts[1:4]):
         raise OptionError(f"a cost that is too high; {_EXPECTED}")
     n, r, p = map(int, parts[1:4])
-    held = Scrypt(n, r, p, _decoded(parts[4]), _decoded(parts[5]))
-    _check_cost(held)
-    if not _LEAST_SALT <= len(held.salt) <= _MOST_SALT or len(held.key) != _KEY_BYTES:
-        raise OptionError(f"a salt or key of a wrong length; {_EXPECTED}")
-    return held
+    return Scrypt(n, r, p, _decoded(parts[4]), _decoded(parts[5]))
 
 
 def hashed_token(token: str) -> str:
@@ -104,7 +109,7 @@ def read_token_hash(value: object) -> str:
     """Read a hashed token. Raises OptionError, without showing it."""
     if isinstance(value, str) and _TOKEN.fullmatch(value):
         return value
-    raise OptionError(f"no hashed token; {_EXPECTED_TOKEN}")
+    raise OptionError(f"no hashed token; {_EXPECTED_HASH}")
 
 
 def is_token(token: str, held: str) -> bool:
