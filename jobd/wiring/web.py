@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
@@ -13,11 +12,10 @@ from setproctitle import setproctitle
 from jobd.broker import alerts
 from jobd.broker.connection import connect
 from jobd.core.config import Config
-from jobd.core.events import Event
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Emit, Log
+from jobd.seams.log import Log, for_threads
 from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
@@ -35,7 +33,8 @@ def main(argv: list[str]) -> int:
     stacks.arm()
     signals = Signals([signal.SIGTERM, signal.SIGINT])
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
-    emit = _one_at_a_time(config)
+    said = config.daemon.log
+    emit = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
@@ -57,18 +56,6 @@ def _metrics(config: Config, runtime_dir: Path) -> Metrics:
         firing=lambda: alerts.firing(client, namespace),
         firing_here=lambda: alertfile.firing(runtime_dir),
     )
-
-
-def _one_at_a_time(config: Config) -> Emit:
-    """Make a log that several threads may use."""
-    said, lock = config.daemon.log, threading.Lock()
-    log = Log(style=said.format, level=said.level, role="web", fd=of_process())
-
-    def emit(event: Event) -> None:
-        with lock:
-            log(event)
-
-    return emit
 
 
 if __name__ == "__main__":
