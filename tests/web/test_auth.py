@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 from support.logins import HASHES, PASSWORDS, TOKENS, Browser, Site, code, dashboard, hash_of
 
 from jobd.core import passwords
@@ -17,7 +18,9 @@ from jobd.core.config_web import DashboardConfig, UserConfig
 from jobd.web.auth import forms
 from jobd.web.auth.auth import CSRF_HEADER
 from jobd.web.auth.cookie import csrf_of
+from jobd.web.auth.guard import guard
 from jobd.web.auth.headers import HEADERS
+from jobd.web.threads import Threads
 
 Make = Callable[..., Site]
 
@@ -463,3 +466,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     asyncio.run(asyncio.wait_for(site.app(scope, never, send), 10))  # type: ignore[arg-type]
     assert sent[0]["status"] == 400
     assert b"no whole body within" in sent[1]["body"]  # type: ignore[operator]
+
+
+def test_what_is_mounted_cannot_be_guarded_by_mistake(site: Site) -> None:
+    with pytest.raises(TypeError, match="expected a Route"):
+        guard(site.auth, [Mount("/x", routes=[])], threads=Threads())
