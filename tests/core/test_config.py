@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 import pytest
 
@@ -128,20 +126,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 def test_an_address_that_nobody_could_ask_is_refused(bind: str, said: str) -> None:
     [problem] = problems_of(f"[web]\nbind = '{bind}'\n")
     assert f"web.bind: {said}" in problem
-
-
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("[web.dashboard]\nusers = {}", "web.dashboard"),
-    ],
-)
-def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
-    """The message says that it is coming."""
-    [problem] = problems_of(text)
-
-    assert re.match(rf"jobd\.toml:\d: {path}: ", problem)
-    assert "coming in a later release" in problem
 
 
 @pytest.mark.parametrize(
