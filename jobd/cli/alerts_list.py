@@ -87,7 +87,9 @@ def _note(name: str, known: Known, now: int) -> str:
         parts.append(f"muted until {when(until)}")
     if known.rules[name] is None:
         parts.append("not in this configuration")
-    if state is None:
+    if known.unreachable is not None and not is_local(known.rules[name]):
+        parts.append("its state is in Redis, which cannot be asked")
+    elif state is None:
         parts.append("no daemon has looked at it yet")
     elif state.looked_ms and now - state.looked_ms > _STALE_MS:
         parts.append(f"not looked at for {words((now - state.looked_ms) / 1000)}")

@@ -61,7 +61,7 @@ def firing(rule: RuleConfig, *worlds: Facts) -> list[str]:
     """Play worlds one after another; give what fires at the end."""
     state = RuleState()
     for world in worlds:
-        state, _ = judge(at_once(rule), state, world, muted=False, spans=Spans())
+        state, _ = judge(at_once(rule), state, world, sinks=[], muted=False, spans=Spans())
     return sorted(name for name, each in state.instances.items() if each.phase == "firing")
 
 
@@ -242,7 +242,12 @@ def test_without_the_facts_nothing_moves(kind: str) -> None:
     state = RuleState(told_ms=5)
 
     after, told = judge(
-        rule(kind, **above.get(kind, {})), state, Facts(at_ms=NOW), muted=False, spans=Spans()
+        rule(kind, **above.get(kind, {})),
+        state,
+        Facts(at_ms=NOW),
+        sinks=[],
+        muted=False,
+        spans=Spans(),
     )
 
     assert (after, told) == (state, None)
@@ -252,7 +257,7 @@ def test_a_notification_says_it_in_one_line() -> None:
     """What, how much, over what; of many the first few."""
     many = Facts(at_ms=NOW, queues={f"q{n}": QueueFacts(due=1200) for n in range(5)})
     backlog = rule("backlog", above=1000, name="all backlogs")
-    state, told = judge(backlog, RuleState(), many, muted=False, spans=Spans())
+    state, told = judge(backlog, RuleState(), many, sinks=[], muted=False, spans=Spans())
     assert told is not None
 
     note = notification(backlog, told, note_id="n", at_ms=NOW, namespace="jobd")

@@ -49,7 +49,6 @@ def store_reset(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading
         return [Reading(of="", value=None)]
     ago = facts.store.reset_ago
     lately = ago is not None and ago <= (rule.window or 0.0)
-    shown = (
-        f"flushed, replaced or set back {words(ago or 0.0)} ago" if lately else "the same as before"
-    )
+    when = f"{words(ago)} ago" if ago is not None and ago >= 1 else "just now"
+    shown = f"flushed, replaced or set back {when}" if lately else "the same as before"
     return [Reading(of="", value=float(lately), shown=shown)]
