@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from conftest import DEFAULT, PROGRAMS
-from support.daemons import eventually
+from support.evaluators import KEYS, Host
 from support.servers import running
 
-from jobd.alerter.facts import Gatherer
-from jobd.alerter.memory import Memory
-from jobd.alerter.shared import Known, Shared
-from jobd.alerter.sight import Sight
-from jobd.broker.alert_outbox import RedisOutbox
-from jobd.broker.alerts import FORGOTTEN_MS, AlertStore, firing
+from jobd.broker.alerts import AlertStore, firing
 from jobd.broker.connection import Client, connect
-from jobd.broker.keys import SharedKeys
 from jobd.broker.store import read_epoch, register_queues
 from jobd.client.app import Jobd
-from jobd.core.alerts.machine import Spans
-from jobd.core.alerts.notification import Notification
-from jobd.core.config import load
-from jobd.core.config_alerts import RuleConfig
-from jobd.core.events import Event
-
-KEYS = SharedKeys("jobd")
-RULES = """
-[alerts]
-builtin = false
-[[alerts.sinks]]
-kind = "webhook"
-url = "https://a/b"
-"""
 
 
 @pytest.fixture
@@ -47,55 +26,6 @@ def client(redis_url: str) -> Iterator[Client]:
     yield made
     made.config_set("maxmemory", "0")
     made.close()
-
-
-def rules(*kinds: str) -> list[RuleConfig]:
-    above = {"backlog": 3, "latency": "'1h'", "stuck": "'1h'", "memory": "'1GB'"}
-    lines = [
-        f"[[alerts.rules]]\nkind = '{kind}'\n"
-        + (f"above = {above[kind]}\n" if kind in above else "")
-        for kind in kinds
-    ]
-    return load(RULES + "\n".join(lines), "f").alerts.rules
-
-
-class Host:
-    """One evaluator, looked with by hand. Its turns are over at once."""
-
-    def __init__(
-        self,
-        client: Client,
-        *kinds: str,
-        epoch: str = "",
-        sinks: Sequence[str] = ("webhook",),
-        clear_for: int = 0,
-    ) -> None:
-        self.events: list[Event] = []
-        self.client = client
-        self.sight = Sight(silent_after=60.0)
-        self.memory = Memory()
-        self.shared = Shared(
-            rules(*kinds), store=AlertStore(client, "jobd"),
-            gatherer=Gatherer(client, "jobd", keeps_nothing=True), namespace="jobd",
-            sinks=sinks, every=0.002, spans=Spans(clear_for=clear_for, gap=60_000), sight=self.sight,
-            known=Known(epoch=epoch), memory=self.memory, emit=self.events.append, on_told=lambda: None,
-        )  # fmt: skip
-
-    def look(self) -> None:
-        for key in self.client.scan_iter(KEYS.alert_turn_prefix + "*"):
-            self.client.delete(key)
-        self.shared.look()
-
-    def told(self, sink: str = "webhook") -> list[Notification]:
-        box = RedisOutbox(self.client, "jobd")
-        found = []
-        while taken := box.take([sink]):
-            for each in taken:
-                assert each.notification is not None
-                found.append(each.notification)
-                self.memory.sent(each.id, sink)
-                box.done(each)
-        return found
 
 
 def test_many_hosts_tell_once(client: Client, redis_url: str) -> None:
@@ -266,122 +196,6 @@ def test_what_fired_before_a_flush_ends_for_those_who_were_told(
     assert [each.status for each in hosts[0].told()] == ["resolved"]
 
 
-def test_what_a_flush_took_out_of_the_outbox_is_told_after_it(
-    client: Client, redis_url: str
-) -> None:
-    """Nobody had heard of it: the state that is remembered must not say so. Its end follows."""
-    hosts = [Host(client, "backlog", clear_for=1) for _ in range(2)]
-    overfull(client, redis_url)
-    for host in hosts * 2:
-        host.look()
-    client.flushall()
-    register_queues(client, "jobd", ["q"])
-    hosts[0].look()
-    assert [each.status for each in hosts[0].told()] == ["firing"]
-    for host in hosts:
-        eventually(
-            "it is over",
-            lambda host=host: (host.look(), firing(client, "jobd"))[1] == {"backlog": 0},
-        )
-    assert [each.status for each in hosts[0].told()] == ["resolved"]
-
-
-def test_an_end_that_a_flush_took_out_of_the_outbox_is_told_after_it(
-    client: Client, redis_url: str
-) -> None:
-    """They still think that it fires. What was told right before the flush is not told again."""
-    host = Host(client, "backlog")
-    overfull(client, redis_url)
-    host.look()
-    assert [each.status for each in host.told()] == ["firing"]
-    client.flushall()
-    register_queues(client, "jobd", ["q"])
-    host.look()  # the end is on its way
-    for _ in range(2):
-        client.flushall()
-        register_queues(client, "jobd", ["q"])
-        host.look()
-    assert [each.status for each in host.told()] == ["resolved"]
-    client.flushall()
-    register_queues(client, "jobd", ["q"])
-    host.look()
-    assert host.told() == []
-
-
-def test_a_newcomer_with_an_outbox_that_is_lost_tells_rather_twice_than_only_the_end(
-    client: Client, redis_url: str
-) -> None:
-    """It does not know what the sink has heard: of no end before a firing."""
-    overfull(client, redis_url)
-    Host(client, "backlog").look()
-    newcomer = Host(client, "backlog")
-    newcomer.look()
-    client.flushall()
-    register_queues(client, "jobd", ["q"])
-    for _ in range(3):
-        newcomer.look()
-    assert newcomer.told() == []
-
-
-def test_a_rule_that_is_gone_ends_for_those_who_were_told(client: Client, redis_url: str) -> None:
-    """By whoever forgets it, after a while; once, and after a mute."""
-    host = Host(client, "backlog", sinks=["webhook", "pager"])
-    overfull(client, redis_url)
-    host.look()
-    others = [Host(client, "dead") for _ in range(3)]
-    for other in others:
-        other.look()
-    assert [each.status for each in host.told()] == ["firing"]
-    grow_old(client, "backlog")
-    AlertStore(client, "jobd").mute("backlog", 60_000)
-    for other in others:
-        other.look()
-    assert host.told() == []
-    AlertStore(client, "jobd").unmute("backlog")
-    for other in others * 2:
-        other.look()
-
-    [note] = host.told()
-    assert (note.status, note.rule, note.kind) == ("resolved", "backlog", "backlog")
-    assert note.summary == "backlog: resolved: the rule is gone from the configuration"
-    assert [each.of for each in note.instances] == ["q"]
-    assert [each.status for each in host.told("pager")] == ["firing", "resolved"]
-    assert "backlog" not in firing(client, "jobd")
-    assert sum(each.event == "alert.resolved" for other in others for each in other.events) == 1
-
-
-def test_a_rule_that_is_gone_tells_each_what_he_knows(client: Client, redis_url: str) -> None:
-    """Of what fired before a sink was there it has heard as well; of what it has not, it hears no end."""
-    host = Host(client, "backlog", sinks=["webhook"])
-    overfull(client, redis_url)
-    host.look()
-    state = AlertStore(client, "jobd").states()["backlog"].state
-    more = {"other": msgspec.structs.replace(state.instances["q"], told_to=("", "pager"))}
-    state = msgspec.structs.replace(state, instances=state.instances | more)
-    client.hset(KEYS.alert_states, "backlog", msgspec.json.encode(state))
-    grow_old(client, "backlog")
-    Host(client, "dead").look()
-
-    assert [[i.of for i in each.instances] for each in host.told()] == [["q"], ["q"]]
-    assert [[i.of for i in each.instances] for each in host.told("pager")] == [["other"]]
-    assert "backlog" not in firing(client, "jobd")
-
-
-def test_a_sink_that_takes_anothers_place_hears_that_it_fires_and_both_hear_the_end(
-    client: Client, redis_url: str
-) -> None:
-    """On hosts with either configuration, as while a new one is brought out; each hears in turn."""
-    before, after = Host(client, "backlog"), Host(client, "backlog", sinks=["pager"])
-    overfull(client, redis_url)
-    for host in [before, before, after, before, after]:
-        host.look()
-    client.delete("jobd:{q}:waiting")
-    for host in [after, before, after]:
-        host.look()
-    for sink in ("webhook", "pager"):
-        assert [each.status for each in before.told(sink)] == ["firing", "resolved"]
-
-
 def test_a_full_store_is_no_reason_to_be_silent(client: Client, redis_url: str) -> None:
     """Looks, moves and tells at maxmemory."""
     host = Host(client, "backlog")
@@ -396,19 +210,6 @@ def test_a_full_store_is_no_reason_to_be_silent(client: Client, redis_url: str) 
         host.look()
 
     assert [each.status for each in host.told()] == ["resolved"]
-
-
-def overfull(client: Client, redis_url: str) -> None:
-    """Make a queue that the rule is about."""
-    register_queues(client, "jobd", ["q"])
-    Jobd(redis_url).queue("q").add_many([("x", {})] * 4)
-
-
-def grow_old(client: Client, rule: str) -> None:
-    """Let a rule's state be one that nobody has looked at for long."""
-    state = AlertStore(client, "jobd").states()[rule].state
-    old = msgspec.structs.replace(state, looked_ms=state.looked_ms - FORGOTTEN_MS - 1)
-    client.hset(KEYS.alert_states, rule, msgspec.json.encode(old))
 
 
 def calls(client: Client) -> int:

@@ -11,6 +11,7 @@ from jobd.core.alerts import kinds
 from jobd.core.alerts.facts import Facts, QueueFacts, StoreFacts
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.kinds import KINDS
+from jobd.core.alerts.looks_at_store import store_reset
 from jobd.core.alerts.machine import RuleState, Spans
 from jobd.core.config import load
 from jobd.core.config_alerts import RuleConfig
@@ -276,3 +277,13 @@ def test_every_kind_is_documented(kind: str) -> None:
     """In the list at the top of its file, with its defaults; and its hint is one sentence to act on."""
     assert f"\n    {kind} " in str(kinds.__doc__)
     assert KINDS[kind].hint.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"), [(0.0, "just now"), (0.4, "just now"), (90.0, "1m30s ago")]
+)
+def test_a_reset_says_when(ago: float, said: str) -> None:
+    """In the moment in which it is noticed as well."""
+    facts = Facts(at_ms=NOW, store=StoreFacts(reset_ago=ago))
+    [reading] = store_reset(rule("store_reset"), facts, {})
+    assert reading.shown == f"flushed, replaced or set back {said}"
