@@ -1,6 +1,6 @@
 """What this process last saw of rules, and of that what receivers have surely heard.
 
-Needed where a store has lost both at once, states and outbox: what was still to be told is lost with it,
+Needed where a store has lost both at once, states and outbox, or was set back: what was still to be told is lost with it,
 so each sink believes what it was told last, and not what the state says. Invariant: a sink counts as
 knowing what no notification was waiting for any more when it was looked at; where nothing is known of a
 sink it has heard of nothing, so none hears of an end before it heard of the firing. A sink that another
@@ -56,6 +56,11 @@ class Memory:
             if known := self._under_way.pop((note_id, sink), None):
                 rule, believed = known
                 self._heard[rule, sink] = believed
+
+    def looked_ms(self, rule: str) -> int:
+        """Give when the state that is remembered was written; 0 for a rule never seen."""
+        with self._lock:
+            return self._last[rule].looked_ms if rule in self._last else 0
 
     def lost(self, rule: str) -> RuleState:
         """Give the state to go on from where the store has none; an empty one for a rule never seen."""

@@ -125,13 +125,15 @@ class Shared(threading.Thread):
         """Look once. Raises BrokerError."""
         turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
         self._sight.heard()
-        reset_ms = self._learn(turn.at_ms)
+        reset_ms, has_lost = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
             self._tidy(turn.at_ms)
-        held = self._remembered(self._store.hold(list(self._rules)))
-        if not turn.rules:
+        held = self._remembered(self._store.hold(list(self._rules)), has_lost)
+        # Nobody else may have noticed: then it is for this host to put all of them right.
+        names = list(self._rules) if has_lost else turn.rules
+        if not names:
             return
-        rules = [self._rules[name] for name in turn.rules]
+        rules = [self._rules[name] for name in names]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
         self._sight.heard()
         steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
@@ -144,15 +146,17 @@ class Shared(threading.Thread):
                 self._emit(event)
                 self._on_told()
 
-    def _remembered(self, held: dict[str, Held]) -> dict[str, Held]:
-        """Go on from what was last known where a store has lost it: receivers have not."""
+    def _remembered(self, held: dict[str, Held], has_lost: bool) -> dict[str, Held]:
+        """Go on from what was last known where a store has lost it, or has an older one: receivers have not."""
+        found = {}
         for rule, each in held.items():
-            if each.raw:
+            is_old = has_lost and each.state.looked_ms < self._memory.looked_ms(rule)
+            if each.raw and not is_old:
                 self._memory.saw(rule, each.state, each.waiting)
-        return {
-            rule: each if each.raw else each._replace(state=self._memory.lost(rule))
-            for rule, each in held.items()
-        }
+                found[rule] = each
+            else:
+                found[rule] = each._replace(state=self._memory.lost(rule))
+        return found
 
     def _tidy(self, at_ms: int) -> None:
         """Forget rules that nobody has any more, and tell those who think that they fire; no mute is broken."""
@@ -174,19 +178,19 @@ class Shared(threading.Thread):
                     self._on_told()
         self._store.drop_mutes(at_ms)
 
-    def _learn(self, at_ms: int) -> int | None:
-        """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
+    def _learn(self, at_ms: int) -> tuple[int | None, bool]:
+        """Keep what is needed while Redis is away; give when the store began anew or went back, if somebody
+        noticed, and whether it is this host that notices now."""
         life = self._store.life(at_ms)
         reset_ms, known = life.reset_ms, self.known.epoch
         is_another = bool(known) and life.epoch != known
         # A mark that was taken and is not there any more: a lagging replica, an old copy.
         has_gone_back = not is_another and life.found < self._mark
         if is_another or has_gone_back:
-            self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
-            reset_ms = at_ms
+            reset_ms = self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
         self._mark = life.left
         self.known = Known(epoch=life.epoch or known, mutes=self._store.mutes())
-        return reset_ms
+        return reset_ms, is_another or has_gone_back
 
     def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
         muted = held.muted_until > facts.at_ms

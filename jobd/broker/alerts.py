@@ -203,15 +203,21 @@ class AlertStore:
             left=max(found, at_ms) if is_marked else found,
         )
 
-    def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> None:
-        """Say that the store began anew, or (`again`) that it lives on and has lost something.
+    def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> int:
+        """Say that the store began anew, or (`again`) that it lives on and has lost something; give when.
 
         Of several who notice the former the first one counts. Raises BrokerError.
         """
+        key, mark = self._keys.alert_reset, f"{epoch} {at_ms}"
         with translated(self._place):
-            raw: Any = self._client.get(self._keys.alert_reset)
-            if again or not raw or _text(raw).rpartition(" ")[0] != epoch:
-                self._client.set(self._keys.alert_reset, f"{epoch} {at_ms}")
+            if not again and self._client.set(key, mark, nx=True):
+                return at_ms
+            raw: Any = self._client.get(key)
+            of, _, since = _text(raw).rpartition(" ")
+            if not again and of == epoch:
+                return _whole(since.encode())
+            self._client.set(key, mark)
+        return at_ms
 
 
 def as_written(state: RuleState) -> bytes:

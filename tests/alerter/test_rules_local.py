@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -231,3 +232,12 @@ def test_a_replica_is_no_redis_to_work_with(redis_url: str) -> None:
     finally:
         client.slaveof("NO", "ONE")
         client.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+def test_a_mute_by_root_is_read_by_the_daemons_user(tmp_path: Path) -> None:
+    """The command line of an administrator, and a daemon with a user of its own."""
+    os.chown(tmp_path, 65534, 65534)
+    alertfile.write_mute(tmp_path, "down", 7)
+    found = (tmp_path / alertfile.MUTES).stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65534, 0o600)

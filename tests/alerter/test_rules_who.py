@@ -11,7 +11,7 @@ from support.evaluators import KEYS, Host, grow_old, overfull
 
 from jobd.broker.alerts import AlertStore, firing
 from jobd.broker.connection import Client, connect
-from jobd.broker.store import register_queues
+from jobd.broker.store import read_epoch, register_queues
 
 
 @pytest.fixture
@@ -135,3 +135,41 @@ def test_a_sink_that_takes_anothers_place_hears_that_it_fires_and_both_hear_the_
         host.look()
     for sink in ("webhook", "pager"):
         assert [each.status for each in before.told(sink)] == ["firing", "resolved"]
+
+
+def test_a_store_that_goes_back_ends_what_was_told_before(client: Client, redis_url: str) -> None:
+    """An old copy knows nothing of a firing that receivers have heard of; whoever notices puts it right."""
+    hosts = [Host(client, "backlog") for _ in range(2)]
+    register_queues(client, "jobd", ["q"])
+    for host in hosts:
+        host.look()
+    copy = {key: client.dump(key) for key in (KEYS.alert_states, KEYS.alert_beat)}
+    overfull(client, redis_url)
+    for host in hosts:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["firing"]
+    for host in hosts:
+        host.look()
+    client.delete("jobd:{q}:waiting")
+    for key, document in copy.items():
+        client.restore(key, 0, document, replace=True)  # type: ignore[arg-type]
+    for key in client.scan_iter(KEYS.alert_turn_prefix + "*"):
+        client.delete(key)
+    hosts[1].shared._store.take_turn(
+        ["backlog"], 60_000
+    )  # another host's turn, which knows nothing
+    hosts[0].shared.look()
+    for host in [*hosts, Host(client, "backlog"), *hosts]:
+        host.look()
+    assert [each.status for each in hosts[0].told()] == ["resolved"]
+
+
+def test_a_second_loss_is_told_as_well(client: Client) -> None:
+    """Whoever saw to the first one hears of the next; each is told once, over all hosts."""
+    hosts = [Host(client, "store_reset", epoch="first") for _ in range(3)]
+    for life in ("second", "third"):
+        client.flushall()
+        read_epoch(client, "jobd", life)
+        for host in hosts * 3:
+            host.look()
+        assert [each.status for each in hosts[0].told()].count("firing") == 1, life

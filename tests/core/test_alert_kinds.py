@@ -223,7 +223,10 @@ def test_the_store_and_hosts() -> None:
     """What is wrong with the server, that it is another one, and what a host says of itself."""
     assert firing(rule("store_unfit"), Facts(at_ms=NOW, store=StoreFacts(unfit=("bad",)))) == [""]
     assert firing(rule("store_unfit"), Facts(at_ms=NOW, store=StoreFacts())) == []
-    assert firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=5.0))) == [""]
+    [of] = firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=5.0)))
+    [later] = firing(rule("store_reset"), Facts(at_ms=NOW + 3000, store=StoreFacts(reset_ago=8.0)))
+    [next_one] = firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=4.0)))
+    assert of == later != next_one
     assert firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=901.0))) == []
     refused = host(reload=Reload(ago=1.0, error="jobd.toml: bad\nmore"))
     assert firing(rule("reload_refused"), facts(hosts=[refused, host("b")])) == ["a"]
