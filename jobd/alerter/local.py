@@ -77,7 +77,7 @@ class LocalWatch:
             if until.get(name, 0) <= now_ms:
                 outgoing += self._last_words(name, states.pop(name), now_ms)
         file = LocalAlerts(rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch)
-        if file != self.file:
+        if file != self.file or self._unwritten:
             self.file = file
             self._write()
             self._hand_over()

@@ -153,6 +153,10 @@ def test_a_directory_that_cannot_be_written_is_said_once_and_nothing_is_lost(
     said = [event for event in host.events if event.event == "alerts.unwritten"]
     assert len(said) == 1
 
+    monkeypatch.undo()
+    host.see("no answer")
+    assert alertfile.firing(host.runtime) == {"down": 1}, "written as soon as there is room"
+
 
 def test_a_rule_that_is_gone_ends_for_those_who_were_told(host: Host) -> None:
     """By a reload: at once, in words that say so, and once; in a mute when that is over."""
