@@ -162,6 +162,15 @@ def test_a_rule_is_muted_and_unmuted(ask: Ask, redis_url: str) -> None:
     assert not ask("unmute", "email backlog")["was_muted"]
 
 
+def test_a_mute_for_no_time_is_refused(
+    ask: Ask, capsys: pytest.CaptureFixture[str], redis_url: str
+) -> None:
+    """It would say "muted", and be over."""
+    assert main(["alerts", "mute", "down", "--for", "0s"]) == 78
+    assert "alerts unmute" in capsys.readouterr().err
+    assert {each["muted_until"] for each in ask("list")["rules"]} == {None}
+
+
 def test_without_redis_only_what_is_about_redis_can_be_muted_and_here_alone(
     ask: Ask, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

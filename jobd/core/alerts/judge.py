@@ -94,7 +94,7 @@ def _summary(rule: RuleConfig, transition: Transition, host: str | None) -> str:
     ]
     more = len(transition.instances) - len(parts)
     rest = f"; and {more} more" if more else ""
-    over = threshold(rule) if transition.status != "resolved" else ""
+    over = threshold(rule)  # of an end as well: it may be the threshold that has moved
     where = f" (on {host})" if host else ""
     limit = f" (threshold {over})" if over else ""
     return f"{rule.name}: {word}{'; '.join(parts)}{rest}{limit}{where}"
