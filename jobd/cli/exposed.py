@@ -41,6 +41,7 @@ def _plain_secrets(data: Any) -> Iterator[tuple[str, str, str]]:
     redis = _table(data.get("redis"))
     if _has_password(redis.get("url")):
         yield "redis.url", "a secret", " or url_file"
+    yield from _hashes(_table(_table(data.get("web")).get("dashboard")))
     alerts = _table(data.get("alerts"))
     sinks = alerts.get("sinks")
     for place, each in enumerate(sinks if isinstance(sinks, list) else ()):
@@ -57,6 +58,16 @@ def _addresses(path: str, receiver: dict[str, Any]) -> Iterator[tuple[str, str, 
         yield f"{path}.url", "a secret", " or url_file"
     elif _is_plain(url) and may_be_secret(str(url)):
         yield f"{path}.url", "an address that may be a secret", " or url_file"
+
+
+def _hashes(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name hashed passwords: who has one can guess for as long as he likes. Not those of tokens."""
+    for name, given in _table(dashboard.get("users")).items():
+        path = f"web.dashboard.users.{name}"
+        if _is_plain(given):
+            yield path, "a secret", " or { password_file = ... }"
+        elif _is_plain(_table(given).get("password")):
+            yield f"{path}.password", "a secret", " or password_file"
 
 
 def _table(value: object) -> dict[str, Any]:
