@@ -13,6 +13,7 @@ import pytest
 
 from jobd.cli.main import main
 from jobd.core.config import Config, QueueConfig, load
+from jobd.core.passwords import hashed, written
 
 FULL = """\
 app = "shop.jobs:app"
@@ -126,6 +127,11 @@ def test_secrets_are_masked_everywhere(place: Path, capsys: pytest.CaptureFixtur
     assert [sink.get("secret") for sink in data["alerts"]["sinks"]] == [None, "***", None, "***"]
     assert data["alerts"]["heartbeat"]["url"] == "https://watch.example/***"
     assert data["schedules"][0]["args"]["odd key"] == [1, "redis://***@h"]
+    token = "hunter2-9f86d081884c7d659a2feaa0c55ad015"
+    (place / "jobd.toml").write_text(
+        f'[[alerts.sinks]]\nkind = "webhook"\nurl = "https://hooks.example/in/{token}/x"\n'
+    )
+    assert "https://hooks.example/***" in shown(capsys)
     (place / "jobd.toml").write_text('[redis]\nurl_file = "key"\n')
     (place / "key").write_text("redis://u:hunter2@h/3")
     assert origins(capsys)["redis.url"] == (
@@ -167,6 +173,26 @@ def test_each_value_has_its_origin(
     assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
 
 
+def test_a_runtime_directory_that_the_file_draws_has_its_origin(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every other key; a flag goes before it."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/jobd")
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == ("/srv", "file", "jobd.toml:2", 2)
+
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv/${QUEUE}"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == (
+        "/srv/email", "environment", "jobd.toml:2, ${QUEUE}", 2,
+    )  # fmt: skip
+    found = origins(capsys, "--runtime-dir", "/x")
+    assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
+
+    monkeypatch.delenv("QUEUE")
+    value, *_, line = origins(capsys)["daemon.runtime_dir"]
+    assert (value, line) == (None, 2)
+
+
 def test_comments_stand_below_one_another(capsys: pytest.CaptureFixture[str]) -> None:
     """One column in a table."""
     text = shown(capsys)
@@ -192,3 +218,29 @@ def test_without_a_file_and_with_a_broken_one(
     assert shown(capsys, code=78) == ""
     (place / "jobd.toml").unlink()
     assert shown(capsys).startswith("# no file: defaults\n\n# app is not set   # default\n")
+
+
+def test_hashes_are_masked_and_the_dashboard_is_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever way they are written; a dashboard that there is none of is not shown."""
+    text, token = written(hashed("hunter2", b"saltsalt")), f"sha256:{'0' * 64}"
+    monkeypatch.setenv("HASH", text)
+    (place / "tom").write_text(text)
+    (place / "jobd.toml").write_text(
+        f'[web.dashboard]\nhosts = ["jobs.example"]\nusers.ops = "{text}"\nusers.eva = "${{HASH}}"\n'
+        f'users.ana = {{ password = "{text}", role = "viewer" }}\n'
+        f'users.tom = {{ password_file = "tom" }}\ntokens.ci = "{token}"\n'
+    )
+    said = shown(capsys)
+    assert text not in said
+    assert token not in said
+    found = tomllib.loads(said)["web"]["dashboard"]
+    assert found["users"] == {
+        "ops": "***", "eva": "***", "ana": {"password": "***", "role": "viewer"},
+        "tom": {"password_file": "tom"},
+    }  # fmt: skip
+    assert (found["tokens"], found["hosts"]) == ({"ci": "***"}, ["jobs.example"])
+    assert (found["session_idle"], found["open"]) == ("8h", False)
+    (place / "jobd.toml").write_text("")
+    assert "dashboard" not in shown(capsys)
