@@ -22,6 +22,7 @@ from jobd.core.config_alerts import HeartbeatConfig, RuleConfig, SinkConfig
 from jobd.core.config_drawn import Drawn, Unusable, plain
 from jobd.core.config_problems import without_passwords
 from jobd.core.durations import words
+from jobd.core.likely_secret import may_be_secret
 
 MASK = "***"
 _NOT_KEYS = ("options", "limits", "keeps_nothing", "log", "for_")
@@ -51,8 +52,11 @@ class Section(NamedTuple):
     values: list[Value]
 
 
-def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
-    """List all there is, in the order of the example."""
+def sections(settings: Settings, runtime_dir: Value | None) -> list[Section]:
+    """List all there is, in the order of the example.
+
+    `runtime_dir`: what it is when not the file says it, or a flag goes before that.
+    """
     config, data = settings.config, settings.data
     top = _Table(settings, "", data)
     found = [
@@ -60,7 +64,10 @@ def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
         _Table.of(settings, "redis").section(_defaults(RedisConfig())),
     ]
     daemon = _Table.of(settings, "daemon").section(_defaults(DaemonConfig()))
-    values = [runtime_dir if each.key == "runtime_dir" else each for each in daemon.values]
+    values = [
+        runtime_dir if runtime_dir is not None and each.key == "runtime_dir" else each
+        for each in daemon.values
+    ]
     found.append(daemon._replace(values=values))
     found.append(_Table.of(settings, "daemon.log").section(_defaults(LogConfig())))
     found += [_queue(settings, name) for name in config.queues]
@@ -252,7 +259,8 @@ def _masked(table: _Table, key: str, value: Any) -> Any:
         return safe_url(str(value))
     if key == "url":
         hidden = table.data.get("kind") == "slack" or table.path == "alerts.heartbeat"
-        return _masked_url(str(value), everything=hidden or isinstance(value, Drawn))
+        hidden = hidden or isinstance(value, Drawn) or may_be_secret(str(value))
+        return _masked_url(str(value), everything=hidden)
     return _plain(plain(value))
 
 

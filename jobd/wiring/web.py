@@ -23,6 +23,7 @@ from jobd.web.app import make_app
 from jobd.web.health import Knowledge
 from jobd.web.metrics import Metrics
 from jobd.web.server import Server
+from jobd.web.sparing import Sparing
 from jobd.web.watch_host import HostWatch
 from jobd.web.watch_redis import PATIENCE, RedisWatch
 
@@ -34,13 +35,15 @@ def main(argv: list[str]) -> int:
     signals = Signals([signal.SIGTERM, signal.SIGINT])
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
     said = config.daemon.log
-    emit = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
+    log = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
+    emit = Sparing(log)
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
     board = Scoreboard.open(Path(argv[3]))
-    knowledge = Knowledge(attendance, redis, HostWatch(board), emit=emit)
+    lease = config.daemon.lease
+    knowledge = Knowledge(attendance, redis, HostWatch(board), lease=lease, emit=emit)
     app = make_app(knowledge, emit=emit, metrics=_metrics(config, board.path.parent).answer)
     Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=emit).run()
     return 0
