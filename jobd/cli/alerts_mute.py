@@ -8,7 +8,7 @@ from jobd.cli.alerts import is_local, known_rule, look, place
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable, when
 from jobd.core.durations import milliseconds
-from jobd.core.errors import ConfigError
+from jobd.core.errors import OptionError
 from jobd.seams import alertfile
 from jobd.seams.clock import wall_ms
 
@@ -35,7 +35,7 @@ def command(
     """
     for_ms = milliseconds(span, what="--for")
     if for_ms <= 0:
-        raise ConfigError(
+        raise OptionError(
             f"--for: {span!r}; expected more than no time, as in 2h; `jobd alerts unmute` ends a mute"
         )
     at = place(config_file, redis_url, runtime_dir)

@@ -39,8 +39,9 @@ def believes(hook: Receiver) -> tuple[bool, int, int]:
 def test_a_flush_at_any_moment_leaves_nobody_with_what_is_over(
     tmp_path: Path, redis_url: str, hosts: int
 ) -> None:
-    """Never an end without a firing; what the receiver thinks at last is so. A firing may come twice when
-    the flush follows upon it at once."""
+    """What the receiver thinks at last is so; of one host never an end without a firing. The same may come
+    twice where the flush follows at once upon its delivery, by a host that has not seen it: a firing of
+    any number, an end of several."""
     seed = random.randrange(10**6)
     dice, client, app = random.Random(seed), connect(redis_url), Jobd(redis_url)
     flushes = 0
@@ -72,7 +73,8 @@ def test_a_flush_at_any_moment_leaves_nobody_with_what_is_over(
             client.close()
     _, baseless, twice = believes(hook)
     print(
-        f"seed {seed}: {hosts} hosts, {flushes} flushes, {len(set(hook.ids))} notes, {twice} twice"
+        f"seed {seed}: {hosts} hosts, {flushes} flushes, {len(set(hook.ids))} notes, "
+        f"{twice} firings twice, {baseless} ends twice"
     )
-    assert baseless == 0, seed
-    assert twice <= flushes, seed
+    assert baseless == 0 or hosts > 1, seed
+    assert twice + baseless <= flushes / 4, seed
