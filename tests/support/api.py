@@ -11,9 +11,14 @@ import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import connect
+from jobd.broker.keys import QueueKeys
+from jobd.broker.new_job import NewJob
+from jobd.broker.store import Store, register_queues
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.events import Event
+from jobd.core.states import STATES
 from jobd.web.api.endpoint import Endpoint
 from jobd.web.api.gate import Role
 from jobd.web.api.house import House
@@ -123,3 +128,43 @@ class Api:
         answer = self.ask("GET", path)
         assert answer.is_success, answer.text
         return answer.json()
+
+
+# Text that breaks what does not expect it.
+HOSTILE = (
+    "<script>alert(1)</script>", "\u202egnp.exe", "a\0b", "😀", "'; DROP TABLE jobs", "x" * 100_000,
+)  # fmt: skip
+
+
+def furnish(client: Any, queue: str = "q") -> dict[str, list[str]]:
+    """Put jobs into each state, what a stranger may write included; give their ids by state."""
+    register_queues(client, NAMESPACE, [queue])
+    store = Store(client, NAMESPACE, queue)
+    keys = QueueKeys(NAMESPACE, queue)
+    ids = {state: [f"{state}-{n}" for n in range(len(HOSTILE))] for state in STATES}
+    gone = [*ids["completed"], *ids["dead"], *ids["active"]]
+    store.add([NewJob(job, "work", b'{"x": 1}') for job in gone])
+    store.join("w.1", 30_000_000)
+    claim = store.claim("w.1", 30_000_000, limit=256, budget_us=10**9, costs=["work", 1])
+    by_id = {job.id.decode(): job for job in claim.jobs}
+    store.settle(
+        "w.1", 30_000_000,
+        completed=[Completed(by_id[job].id, claim.number, "work|1|2|3", b'{"r": 1}') for job in ids["completed"]],
+        endings=[
+            Ending("dead", by_id[job].id, claim.number, "work|1|2|3", 0, "failed", {"error": text})
+            for job, text in zip(ids["dead"], HOSTILE, strict=True)
+        ],
+    )  # fmt: skip
+    store.add([NewJob(job, "work", b"{}") for job in ids["waiting"] + ids["cancelled"]])
+    store.add([NewJob(job, "work", b"{}", due="+100000000") for job in ids["delayed"]])
+    store.cancel(ids["cancelled"])
+    for state in STATES:
+        for job, text in zip(ids[state], HOSTILE, strict=True):
+            raw = text.encode() + b"\xed\xa0\x80"
+            client.hset(
+                keys.job(job), mapping={"task": raw, "~log": raw, "meta": raw, "group": raw}
+            )
+            client.hset(
+                keys.job(job), mapping={"history": b"\xff" + raw, "options": b"[" * 3000, "at": raw}
+            )
+    return ids

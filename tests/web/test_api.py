@@ -14,7 +14,7 @@ from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.reading import LARGEST_BODY
 from jobd.web.api.table import TABLE
-from jobd.web.api.threads import Crowded, Threads, TooLate
+from jobd.web.threads import Crowded, Threads, TooLate
 
 
 @pytest.fixture

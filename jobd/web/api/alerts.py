@@ -12,6 +12,7 @@ from jobd.seams import alertfile
 from jobd.seams.clock import wall_ms
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
+from jobd.web.api.kinds import Span
 from jobd.web.api.problems import NotThere
 from jobd.web.api.reading import bare
 
@@ -26,7 +27,7 @@ class Mute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rule, and for how long it tells nobody: `2h`, or seconds."""
 
     rule: str
-    for_: str | float = msgspec.field(name="for")
+    for_: Span = msgspec.field(name="for")
 
 
 class Unmute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):

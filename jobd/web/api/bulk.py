@@ -16,6 +16,7 @@ from jobd.core.states import ACTIVE, DELAYED, STATES, WAITING
 from jobd.core.suggest import nearest, one_of
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
+from jobd.web.api.kinds import Name, Span, State
 from jobd.web.api.operations import Operation, Progress, Work
 from jobd.web.api.problems import RequestError
 from jobd.web.api.reading import read_age
@@ -43,13 +44,13 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     verb: Literal["retry", "cancel", "delete", "run-now", "purge"]
-    queue: str | None = None
-    states: Annotated[tuple[str, ...], msgspec.Meta(max_length=6)] = ()
-    task: str | None = None
+    queue: Name | None = None
+    states: Annotated[tuple[State, ...], msgspec.Meta(max_length=6)] = ()
+    task: Name | None = None
     error: str | None = None
-    group: str | None = None
-    older_than: str | float | None = None
-    ids: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_IDS)] = ()
+    group: Name | None = None
+    older_than: Span | None = None
+    ids: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MOST_IDS)] = ()
     force: bool = False
     dry_run: bool = False
     confirm: str | None = None

@@ -14,6 +14,7 @@ from jobd.core.options import read_new_due
 from jobd.core.why import Explanation, explain
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
+from jobd.web.api.kinds import Span
 from jobd.web.api.problems import Conflict, NoSuchJob
 from jobd.web.api.reading import bare
 
@@ -27,7 +28,7 @@ class Cancel(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Reschedule(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new due time: a `delay` from now (`30m`, or seconds), or an instant with its zone (ISO 8601)."""
 
-    delay: str | float | None = None
+    delay: Span | None = None
     run_after: datetime | None = None
 
 

@@ -10,10 +10,11 @@ import msgspec
 
 from jobd import __version__
 from jobd.web.api.endpoint import Endpoint, Nothing
+from jobd.web.api.kinds import NAME_PATTERN
 from jobd.web.api.problems import MEDIA_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
-_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
+_NAME = {"type": "string", "pattern": NAME_PATTERN}
 _PROBLEMS = {
     "400": "The request makes no sense as it is.",
     "401": "Nobody is logged in.",

@@ -21,7 +21,7 @@ from jobd.core.errors import (
     OptionError,
     StoreFull,
 )
-from jobd.web.api.threads import Crowded, TooLate
+from jobd.web.threads import Crowded, TooLate
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -7,19 +7,20 @@ import msgspec
 from jobd.client.hold import read_hold, was_paused
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
+from jobd.web.api.kinds import Name, Words
 
 
 class Pause(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is paused: the queue, or one task of it. `why` is for people who wonder."""
 
-    task: str | None = None
-    why: str = ""
+    task: Name | None = None
+    why: Words = ""
 
 
 class Resume(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is resumed: the queue, or one task of it."""
 
-    task: str | None = None
+    task: Name | None = None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from jobd.web.api.openapi import document
 from jobd.web.api.problems import MEDIA_TYPE, NotThere, WrongMethod, is_ours, problem_of
 from jobd.web.api.reading import read_body, read_path, read_query
 from jobd.web.api.table import TABLE
-from jobd.web.api.threads import Threads
+from jobd.web.threads import Threads
 
 PREFIX = "/api/v1"
 DOCUMENT = "/openapi.json"

@@ -29,8 +29,11 @@ class TooLate(Exception):
 class Threads:
     """Used from one event loop."""
 
-    def __init__(self, *, most: int = 6, line: int = 60, within: float = 20.0) -> None:
+    def __init__(
+        self, *, most: int = 6, line: int = 60, within: float = 20.0, name: str = "blocking"
+    ) -> None:
         """`most` work at once, `line` more may wait; nobody waits longer than `within` seconds."""
+        self._name = name
         self._free = most
         self._room = line
         self._within = within
@@ -67,7 +70,7 @@ class Threads:
         self._free -= 1
         try:
             # Not of a pool: the process does not wait for it at its end.
-            threading.Thread(target=run, name="api", daemon=True).start()
+            threading.Thread(target=run, name=self._name, daemon=True).start()
         except RuntimeError as none_to_have:
             self._free += 1
             made.set_exception(Crowded(str(none_to_have)))
