@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from jobd.core.alerts.kinds import KINDS
 from jobd.core.durations import milliseconds
 from jobd.core.errors import BrokerError
 from jobd.core.suggest import nearest, one_of
@@ -15,6 +14,7 @@ from jobd.web.api.house import House
 from jobd.web.api.kinds import Span
 from jobd.web.api.problems import NotThere
 from jobd.web.api.reading import bare
+from jobd.web.api.rules import Rules, is_local, read_rules
 
 
 class NoSuchRule(NotThere):
@@ -42,6 +42,10 @@ class Muted(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     muted_until: int | None
     was_muted: bool
+
+
+def _list(house: House, _call: Call) -> Rules:
+    return read_rules(house)
 
 
 def _mute(house: House, call: Call) -> Muted:
@@ -76,7 +80,7 @@ def _unmute(house: House, call: Call) -> Muted:
 
 def _local(house: House) -> list[str]:
     """Name the rules that each host looks at for itself."""
-    return [rule.name for rule in house.rules if KINDS[rule.kind].local]
+    return [rule.name for rule in house.rules if is_local(rule)]
 
 
 def _known(house: House, rule: str) -> None:
@@ -87,6 +91,11 @@ def _known(house: House, rule: str) -> None:
 
 
 ENDPOINTS = [
+    Endpoint(
+        "GET", "/alerts", "list_alerts", "alerts",
+        "List the rules, what each sees, and whether it is muted.",
+        _list, Rules,
+    ),
     Endpoint(
         "POST", "/alerts/mute", "mute_alert", "alerts",
         "Let a rule tell nobody for a while, on all hosts. It goes through its states all the same.",

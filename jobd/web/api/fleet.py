@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from jobd.broker.hosts import hosts
+from jobd.core.portrait import Host
 from jobd.seams.asking import Daemon
 from jobd.seams.place import key_of
 from jobd.seams.requests import Dump, Recycle, Request
@@ -23,12 +25,23 @@ class ElsewhereError(Conflict):
     code = "jobd.other_host"
 
 
+class Hosts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemons of all hosts said of themselves last; `here` names the one that serves this."""
+
+    here: str
+    hosts: list[Host]
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What the daemon was asked for and does. `slot` None: all of its processes."""
 
     host: str
     slot: str | None
     outcome: str
+
+
+def _list(house: House, _call: Call) -> Hosts:
+    return Hosts(here=key_of(house.runtime_dir), hosts=hosts(house.client, house.namespace))
 
 
 def _recycle(house: House, call: Call) -> Asked:
@@ -56,6 +69,11 @@ def _ask(house: House, call: Call, request: Request, outcome: str) -> Asked:
 
 
 ENDPOINTS = [
+    Endpoint(
+        "GET", "/hosts", "list_hosts", "hosts",
+        "List the daemons of all hosts and their workers, as they said last, every few seconds.",
+        _list, Hosts,
+    ),
     Endpoint(
         "POST", "/hosts/{host}/workers/{slot}/recycle", "recycle_worker", "hosts",
         "Replace a worker; the old one finishes its jobs. `here` is the host that serves this.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -41,9 +41,7 @@ document: `code` is stable and meant for programs. A client should ignore fields
 
 def document(table: Sequence[Endpoint], server: str = "/api/v1") -> dict[str, Any]:
     """Make the document. `server` is where the paths begin."""
-    answers, components = _schemas({each.name: each.answer for each in table})
-    bodies, more = _schemas({each.name: each.body for each in table if each.body is not None})
-    _, of_problems = _schemas({"": Problem})
+    answers, bodies, components = _schemas(table)
     paths: dict[str, dict[str, Any]] = {}
     for each in table:
         described = _operation(each, answers[each.name], bodies.get(each.name))
@@ -56,16 +54,21 @@ def document(table: Sequence[Endpoint], server: str = "/api/v1") -> dict[str, An
         "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in table)],
         "paths": paths,
         "components": {
-            "schemas": components | more | of_problems,
+            "schemas": components,
             "securitySchemes": _SECURITY,
         },
     }
 
 
-def _schemas(types: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the schema of each, and the parts that they refer to."""
-    found, parts = msgspec.json.schema_components(types.values(), ref_template=_REF)
-    return dict(zip(types, found, strict=True)), parts
+def _schemas(table: Sequence[Endpoint]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Give the schemas of answers and of bodies, by endpoint, and the parts that they refer to."""
+    # All in one call: of two types with one name each gets another then.
+    with_body = [each for each in table if each.body is not None]
+    types = [*(each.answer for each in table), *(each.body for each in with_body), Problem]
+    found, parts = msgspec.json.schema_components(types, ref_template=_REF)
+    answers = {each.name: schema for each, schema in zip(table, found, strict=False)}
+    bodies = {each.name: one for each, one in zip(with_body, found[len(table) :], strict=False)}
+    return answers, bodies, parts
 
 
 def _operation(

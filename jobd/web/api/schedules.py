@@ -7,11 +7,15 @@ from typing import Literal
 
 import msgspec
 
+from jobd.broker.schedule_records import ScheduleInfo
+from jobd.broker.schedules import ScheduleStore
 from jobd.client.adding import outcome_of
 from jobd.core.ids import uuid7
+from jobd.core.names import check_name
 from jobd.seams.clock import wall_ms
-from jobd.web.api.endpoint import Call, Endpoint
+from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
+from jobd.web.api.kinds import Name
 from jobd.web.api.problems import NotThere
 
 
@@ -37,6 +41,22 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     task: str
     outcome: Literal["enqueued", "duplicate", "replaced"]
+
+
+class Times(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which schedules: of one queue, or all."""
+
+    queue: Name | None = None
+
+
+def _list(house: House, call: Call) -> list[ScheduleInfo]:
+    one = call.query.queue
+    queues = house.views().queues() if one is None else [house.known(check_name(one, what="queue"))]
+    return [
+        info
+        for queue in queues
+        for info in ScheduleStore(house.client, house.namespace, queue).all()
+    ]
 
 
 def _pause(house: House, call: Call) -> Kept:
@@ -78,6 +98,11 @@ def _no_such(queue: str, name: str) -> NoSuchSchedule:
 
 
 ENDPOINTS = [
+    Endpoint(
+        "GET", "/schedules", "list_schedules", "schedules",
+        "List schedules: what each adds, when it fires next, and what became of its last time.",
+        _list, list[ScheduleInfo], query=Times,
+    ),
     Endpoint(
         "POST", "/queues/{queue}/schedules/{schedule}/pause", "pause_schedule", "schedules",
         "Fire a schedule no more, until it is resumed. What would have fired is not made up for.",

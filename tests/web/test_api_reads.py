@@ -1,0 +1,141 @@
+"""What the API shows: what is there, whatever bytes it is made of."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.api import HOSTILE, NAMESPACE, Api, furnish
+
+from jobd import Jobd, Queue
+from jobd.broker import hosts
+from jobd.broker.alerts import AlertStore, Move
+from jobd.core.alerts.machine import InstanceState, RuleState
+from jobd.core.config_alerts import RuleConfig
+from jobd.core.portrait import Daemon
+from jobd.core.states import STATES
+from jobd.seams import alertfile
+from jobd.seams.alertfile import LocalAlerts
+from jobd.seams.place import key_of
+
+
+@pytest.fixture
+def api(redis_url: str, tmp_path: Path) -> Api:
+    return Api(redis_url, tmp_path)
+
+
+@pytest.fixture
+def q(redis_url: str) -> Queue:
+    return Jobd(redis_url, namespace=NAMESPACE).queue("q")
+
+
+def missing(api: Api, path: str) -> tuple[int, str]:
+    answer = api.ask("GET", path)
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_job_is_found_by_its_id_and_explained(api: Api, q: Queue) -> None:
+    job = q.add("work", {"user": "ä"}, priority=3, delay="1h").id
+    found = api.get(f"/jobs/{job}")
+    assert (found["queue"], found["state"], found["args"]) == ("q", "delayed", {"user": "ä"})
+    assert api.get(f"/queues/q/jobs/{job}") == found
+    why = api.get(f"/queues/q/jobs/{job}/why")
+    assert why["reasons"][0]["word"] == "delayed"
+    for path in (
+        "/jobs/none",
+        "/queues/q/jobs/none",
+        "/queues/q/jobs/none/why",
+        f"/queues/x/jobs/{job}",
+    ):
+        assert missing(api, path) == (404, "jobd.no_such_job")
+
+
+def test_whatever_bytes_a_record_has_it_is_shown_as_json(api: Api) -> None:
+    ids = furnish(api.client)
+    for state in STATES:
+        for job, text in zip(ids[state], HOSTILE, strict=True):
+            answer = api.ask("GET", f"/queues/q/jobs/{job}")
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            shown = answer.json()
+            assert (shown["id"], shown["state"]) == (job, state)
+            assert shown["task"].startswith(text)
+            if state == "dead":
+                assert shown["error"] == text
+            assert api.get(f"/queues/q/jobs/{job}/why")["state"] == state
+    assert api.told == []
+
+
+def test_numbers_that_json_does_not_have_are_null(api: Api, q: Queue) -> None:
+    job = q.add("work").id
+    api.client.hset(
+        f"jobd:{{q}}:job:{job}", mapping={"args": b'{"a": 1e308, "n": NaN}', "priority": "inf"}
+    )
+    shown = api.get(f"/jobs/{job}")
+    assert shown["args"] == '{"a": 1e308, "n": NaN}'
+    assert all(not isinstance(value, float) or math.isfinite(value) for value in shown.values())
+
+
+def test_schedules_are_listed(api: Api, q: Queue, redis_url: str) -> None:
+    q.schedules.put("nightly", task="work", cron="0 3 * * *", tz="Europe/Berlin")
+    Jobd(redis_url, namespace=NAMESPACE).queue("r").schedules.put("often", task="t", every="5m")
+    listed = api.get("/schedules")
+    assert [(each["queue"], each["name"], each["every"]) for each in listed] == [
+        ("q", "nightly", None), ("r", "often", 300.0),
+    ]  # fmt: skip
+    assert [each["name"] for each in api.get("/schedules?queue=r")] == ["often"]
+    assert missing(api, "/schedules?queue=x") == (404, "jobd.no_such_queue")
+
+
+def test_hosts_are_listed_with_the_one_that_serves(api: Api, tmp_path: Path) -> None:
+    daemon = Daemon(
+        running=True, stopping=False, pid=7, started_at=1.0, up_for=2.0, generation=1, last_error=None,
+        helpers={}, workers=[],
+    )  # fmt: skip
+    own = key_of(tmp_path)
+    hosts.say(api.client, NAMESPACE, own, daemon, wall_ms=0)
+    api.client.hset("jobd:hosts", b"\xff", b"\xff")
+    found = api.get("/hosts")
+    assert found["here"] == own
+    by_key = {each["key"]: each for each in found["hosts"]}
+    assert by_key[own]["daemon"]["pid"] == 7
+    assert by_key["\ufffd"]["daemon"] is None
+
+
+RULES = [
+    RuleConfig(name="backlog", kind="backlog", above=10.0),
+    RuleConfig(name="away", kind="redis_down", above=5.0),
+]
+
+
+def _state(phase: Any, shown: str) -> RuleState:
+    at = InstanceState(phase=phase, since_ms=1, seen_ms=2, value=12.0, shown=shown)
+    return RuleState(instances={"q": at}, looked_ms=3)
+
+
+def test_rules_are_shown_with_what_they_see_also_while_redis_is_away(
+    redis_url: str, tmp_path: Path
+) -> None:
+    api = Api(redis_url, tmp_path, rules=RULES)
+    store = AlertStore(api.client, NAMESPACE)
+    moves = [Move(name, b"", _state("firing", "12 jobs")) for name in ("backlog", "<b>old</b>")]
+    assert store.move(moves) == ["moved", "moved"]
+    store.mute("backlog", 60_000)
+    alertfile.write(tmp_path, LocalAlerts(rules={"away": _state("pending", "no answer")}))
+    found = api.get("/alerts")
+    assert found["redis_says"] is None
+    shown = {each["name"]: each for each in found["rules"]}
+    assert {name: each["state"] for name, each in shown.items()} == {
+        "backlog": "firing", "away": "pending", "<b>old</b>": "firing",
+    }  # fmt: skip
+    assert shown["backlog"]["instances"][0]["shown"] == "12 jobs"
+    assert shown["backlog"]["threshold"] == 10.0
+    assert shown["backlog"]["muted_until"] > 0
+    assert not shown["<b>old</b>"]["configured"]
+    away = Api("redis://127.0.0.1:1/0", tmp_path, rules=RULES).get("/alerts")
+    assert {each["name"]: each["state"] for each in away["rules"]} == {
+        "backlog": "unknown", "away": "pending",
+    }  # fmt: skip
+    assert "127.0.0.1:1" in away["redis_says"]
