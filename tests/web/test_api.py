@@ -51,7 +51,7 @@ def test_the_methods_of_a_table_fit_its_roles() -> None:
 
 
 def test_what_is_not_served_is_a_problem_and_only_for_who_may_look(api: Api) -> None:
-    for path in ("/nothing", "", "/queues/q/jobs/j/nothing", "/queues/"):
+    for path in ("/nothing", "", "/queues/q/jobs/j/nothing", "/queues/", "/a%0Ab/c"):
         answer = api.ask("GET", path)
         assert (answer.status_code, answer.json()["code"]) == (404, "jobd.not_found"), path
         assert answer.headers["content-type"] == "application/problem+json"

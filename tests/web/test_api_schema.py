@@ -14,7 +14,7 @@ from support.api import Api, furnish
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 100
+EXAMPLES = 60
 WHO = {"who": "operator"}
 # What a schema cannot say, as that a filter and ids exclude each other, is refused all the same.
 CHECKS = [

@@ -7,6 +7,7 @@ came of it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -43,7 +44,10 @@ def api_routes(
     for endpoint in (*table, _describing(described)):
         by_path[endpoint.path][endpoint.method] = endpoint
     routes = [Route(path, _Path(desk, endpoints)) for path, endpoints in by_path.items()]
-    return [Mount(PREFIX, app=Router(routes, redirect_slashes=False, default=_Path(desk, {})))]
+    mount = Mount(PREFIX, app=Router(routes, redirect_slashes=False, default=_Path(desk, {})))
+    # A path may hold a line's end, and is ours all the same.
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return [mount]
 
 
 def _describing(described: Mapping[str, object]) -> Endpoint:
