@@ -35,11 +35,12 @@ _READS = (
     "llen", "lrange", "multi", "scan", "sismember", "smembers", "time", "zcard", "zcount", "zrange", "zrangebyscore",
     "zrank", "zrevrange", "zscan", "zscore",
 )  # fmt: skip
-# What only who runs jobs calls.
+# What only a daemon's processes call.
 _OF_WORKERS = (
     "claim", "settle", "join", "hand_back", "reconcile", "renew", "release", "reap", "jot", "step",
     "schedule_fire", "trim", "heed", "host_say", "own_series",
     "alert_add", "alert_again", "alert_end", "alert_move", "alert_take",
+    "login_try", "login_done", "session_open", "session_look", "session_close",
 )  # fmt: skip
 
 

@@ -80,6 +80,15 @@ class SharedKeys:
             alerts + "beat"
         )  # ZSET "at" -> when an alerter last looked, ms: what goes back has lost data
         self.alert_turn_prefix = alerts + "turn:"  # STRING who looks at a rule just now; has a TTL
+        web = f"{namespace}:{{:web}}:"
+        self.web_session_prefix = (
+            web + "session:"
+        )  # HASH by its token's hash: whose, since; has a TTL
+        self.web_sessions_prefix = web + "sessions:"  # ZSET of a user: token's hash -> its end, ms
+        self.web_tries = (
+            web + "tries"
+        )  # ZSET who tries to log in -> until when tries are used up, ms
+        self.web_known = web + "known"  # ZSET "user address" -> when that was a right password, ms
 
 
 FORMAT = 1

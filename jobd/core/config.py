@@ -1,8 +1,7 @@
 """The configuration of a daemon: what jobd.toml may say, read once, all problems at once.
 
 Invariant: a Config can be served as it stands, save for importing the application. Spans are
-seconds. A key that belongs to a later release is refused as coming, never ignored. Read by the
-command line; the daemon's processes get the result as JSON.
+seconds. Read by the command line; the daemon's processes get the result as JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from jobd.core.config_drawn import NOWHERE, Outside, draw
 from jobd.core.config_places import Places, explained, too_deep
 from jobd.core.config_problems import Findings, printable, said
 from jobd.core.config_schedules import schedules
+from jobd.core.config_web import DashboardConfig, dashboard
 from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
@@ -92,9 +92,13 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Where health, metrics and dashboard are served; None: nowhere, unless systemd opens a socket."""
+    """Where health, metrics and dashboard are served; None: nowhere, unless systemd opens a socket.
+
+    `dashboard` None: neither that nor the API.
+    """
 
     bind: str | None = None
+    dashboard: DashboardConfig | None = None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 _DEEPEST = 64
 _SHOWN = 40
-_LATER = "coming in a later release; leave it out for now"
 _IN_CODE = "fixed when a job is added, by programs that do not read this file; set it in code"
 _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
@@ -295,5 +298,6 @@ def _enough_for_all(
 
 
 def _web(found: Findings, table: Mapping[str, Any]) -> WebConfig:
-    found.known(table, "web", ("bind",), {"dashboard": _LATER})
-    return WebConfig(**said(bind=found.read(table, "web", "bind", values.address)))
+    found.known(table, "web", ("bind", "dashboard"))
+    bind = found.read(table, "web", "bind", values.address)
+    return WebConfig(**said(bind=bind), dashboard=dashboard(found, table.get("dashboard"), bind))

@@ -17,3 +17,22 @@ class WebFailed(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "error"
     path: str
     why: str
+
+
+class WebAudit(Event, frozen=True, kw_only=True):
+    """Somebody did something over HTTP, or was refused.
+
+    `who` came by `via` (session, token, open; login for one who tries to), from `address`. `what` is the
+    action, `on` what it was about. `outcome`: done, refused, failed. `unsaid`: refusals before this one
+    that were too many to be told each.
+    """
+
+    event: ClassVar[str] = "web.audit"
+    who: str
+    via: str
+    address: str
+    what: str
+    on: dict[str, str]
+    outcome: str
+    why: str | None = None
+    unsaid: int = 0

@@ -1,0 +1,133 @@
+"""Guarded routes: nothing of a route is called before its request was admitted; what it did is told.
+
+For pages and forms of Starlette. The API asks `Auth.admit` by itself, since it knows more of its actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jobd.core.config_web import Role
+from jobd.core.errors import BrokerError
+from jobd.web.auth.auth import CSRF_FIELD, CSRF_HEADER, Auth, Who
+from jobd.web.auth.forms import FORM, again, fields, kind_of, whole
+from jobd.web.auth.refused import Busy, NotLoggedIn, Refused, problem
+from jobd.web.threads import Crowded, Threads, TooLate
+
+_WHO = "jobd.who"
+_ABOUT = "jobd.about"
+
+
+def who_of(request: HTTPConnection) -> Who:
+    """Give who was admitted to a guarded route."""
+    who = request.scope[_WHO]
+    assert isinstance(who, Who)
+    return who
+
+
+def note(request: HTTPConnection, on: Mapping[str, str]) -> None:
+    """Say for the audit log what an action is about, beyond what its path says."""
+    request.scope[_ABOUT].update(on)
+
+
+def guard(
+    auth: Auth,
+    routes: Sequence[BaseRoute],
+    *,
+    threads: Threads,
+    role: Role = "viewer",
+    acts: Role = "operator",
+    login: str | None = None,
+) -> list[BaseRoute]:
+    """Let in who has `role` to ask, and `acts` for whatever is not GET, HEAD or OPTIONS.
+
+    `login`: the path of a page where a browser without a session is sent. The routes are Routes.
+    """
+    for route in routes:
+        assert isinstance(route, Route), f"{route!r}; expected a Route, whose methods are known"
+        route.app = _Guarded(route.app, auth, threads, role, acts, login, route.name)
+    return list(routes)
+
+
+class _Guarded:
+    """One route behind its guard."""
+
+    def __init__(
+        self, app: ASGIApp, auth: Auth, threads: Threads,
+        role: Role, acts: Role, login: str | None, name: str,
+    ) -> None:  # fmt: skip
+        self._app = app
+        self._auth = auth
+        self._threads = threads
+        self._role, self._acts = role, acts
+        self._login = login
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        is_safe = self._auth.seen(request).is_safe
+        try:
+            csrf = None
+            if not is_safe and _is_form(request):
+                self._auth.check_place(self._auth.seen(request))
+                body = await whole(request)
+                csrf = fields(FORM, body).get(CSRF_FIELD, "")
+                receive = again(body, receive)
+            who = await self._admit(request, self._role if is_safe else self._acts, csrf)
+        except (Refused, BrokerError) as error:
+            await self._refusal(request, error)(scope, receive, send)
+            return
+        scope[_WHO], scope[_ABOUT] = who, {}
+        if is_safe:
+            await self._app(scope, receive, send)
+        else:
+            await self._act(request, who, receive, send)
+
+    async def _admit(self, request: Request, role: Role, csrf: str | None) -> Who:
+        try:
+            return await self._threads.run(lambda: self._auth.admit(request, role, csrf=csrf))
+        except (Crowded, TooLate) as busy:
+            raise Busy("too many requests are under way; try again in a moment") from busy
+
+    async def _act(self, request: Request, who: Who, receive: Receive, send: Send) -> None:
+        """Have an action done, and tell of it whatever becomes of it."""
+        outcome = "unknown"
+
+        async def watched(message: Message) -> None:
+            nonlocal outcome
+            if message["type"] == "http.response.start":
+                outcome = "done" if message["status"] < 400 else f"http {message['status']}"
+            await send(message)
+
+        try:
+            await self._app(request.scope, receive, watched)
+        except Exception as error:
+            outcome = getattr(error, "code", type(error).__name__)
+            raise
+        finally:
+            path = {name: str(value) for name, value in request.path_params.items()}
+            self._auth.audit(request, who, self._name, path | request.scope[_ABOUT], outcome)
+
+    def _refusal(self, request: Request, error: Refused | BrokerError) -> Response:
+        asks_for_a_page = request.method == "GET" and "text/html" in request.headers.get(
+            "accept", ""
+        )
+        if self._login is None or not asks_for_a_page or not isinstance(error, NotLoggedIn):
+            return problem(error)
+        root = request.scope.get("root_path", "")
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            f"{root}{self._login}?next={quote(back, safe='/')}",
+            status_code=303,
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+def _is_form(request: Request) -> bool:
+    return kind_of(request) == FORM and CSRF_HEADER not in request.headers
