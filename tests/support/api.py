@@ -26,6 +26,7 @@ from jobd.web.api.operations import Operations
 from jobd.web.api.problems import RequestError
 from jobd.web.api.routes import api_routes
 from jobd.web.api.table import TABLE
+from jobd.web.threads import Threads
 
 NAMESPACE = "jobd"
 
@@ -84,7 +85,9 @@ class Api:
         self._runtime_dir = runtime_dir
         house = House(self.client, NAMESPACE, runtime_dir, rules, Operations(emit=self.told.append))
         self.app = Starlette(
-            routes=api_routes(house, self.gate, emit=self.told.append, table=table)
+            routes=api_routes(
+                house, self.gate, threads=Threads(), emit=self.told.append, table=table
+            )
         )
 
     def of(self, table: Sequence[Endpoint]) -> Api:

@@ -12,6 +12,7 @@ from jobd import __version__
 from jobd.web.api.endpoint import Endpoint, Nothing
 from jobd.web.api.kinds import NAME_PATTERN
 from jobd.web.api.problems import MEDIA_TYPE, Problem
+from jobd.web.auth.auth import CSRF_HEADER
 
 _REF = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
@@ -29,8 +30,24 @@ _OF_ACTIONS = {
     "429": "Too much is under way.",
 }
 _SECURITY = {
-    "session": {"type": "apiKey", "in": "cookie", "name": "jobd_session"},
-    "token": {"type": "http", "scheme": "bearer"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "jobd",
+        "description": "What POST /login sets. Its name goes on with a digest of the namespace, and begins "
+        "with __Host- behind TLS.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": CSRF_HEADER,
+        "description": "With a session, of whatever is not GET: what GET /session gives as `csrf`.",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of [web.dashboard], for programs.",
+    },
 }
 _ABOUT = """Background jobs: queues, jobs, schedules, alerts, hosts.
 
@@ -80,6 +97,7 @@ def _operation(
         "tags": [each.tag],
         "summary": each.summary,
         "x-role": each.role,
+        **({"security": [{"session": [], "csrf": []}, {"token": []}]} if each.is_action else {}),
         "parameters": [*_of_path(each.path), *_of_query(each.query)],
         "responses": {
             str(each.status): {

@@ -21,6 +21,7 @@ from jobd.core.errors import (
     OptionError,
     StoreFull,
 )
+from jobd.web.auth.refused import NotLoggedIn, Refused
 from jobd.web.threads import Crowded, TooLate
 
 MEDIA_TYPE = "application/problem+json"
@@ -68,6 +69,10 @@ class WrongMethod(RequestError):
     code = "jobd.wrong_method"
     status = 405
 
+    def __init__(self, message: str, allowed: list[str]) -> None:
+        self.allowed = allowed
+        super().__init__(message)
+
 
 class Slow(RequestError):
     """The request's body did not come in time."""
@@ -100,7 +105,7 @@ class NotJson(RequestError):
 class Busy(RequestError):
     """Too much is under way already."""
 
-    code = "jobd.busy"
+    code = "jobd.too_many_operations"
     status = 429
 
 
@@ -124,13 +129,24 @@ _WORDS: dict[type[Exception], tuple[str, str]] = {
 
 def problem_of(error: Exception) -> Problem:
     """Make the document of an error."""
-    if isinstance(error, RequestError):
+    if isinstance(error, RequestError | Refused):
         return _problem(error.status, error.code, str(error))
     for kind, status in _STATUS:
         if isinstance(error, kind):
             code, words = _WORDS.get(kind, (getattr(error, "code", "jobd.error"), str(error)))
             return _problem(status, code, words)
     return _problem(500, "jobd.internal", "this failed by a mistake in jobd; its log says more")
+
+
+def headers_of(error: Exception, status: int) -> dict[str, str]:
+    """Give the headers that go with it."""
+    if isinstance(error, NotLoggedIn):
+        return {"WWW-Authenticate": 'Bearer realm="jobd"'}
+    if isinstance(error, WrongMethod):
+        return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, Refused) and error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
+    return {"Retry-After": "1"} if status in (429, 503) else {}
 
 
 def is_ours(error: Exception) -> bool:

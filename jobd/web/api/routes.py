@@ -23,7 +23,7 @@ from jobd.web.api.endpoint import Call, Endpoint, Nothing
 from jobd.web.api.gate import Gate, Person
 from jobd.web.api.house import House
 from jobd.web.api.openapi import document
-from jobd.web.api.problems import MEDIA_TYPE, NotThere, WrongMethod, is_ours, problem_of
+from jobd.web.api.problems import MEDIA_TYPE, NotThere, WrongMethod, headers_of, is_ours, problem_of
 from jobd.web.api.reading import read_body, read_path, read_query
 from jobd.web.api.table import TABLE
 from jobd.web.threads import Threads
@@ -35,10 +35,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def api_routes(
-    house: House, gate: Gate, *, emit: Emit, table: Sequence[Endpoint] = TABLE
+    house: House, gate: Gate, *, threads: Threads, emit: Emit, table: Sequence[Endpoint] = TABLE
 ) -> list[Mount]:
     """Make what is served under /api/v1."""
-    desk = _Desk(house, gate, Threads(), emit)
+    desk = _Desk(house, gate, threads, emit)
     described = document(table)
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in (*table, _describing(described)):
@@ -87,13 +87,12 @@ class _Desk:
             if endpoint is None:
                 # Who may not look is not told what there is.
                 await self._threads.run(lambda: self._gate.admit(request, "viewer"))
-                allowed = {"Allow": ", ".join(sorted(endpoints))} if endpoints else {}
-                return _problem(_not_served(request, endpoints), allowed)
+                return _problem(_not_served(request, endpoints))
             return await self._serve(request, endpoint)
         except Exception as error:  # noqa: BLE001 - a mistake is an event, and an answer all the same
             if not is_ours(error):
                 self._emit(WebFailed(path=request.url.path, why=repr(error)))
-            return _problem(error, {})
+            return _problem(error)
 
     async def _serve(self, request: Request, endpoint: Endpoint) -> Response:
         person = await self._threads.run(lambda: self._gate.admit(request, endpoint.role))
@@ -135,15 +134,15 @@ def _said(body: msgspec.Struct) -> dict[str, str]:
 
 def _not_served(request: Request, endpoints: Mapping[str, Endpoint]) -> Exception:
     if endpoints:
-        return WrongMethod(
-            f"method: {request.method!r:.20}; expected {' or '.join(sorted(endpoints))}"
-        )
+        allowed = sorted(endpoints)
+        said = f"method: {request.method!r:.20}; expected {' or '.join(allowed)}"
+        return WrongMethod(said, allowed)
     path = request.url.path
     return NotThere(f"path: {path!r:.200}, not served; see {PREFIX}{DOCUMENT} for what is")
 
 
-def _problem(error: Exception, headers: Mapping[str, str]) -> Response:
+def _problem(error: Exception) -> Response:
     problem = problem_of(error)
-    more = {"Retry-After": "1"} if problem.status in (429, 503) else {}
+    headers = _HEADERS | headers_of(error, problem.status)
     body = msgspec.json.encode(problem) + b"\n"
-    return Response(body, problem.status, {**_HEADERS, **headers, **more}, media_type=MEDIA_TYPE)
+    return Response(body, problem.status, headers, media_type=MEDIA_TYPE)
