@@ -29,6 +29,8 @@ from jobd.web.api.table import TABLE
 from jobd.web.threads import Threads
 
 NAMESPACE = "jobd"
+# A name for each part that a path may have.
+PATHS = {"queue": "q", "job": "j-1", "schedule": "s", "operation": "o", "host": "h", "slot": "q.1"}
 
 
 class Known(NamedTuple):

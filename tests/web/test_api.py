@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.api import Api
+from support.api import PATHS, Api
 
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
@@ -20,9 +20,6 @@ from jobd.web.threads import Crowded, Threads, TooLate
 @pytest.fixture
 def api(redis_url: str, tmp_path: Any) -> Api:
     return Api(redis_url, tmp_path)
-
-
-PATHS = {"queue": "q", "job": "j-1", "schedule": "s", "operation": "o", "host": "h", "slot": "q.1"}
 
 
 def _path(endpoint: Endpoint) -> str:
