@@ -71,7 +71,7 @@ def test_nobody_reads_without_a_session_and_a_viewer_reads_all(site: ApiSite) ->
     viewer, stranger = Browser(site), Browser(site)
     viewer.log_in("eva")
     for path in (
-        *(each.path.format_map(PATHS) for each in TABLE if not each.is_action), "/openapi.json", "/none", ""
+        *(each.path.format_map(PATHS) for each in TABLE if not each.is_action), "/openapi.json", "/none",
     ):  # fmt: skip
         refused = stranger.get(PREFIX + path)
         assert code(refused) == (401, "jobd.not_logged_in"), path
