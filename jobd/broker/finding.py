@@ -8,7 +8,7 @@ again while the dead are retried is not retried again. Read-only; called by queu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import msgspec
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import QueueKeys
 from jobd.broker.store import store_ms
+from jobd.core.error_lines import shape
 from jobd.core.labels import labels_of
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD
 
@@ -28,13 +29,16 @@ _ENDED = (COMPLETED, DEAD, CANCELLED)
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a job must be like. `error` is a part of its error's text, in any case; `group` is the whole.
 
-    `older_than_ms` counts from the end of a job that has ended, and from its adding otherwise.
+    `like` is the shape of its error (core/error_lines.py). The ages count from the end of a job that has
+    ended, and from its adding otherwise; at just that age it is both.
     """
 
     task: str | None = None
     error: str | None = None
     group: str | None = None
     older_than_ms: int | None = None
+    newer_than_ms: int | None = None
+    like: str | None = None
 
     def __bool__(self) -> bool:
         return self != _ANYTHING
@@ -117,32 +121,43 @@ class Finder:
         return [
             job
             for job, record in zip(page, records, strict=True)
-            if isinstance(record, list) and _is_wanted(job, record, wanted, now, ended=ended)
+            if isinstance(record, list)
+            and is_wanted(wanted, record, job.score if ended else None, now)
         ]
 
 
-def _is_wanted(
-    job: Found, record: list[bytes | None], wanted: Wanted, now: int, *, ended: bool
+def is_wanted(
+    wanted: Wanted, record: Sequence[bytes | None], ended_at: float | None, now: int
 ) -> bool:
+    """Say whether a job is wanted, by the fields task, error, at, options of its record."""
     task, error, added, options = record
     if wanted.task is not None and (task is None or _text(task) != wanted.task):
         return False
-    if wanted.group is not None and wanted.group != _group(options):
+    if wanted.group is not None and wanted.group != group_of(options):
         return False
     if wanted.error is not None and wanted.error.lower() not in _text(error or b"").lower():
         return False
-    if wanted.older_than_ms is None:
+    if wanted.like is not None and wanted.like != shape(_text(error or b"")):
+        return False
+    return _has_age(wanted, _number(added) if ended_at is None else ended_at, now)
+
+
+def _has_age(wanted: Wanted, since: float | None, now: int) -> bool:
+    least, most = wanted.older_than_ms, wanted.newer_than_ms
+    if least is None and most is None:
         return True
-    since = job.score if ended else _number(added)
-    return since is not None and now - since >= wanted.older_than_ms
+    if since is None:
+        return False
+    return (least is None or now - since >= least) and (most is None or now - since <= most)
 
 
-def _group(raw: bytes | None) -> str | None:
+def group_of(options: bytes | None) -> str | None:
+    """Give the group among the options of a record."""
     try:
-        options = {} if raw is None else msgspec.json.decode(raw)
+        read = {} if options is None else msgspec.json.decode(options)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return labels_of(options)[0] if isinstance(options, dict) else None
+    return labels_of(read)[0] if isinstance(read, dict) else None
 
 
 def _number(raw: bytes | float | None) -> float | None:

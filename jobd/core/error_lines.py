@@ -1,0 +1,39 @@
+"""The first line of an error, and its shape: what errors of one kind have in common.
+
+Numbers, ids and addresses differ from run to run and say nothing of what went wrong. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 200
+"""Characters of a line that lists show."""
+
+_VARYING = re.compile(
+    r"""
+    [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}   # UUID
+    | 0x[0-9a-fA-F]+                                                              # address
+    | \b(?=[a-f]*[0-9])[0-9a-f]{12,}\b                                            # digest, id
+    | [0-9]+(?:[.:,_][0-9]+)*                                                     # number, time, IP
+    """,
+    re.VERBOSE,
+)
+# Of a very long line so much is looked at: whoever is told apart only behind it is not.
+_LOOKED_AT = 500
+
+
+def first_line(error: str) -> str:
+    """Give the first line that says anything, cut to what lists show."""
+    line = _first(error)
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def shape(error: str) -> str:
+    """Give the first line with each number, id and address as `#`, cut to what lists show."""
+    folded = _VARYING.sub("#", _first(error)[:_LOOKED_AT])
+    return folded if len(folded) <= LONGEST else folded[: LONGEST - 1] + "…"
+
+
+def _first(error: str) -> str:
+    return next((line for part in error.splitlines() if (line := part.strip())), "")
