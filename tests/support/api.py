@@ -11,6 +11,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from jobd import Queue
 from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import connect
 from jobd.broker.keys import QueueKeys
@@ -27,6 +28,7 @@ from jobd.web.api.problems import RequestError
 from jobd.web.api.routes import api_routes
 from jobd.web.api.table import TABLE
 from jobd.web.threads import Threads
+from support.daemons import eventually
 
 NAMESPACE = "jobd"
 # A name for each part that a path may have.
@@ -173,3 +175,28 @@ def furnish(client: Any, queue: str = "q") -> dict[str, list[str]]:
                 keys.job(job), mapping={"history": b"\xff" + raw, "options": b"[" * 3000, "at": raw}
             )
     return ids
+
+
+def die(queue: Queue, count: int, task: str = "work", error: str = "no") -> list[str]:
+    """Add jobs and let them be dead."""
+    ids = [h.id for h in queue.add_many([(task, {})] * count)]
+    store = queue._producer.store(queue.name)
+    store.join("w.1", 30_000)
+    claim = store.claim("w.1", 30_000, limit=count, budget_us=10**9, costs=[task, 1])
+    ends = [
+        Ending("dead", job.id, claim.number, f"{task}|0|0|0", 0, "failed", {"error": error})
+        for job in claim.jobs
+    ]
+    assert len(ends) == count
+    assert store.settle("w.1", 30_000, endings=ends) == []
+    return ids
+
+
+def ended(api: Api, operation: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the end of an operation."""
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = api.get(f"/operations/{operation['id']}")
+        return found if found["ended_at"] is not None else None
+
+    return eventually("the end of an operation", look)

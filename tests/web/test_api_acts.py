@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.api import NAMESPACE, Api
+from support.api import NAMESPACE, Api, die, ended
 from support.daemons import eventually
 
 from jobd import Jobd, Queue
-from jobd.broker.commands import Ending
 from jobd.core.config_alerts import RuleConfig
 from jobd.seams import alertfile
 from jobd.seams.control import Control
@@ -29,21 +28,6 @@ def api(redis_url: str, tmp_path: Path) -> Api:
 @pytest.fixture
 def q(redis_url: str) -> Queue:
     return Jobd(redis_url, namespace=NAMESPACE).queue("q")
-
-
-def die(queue: Queue, count: int, task: str = "work", error: str = "no") -> list[str]:
-    """Add jobs and let them be dead."""
-    ids = [h.id for h in queue.add_many([(task, {})] * count)]
-    store = queue._producer.store(queue.name)
-    store.join("w.1", 30_000)
-    claim = store.claim("w.1", 30_000, limit=count, budget_us=10**9, costs=[task, 1])
-    ends = [
-        Ending("dead", job.id, claim.number, f"{task}|0|0|0", 0, "failed", {"error": error})
-        for job in claim.jobs
-    ]
-    assert len(ends) == count
-    assert store.settle("w.1", 30_000, endings=ends) == []
-    return ids
 
 
 def refused(api: Api, method: str, path: str, json: object = None) -> tuple[int, str]:
@@ -107,16 +91,6 @@ def test_a_time_that_makes_no_sense_moves_nothing(api: Api, q: Queue, body: obje
     )  # fmt: skip
     assert answer.status_code == 400, answer.text
     assert q.job(job).state() == "waiting"
-
-
-def ended(api: Api, operation: dict[str, Any]) -> dict[str, Any]:
-    """Wait for the end of an operation."""
-
-    def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = api.get(f"/operations/{operation['id']}")
-        return found if found["ended_at"] is not None else None
-
-    return eventually("the end of an operation", look)
 
 
 def test_many_jobs_by_a_filter_with_progress(api: Api, q: Queue) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.api import HOSTILE, NAMESPACE, Api, furnish
+from support.api import HOSTILE, NAMESPACE, Api, die, ended, furnish
 
 from jobd import Jobd, Queue
 from jobd.broker import hosts
@@ -139,3 +139,74 @@ def test_rules_are_shown_with_what_they_see_also_while_redis_is_away(
         "backlog": "unknown", "away": "pending",
     }  # fmt: skip
     assert "127.0.0.1:1" in away["redis_says"]
+
+
+def test_jobs_are_listed_page_by_page_with_all_filters(api: Api, q: Queue) -> None:
+    ids = [h.id for h in q.add_many([("work", {"n": n}) for n in range(120)])]
+    other = q.add("other", group="g").id
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(4):
+        page = api.get(f"/queues/q/jobs?state=waiting&limit=50{cursor}")
+        seen += [row["id"] for row in page["rows"]]
+        assert page["total"] == 121
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == [*ids, other]
+    assert "args" not in page["rows"][0]
+    for query in ("task=other", "group=g", "task=other&older_than=0s", "group=g&newer_than=1h"):
+        found = api.get(f"/queues/q/jobs?state=waiting&{query}")
+        assert [row["id"] for row in found["rows"]] == [other], query
+    assert api.get("/queues/q/jobs?state=dead")["rows"] == []
+    for query, said in {
+        "": "missing required field `state`",
+        "state=odd": "Invalid enum value 'odd'",
+        "state=dead&limit=0": "`int` >= 1",
+        "state=dead&limit=201": "`int` <= 200",
+        "state=dead&cursor=x": "cursor",
+        "state=dead&cursor=%00%ff": "cursor",
+        "state=dead&task=a%20b": "task: 'a b'",
+        "state=dead&older_than=soon": "older_than",
+        "state=dead&older_than=nan": "duration: 'nan'",
+    }.items():
+        answer = api.ask("GET", f"/queues/q/jobs?{query}")
+        assert answer.status_code == 400, query
+        assert said in answer.json()["detail"], answer.json()
+    assert missing(api, "/queues/x/jobs?state=dead") == (404, "jobd.no_such_queue")
+    waiting = api.get("/queues/q/jobs?state=waiting&limit=1")["next"]
+    assert missing(api, f"/queues/q/jobs?state=dead&cursor={waiting}") == (400, "jobd.option")
+
+
+def test_the_dead_are_grouped_and_a_group_is_retried(api: Api, q: Queue) -> None:
+    die(q, 3, "mail", "SMTPError: 554 from 10.0.0.7")
+    die(q, 2, "mail", "KeyError: 'x'")
+    found = api.get("/dead")
+    assert (found["sampled"], found["total"]) == (5, 5)
+    assert [(each["task"], each["count"]) for each in found["groups"]] == [("mail", 3), ("mail", 2)]
+    assert api.get("/dead?queue=q") == found
+    assert missing(api, "/dead?queue=x") == (404, "jobd.no_such_queue")
+    like = found["groups"][0]["like"]
+    started = api.act(
+        "POST", "/operations", {"verb": "retry", "queue": "q", "task": "mail", "like": like}
+    )
+    assert ended(api, started)["counts"] == {"retried": 3}
+    assert [each["count"] for each in api.get("/dead")["groups"]] == [2]
+
+
+def test_lists_show_whatever_bytes_there_are(api: Api) -> None:
+    furnish(api.client)
+    for state in STATES:
+        page = api.get(f"/queues/q/jobs?state={state}")
+        assert len(page["rows"]) == len(HOSTILE)
+        assert max(len(row["error"] or "") for row in page["rows"]) < 1000
+    assert api.get("/dead")["total"] == len(HOSTILE)
+    assert api.told == []
+
+
+def test_what_holds_a_queue_back_is_shown(api: Api, q: Queue) -> None:
+    q.add("work")
+    api.act("POST", "/queues/q/pause", {"why": "<it burns>"})
+    flow = api.get("/queues/q/flow")
+    assert (flow["paused_why"], flow["paused_at"] > 0, flow["rate_max"]) == ("<it burns>", True, 0)
+    assert missing(api, "/queues/x/flow") == (404, "jobd.no_such_queue")

@@ -37,7 +37,8 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be done to which jobs: either to `ids`, or to all that the filter finds.
 
     A filter has a queue (none: all), states (none: the usual ones of the verb), and what a job must be
-    like: `error` is a part of its error's text, in any case; `older_than` counts from the end of a job that
+    like: `error` is a part of its error's text, in any case, and `like` the whole shape of it, as groups of the
+    dead have it; `older_than` and `newer_than` count from the end of a job that
     has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
     `confirm` repeats. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
     counts.
@@ -48,8 +49,10 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     states: Annotated[tuple[State, ...], msgspec.Meta(max_length=6)] = ()
     task: Name | None = None
     error: str | None = None
+    like: str | None = None
     group: Name | None = None
     older_than: Span | None = None
+    newer_than: Span | None = None
     ids: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MOST_IDS)] = ()
     force: bool = False
     dry_run: bool = False
@@ -72,8 +75,11 @@ def _wanted(body: Start) -> Wanted:
     for what, name in (("task", body.task), ("group", body.group)):
         if name is not None:
             check_name(name, what=what)
-    age = read_age(body.older_than, what="older_than")
-    return Wanted(task=body.task, error=body.error, group=body.group, older_than_ms=age)
+    return Wanted(
+        task=body.task, error=body.error, like=body.like, group=body.group,
+        older_than_ms=read_age(body.older_than, what="older_than"),
+        newer_than_ms=read_age(body.newer_than, what="newer_than"),
+    )  # fmt: skip
 
 
 def _refuse_unclear(body: Start, wanted: Wanted) -> None:

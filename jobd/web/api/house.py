@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobd.broker.alerts import AlertStore
+from jobd.broker.browse import Browser
 from jobd.broker.connection import Client
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
@@ -29,6 +30,10 @@ class House(NamedTuple):
     def views(self) -> Views:
         """Read queues and jobs."""
         return Views(self.client, self.namespace)
+
+    def browser(self) -> Browser:
+        """List queues and jobs."""
+        return Browser(self.client, self.namespace)
 
     def store(self, queue: str) -> Store:
         """Change a queue that is known. Raises NoSuchQueue, BrokerError."""

@@ -42,15 +42,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _find(house: House, call: Call) -> JobInfo:
-    return _info(house, house.views().find(call.path["job"]), call)
-
-
-def _show(house: House, call: Call) -> JobInfo:
-    return _info(house, call.path["queue"], call)
-
-
-def _info(house: House, queue: str | None, call: Call) -> JobInfo:
-    info = None if queue is None else house.views().info(queue, call.path["job"])
+    info = house.browser().find(call.path["job"], call.path.get("queue"))
     if info is None:
         raise _no_such(call)
     return info
@@ -127,7 +119,7 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/queues/{queue}/jobs/{job}", "show_job", "jobs",
         "Show everything recorded about a job, its arguments and result included.",
-        _show, JobInfo,
+        _find, JobInfo,
     ),
     Endpoint(
         "GET", "/queues/{queue}/jobs/{job}/why", "why", "jobs",

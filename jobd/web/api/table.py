@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jobd.web.api import alerts, bulk, fleet, jobs, queues, schedules
+from jobd.web.api import alerts, bulk, fleet, jobs, lists, queues, schedules
 from jobd.web.api.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
     *queues.ENDPOINTS,
+    *lists.ENDPOINTS,
     *jobs.ENDPOINTS,
     *bulk.ENDPOINTS,
     *schedules.ENDPOINTS,
