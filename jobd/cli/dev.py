@@ -26,6 +26,7 @@ from jobd.cli.changes import Changes
 from jobd.cli.options import url_option
 from jobd.core.config import Config, DaemonConfig, LogConfig, WebConfig
 from jobd.core.config_values import target
+from jobd.core.config_web import DashboardConfig, is_local
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
 from jobd.seams import host, listening
 from jobd.seams.exits import Exit
@@ -101,7 +102,9 @@ def _config(config: Config, app: str, directory: Path, address: str) -> Config:
         daemon=DaemonConfig(
             drain_timeout=_DRAIN, runtime_dir=str(directory), log=LogConfig(format="console")
         ),
-        web=WebConfig(bind=address),
+        web=WebConfig(
+            bind=address, dashboard=DashboardConfig(open=True) if is_local(address) else None
+        ),
     )
 
 

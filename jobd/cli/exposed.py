@@ -40,6 +40,7 @@ def _plain_secrets(data: Any) -> Iterator[tuple[str, str]]:
     redis = _table(data.get("redis"))
     if _has_password(redis.get("url")):
         yield "redis.url", " or url_file"
+    yield from _hashes(_table(_table(data.get("web")).get("dashboard")))
     alerts = _table(data.get("alerts"))
     sinks = alerts.get("sinks")
     for place, sink in enumerate(sinks if isinstance(sinks, list) else ()):
@@ -51,6 +52,16 @@ def _plain_secrets(data: Any) -> Iterator[tuple[str, str]]:
             yield f"{path}.url", " or url_file"
     if _has_password(_table(alerts.get("heartbeat")).get("url")):
         yield "alerts.heartbeat.url", " or url_file"
+
+
+def _hashes(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name hashed passwords: who has one can guess for as long as he likes. Not those of tokens."""
+    for name, given in _table(dashboard.get("users")).items():
+        path = f"web.dashboard.users.{name}"
+        if _is_plain(given):
+            yield path, " or { password_file = ... }"
+        elif _is_plain(_table(given).get("password")):
+            yield f"{path}.password", " or password_file"
 
 
 def _table(value: object) -> dict[str, Any]:

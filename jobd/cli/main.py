@@ -84,6 +84,7 @@ _TABLE: dict[str, Entry | Verbs] = {
             "unmute": Entry("jobd.cli.alerts_unmute", "Let a muted rule tell again."),
         },
     ),
+    "hash-password": Entry("jobd.cli.hash_password", "Hash a password for the dashboard."),
     "completion": Entry("jobd.cli.completion", "Print what completes this command in a shell."),
 }
 

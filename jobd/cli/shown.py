@@ -21,9 +21,11 @@ from jobd.core.config import Config, DaemonConfig, LogConfig, QueueConfig, Redis
 from jobd.core.config_alerts import HeartbeatConfig, RuleConfig, SinkConfig
 from jobd.core.config_drawn import Drawn, Unusable, plain
 from jobd.core.config_problems import without_passwords
+from jobd.core.config_web import DashboardConfig
 from jobd.core.durations import words
 
 MASK = "***"
+_OF_HASHES = ("web.dashboard.users", "web.dashboard.tokens")
 _NOT_KEYS = ("options", "limits", "keeps_nothing", "log", "for_")
 
 
@@ -68,8 +70,23 @@ def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
     found.append(
         _Table.of(settings, "web").section(_defaults(config.web, only=("bind",), bare=True))
     )
+    found += _dashboard(settings)
     found += _alerts(settings)
     return [each for each in found if each.values]
+
+
+def _dashboard(settings: Settings) -> Iterator[Section]:
+    path = "web.dashboard"
+    table = _Table.of(settings, path)
+    if settings.config.web.dashboard is None:
+        return
+    usual = _defaults(DashboardConfig())
+    yield table.section({key: usual[key] for key in usual if key not in ("users", "tokens")})
+    for key in ("users", "tokens"):
+        under = _Table.of(settings, f"{path}.{key}")
+        if under.data:
+            values = [under.value(name, None) for name in under.data]
+            yield Section(under.path, f"[{under.path}]", values)
 
 
 def _alerts(settings: Settings) -> Iterator[Section]:
@@ -248,6 +265,13 @@ def _masked(table: _Table, key: str, value: Any) -> Any:
     """Give a value without what is secret in it."""
     if key == "secret":
         return MASK
+    if table.path in _OF_HASHES:
+        hashed = ("password", "token")
+        return (
+            {k: MASK if k in hashed else v for k, v in value.items()}
+            if isinstance(value, dict)
+            else MASK
+        )
     if key == "url" and table.path == "redis":
         return safe_url(str(value))
     if key == "url":

@@ -115,6 +115,29 @@ _TEXT = """\
 [web]
 bind = "127.0.0.1:9180"                # without it nothing is served, but on systemd's sockets
 
+# [web.dashboard]                      # without it dashboard and API are not served; health and
+#                                      # metrics are, to whoever can reach them
+# session_idle = "8h"                  # who does nothing for so long has to log in again;
+# session_longest = "24h"              # so has everybody after so long
+# hosts = ["jobs.example"]             # names that it is reached by; default: any
+# proxies = ["127.0.0.1"]              # addresses and networks of proxies before it: their
+#                                      # X-Forwarded-For and X-Forwarded-Proto are believed; "unix"
+#                                      # for one that comes by a unix socket; default: none
+# open = false                         # true: no users, everybody on this host may do everything;
+#                                      # for a developer's machine, never beyond loopback
+
+# [web.dashboard.users]                # who logs in; what `jobd hash-password` prints
+# ops = "${JOBD_OPS_HASH}"             # an operator: may look and act
+# eva = { password = "${JOBD_EVA_HASH}", role = "viewer" }
+#                                      # may look
+# tom = { password_file = "tom-hash", role = "operator" }
+#                                      # as redis.url_file
+
+# [web.dashboard.tokens]               # programs; what `jobd hash-password --token` prints
+# deploy = "${JOBD_DEPLOY_HASH}"
+# watch = { token = "${JOBD_WATCH_HASH}", role = "viewer" }
+# cron = { token_file = "cron-hash", role = "operator" }
+
 # --- alerts: what is wrong, and who is told of it ---
 # A rule fires while its value is above `above`, and has been for as long as `for` says. One message
 # goes to each sink when it fires and one when it is over, however many hosts run. The kinds:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from jobd.core.config import Config
 from jobd.core.config_places import Places
+from jobd.core.config_web import is_local
 from jobd.core.errors import ConfigError
 
 
@@ -38,6 +39,7 @@ def warnings(config: Config, places: Places) -> list[str]:
         *_weights(config, places),
         *_idle_processes(config, places),
         *_nobody_told(config, places),
+        *_beyond_this_host(config, places),
     ]
 
 
@@ -99,3 +101,20 @@ def _nobody_told(config: Config, places: Places) -> list[str]:
         for place, sink in enumerate(alerts.sinks)
         if sink.name not in told
     ]
+
+
+def _beyond_this_host(config: Config, places: Places) -> list[str]:
+    bind, dashboard = config.web.bind, config.web.dashboard
+    if bind is None or is_local(bind):
+        return []
+    if dashboard is None:
+        return [
+            f"{places.at('web.bind')}: {bind!r}; beyond this host health and metrics are served, and no "
+            "dashboard, since there are no users; add them to [web.dashboard] if you want it"
+        ]
+    if not dashboard.proxies:
+        return [
+            f"{places.at('web.bind')}: {bind!r}; passwords and sessions cross the network as they are; "
+            "put a proxy that speaks TLS before it, and name it in web.dashboard.proxies"
+        ]
+    return []

@@ -13,6 +13,7 @@ import pytest
 
 from jobd.cli.main import main
 from jobd.core.config import Config, QueueConfig, load
+from jobd.core.passwords import hashed, written
 
 FULL = """\
 app = "shop.jobs:app"
@@ -192,3 +193,29 @@ def test_without_a_file_and_with_a_broken_one(
     assert shown(capsys, code=78) == ""
     (place / "jobd.toml").unlink()
     assert shown(capsys).startswith("# no file: defaults\n\n# app is not set   # default\n")
+
+
+def test_hashes_are_masked_and_the_dashboard_is_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever way they are written; a dashboard that there is none of is not shown."""
+    text, token = written(hashed("hunter2", b"saltsalt")), f"sha256:{'0' * 64}"
+    monkeypatch.setenv("HASH", text)
+    (place / "tom").write_text(text)
+    (place / "jobd.toml").write_text(
+        f'[web.dashboard]\nhosts = ["jobs.example"]\nusers.ops = "{text}"\nusers.eva = "${{HASH}}"\n'
+        f'users.ana = {{ password = "{text}", role = "viewer" }}\n'
+        f'users.tom = {{ password_file = "tom" }}\ntokens.ci = "{token}"\n'
+    )
+    said = shown(capsys)
+    assert text not in said
+    assert token not in said
+    found = tomllib.loads(said)["web"]["dashboard"]
+    assert found["users"] == {
+        "ops": "***", "eva": "***", "ana": {"password": "***", "role": "viewer"},
+        "tom": {"password_file": "tom"},
+    }  # fmt: skip
+    assert (found["tokens"], found["hosts"]) == ({"ci": "***"}, ["jobs.example"])
+    assert (found["session_idle"], found["open"]) == ("8h", False)
+    (place / "jobd.toml").write_text("")
+    assert "dashboard" not in shown(capsys)

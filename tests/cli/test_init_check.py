@@ -23,6 +23,7 @@ from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig
 from jobd.core.config_drawn import Outside, Secret
 from jobd.core.config_places import Places
 from jobd.core.config_problems import Findings
+from jobd.core.config_web import DashboardConfig
 from jobd.core.options import RUN_OPTIONS, read_run_options, resolve
 
 ROOT = Path(__file__).parents[2]
@@ -59,8 +60,17 @@ def uncommented(text: str, *but: str) -> str:
     return text
 
 
+HASH = "scrypt:32768:8:3:Z7Qqayh6Sd6LcEobz_Fujg:cOP851JoP6xlGd7f-w4j4eWLLr-MgvTqJJxi8iIp6Tc"
+TOKEN = f"sha256:{'0' * 64}"
+HASHES = {
+    "JOBD_OPS_HASH": HASH, "JOBD_EVA_HASH": HASH, "JOBD_DEPLOY_HASH": TOKEN, "JOBD_WATCH_HASH": TOKEN,
+}  # fmt: skip
+
+
 def outside(name: str) -> Secret:
     held = {
+        "tom-hash": f"{HASH}\n",
+        "cron-hash": f"{TOKEN}\n",
         "redis-url": "redis://127.0.0.1:6379/0",
         "slack-url": "https://hooks.example/services/abc",
     }
@@ -69,7 +79,7 @@ def outside(name: str) -> Secret:
 
 def everything(*but: str) -> Config:
     """Read the text with every key in it said."""
-    world = Outside({"JOBD_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, outside)
+    world = Outside({"JOBD_WEBHOOK_SECRET": "whsec_c2VjcmV0", **HASHES}, outside)
     return load(uncommented(template("a:b"), *but), "f", world)
 
 
@@ -97,6 +107,15 @@ def test_every_commented_key_is_a_key_with_its_default() -> None:
     )
     assert msgspec.structs.replace(config.daemon, queues=None, runtime_dir=None) == DaemonConfig()
     assert (config.daemon.runtime_dir, config.web.bind) == ("/run/jobd", "127.0.0.1:9180")
+    assert config.web.dashboard is not None
+    assert {n: u.role for n, u in config.web.dashboard.users.items()} == {
+        "ops": "operator", "eva": "viewer", "tom": "operator",
+    }  # fmt: skip
+    assert {t.token for t in config.web.dashboard.tokens.values()} == {TOKEN}
+    assert (
+        msgspec.structs.replace(config.web.dashboard, users={}, tokens={}, hosts=[], proxies=[])
+        == DashboardConfig()
+    )
     assert config.alerts.every == AlertsConfig().every
     for rule in config.alerts.rules:
         usual = KINDS[rule.kind]
@@ -120,7 +139,7 @@ def test_every_key_the_code_reads_is_in_the_example_and_no_other(
         self: Findings, table: Mapping[str, Any], path: str, names: tuple[str, ...], *more: Any
     ) -> None:
         # Of a list of tables, one may have what another cannot.
-        known.setdefault(re.sub(r"\[\d+\]", "[]", path), set()).update(names)
+        known.setdefault(table_of(path), set()).update(names)
         plain(self, table, path, names, *more)
 
     monkeypatch.setattr(Findings, "known", noted)
@@ -129,13 +148,22 @@ def test_every_key_the_code_reads_is_in_the_example_and_no_other(
     data = tomllib.loads(uncommented(template("a:b")))
     collect(data, "", written)
 
+    for path, keys in list(written.items()):
+        written.setdefault(table_of(path), set()).update(keys)
     assert {path: written.get(path) for path in known} == known
     assert set(known) == {
         "", "redis", "daemon", "daemon.log", "queues.email", "schedules[]", "web", "alerts", "alerts.rules[]",
-        "alerts.sinks[]", "alerts.heartbeat",
+        "alerts.sinks[]", "alerts.heartbeat", "web.dashboard", "web.dashboard.users.NAME",
+        "web.dashboard.tokens.NAME",
     }  # fmt: skip
     for name in (*KINDS, *SINKS, *FORMATS, *LEVELS, *MISSED):
         assert re.search(rf"\b{name}\b", template("a:b")), name
+
+
+def table_of(path: str) -> str:
+    """Name the kind of a table, whatever its place in a list and the name of a user."""
+    kind = re.sub(r"\[\d+\]", "[]", path)
+    return re.sub(r"^(web\.dashboard\.\w+)\.\w+$", r"\1.NAME", kind)
 
 
 def collect(value: object, path: str, found: dict[str, set[str]]) -> None:

@@ -12,6 +12,7 @@ from jobd.cli import in_force, runtime, settings
 from jobd.cli.exposed import exposed
 from jobd.core.config import Config, DaemonConfig, RedisConfig
 from jobd.core.errors import ConfigError, NotHere
+from jobd.core.passwords import hashed, written
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +198,24 @@ def test_a_directory_others_may_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"daemon\.runtime_dir"):
         runtime.prepare(tmp_path / "file")
+
+
+def test_hashed_passwords_that_others_may_read_are_a_warning(tmp_path: Path) -> None:
+    """Who has one can guess at leisure; the hash of a token cannot be guessed."""
+    hash_, token = written(hashed("hunter2", b"saltsalt")), f"sha256:{'0' * 64}"
+    (tmp_path / "eva").write_text(hash_)
+    (tmp_path / "eva").chmod(0o644)
+    file = tmp_path / "jobd.toml"
+    file.write_text(
+        f'[web.dashboard]\nusers.ops = "{hash_}"\nusers.tom = {{ password = "{hash_}" }}\n'
+        f'users.eva = {{ password_file = "eva" }}\ntokens.ci = "{token}"\n'
+    )
+    file.chmod(0o644)
+    said = exposed(settings.whole(file, url=None))
+
+    assert hash_ not in "".join(said)
+    assert [each.removeprefix(f"{file}:").partition(": ")[2].partition(": ")[0] for each in said] == [
+        "web.dashboard.users.ops", "web.dashboard.users.tom.password",
+        "web.dashboard.users.eva.password_file",
+    ]  # fmt: skip
+    assert [each.removeprefix(f"{file}:")[0] for each in said] == ["2", "3", "4"]

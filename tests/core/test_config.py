@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 import pytest
 
@@ -114,20 +112,6 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
     assert "jobd.toml:9: queues.email.backoff.kind: 'expo'; expected one of" in text
     assert "jobd.toml:10: queues.email.retain.completed.aeg: unknown; expected age" in text
     assert "jobd.toml:12: web.bind: 9180; expected a text" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("[web.dashboard]\nusers = {}", "web.dashboard"),
-    ],
-)
-def test_what_comes_later_is_refused_not_ignored(text: str, path: str) -> None:
-    """The message says that it is coming."""
-    [problem] = problems_of(text)
-
-    assert re.match(rf"jobd\.toml:\d: {path}: ", problem)
-    assert "coming in a later release" in problem
 
 
 @pytest.mark.parametrize(
