@@ -210,3 +210,13 @@ def test_what_holds_a_queue_back_is_shown(api: Api, q: Queue) -> None:
     flow = api.get("/queues/q/flow")
     assert (flow["paused_why"], flow["paused_at"] > 0, flow["rate_max"]) == ("<it burns>", True, 0)
     assert missing(api, "/queues/x/flow") == (404, "jobd.no_such_queue")
+
+
+def test_the_server_is_shown_with_what_is_wrong_with_it(api: Api) -> None:
+    api.client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        found = api.get("/redis")
+    finally:
+        api.client.config_set("maxmemory-policy", "noeviction")
+    assert found["server"]["used_memory"] > 0
+    assert any("allkeys-lru" in each["why"] for each in found["unfit"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from jobd.broker.hosts import hosts
+from jobd.broker.server import read_facts
 from jobd.core.portrait import Host
+from jobd.core.server_facts import ServerFacts, Unfit, judge
 from jobd.seams.asking import Daemon
 from jobd.seams.place import key_of
 from jobd.seams.requests import Dump, Recycle, Request
@@ -32,6 +34,13 @@ class Hosts(msgspec.Struct, frozen=True, kw_only=True):
     hosts: list[Host]
 
 
+class RedisShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server says of itself, sizes in bytes (`max_memory` 0: no limit), and what is wrong with it."""
+
+    server: ServerFacts
+    unfit: list[Unfit]
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What the daemon was asked for and does. `slot` None: all of its processes."""
 
@@ -42,6 +51,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def _list(house: House, _call: Call) -> Hosts:
     return Hosts(here=key_of(house.runtime_dir), hosts=hosts(house.client, house.namespace))
+
+
+def _redis(house: House, _call: Call) -> RedisShown:
+    facts = read_facts(house.client)
+    return RedisShown(server=facts, unfit=judge(facts))
 
 
 def _recycle(house: House, call: Call) -> Asked:
@@ -73,6 +87,11 @@ ENDPOINTS = [
         "GET", "/hosts", "list_hosts", "hosts",
         "List the daemons of all hosts and their workers, as they said last, every few seconds.",
         _list, Hosts,
+    ),
+    Endpoint(
+        "GET", "/redis", "show_redis", "hosts",
+        "Show what the Redis server says of itself, its memory, and what is wrong with it.",
+        _redis, RedisShown,
     ),
     Endpoint(
         "POST", "/hosts/{host}/workers/{slot}/recycle", "recycle_worker", "hosts",
