@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 
 import click
+import msgspec
 
 from jobd.cli import settings
-from jobd.cli.operate import Operation, Outcome, Request
+from jobd.cli.operate import Operation, Request
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json, printable
 from jobd.cli.queue_name import known_queue
 from jobd.cli.redis import views_of
 from jobd.cli.wanted import read_wanted, wanted_options
 from jobd.client.operate import DONE, VERBS
+from jobd.client.operate_many import Outcome
 from jobd.core.errors import EX_NOINPUT
 from jobd.core.names import check_name
 
@@ -100,7 +102,7 @@ def _good(request: Request) -> tuple[str, ...]:
 def _say(request: Request, done: list[Outcome], *, as_json: bool) -> None:
     counts = Counter(outcome.word for outcome in done)
     if as_json:
-        jobs = [outcome._asdict() for outcome in done]
+        jobs = msgspec.to_builtins(done)
         print_json(
             {"verb": request.verb, "dry_run": request.dry_run, "counts": counts, "jobs": jobs}
         )

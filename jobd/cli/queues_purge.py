@@ -8,15 +8,13 @@ from collections import Counter
 import click
 
 from jobd.broker.connection import connect
-from jobd.broker.finding import Finder, Wanted
-from jobd.broker.store import Store
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.cli.progress import progress
 from jobd.cli.queue_name import known_queue
 from jobd.cli.redis import views_of
-from jobd.client.operate import bites
+from jobd.client.operate_many import Order, Sweep
 from jobd.core.config import Config
 from jobd.core.states import ACTIVE, DELAYED, STATES, WAITING
 
@@ -76,16 +74,14 @@ def _confirm(queue: str, there: dict[str, int], active: int, *, may_ask: bool) -
 
 def _purge(config: Config, queue: str, there: dict[str, int], *, quiet: bool) -> Counter[str]:
     client = connect(config.redis.url, timeout=2.0)
-    finder = Finder(client, config.redis.namespace, queue)
-    store = Store(client, config.redis.namespace, queue)
+    order = Order(verb="purge", queues=(queue,), states=tuple(there))
+    sweep = Sweep(client, config.redis.namespace, order)
     told: Counter[str] = Counter()
-    with progress("purge", sum(there.values()), quiet=quiet) as advance:
-        for state in there:
-            for looked, page in finder.pages((state,), Wanted()):
-                for bite in bites(job.id for job in page):
-                    told.update(store.purge(state, bite))
-                advance(looked)
-    # A walk may meet a job twice, and one that was removed by somebody else is removed all the same.
+    with progress("purge", sweep.size(), quiet=quiet) as advance:
+        for step in sweep.steps():
+            told.update(outcome.word for outcome in step.outcomes)
+            advance(step.looked)
+    # One that was removed by somebody else is removed all the same.
     del told["gone"]
     return told
 

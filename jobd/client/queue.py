@@ -31,7 +31,7 @@ from jobd.client.many import (
     read_chunks,
     read_chunks_async,
 )
-from jobd.client.operate import carry_out
+from jobd.client.operate import How, carry_out
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer
 from jobd.client.schedules import Declaring, Schedules
@@ -350,7 +350,7 @@ class Queue:
     def _each(self, verb: str, jobs: Jobs, *, force: bool = False) -> dict[str, str]:
         given = (jobs,) if isinstance(jobs, str | JobHandle) else jobs
         ids = (job if isinstance(job, str) else job.id for job in given)
-        return dict(carry_out(verb, self._producer.store(self.name), ids, force=force))
+        return dict(carry_out(verb, self._producer.store(self.name), ids, How(force=force)))
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = SAYS_NOTHING
