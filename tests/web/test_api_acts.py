@@ -118,6 +118,19 @@ def test_many_jobs_by_their_ids(api: Api, q: Queue) -> None:
     assert (found["looked"], found["total"]) == (3, 3)
 
 
+def test_many_jobs_get_another_time(api: Api, q: Queue) -> None:
+    jobs = [h.id for h in q.add_many([("work", {})] * 3)]
+    later = {"verb": "reschedule", "queue": "q"}
+    assert refused(api, "POST", "/operations", later) == (400, "jobd.option")
+    odd = {"verb": "retry", "queue": "q", "delay": "1h"}
+    assert refused(api, "POST", "/operations", odd) == (400, "jobd.bad_request")
+    found = ended(api, api.act("POST", "/operations", later | {"delay": "1h"}))
+    assert found["counts"] == {"delayed": 3}
+    assert {q.job(job).state() for job in jobs} == {"delayed"}
+    by_id = {"verb": "reschedule", "ids": jobs, "delay": 0}
+    assert ended(api, api.act("POST", "/operations", by_id))["counts"] == {"waiting": 3}
+
+
 def test_a_purge_wants_the_name_of_the_queue_again(api: Api, q: Queue) -> None:
     q.add_many([("work", {})] * 70)
     q.add("work", delay="1h")
@@ -161,10 +174,11 @@ def test_an_operation_that_is_unclear_is_not_begun(
 def test_an_operation_is_stopped_and_only_so_many_run(redis_url: str) -> None:
     operations, gate, begun = Operations(emit=lambda _event: None), threading.Event(), []
 
-    def work(progress: Any) -> None:
+    def work(progress: Any) -> bool:
         begun.append(progress)
         while not progress.is_stopped():
             gate.wait(0.01)
+        return False
 
     running = [operations.start(work, verb="x", queue=None, by="me") for _ in range(4)]
     with pytest.raises(Busy, match="4 are under way"):
@@ -174,7 +188,7 @@ def test_an_operation_is_stopped_and_only_so_many_run(redis_url: str) -> None:
         assert operations.stop(each.id).state in ("stopping", "stopped")
     eventually("all stopped", lambda: {o.state for o in operations.all()} == {"stopped"})
 
-    def broken(_progress: Any) -> None:
+    def broken(_progress: Any) -> bool:
         raise ValueError("a secret")
 
     for _ in range(120):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from jobd.broker.finding import Finder, Wanted
-from jobd.broker.store import Store
-from jobd.client.operate import VERBS, bites, carry_out
+from jobd.broker.finding import Wanted
+from jobd.client.operate import VERBS, How
+from jobd.client.operate_many import Order, Sweep, by_id
 from jobd.core.names import check_name
-from jobd.core.states import ACTIVE, DELAYED, STATES, WAITING
+from jobd.core.options import read_new_due
+from jobd.core.states import DELAYED, WAITING
 from jobd.core.suggest import nearest, one_of
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.kinds import Name, Span, State
 from jobd.web.api.operations import Operation, Progress, Work
 from jobd.web.api.problems import RequestError
-from jobd.web.api.reading import read_age
+from jobd.web.api.reading import bare, read_age
 
 PURGE = "purge"
-_STATES = {**VERBS, PURGE: tuple(state for state in STATES if state != ACTIVE)}
+RESCHEDULE = "reschedule"
 # The states that a filter means when it names none.
 _USUAL = {
     **VERBS,
@@ -40,11 +41,11 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     like: `error` is a part of its error's text, in any case, and `like` the whole shape of it, as groups of the
     dead have it; `older_than` and `newer_than` count from the end of a job that
     has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
-    `confirm` repeats. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
+    `confirm` repeats. `reschedule` wants a `delay` from now or an instant with its zone. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
     counts.
     """
 
-    verb: Literal["retry", "cancel", "delete", "run-now", "purge"]
+    verb: Literal["retry", "cancel", "delete", "run-now", "reschedule", "purge"]
     queue: Name | None = None
     states: Annotated[tuple[State, ...], msgspec.Meta(max_length=6)] = ()
     task: Name | None = None
@@ -57,6 +58,8 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     force: bool = False
     dry_run: bool = False
     confirm: str | None = None
+    delay: Span | None = None
+    run_after: datetime | None = None
 
 
 def _start(house: House, call: Call) -> Operation:
@@ -65,7 +68,8 @@ def _start(house: House, call: Call) -> Operation:
     _refuse_unclear(body, wanted)
     if body.queue is not None:
         house.known(check_name(body.queue, what="queue"))
-    work = _by_ids(house, body) if body.ids else _by_filter(house, body, wanted)
+    due = _due(body)
+    work = _by_ids(house, body, due) if body.ids else _by_filter(house, body, wanted, due)
     return house.operations.start(
         work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run
     )
@@ -82,9 +86,19 @@ def _wanted(body: Start) -> Wanted:
     )  # fmt: skip
 
 
+def _due(body: Start) -> str:
+    """Read the time that jobs are moved to. Raises OptionError, RequestError."""
+    if body.verb == RESCHEDULE:
+        delay = None if body.delay is None else bare(body.delay)
+        return read_new_due(delay, body.run_after, what=RESCHEDULE)
+    if body.delay is not None or body.run_after is not None:
+        raise RequestError(f"delay, run_after: with {body.verb}; expected with reschedule alone")
+    return ""
+
+
 def _refuse_unclear(body: Start, wanted: Wanted) -> None:
     """Refuse what may mean more than was meant. Raises RequestError."""
-    verb, may = body.verb, _STATES[body.verb]
+    verb, may = body.verb, VERBS[body.verb]
     for state in body.states:
         if state not in may:
             raise RequestError(
@@ -113,54 +127,39 @@ def _refuse_unclear(body: Start, wanted: Wanted) -> None:
         )
 
 
-def _by_ids(house: House, body: Start) -> Work:
-    def work(progress: Progress) -> None:
-        ids = list(dict.fromkeys(body.ids))
-        progress.expect(len(ids))
-        views = house.views()
-        for job in ids:
+def _by_ids(house: House, body: Start, due: str) -> Work:
+    def work(progress: Progress) -> bool:
+        counts: Counter[str] = Counter()
+        total = len(set(body.ids))
+        outcomes = by_id(
+            house.client, house.namespace, body.verb, body.ids,
+            queue=body.queue, how=How(force=body.force, due=due), dry_run=body.dry_run,
+        )  # fmt: skip
+        for looked, outcome in enumerate(outcomes, 1):
+            counts[outcome.word] += 1
+            progress.tell(looked, total, counts)
             if progress.is_stopped():
-                return
-            queue = body.queue or views.find(job)
-            word = "gone" if queue is None else _done_to(house, body, queue, [job])
-            progress.tell(1, Counter([word] if isinstance(word, str) else word))
+                return looked == total
+        return True
 
     return work
 
 
-def _by_filter(house: House, body: Start, wanted: Wanted) -> Work:
-    def work(progress: Progress) -> None:
-        states = tuple(dict.fromkeys(body.states)) or _USUAL[body.verb]
-        queues = [body.queue] if body.queue else house.views().queues()
-        finders = {name: Finder(house.client, house.namespace, name) for name in queues}
-        progress.expect(sum(finder.size(states) for finder in finders.values()))
-        for name, finder in finders.items():
-            for state in states:
-                for looked, page in finder.pages((state,), wanted):
-                    if progress.is_stopped():
-                        return
-                    ids = [job.id for job in page]
-                    for bite in bites(ids):
-                        if progress.is_stopped():
-                            return
-                        progress.tell(0, Counter(_done_to(house, body, name, bite, state)))
-                    progress.tell(looked, Counter())
+def _by_filter(house: House, body: Start, wanted: Wanted, due: str) -> Work:
+    def work(progress: Progress) -> bool:
+        order = Order(
+            verb=body.verb,
+            queues=(body.queue,) if body.queue else tuple(house.views().queues()),
+            states=tuple(dict.fromkeys(body.states)) or _USUAL[body.verb],
+            wanted=wanted, dry_run=body.dry_run, force=body.force, due=due,
+        )  # fmt: skip
+        return (
+            Sweep(house.client, house.namespace, order)
+            .run(lambda it: progress.tell(it.looked, it.total, it.counts), stop=progress.is_stopped)
+            .finished
+        )
 
     return work
-
-
-def _done_to(
-    house: House, body: Start, queue: str, ids: list[str], state: str | None = None
-) -> Iterable[str]:
-    """Do it to some jobs of one queue; give a word for each, in a dry run the state that it is in."""
-    if body.dry_run:
-        views = house.views()
-        return [state or views.state(queue, job) or "gone" for job in ids]
-    store = Store(house.client, house.namespace, queue)
-    if body.verb == PURGE:
-        # One that was removed by somebody else, or is met twice by the walk, is removed all the same.
-        return [word for word in store.purge(state or "", ids) if word != "gone"]
-    return [word for _, word in carry_out(body.verb, store, ids, force=body.force)]
 
 
 def _list(house: House, _call: Call) -> list[Operation]:

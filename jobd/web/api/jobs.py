@@ -9,7 +9,7 @@ import msgspec
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.broker.why import WhyFacts
-from jobd.client.operate import DONE, carry_out
+from jobd.client.operate import DONE, How, carry_out
 from jobd.core.options import read_new_due
 from jobd.core.why import Explanation, explain
 from jobd.web.api.endpoint import Body, Call, Endpoint
@@ -71,9 +71,9 @@ def _delete(house: House, call: Call) -> Changed:
     return _do("delete", house, call)
 
 
-def _do(verb: str, house: House, call: Call, *, force: bool = False) -> Changed:
-    store = _store(house, call)
-    [(_, word)] = carry_out(verb, store, [call.path["job"]], force=force)
+def _do(verb: str, house: House, call: Call, *, force: bool = False, due: str = "") -> Changed:
+    store = Store(house.client, house.namespace, call.path["queue"])
+    [(_, word)] = carry_out(verb, store, [call.path["job"]], How(force=force, due=due))
     return _changed(verb, call, word, DONE[verb])
 
 
@@ -81,12 +81,7 @@ def _reschedule(house: House, call: Call) -> Changed:
     body, job = call.body, call.path["job"]
     delay = None if body.delay is None else bare(body.delay)
     due = read_new_due(delay, body.run_after, what=f"job {job}")
-    word = _store(house, call).reschedule([job], due)[0]
-    return _changed("reschedule", call, word, ("waiting", "delayed"))
-
-
-def _store(house: House, call: Call) -> Store:
-    return Store(house.client, house.namespace, call.path["queue"])
+    return _do("reschedule", house, call, due=due)
 
 
 def _changed(verb: str, call: Call, word: str, done: tuple[str, ...]) -> Changed:

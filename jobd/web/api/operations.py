@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -55,7 +54,7 @@ class Progress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._looked = 0
         self._total = 0
 
@@ -67,26 +66,21 @@ class Progress:
         """Let it end after the bite that is under way."""
         self._stop.set()
 
-    def expect(self, total: int) -> None:
-        """Say how many jobs will be looked at, about."""
+    def tell(self, looked: int, total: int, counts: Mapping[str, int]) -> None:
+        """Say how far it is: looked at so many of about `total`, and what became of those that were meant."""
         with self._lock:
-            self._total = total
-
-    def tell(self, looked: int, words: Counter[str]) -> None:
-        """Say how many more were looked at, and what became of those that were meant."""
-        with self._lock:
-            self._looked += looked
-            self._counts += words
+            self._looked, self._total, self._counts = looked, total, dict(counts)
 
     def on(self, operation: Operation) -> Operation:
         """Give the operation with these figures in it."""
         with self._lock:
             return msgspec.structs.replace(
-                operation, looked=self._looked, total=self._total, counts=dict(self._counts)
+                operation, looked=self._looked, total=self._total, counts=self._counts
             )
 
 
-Work = Callable[[Progress], None]
+Work = Callable[[Progress], bool]
+"""What is done; gives whether it went through all of it, or was stopped before."""
 
 
 class Operations:
@@ -149,8 +143,7 @@ class Operations:
     def _run(self, operation: Operation, progress: Progress, work: Work) -> None:
         state, problem = "failed", None
         try:
-            work(progress)
-            state = "stopped" if progress.is_stopped() else "done"
+            state = "done" if work(progress) else "stopped"
         except Exception as error:  # noqa: BLE001 - told in the operation, and as an event if it is a mistake
             if not is_ours(error):
                 self._emit(WebFailed(path=f"operation {operation.verb}", why=repr(error)))
