@@ -220,6 +220,9 @@ def test_the_document_is_of_the_table(api: Api) -> None:
         assert operation["x-role"] == each.role
         assert str(each.status) in operation["responses"]
         assert ("requestBody" in operation) == (each.body is not None)
+        for parameter in operation["parameters"]:
+            assert parameter["schema"].get("default", "") is not None
+            assert parameter["schema"].keys() & {"type", "enum"}, parameter
     for ref in _refs(document):
         assert ref.rpartition("/")[2] in document["components"]["schemas"]
 

@@ -123,7 +123,8 @@ def test_rules_are_shown_with_what_they_see_also_while_redis_is_away(
     moves = [Move(name, b"", _state("firing", "12 jobs")) for name in ("backlog", "<b>old</b>")]
     assert store.move(moves) == ["moved", "moved"]
     store.mute("backlog", 60_000)
-    alertfile.write(tmp_path, LocalAlerts(rules={"away": _state("pending", "no answer")}))
+    here = {"away": _state("pending", "no answer"), "backlog": _state("pending", "of old")}
+    alertfile.write(tmp_path, LocalAlerts(rules=here))
     found = api.get("/alerts")
     assert found["redis_says"] is None
     shown = {each["name"]: each for each in found["rules"]}
