@@ -7,13 +7,32 @@ threads at once. Called by jobd.web and commands.
 
 from __future__ import annotations
 
+import msgspec
+
+from jobd.broker.alerts import AlertStore
 from jobd.broker.browse_groups import MOST_SAMPLED, DeadGroups, Grouping
 from jobd.broker.browse_pages import MOST_SCANNED, Page, Pager
+from jobd.broker.browse_queues import QueueBrowser, QueueRow, TaskRow
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.finding import Wanted
+from jobd.broker.hosts import hosts
 from jobd.broker.keys import QueueKeys
+from jobd.broker.schedule_records import ScheduleInfo
+from jobd.broker.schedules import ScheduleStore
+from jobd.broker.server import read_facts
 from jobd.broker.views import JobInfo, Views
+from jobd.core.alerts.machine import RuleState
 from jobd.core.names import check_name
+from jobd.core.portrait import Host
+from jobd.core.server_facts import ServerFacts
+
+
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert rule that somebody looks at: how it stands, and until when it is muted, ms."""
+
+    rule: str
+    state: RuleState
+    muted_until: int | None
 
 
 class Browser:
@@ -24,6 +43,7 @@ class Browser:
         self._namespace = namespace
         self._now = now
         self._views = Views(client, namespace, now=now)
+        self._queues = QueueBrowser(client, namespace, now=now)
 
     def page(
         self,
@@ -76,3 +96,44 @@ class Browser:
         """
         queues = [check_name(queue, what="queue")] if queue else self._views.queues()
         return Grouping(self._client, self._namespace, queues).read(most)
+
+    def queues(self) -> list[QueueRow]:
+        """List the queues with their figures, by name. Raises BrokerError."""
+        return self._queues.rows()
+
+    def tasks(self, queue: str) -> list[TaskRow]:
+        """List the tasks of a queue with their figures. Raises OptionError, BrokerError."""
+        return self._queues.tasks(check_name(queue, what="queue"))
+
+    def schedules(self, queue: str | None = None) -> list[ScheduleInfo]:
+        """List schedules by queue and name; `args` and `options` are left out. Raises OptionError,
+        BrokerError."""
+        queues = [check_name(queue, what="queue")] if queue else self._views.queues()
+        found = [
+            info
+            for each in queues
+            for info in ScheduleStore(self._client, self._namespace, each, now=self._now).all()
+        ]
+        return [msgspec.structs.replace(info, args=None, options={}) for info in found]
+
+    def schedule(self, queue: str, name: str) -> ScheduleInfo | None:
+        """Read all of one schedule, or None. Raises OptionError, BrokerError."""
+        check_name(queue, what="queue")
+        return ScheduleStore(self._client, self._namespace, queue, now=self._now).get(name)
+
+    def alerts(self) -> list[AlertRow]:
+        """List the rules that are looked at, by name. Raises BrokerError."""
+        states = AlertStore(self._client, self._namespace, now=self._now).states()
+        return [
+            AlertRow(rule=rule, state=held.state, muted_until=held.muted_until or None)
+            for rule, held in sorted(states.items())
+        ]
+
+    def hosts(self) -> list[Host]:
+        """List the daemons of the namespace, as each last said of itself. Raises BrokerError."""
+        return hosts(self._client, self._namespace)
+
+    def server(self) -> ServerFacts:
+        """Read what the server says of itself. Raises NotPermitted where our user may not ask,
+        BrokerError."""
+        return read_facts(self._client)

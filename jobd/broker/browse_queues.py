@@ -1,0 +1,244 @@
+"""Queues and their tasks as a dashboard shows them: counts, what holds them back, how they get on.
+
+Cost is of the number of queues, tasks and workers, never of jobs: a handful of round trips. Minutes that
+are over do not change and are remembered; so are some sums of a while ago, because counters that only
+grow say how it goes now only beside what they were.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Lock
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobd.broker.backlog import Backlog, Backlogs
+from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.flow import Flow, read_flow
+from jobd.broker.keys import QueueKeys
+from jobd.broker.overview import overview
+from jobd.broker.store import store_ms
+from jobd.core.spread import Spread, since, spread_of
+from jobd.core.tally import QueueTally, TaskTally, read_tally
+
+MINUTES = 60
+"""Of so many minutes, the one that runs among them, a row tells how many runs ended."""
+RATE_MINUTES = 5
+"""Throughput and error rate are of so many minutes that are over, and the one that runs."""
+
+_MINUTE_MS = 60_000
+_GOOD, _BAD = ("completed",), ("failed", "timeout", "dead")
+# Spreads are of the last five minutes, where somebody looked then; sums are kept so often.
+_SPREAD_MS, _KEPT_EVERY_MS, _SHORTEST_MS = 300_000, 15_000, 30_000
+
+
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue. `due`: jobs that could run now, of which the oldest waits for `oldest` seconds.
+
+    `completed` and `failed`: runs that ended well and badly, by the minute, the one that runs last; it
+    began at `minute_at`, ms. `throughput`: jobs completed a second, `error_rate`: bad ends of all, 0 to 1;
+    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds; None: of all time.
+    """
+
+    name: str
+    counts: dict[str, int]
+    due: int
+    oldest: float
+    paused: bool
+    limited: bool
+    flow: Flow
+    workers: int
+    hosts: int
+    minute_at: int
+    completed: list[int]
+    failed: list[int]
+    throughput: float
+    error_rate: float | None
+    wait: Spread
+    run: Spread
+    spread_for: float | None
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of a queue, since its first job. `outcomes` are counts by the words of core/tally.py."""
+
+    name: str
+    paused: bool
+    resuming: bool
+    outcomes: dict[str, int]
+    wait: Spread
+    run: Spread
+    mean_wait_ms: float | None
+    mean_run_ms: float | None
+
+
+class _Sums(NamedTuple):
+    """A queue's histograms at one instant, all tasks together."""
+
+    at: int
+    wait: list[int]
+    run: list[int]
+
+
+class _Said(NamedTuple):
+    """What is asked of a queue beside its counts, flow and backlog."""
+
+    workers: int
+    tally: QueueTally
+
+
+class QueueBrowser:
+    """Reads rows of queues, from several threads. `now` injects a store time in ms for tests."""
+
+    def __init__(self, client: Client, namespace: str, *, now: int | None = None) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._now = now
+        self._lock = Lock()
+        self._past: dict[tuple[str, int], dict[str, int]] = {}
+        self._sums: dict[str, deque[_Sums]] = {}
+
+    def rows(self, *, now: int | None = None) -> list[QueueRow]:
+        """Read all queues, by name. Raises BrokerError."""
+        now = now or self._now or store_ms(self._client)
+        counts, flows = overview(self._client, self._namespace)
+        queues = list(counts)
+        backlogs = Backlogs(self._client, self._namespace, now=now).read(queues)
+        minutes = self._minutes(queues, now // _MINUTE_MS)
+        said = self._said(queues, now)
+        return [
+            self._row(name, counts[name], flows[name], backlogs[name], said[name], minutes[name], now)
+            for name in queues
+        ]  # fmt: skip
+
+    def tasks(self, queue: str) -> list[TaskRow]:
+        """Read the tasks of which something has ended in a queue, by name. Raises BrokerError."""
+        flow = read_flow(self._client, self._namespace, queue, now=self._now)
+        tally = self._said([queue], 0)[queue].tally
+        known = tally.tasks | {
+            name: TaskTally()
+            for name in (*flow.paused_tasks, *flow.resuming)
+            if name not in tally.tasks
+        }
+        return [_task_row(name, known[name], flow) for name in sorted(known)]
+
+    def _said(self, queues: list[str], now: int) -> dict[str, _Said]:
+        with translated(place_of(self._client)):
+            pipe: Any = self._client.pipeline(transaction=False)
+            for queue in queues:
+                keys = QueueKeys(self._namespace, queue)
+                pipe.zcount(keys.leases, f"({now}", "+inf")
+                pipe.hgetall(keys.tally)
+            replies = pipe.execute(raise_on_error=False) if queues else []
+        return {
+            queue: _Said(
+                workers if isinstance(workers, int) else 0,
+                read_tally(tally if isinstance(tally, dict) else {}),
+            )
+            for queue, workers, tally in zip(queues, replies[::2], replies[1::2], strict=True)
+        }
+
+    def _minutes(self, queues: list[str], this: int) -> dict[str, list[dict[str, int]]]:
+        """Read the last minutes of each queue, the one that runs last."""
+        span = range(this - MINUTES + 1, this + 1)
+        with self._lock:
+            past = {at: counts for at, counts in self._past.items() if at[1] >= span[0]}
+        wanted = [(q, m) for q in queues for m in span if m == this or (q, m) not in past]
+        with translated(place_of(self._client)):
+            pipe: Any = self._client.pipeline(transaction=False)
+            for queue, minute in wanted:
+                pipe.hgetall(f"{QueueKeys(self._namespace, queue).minute_prefix}{minute}")
+            replies = pipe.execute(raise_on_error=False) if wanted else []
+        found = past | {at: _counts(reply) for at, reply in zip(wanted, replies, strict=True)}
+        with self._lock:
+            self._past = {at: counts for at, counts in found.items() if at[1] < this}
+        return {queue: [found[queue, minute] for minute in span] for queue in queues}
+
+    def _row(
+        self, name: str, counts: dict[str, int], flow: Flow, backlog: Backlog, said: _Said,
+        minutes: list[dict[str, int]], now: int,
+    ) -> QueueRow:  # fmt: skip
+        completed = [_sum(each, _GOOD) for each in minutes]
+        failed = [_sum(each, _BAD) for each in minutes]
+        lately = slice(-RATE_MINUTES - 1, None)
+        good, bad = sum(completed[lately]), sum(failed[lately])
+        seconds = RATE_MINUTES * 60 + now % _MINUTE_MS / 1000
+        wait, run, spread_for = self._spreads(name, said.tally, now)
+        return QueueRow(
+            name=name,
+            counts=counts,
+            due=backlog.due,
+            oldest=backlog.oldest,
+            paused=backlog.paused,
+            limited=backlog.limited,
+            flow=flow,
+            workers=said.workers,
+            hosts=backlog.hosts if said.workers else 0,
+            minute_at=now - now % _MINUTE_MS,
+            completed=completed,
+            failed=failed,
+            throughput=round(good / seconds, 4),
+            error_rate=round(bad / (good + bad), 4) if good + bad else None,
+            wait=wait,
+            run=run,
+            spread_for=spread_for,
+        )
+
+    def _spreads(
+        self, name: str, tally: QueueTally, now: int
+    ) -> tuple[Spread, Spread, float | None]:
+        """Spread what has come since the sums of some minutes ago; all of it, where there are none."""
+        sums = _sums_of(tally, now)
+        with self._lock:
+            kept = self._sums.setdefault(name, deque())
+            while len(kept) > 1 and kept[1].at <= now - _SPREAD_MS:
+                kept.popleft()
+            before = kept[0] if kept and _is_usable(kept[0], now) else None
+            if not kept or now - kept[-1].at >= _KEPT_EVERY_MS:
+                kept.append(sums)
+        if before is None:
+            return spread_of(sums.wait), spread_of(sums.run), None
+        wait, run = since(sums.wait, before.wait), since(sums.run, before.run)
+        return spread_of(wait), spread_of(run), (now - before.at) / 1000
+
+
+def _is_usable(sums: _Sums, now: int) -> bool:
+    """Whether a span begins there that says something, and is of now: nobody may have looked for long."""
+    return _SHORTEST_MS <= now - sums.at <= 2 * _SPREAD_MS
+
+
+def _sums_of(tally: QueueTally, now: int) -> _Sums:
+    whole = TaskTally()
+    for task in tally.tasks.values():
+        whole.add(task)
+    return _Sums(now, whole.wait, whole.run)
+
+
+def _task_row(name: str, tally: TaskTally, flow: Flow) -> TaskRow:
+    wait, run = spread_of(tally.wait), spread_of(tally.run)
+    return TaskRow(
+        name=name,
+        paused=name in flow.paused_tasks,
+        resuming=name in flow.resuming,
+        outcomes=tally.outcomes,
+        wait=wait,
+        run=run,
+        mean_wait_ms=round(tally.wait_ms / wait.count, 3) if wait.count else None,
+        mean_run_ms=round(tally.run_us / 1000 / run.count, 3) if run.count else None,
+    )
+
+
+def _counts(reply: Any) -> dict[str, int]:
+    """Read a minute's hash. Whatever a stranger has put in its place counts for nothing."""
+    if not isinstance(reply, dict):
+        return {}
+    return {
+        outcome.decode("utf-8", "replace"): int(n)
+        for outcome, n in reply.items()
+        if n.isdigit() and len(n) < 16
+    }
+
+
+def _sum(counts: dict[str, int], outcomes: tuple[str, ...]) -> int:
+    return sum(counts.get(outcome, 0) for outcome in outcomes)
