@@ -12,6 +12,7 @@ from setproctitle import setproctitle
 from starlette.routing import BaseRoute
 
 from jobd.broker import alerts
+from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
 from jobd.core.config import Config
 from jobd.core.events import Event
@@ -76,7 +77,14 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
     made = make_auth(config.web, client, namespace, emit=emit, threads=threads)
     if made is None:
         return []
-    house = House(client, namespace, runtime_dir, config.alerts.rules, Operations(emit=emit))
+    house = House(
+        client,
+        namespace,
+        Browser(client, namespace),
+        runtime_dir,
+        config.alerts.rules,
+        Operations(emit=emit),
+    )
     return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
 
 

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from jobd import Queue
+from jobd.broker.browse import Browser
 from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import connect
 from jobd.broker.keys import QueueKeys
@@ -87,7 +88,14 @@ class Api:
         self.client = connect(url, timeout=2.0)
         self._url = url
         self._runtime_dir = runtime_dir
-        house = House(self.client, NAMESPACE, runtime_dir, rules, Operations(emit=self.told.append))
+        house = House(
+            self.client,
+            NAMESPACE,
+            Browser(self.client, NAMESPACE),
+            runtime_dir,
+            rules,
+            Operations(emit=self.told.append),
+        )
         self.app = Starlette(
             routes=api_routes(
                 house, self.gate, threads=Threads(), emit=self.told.append, table=table

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from support.api import NAMESPACE, PATHS
 from support.logins import TOKENS, Browser, Site, code, dashboard
 
+from jobd.broker.browse import Browser as Browse
 from jobd.broker.keys import SharedKeys
 from jobd.core.web_events import WebAudit
 from jobd.web.api.house import House
@@ -24,7 +25,14 @@ class ApiSite(Site):
     def __init__(self, url: str, runtime_dir: Path, **more: object) -> None:
         super().__init__(url, dashboard(**more), namespace=NAMESPACE)
         emit = self.events.append
-        house = House(self.client, NAMESPACE, runtime_dir, (), Operations(emit=emit))
+        house = House(
+            self.client,
+            NAMESPACE,
+            Browse(self.client, NAMESPACE),
+            runtime_dir,
+            (),
+            Operations(emit=emit),
+        )
         api = api_routes(house, self.auth, threads=Threads(), emit=emit)
         self.app = Starlette(routes=[*self.login.routes(), *api])  # type: ignore[assignment]
 

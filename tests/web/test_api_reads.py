@@ -221,3 +221,24 @@ def test_the_server_is_shown_with_what_is_wrong_with_it(api: Api) -> None:
         api.client.config_set("maxmemory-policy", "noeviction")
     assert found["server"]["used_memory"] > 0
     assert any("allkeys-lru" in each["why"] for each in found["unfit"])
+
+
+def test_queues_are_listed_with_their_figures(api: Api, q: Queue) -> None:
+    die(q, 2, "mail", "no")
+    q.add_many([("work", {})] * 3)
+    [row] = api.get("/queues")
+    assert (row["name"], row["due"], row["paused"]) == ("q", 3, False)
+    assert (row["counts"]["dead"], row["counts"]["waiting"]) == (2, 3)
+    shown = api.get("/queues/q")
+    assert shown["queue"]["name"] == "q"
+    assert {each["name"]: each["outcomes"]["dead"] for each in shown["tasks"]} == {"mail": 2}
+    assert api.get("/queues/q/tasks") == shown["tasks"]
+    for path in ("/queues/x", "/queues/x/tasks"):
+        assert missing(api, path) == (404, "jobd.no_such_queue")
+
+
+def test_a_schedule_is_shown_with_its_arguments_and_lists_have_none(api: Api, q: Queue) -> None:
+    q.schedules.put("nightly", task="work", args={"secret": 1}, every="5m")
+    assert api.get("/queues/q/schedules/nightly")["args"] == {"secret": 1}
+    assert api.get("/schedules")[0]["args"] is None
+    assert missing(api, "/queues/q/schedules/none") == (404, "jobd.no_such_schedule")

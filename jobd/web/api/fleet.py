@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from jobd.broker.hosts import hosts
-from jobd.broker.server import read_facts
 from jobd.core.portrait import Host
 from jobd.core.server_facts import ServerFacts, Unfit, judge
 from jobd.seams.asking import Daemon
@@ -50,11 +48,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _list(house: House, _call: Call) -> Hosts:
-    return Hosts(here=key_of(house.runtime_dir), hosts=hosts(house.client, house.namespace))
+    return Hosts(here=key_of(house.runtime_dir), hosts=house.browser.hosts())
 
 
 def _redis(house: House, _call: Call) -> RedisShown:
-    facts = read_facts(house.client)
+    facts = house.browser.server()
     return RedisShown(server=facts, unfit=judge(facts))
 
 

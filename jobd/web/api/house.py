@@ -19,10 +19,11 @@ from jobd.web.api.problems import NoSuchQueue
 
 
 class House(NamedTuple):
-    """All of it may be used from several threads. `rules` are those of this host's configuration."""
+    """All of it may be used from several threads. There is one Browser, which knows the last minutes. `rules` are those of this host's configuration."""
 
     client: Client
     namespace: str
+    browser: Browser
     runtime_dir: Path
     rules: Sequence[RuleConfig]
     operations: Operations
@@ -30,10 +31,6 @@ class House(NamedTuple):
     def views(self) -> Views:
         """Read queues and jobs."""
         return Views(self.client, self.namespace)
-
-    def browser(self) -> Browser:
-        """List queues and jobs."""
-        return Browser(self.client, self.namespace)
 
     def store(self, queue: str) -> Store:
         """Change a queue that is known. Raises NoSuchQueue, BrokerError."""

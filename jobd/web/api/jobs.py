@@ -42,7 +42,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _find(house: House, call: Call) -> JobInfo:
-    info = house.browser().find(call.path["job"], call.path.get("queue"))
+    info = house.browser.find(call.path["job"], call.path.get("queue"))
     if info is None:
         raise _no_such(call)
     return info

@@ -8,6 +8,7 @@ import msgspec
 
 from jobd.broker.browse_groups import DeadGroups
 from jobd.broker.browse_pages import MOST_ROWS, Page
+from jobd.broker.browse_queues import QueueRow, TaskRow
 from jobd.broker.flow import Flow
 from jobd.core.names import check_name
 from jobd.web.api.endpoint import Body, Call, Endpoint
@@ -44,12 +45,33 @@ class Where(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue: Name | None = None
 
 
+class QueueShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue and its tasks."""
+
+    queue: QueueRow
+    tasks: list[TaskRow]
+
+
+def _queues(house: House, _call: Call) -> list[QueueRow]:
+    return house.browser.queues()
+
+
+def _queue(house: House, call: Call) -> QueueShown:
+    name = house.known(call.path["queue"])
+    [row] = [row for row in house.browser.queues() if row.name == name]
+    return QueueShown(queue=row, tasks=house.browser.tasks(name))
+
+
+def _tasks(house: House, call: Call) -> list[TaskRow]:
+    return house.browser.tasks(house.known(call.path["queue"]))
+
+
 def _jobs(house: House, call: Call) -> Page:
     which: Which = call.query
     for what, name in (("task", which.task), ("group", which.group)):
         if name is not None:
             check_name(name, what=what)
-    return house.browser().page(
+    return house.browser.page(
         house.known(call.path["queue"]), which.state,
         cursor=which.cursor, limit=which.limit,
         task=which.task, error=which.error, like=which.like, group=which.group,
@@ -60,7 +82,7 @@ def _jobs(house: House, call: Call) -> Page:
 
 def _dead(house: House, call: Call) -> DeadGroups:
     queue = call.query.queue
-    return house.browser().dead_groups(
+    return house.browser.dead_groups(
         None if queue is None else house.known(check_name(queue, what="queue"))
     )
 
@@ -70,6 +92,21 @@ def _flow(house: House, call: Call) -> Flow:
 
 
 ENDPOINTS = [
+    Endpoint(
+        "GET", "/queues", "list_queues", "queues",
+        "List the queues: jobs by state, the oldest that waits, workers, and the figures of the last hour.",
+        _queues, list[QueueRow],
+    ),
+    Endpoint(
+        "GET", "/queues/{queue}", "show_queue", "queues",
+        "Show a queue and its tasks with their figures.",
+        _queue, QueueShown,
+    ),
+    Endpoint(
+        "GET", "/queues/{queue}/tasks", "list_tasks", "queues",
+        "List the tasks of a queue: what became of their jobs, how long these waited and ran.",
+        _tasks, list[TaskRow],
+    ),
     Endpoint(
         "GET", "/queues/{queue}/flow", "show_flow", "queues",
         "Show what holds a queue back: pauses, a wait, its limits.",

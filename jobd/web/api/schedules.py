@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 
 from jobd.broker.schedule_records import ScheduleInfo
-from jobd.broker.schedules import ScheduleStore
 from jobd.client.adding import outcome_of
 from jobd.core.ids import uuid7
 from jobd.core.names import check_name
@@ -51,12 +50,17 @@ class Times(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def _list(house: House, call: Call) -> list[ScheduleInfo]:
     one = call.query.queue
-    queues = house.views().queues() if one is None else [house.known(check_name(one, what="queue"))]
-    return [
-        info
-        for queue in queues
-        for info in ScheduleStore(house.client, house.namespace, queue).all()
-    ]
+    return house.browser.schedules(
+        None if one is None else house.known(check_name(one, what="queue"))
+    )
+
+
+def _show(house: House, call: Call) -> ScheduleInfo:
+    queue, name = call.path["queue"], call.path["schedule"]
+    found = house.browser.schedule(queue, name)
+    if found is None:
+        raise _no_such(queue, name)
+    return found
 
 
 def _pause(house: House, call: Call) -> Kept:
@@ -100,8 +104,13 @@ def _no_such(queue: str, name: str) -> NoSuchSchedule:
 ENDPOINTS = [
     Endpoint(
         "GET", "/schedules", "list_schedules", "schedules",
-        "List schedules: what each adds, when it fires next, and what became of its last time.",
+        "List schedules: when each fires next, what became of its last time; without arguments.",
         _list, list[ScheduleInfo], query=Times,
+    ),
+    Endpoint(
+        "GET", "/queues/{queue}/schedules/{schedule}", "show_schedule", "schedules",
+        "Show a schedule, with the arguments and options of what it adds.",
+        _show, ScheduleInfo,
     ),
     Endpoint(
         "POST", "/queues/{queue}/schedules/{schedule}/pause", "pause_schedule", "schedules",
