@@ -68,24 +68,18 @@ class Deliverer:
         pause: Callable[..., float | None] = pause_before,
     ) -> None:
         """`outboxes` are looked into in this order: those that cannot hang first. `draw` and `pause`
-        are the dice and the rule of the pauses between tries; tests give others."""
-        lock = threading.Lock()
-
-        def emit_one(event: Event) -> None:
-            with lock:
-                emit(event)
-
+        are the dice and the rule of the pauses between tries; tests give others. `emit` is called by
+        several threads."""
         resolver = resolver or Resolver()
         self._sinks = [
             _Sink(
-                sink, outboxes, emit=emit_one, resolver=resolver, look_every=look_every, draw=draw,
+                sink, outboxes, emit=emit, resolver=resolver, look_every=look_every, draw=draw,
                 pause=pause,
             )
             for sink in sinks
         ]  # fmt: skip
-
         if self._sinks:
-            self._sinks[0].losses = _Losses(outboxes, emit_one)
+            self._sinks[0].losses = _Losses(outboxes, emit)
 
     def start(self) -> None:
         """Begin."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -20,6 +19,7 @@ from pathlib import Path
 from jobd.broker.connection import connect, translated
 from jobd.core.errors import BrokerError, BrokerUnavailable, HostError
 from jobd.seams import clock
+from jobd.seams.program import python_module
 
 _UP_WITHIN = 10.0
 _DOWN_WITHIN = 5.0
@@ -67,7 +67,7 @@ def private_server(directory: Path, *settings: str) -> Iterator[str]:
         )
     log = directory / "redis.log"
     command = [
-        *(sys.executable, "-m", "jobd.seams.tied", str(getpid()), find_program()),
+        *(*python_module("jobd.seams.tied"), str(getpid()), find_program()),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--dir", str(directory.absolute()), "--save", "", "--appendonly", "no"),
         *("--daemonize", "no", *settings),

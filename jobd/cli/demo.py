@@ -15,6 +15,7 @@ import click
 
 import jobd
 from jobd.core.errors import ConfigError
+from jobd.seams.program import python_module
 
 _CONDUCTOR = Path("examples/shop/__main__.py")
 _NEEDED = {"aiosmtpd": "aiosmtpd", "PIL": "Pillow"}
@@ -52,7 +53,7 @@ def command(images: Path | None, orders: int | None, output: Path | None) -> Non
     )
     sys.stdout.flush()
     os.execv(  # noqa: S606 - no shell on purpose
-        sys.executable, [sys.executable, "-P", "-m", "examples.shop", *arguments]
+        sys.executable, [*python_module("examples.shop"), *arguments]
     )
 
 

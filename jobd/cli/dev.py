@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from jobd.core.config_web import DashboardConfig, is_local
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
 from jobd.seams import host, listening
 from jobd.seams.exits import Exit
+from jobd.seams.program import python_module
 
 _DRAIN = 5.0
 _WEB = "127.0.0.1:9180"
@@ -137,7 +137,7 @@ class _Session:
     def _daemon(self) -> tuple[int, bool]:
         """Run one; give its exit code, and whether it ended for the sake of changed files."""
         pid = host.spawn(
-            [sys.executable, "-m", "jobd.wiring.supervisor", str(self._effective)],
+            [*python_module("jobd.wiring.supervisor"), str(self._effective)],
             keep=self._sockets,
         )
         pidfd = host.open_pid(pid)

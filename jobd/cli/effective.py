@@ -21,6 +21,7 @@ from jobd.seams import listening
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.logstream import of_process
+from jobd.seams.program import python_module
 
 ACTIVATED = "activated"
 
@@ -32,7 +33,7 @@ def command_line(
 
     `activated`: systemd has opened the sockets, and web.bind means nothing.
     """
-    program = [sys.executable, "-m", "jobd.cli.effective"]
+    program = python_module("jobd.cli.effective")
     web = ACTIVATED if activated else ""
     return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
 

@@ -14,6 +14,7 @@ import click
 from jobd.cli import effective, runtime, settings
 from jobd.cli.options import config_option, runtime_option, url_option
 from jobd.seams import listening, lockfile
+from jobd.seams.program import python_module
 
 
 @click.command("run")
@@ -47,5 +48,5 @@ def command(
     lockfile.hand_over(lock)
     os.execv(  # noqa: S606 - no shell on purpose
         sys.executable,
-        [sys.executable, "-m", "jobd.wiring.supervisor", str(target), *reader],
+        [*python_module("jobd.wiring.supervisor"), str(target), *reader],
     )

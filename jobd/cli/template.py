@@ -150,6 +150,7 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 #   crash_loop       more than `above` (5) workers have crashed within `window` (5m)
 #   stalled          work is due, and nothing was begun for `above` (10m)
 #   no_workers       a queue has no live worker on any host, for 30s
+#   missing_workers  a host has had fewer workers than it wants, for 1m
 #   schedule_missed  a schedule's slot is due for longer than `above` (1m)
 #   stuck            a job has run for longer than `above`, as in "1h"
 #   memory           a worker has more memory of its own than `above`, as in "1GB"
@@ -165,7 +166,8 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 # every = "2s"                         # how often rules are looked at, by one host of all
 # builtin = true                       # with a sink, rules of these kinds are there by themselves,
 #                                      # unless one of that kind is below: redis_down, store_unfit,
-#                                      # store_reset, crash_loop, interrupted, reload_refused
+#                                      # store_reset, crash_loop, missing_workers, interrupted,
+#                                      # reload_refused
 
 # [[alerts.rules]]
 # kind = "backlog"

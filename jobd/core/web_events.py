@@ -35,4 +35,4 @@ class WebAudit(Event, frozen=True, kw_only=True):
     on: dict[str, str]
     outcome: str
     why: str | None = None
-    unsaid: int = 0
+    unsaid: int | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
@@ -133,6 +134,17 @@ def paragraph(text: str, level: Level = "error") -> None:
     lead = f"<{PRIORITY[level]}>" if journal.is_behind(2) else ""
     sys.stderr.write("".join(f"{lead}{line}\n" for line in text.rstrip().splitlines()))
     sys.stderr.flush()
+
+
+def for_threads(emit: Emit) -> Emit:
+    """Give the same log to several threads: a record is written by one at a time."""
+    lock = threading.Lock()
+
+    def one_at_a_time(event: Event) -> None:
+        with lock:
+            emit(event)
+
+    return one_at_a_time
 
 
 def _auto(fd: int) -> str:

@@ -2,7 +2,7 @@
 
 Invariant: the end of a helper never touches a worker. A helper that has never come up ends the
 daemon, when its application does not load or after `load_attempts` tries; one that once was up is
-restarted for ever. What a reload tries out (jobd.supervisor.reload) ends nothing but itself. Called
+restarted for ever; so is a service, whether it was or not. What a reload tries out (jobd.supervisor.reload) ends nothing but itself. Called
 by jobd.supervisor.step only.
 """
 
@@ -117,7 +117,8 @@ def _restart(
     if expected:
         return
     out.append(Say(events.HelperEnded(helper=helper.name, how=how, restart_in=wait)))
-    if helper.ever_up:
+    # Services serve people: whatever keeps them from coming up, work goes on without them.
+    if helper.ever_up or helper.role in SERVICES:
         return
     if seen.how.code == EX_CONFIG or failures >= policy.load_attempts:
         fleet.last_error = fleet.last_error or never_up(helper, how)

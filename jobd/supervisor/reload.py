@@ -183,8 +183,7 @@ def _take_helpers(fleet: Fleet, plan: Plan, everything: bool) -> None:
             fleet.helpers[name] = replace(helper, retired=True)
     for name, service in plan.services.items():
         # One that is to end since an earlier reload had no use for it is wanted again.
-        # One that is new here ends nothing, should it never come up: the daemon has.
-        known = fleet.helpers.get(name, replace(service, ever_up=True))
+        known = fleet.helpers.get(name, service)
         anew = known.outdated or (known.running and known.retired)
         fleet.helpers[name] = replace(known, retired=False, outdated=anew)
     fleet.settings = plan.settings

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,11 +23,10 @@ from jobd.broker.connection import connect
 from jobd.core.alerts.kinds import KINDS
 from jobd.core.alerts.machine import Spans
 from jobd.core.config import Config
-from jobd.core.events import Event
 from jobd.seams import alert_outbox, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Log
+from jobd.seams.log import Log, for_threads
 from jobd.seams.logstream import of_process
 from jobd.seams.service import Attendance
 
@@ -52,7 +49,8 @@ def main(argv: list[str]) -> int:
     effective = Path(argv[1])
     config = msgspec.json.decode(effective.read_bytes(), type=Config)
     alerts, namespace, runtime_dir = config.alerts, config.redis.namespace, effective.parent
-    emit = _one_at_a_time(config)
+    said = config.daemon.log
+    emit = for_threads(Log(style=said.format, level=said.level, role="alerter", fd=of_process()))
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     file_outbox = alert_outbox.FileOutbox(runtime_dir / alert_outbox.NAME, emit=emit)
     # Sinks have a client of their own: a reply that one thread waits for holds up no other.
@@ -105,17 +103,6 @@ def main(argv: list[str]) -> int:
     )
     alerter.run()
     return 0
-
-
-def _one_at_a_time(config: Config) -> Callable[[Event], None]:
-    said, lock = config.daemon.log, threading.Lock()
-    log = Log(style=said.format, level=said.level, role="alerter", fd=of_process())
-
-    def emit(event: Event) -> None:
-        with lock:
-            log(event)
-
-    return emit
 
 
 if __name__ == "__main__":

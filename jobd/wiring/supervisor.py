@@ -24,6 +24,7 @@ from jobd.seams import host, listening, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.logstream import of_process
+from jobd.seams.program import python_module
 from jobd.seams.scoreboard import Owner, Scoreboard
 from jobd.seams.systemd import Notifier
 from jobd.supervisor.build import build, page_count, plan
@@ -174,22 +175,22 @@ class Files:
     def argv(self, helper: Helper) -> list[str]:
         """Give a helper's command line, `{fd}` standing for its channel."""
         path = self._next if helper.fresh else self._path
-        python = [sys.executable, "-m"]
         match helper.role:
             case Role.KEEPER:
-                return [*python, "jobd.wiring.keeper", str(path), "{fd}", str(self._board)]
+                return [*python_module("jobd.wiring.keeper"), str(path), "{fd}", str(self._board)]
             case Role.READER:
-                reader = self._reader or [*python, "jobd.wiring.reader", str(self._path)]
+                reader = self._reader or [*python_module("jobd.wiring.reader"), str(self._path)]
                 return [*reader, "{fd}", str(self._next)]
             case Role.PRELOADER:
-                argv = [*python, "jobd.wiring.preloader", str(path), "{fd}", helper.app or ""]
+                program = python_module("jobd.wiring.preloader")
+                argv = [*program, str(path), "{fd}", helper.app or ""]
                 return argv if helper.preload else [*argv, "forks-only"]
             case Role.WEB:
                 inherited = [str(fd) for fd in self._sockets]
-                argv = [*python, "jobd.wiring.web", str(path), "{fd}", str(self._board)]
+                argv = [*python_module("jobd.wiring.web"), str(path), "{fd}", str(self._board)]
                 return [*argv, *inherited]
             case Role.ALERTER:
-                return [*python, "jobd.wiring.alerter", str(path), "{fd}", str(self._board)]
+                return [*python_module("jobd.wiring.alerter"), str(path), "{fd}", str(self._board)]
             case _:
                 assert_never(helper.role)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
@@ -15,11 +14,10 @@ from jobd.broker import alerts
 from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
 from jobd.core.config import Config
-from jobd.core.events import Event
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Emit, Log
+from jobd.seams.log import Log, for_threads
 from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
@@ -42,7 +40,8 @@ def main(argv: list[str]) -> int:
     stacks.arm()
     signals = Signals([signal.SIGTERM, signal.SIGINT])
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
-    emit = _one_at_a_time(config)
+    said = config.daemon.log
+    emit = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
@@ -86,18 +85,6 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
         Operations(emit=emit),
     )
     return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
-
-
-def _one_at_a_time(config: Config) -> Emit:
-    """Make a log that several threads may use."""
-    said, lock = config.daemon.log, threading.Lock()
-    log = Log(style=said.format, level=said.level, role="web", fd=of_process())
-
-    def emit(event: Event) -> None:
-        with lock:
-            log(event)
-
-    return emit
 
 
 if __name__ == "__main__":

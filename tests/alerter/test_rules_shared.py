@@ -122,7 +122,7 @@ def test_an_evaluation_costs_what_the_number_of_queues_costs(
     """Fifty queues, every shared kind: so many commands and no more, however many jobs there are."""
     kinds = (
         "backlog", "latency", "failure_rate", "dead", "crash_loop", "stalled", "no_workers",
-        "schedule_missed", "stuck", "interrupted", "redis_memory", "store_unfit", "store_reset",
+        "missing_workers", "schedule_missed", "stuck", "interrupted", "redis_memory", "store_unfit", "store_reset",
         "reload_refused", "host_lost", "memory",
     )  # fmt: skip
     queues = [f"q{n}" for n in range(50)]

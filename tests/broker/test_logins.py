@@ -6,11 +6,12 @@ from contextlib import suppress
 
 import pytest
 
-from jobd.broker import logins
-from jobd.broker.connection import Client
+from jobd.broker import acl, logins
+from jobd.broker.connection import Client, connect
 from jobd.broker.keys import SharedKeys
 from jobd.broker.logins import OF_ADDRESS, OF_USER, Tries
 from jobd.broker.sessions import MOST_OF_A_USER, Session, Sessions, digest
+from jobd.core.errors import NotPermitted
 
 NOW = 1_800_000_000_000
 IDLE, LONGEST = 60_000, 600_000
@@ -174,3 +175,22 @@ def test_people_log_in_while_the_server_is_full(client: Client) -> None:
         assert s.close("a", "ops")
     finally:
         client.config_set("maxmemory", "0")
+
+
+def test_a_daemons_user_may_do_all_of_it(client: Client) -> None:
+    """And who may only look at queues cannot open a session."""
+    kwargs = client.connection_pool.connection_kwargs
+    for role in ("daemon", "monitor"):
+        rule = acl.rule(role, "t", before_setinfo=True)  # type: ignore[arg-type]
+        client.execute_command("ACL SETUSER", f"t-{role}", *rule, ">s")
+    try:
+        daemon = connect(f"unix://t-daemon:s@{kwargs['path']}")
+        s, t = sessions(daemon), Tries(daemon, "t", now=NOW)
+        t.succeeded(t.charge("ops", "home"))
+        s.open("a", "ops", "pw")
+        assert s.look("a") is not None
+        assert s.close_all("ops") == 1
+        with pytest.raises(NotPermitted):
+            sessions(connect(f"unix://t-monitor:s@{kwargs['path']}")).open("a", "ops", "pw")
+    finally:
+        client.execute_command("ACL DELUSER", "t-daemon", "t-monitor")

@@ -8,12 +8,14 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from support.daemons import eventually
 
 from chaos import census
 from chaos.proxy import KillAtSend, Lose, Proxy
+from chaos.telling import tell
 from chaos.world import World
 from jobd import Jobd
 from jobd.broker.connection import connect
@@ -21,6 +23,11 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
 
+# Hints whose loss is a wait, what a scrape asks again the next time, and what pages and log-ins ask.
+UNASKED = {
+    "wake", "owner", "own_series", "page",
+    "login_try", "login_done", "session_open", "session_look", "session_close",
+}  # fmt: skip
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
 pytestmark = pytest.mark.process
 
@@ -104,12 +111,14 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
         "schedule_resume": lambda: schedule(world, "resume"),
         "schedule_remove": lambda: schedule(world, "remove"),
     }
+    for verb in ("add", "move", "take", "again", "end"):
+        provoke[f"alert_{verb}"] = partial(tell, proxy.url, f"alert_{verb}")
     world.queue.schedules.put("ticks", "silent", every="1s")
     with (
         census.watching(world.store.url, every=0.5) as watch,
         world.load(*KINDS, every=0.06, size=4),
     ):
-        for name in [*sorted(SCRIPTS.keys() - {"wake", "owner", "page"}), "BLPOP", "SCRIPT"]:
+        for name in [*sorted(SCRIPTS.keys() - UNASKED), "BLPOP", "SCRIPT"]:
             for _ in range(times if name != "reap" else min(times, 3)):
                 host.up()
                 rule.arm(what, name)

@@ -201,6 +201,23 @@ def test_redis_memory_is_of_what_it_may_have(above: str, store: StoreFacts, fire
     assert firing(rule("redis_memory", above=above), world) == ([""] if fires else [])
 
 
+def test_missing_workers_are_those_that_a_host_wants_and_has_not() -> None:
+    """The worst host counts; who boots or leaves is not at work, and who drains wants none."""
+
+    def at(name: str, *phases: str, **more: Any) -> Host:
+        workers = [worker(slot=f"q.{n}", phase=phase) for n, phase in enumerate(phases, 1)]
+        more = {"workers_in_all": len(workers)} | more
+        return host(name, workers=workers, queues={"q": QueueView(wanted=2)}, **more)
+
+    assert firing(rule("missing_workers"), facts(hosts=[at("a", "idle", "busy")])) == []
+    assert firing(
+        rule("missing_workers"), facts(hosts=[at("a", "idle", "busy"), at("b", "idle", "booting")])
+    ) == ["q"]
+    assert firing(rule("missing_workers", above=1), facts(hosts=[at("b", "idle", "vacant")])) == []
+    assert firing(rule("missing_workers"), facts(hosts=[at("a", stopping=True)])) == []
+    assert firing(rule("missing_workers"), facts(hosts=[at("a", "idle", workers_in_all=300)])) == []
+
+
 def test_the_store_and_hosts() -> None:
     """What is wrong with the server, that it is another one, and what a host says of itself."""
     assert firing(rule("store_unfit"), Facts(at_ms=NOW, store=StoreFacts(unfit=("bad",)))) == [""]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from jobd.cli import dev
 from jobd.core.config import Config, load
 from jobd.core.config_advice import warnings
 from jobd.core.config_drawn import Outside, Secret
@@ -159,3 +162,9 @@ def test_what_goes_beyond_this_host_is_said() -> None:
     assert "passwords and sessions cross the network as they are" in in_clear
     assert said(f"{beyond}{users}proxies = ['10.0.0.1']") == []
     assert said("[web]\nbind = '127.0.0.1:1'\n" + users) == said("") == []
+
+
+def test_dev_serves_an_open_dashboard_to_this_host_alone() -> None:
+    for address, is_open in (("127.0.0.1:9180", True), ("0.0.0.0:9180", False)):
+        dashboard = dev._config(Config(), "a:b", Path("/x"), address).web.dashboard
+        assert dashboard == (DashboardConfig(open=True) if is_open else None)

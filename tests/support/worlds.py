@@ -448,7 +448,8 @@ class World:
         if name is None:
             return
         helper = self.fleet.helpers[name]
-        if helper.ever_up or helper.fresh or helper.retired or self.fleet.stop is not Stop.NO:
+        needless = helper.ever_up or helper.fresh or helper.retired or helper.role in SERVICES
+        if needless or self.fleet.stop is not Stop.NO:
             self.helpers.discard(name)
             self.ill.discard(name)
             before = dict(self.fleet.children)

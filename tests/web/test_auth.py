@@ -10,13 +10,17 @@ import httpx
 import msgspec
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 from support.logins import HASHES, PASSWORDS, TOKENS, Browser, Site, code, dashboard, hash_of
 
 from jobd.core import passwords
 from jobd.core.config_web import DashboardConfig, UserConfig
+from jobd.web.auth import forms
 from jobd.web.auth.auth import CSRF_HEADER
 from jobd.web.auth.cookie import csrf_of
+from jobd.web.auth.guard import guard
 from jobd.web.auth.headers import HEADERS
+from jobd.web.threads import Threads
 
 Make = Callable[..., Site]
 
@@ -385,7 +389,8 @@ def test_refusals_cannot_fill_the_log(site: Site) -> None:
     assert msgspec.to_builtins(site.events[-1])["unsaid"] == 40
 
 
-def test_a_stream_hears_that_its_session_has_ended(site: Site) -> None:
+def test_a_stream_hears_that_its_session_has_ended(make: Make) -> None:
+    site = make()
     browser = Browser(site)
     browser.log_in()
     [(name, value)] = browser.cookies.items()
@@ -397,6 +402,8 @@ def test_a_stream_hears_that_its_session_has_ended(site: Site) -> None:
     stream = HTTPConnection(scope)
     who = site.auth.admit(stream, "viewer")
     assert site.auth.is_still(stream, who)
+    demoted = make(dashboard(users={"ops": UserConfig(password=HASHES["ops"], role="viewer")}))
+    assert not demoted.auth.is_still(stream, who)
     browser.post("/logout")
     assert not site.auth.is_still(stream, who)
 
@@ -437,3 +444,30 @@ def test_many_log_ins_at_once_are_hashed_one_at_a_time_and_the_rest_refused(make
     assert found.count(401) >= 9
     assert found.count(503) > 0
     assert Browser(site).log_in().status_code == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "_WITHIN", 0.05)
+    scope = {
+        "type": "http", "method": "POST", "scheme": "http", "path": "/login", "query_string": b"",
+        "root_path": "", "server": ("127.0.0.1", 9180), "client": ("127.0.0.1", 5),
+        "headers": [(b"host", b"127.0.0.1:9180"), (b"content-type", b"application/json")],
+    }  # fmt: skip
+    sent: list[dict[str, object]] = []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(site.app(scope, never, send), 10))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    assert b"no whole body within" in sent[1]["body"]  # type: ignore[operator]
+
+
+def test_what_is_mounted_cannot_be_guarded_by_mistake(site: Site) -> None:
+    with pytest.raises(TypeError, match="expected a Route"):
+        guard(site.auth, [Mount("/x", routes=[])], threads=Threads())

@@ -34,7 +34,9 @@ def strike(
     """
     workers = _workers(daemon_pid)
     for run in runs.open():
-        if run.queue in queues and run.pid in workers and _hold(run.pid):
+        # Nobody whose process ended before: each accident is a story of its own.
+        is_first = len(runs.by_job[run.job]) == 1
+        if is_first and run.queue in queues and run.pid in workers and _hold(run.pid):
             hear()  # what it wrote before it was held; it writes no more
             if at := _kill_in(run):
                 return Accident(workers[run.pid], run.pid, at, run.job, run.task)

@@ -38,6 +38,7 @@ _RANGES: list[tuple[IPv4Network | IPv6Network, str, bool]] = [
 _CARRIERS: list[tuple[IPv6Network, int]] = [
     (IPv6Network("::ffff:0:0/96"), 0),
     (IPv6Network("::/96"), 0),
+    (IPv6Network("::ffff:0:0:0/96"), 0),
     (IPv6Network("64:ff9b::/96"), 0),
     (IPv6Network("64:ff9b:1::/48"), 0),
     (IPv6Network("2002::/16"), 80),

@@ -8,6 +8,8 @@
     crash_loop       a host gave the queue up, or within `window` (5m) more than `above` (5) workers crashed
     stalled          work is due, neither paused nor limited, and nothing was claimed for `above` (10m)
     no_workers       no host has a live worker for a queue that somebody should serve
+    missing_workers  for a minute a host has had fewer workers of a queue at work than it wants, by more than
+                     `above` (0): none can be forked, or they do not come up
     schedule_missed  a slot of a schedule is due for longer than `above` (1m), or was passed over within
                      `window` (15m)
     stuck            a job has run for longer than `above` (a span; no default)
@@ -35,8 +37,9 @@ kind, or says `builtin = false`: what nobody wants to learn from a user.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from jobd.core.alerts import looks_at_hosts as hosts
 from jobd.core.alerts import looks_at_queues as queues
@@ -51,8 +54,7 @@ Need = Literal["queues", "hosts", "store", "unreachable"]
 Detail = Literal["minutes", "died", "schedules", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of rule.
 
     `above` is the threshold of a rule that says none; None: it must say one. `takes` are the keys it may
@@ -118,6 +120,11 @@ KINDS: dict[str, Kind] = {
         hint="Start a daemon that serves the queue, or add the queue to one's `daemon.queues`; "
         "`jobd status` shows who is there.",
     ),
+    "missing_workers": Kind(
+        look=hosts.missing_workers, unit=COUNT, needs=_HOSTS, takes=_LEVEL, above=0.0, for_=60.0,
+        hint="See `fork.refused` and `worker.died` in that host's log: it is out of memory, processes or "
+        "file handles, or the application does not come up; `jobd doctor` looks at its limits.",
+    ),
     "schedule_missed": Kind(
         look=queues.schedule_missed, unit=SPAN, needs=_QUEUES, takes=(*_LEVEL, "window"),
         above=60.0, window=900.0, counts=queues.skipped, detail="schedules",
@@ -174,7 +181,8 @@ KINDS: dict[str, Kind] = {
 
 
 BUILTIN = (
-    "redis_down", "store_unfit", "store_reset", "crash_loop", "interrupted", "reload_refused",
+    "redis_down", "store_unfit", "store_reset", "crash_loop", "missing_workers", "interrupted",
+    "reload_refused",
 )  # fmt: skip
 
 

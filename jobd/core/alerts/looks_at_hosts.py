@@ -16,6 +16,8 @@ from jobd.core.sizes import size_words
 
 # Ends of workers that nobody wanted; the others are the supervisor's own doing, or a task's time-out.
 _CRASHES = ("crash", "oom", "boot", "hung", "memory")
+# Phases of a worker that has begun.
+_AT_WORK = ("idle", "busy")
 # What a host said longer ago than this is no news of its workers.
 _STALE_AFTER = 60.0
 
@@ -67,6 +69,25 @@ def crashes(rule: RuleConfig, facts: Facts) -> dict[str, int]:
         f"{name} {host.key}": sum(view.exits.get(cause, 0) for cause in _CRASHES)
         for host, name, view in _views(rule, facts)
     }
+
+
+def missing_workers(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
+    """Count how many workers of each queue a host wants and has not at work; the worst host counts."""
+    found: dict[str, Reading] = {}
+    for host, name, view in _views(rule, facts):
+        daemon = host.daemon
+        if daemon is None or daemon.stopping or len(daemon.workers) < daemon.workers_in_all:
+            continue  # of a large fleet not all workers are named
+        at_work = sum(
+            each.queue == name and each.phase in _AT_WORK and not each.leaving
+            for each in daemon.workers
+        )
+        missing = max(0, view.wanted - at_work)
+        before = found.get(name)
+        if before is None or missing > (before.value or 0):
+            shown = f"{at_work} of {counted(view.wanted, 'worker')} at work on {daemon.host}"
+            found[name] = Reading(of=name, value=missing, shown=shown)
+    return list(found.values())
 
 
 def stuck(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:

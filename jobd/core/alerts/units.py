@@ -6,7 +6,8 @@ Each `read` raises OptionError. Used by jobd.core.alerts.kinds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from jobd.core.config_values import LEAST_MEMORY
 from jobd.core.durations import seconds, words
@@ -14,8 +15,7 @@ from jobd.core.errors import OptionError
 from jobd.core.sizes import size, size_words
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """One unit. `expected` names what a threshold may be, for people."""
 
     read: Callable[[object], float]

@@ -60,6 +60,6 @@ class Audit:
                 on={name[:_LONGEST]: value[:_LONGEST] for name, value in on.items()},
                 outcome=outcome,
                 why=why,
-                unsaid=unsaid,
+                unsaid=unsaid or None,
             )
         )

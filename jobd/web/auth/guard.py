@@ -47,10 +47,11 @@ def guard(
 ) -> list[BaseRoute]:
     """Let in who has `role` to ask, and `acts` for whatever is not GET, HEAD or OPTIONS.
 
-    `login`: the path of a page where a browser without a session is sent. The routes are Routes.
+    `login`: the path of a page where a browser without a session is sent. Raises TypeError for what is no Route.
     """
     for route in routes:
-        assert isinstance(route, Route), f"{route!r}; expected a Route, whose methods are known"
+        if not isinstance(route, Route):  # what is mounted would be open to all
+            raise TypeError(f"{route!r}; expected a Route; guard what is mounted by itself")
         route.app = _Guarded(route.app, auth, threads, role, acts, login, route.name)
     return list(routes)
 
