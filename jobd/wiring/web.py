@@ -17,7 +17,7 @@ from jobd.core.config import Config
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Log, for_threads
+from jobd.seams.log import Emit, Log, for_threads
 from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
