@@ -12,6 +12,7 @@ from support.api import HOSTILE, NAMESPACE, Api, die, ended, furnish
 from jobd import Jobd, Queue
 from jobd.broker import hosts
 from jobd.broker.alerts import AlertStore, Move
+from jobd.broker.keys import QueueKeys
 from jobd.core.alerts.machine import InstanceState, RuleState
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.portrait import Daemon
@@ -242,3 +243,45 @@ def test_a_schedule_is_shown_with_its_arguments_and_lists_have_none(api: Api, q:
     assert api.get("/queues/q/schedules/nightly")["args"] == {"secret": 1}
     assert api.get("/schedules")[0]["args"] is None
     assert missing(api, "/queues/q/schedules/none") == (404, "jobd.no_such_schedule")
+
+
+def test_times_that_no_calendar_has_are_shown_all_the_same(api: Api, q: Queue) -> None:
+    """Some can be asked for, others a stranger wrote."""
+    job = q.add("work").id
+    late = {"run_after": "9999-12-31T23:59:59-23:59"}
+    assert api.act("POST", f"/queues/q/jobs/{job}/reschedule", late)["outcome"] == "delayed"
+    keys = QueueKeys(NAMESPACE, "q")
+    for fields in ({"at": "1e308"}, {"parked": "1e300"}, {"expires": "9" * 25}, {"cancel": "-inf"}):
+        api.client.hset(keys.job(job), mapping=fields)
+        assert api.get(f"/queues/q/jobs/{job}/why")["state"] == "delayed"
+        assert api.get(f"/jobs/{job}")["state"] == "delayed"
+    strange = {"inf": "inf", "neg": "-inf", b"\xff": 5}
+    for key in (keys.waiting, keys.delayed, keys.dead, keys.completed, keys.leases, keys.schedules):
+        api.client.zadd(key, strange)
+        for path in ("/queues", "/queues/q", "/dead", "/schedules", "/hosts", "/redis"):
+            api.get(path)
+        for state in STATES:
+            api.get(f"/queues/q/jobs?state={state}")
+        api.client.zrem(key, *strange)
+    assert api.told == []
+
+
+def test_a_key_of_another_type_is_no_mistake_of_ours(api: Api, q: Queue) -> None:
+    job = q.add("work").id
+    furnish(api.client)
+    paths = [f"/jobs/{job}", f"/queues/q/jobs/{job}/why", "/queues/q/flow", "/queues/q", "/queues"]
+    lists = [
+        "/dead",
+        "/schedules",
+        "/alerts",
+        "/hosts",
+        *(f"/queues/q/jobs?state={s}" for s in STATES),
+    ]
+    found = sorted(api.client.scan_iter(match=b"jobd:*"))
+    for key in [key for key in found if b":job:" not in key or job.encode() in key]:
+        kept = api.client.dump(key)
+        api.client.set(key, "x")
+        for path in paths + lists:
+            assert api.ask("GET", path).status_code in (200, 404, 503), (key, path, api.told)
+        api.client.restore(key, 0, kept, replace=True)
+    assert api.told == []
