@@ -37,7 +37,7 @@ class Walk:
 
     def __init__(
         self, client: Client, namespace: str, queue: str, state: str,
-        *, fields: Sequence[str] = FIELDS, cut: int = CUT,
+        *, fields: Sequence[str] = FIELDS, cut: int = CUT, bite: int = BITE,
     ) -> None:  # fmt: skip
         self._client = client
         self._keys = QueueKeys(namespace, queue)
@@ -45,16 +45,17 @@ class Walk:
         self._state = state
         self._fields = fields
         self._cut = cut
+        self._bite = bite
 
     def go(self, after: Place | None, limit: int) -> Stretch:
-        """Read up to `limit` jobs behind a place, at most BITE. Raises BrokerError."""
-        limit = min(limit, BITE)
+        """Read up to `limit` jobs behind a place, at most a bite. Raises BrokerError."""
+        limit = min(limit, self._bite)
         return self._held(after, limit) if self._state == ACTIVE else self._listed(after, limit)
 
     def stretches(self, after: Place | None = None) -> Iterator[Stretch]:
         """Read to the end. Raises BrokerError."""
         while True:
-            stretch = self.go(after, BITE)
+            stretch = self.go(after, self._bite)
             yield stretch
             if stretch.is_last:
                 return

@@ -36,4 +36,8 @@ def shape(error: str) -> str:
 
 
 def _first(error: str) -> str:
+    # Most say it at once: the rest of a long text is not looked at.
+    head = error[: 2 * _LOOKED_AT].splitlines()
+    if len(head) > 1 and (line := head[0].strip()):
+        return line
     return next((line for part in error.splitlines() if (line := part.strip())), "")
