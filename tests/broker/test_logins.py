@@ -161,6 +161,26 @@ def test_tries_take_bounded_memory_and_what_is_used_up_stays(
     assert client.zcard(KEYS.web_tries) == 2
 
 
+def test_what_is_said_again_after_a_lost_reply_is_harmless(client: Client) -> None:
+    """As the REPLAY lines promise: at worst a try less is allowed, or one is given back twice."""
+    s, t = sessions(client), Tries(client, "t", now=NOW)
+    for _ in range(2):
+        s.open("a", "ops", "pw")
+    assert client.zcard(KEYS.web_sessions_prefix + "ops") == 1
+    assert s.look("a") == s.look("a") == Session("ops", "pw", LONGEST)
+    assert [s.close("a", "ops"), s.close("a", "ops")] == [True, False]
+    first, second = t.charge("ops", "home"), t.charge("ops", "home")
+    assert first == second
+    t.succeeded(first)
+    t.succeeded(first)
+    assert client.zscore(KEYS.web_tries, first.charged[0]) == NOW
+    waits = [t.charge("ops", "home").wait_ms for _ in range(OF_ADDRESS.burst + 1)]
+    assert waits == [0] * OF_ADDRESS.burst + [OF_ADDRESS.every_ms]
+    for _ in range(3):
+        t.succeeded(first)  # given back more often than charged
+    assert t.charge("ops", "home").wait_ms == 0
+
+
 def test_people_log_in_while_the_server_is_full(client: Client) -> None:
     s, t = sessions(client, None), Tries(client, "t")
     client.config_set("maxmemory-policy", "noeviction")
