@@ -12,6 +12,7 @@ from support.daemons import eventually
 
 from jobd import Jobd, Queue
 from jobd.core.config_alerts import RuleConfig
+from jobd.core.web_events import WebOperationEnded
 from jobd.seams import alertfile
 from jobd.seams.control import Control
 from jobd.seams.place import key_of
@@ -106,6 +107,10 @@ def test_many_jobs_by_a_filter_with_progress(api: Api, q: Queue) -> None:
     assert (found["state"], found["counts"]) == ("done", {"retried": 120})
     assert (found["looked"], found["total"], found["problem"]) == (126, 126, None)
     assert {q.job(job).state() for job in wanted} == {"waiting"}
+    told = [
+        (e.what, e.who, e.outcome, e.counts) for e in api.told if isinstance(e, WebOperationEnded)
+    ]
+    assert told[-1] == ("retry", "operator", "done", {"retried": 120})
     assert {q.job(job).state() for job in others} == {"dead"}
     assert [each["id"] for each in api.get("/operations")] == [started["id"], dry["id"]]
 

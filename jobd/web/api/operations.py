@@ -2,7 +2,7 @@
 
 They live in the process that serves: one that ends takes them along, and what was done until then is done,
 for every bite is whole. Invariant: of these there are never more than MOST_RUNNING under way and KEPT
-remembered, and each ends with a word for how: done, stopped or failed.
+remembered, and each ends with a word for how: done, stopped or failed, which is told as an event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from jobd.core.ids import uuid7
-from jobd.core.web_events import WebFailed
+from jobd.core.web_events import WebFailed, WebOperationEnded
 from jobd.seams.clock import wall_ms
 from jobd.seams.log import Emit
 from jobd.web.api.problems import Busy, NotThere, Problem, is_ours, problem_of
@@ -109,9 +109,15 @@ class Operations:
                 )
             self._known[operation.id] = operation, progress
             self._forget()
-        threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(operation, progress, work), name="operation", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as none_to_have:
+            with self._lock:
+                del self._known[operation.id]
+            raise Busy("operations: no thread is to be had here; try again later") from none_to_have
         return operation
 
     def all(self) -> list[Operation]:
@@ -151,6 +157,7 @@ class Operations:
         ended = msgspec.structs.replace(
             progress.on(operation), state=state, problem=problem, ended_at=wall_ms()
         )
+        self._emit(_ending(ended))
         with self._lock:
             self._known[operation.id] = ended, progress
 
@@ -158,6 +165,13 @@ class Operations:
         ended = [name for name, (each, _) in self._known.items() if each.ended_at is not None]
         for name in ended[: max(0, len(self._known) - KEPT)]:
             del self._known[name]
+
+
+def _ending(it: Operation) -> WebOperationEnded:
+    return WebOperationEnded(
+        who=it.by, operation=it.id, what=it.verb, queue=it.queue, outcome=it.state, dry_run=it.dry_run,
+        counts=it.counts, why=None if it.problem is None else it.problem.detail,
+    )  # fmt: skip
 
 
 def _shown(operation: Operation, progress: Progress) -> Operation:
