@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from jobd.broker.alerts import AlertStore
-from jobd.broker.browse_groups import MOST_SAMPLED, DeadGroups, Grouping
+from jobd.broker.browse_groups import MOST_SAMPLED, DeadGroups, Grouper
 from jobd.broker.browse_pages import MOST_SCANNED, Page, Pager
 from jobd.broker.browse_queues import QueueBrowser, QueueRow, TaskRow
 from jobd.broker.connection import Client, place_of, translated
@@ -43,6 +43,7 @@ class Browser:
         self._namespace = namespace
         self._now = now
         self._views = Views(client, namespace, now=now)
+        self._grouper = Grouper(client, namespace)
         self._queues = QueueBrowser(client, namespace, now=now)
 
     def page(
@@ -95,7 +96,7 @@ class Browser:
         Raises OptionError for a queue's name that is none, BrokerError.
         """
         queues = [check_name(queue, what="queue")] if queue else self._views.queues()
-        return Grouping(self._client, self._namespace, queues).read(most)
+        return self._grouper.read(queues, most)
 
     def queues(self) -> list[QueueRow]:
         """List the queues with their figures, by name. Raises BrokerError."""

@@ -195,6 +195,26 @@ def test_the_dead_are_grouped_by_what_killed_them(client: Client) -> None:
     assert {row.id for row in page.rows} == {f"k{n}" for n in range(6)}
 
 
+def test_what_is_remembered_of_the_dead_is_as_true_as_what_is_read(client: Client) -> None:
+    """One Browser that looks again and again, beside one that looks first; and it reads less."""
+    kill(client, {f"k{n}": f"KeyError: {n}" for n in range(5)}, at=NOW)
+    kill(client, {f"o{n}": "OSError" for n in range(3)}, "other", at=NOW)
+    old = browser(client)
+    assert old.dead_groups() == browser(client).dead_groups()
+
+    kill(client, {"new": "ValueError"}, at=NOW + 1)
+    store(client).delete(["k1", "o1"])
+    assert old.dead_groups() == browser(client).dead_groups()
+    store(client).retry(["k2"])
+    kill(client, {"k2": "TypeError", "k9": "KeyError: 9"}, at=NOW + 2)
+    assert old.dead_groups("q") == browser(client).dead_groups("q")
+    assert old.dead_groups() == browser(client).dead_groups()
+    client.config_resetstat()
+    assert old.dead_groups().sampled == 9
+    calls = client.info("commandstats")
+    assert "cmdstat_hmget" not in calls
+
+
 def test_of_very_many_dead_the_newest_are_sampled_over_all_queues(client: Client) -> None:
     """And it says of how many; a queue whose dead are old uses up nothing."""
     for n in range(300):

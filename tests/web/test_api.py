@@ -17,9 +17,10 @@ from jobd.web.api.table import TABLE
 from jobd.web.threads import Crowded, Threads, TooLate
 
 
-@pytest.fixture
-def api(redis_url: str, tmp_path: Any) -> Api:
-    return Api(redis_url, tmp_path)
+@pytest.fixture(scope="module")
+def api(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """One for all: nothing here leaves anything behind."""
+    return Api(next(iter(servers.values())), tmp_path_factory.mktemp("run"))
 
 
 def _path(endpoint: Endpoint) -> str:

@@ -75,22 +75,19 @@ def test_jobs_one_at_a_time(api: Api, q: Queue) -> None:
         assert refused(api, method, of + path) == (404, "jobd.no_such_job")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {}, {"delay": "soon"}, {"delay": -1}, {"delay": 1e400}, {"delay": "nan"}, {"delay": "1h", "run_after": "2999-01-01T00:00:00Z"},
-        {"run_after": "2999-01-01T00:00:00"}, {"run_after": "tomorrow"}, {"delay": "1" * 5000 + "h"},
-        {"delay": 1e300},
-    ],
-)  # fmt: skip
-def test_a_time_that_makes_no_sense_moves_nothing(api: Api, q: Queue, body: object) -> None:
+def test_a_time_that_makes_no_sense_moves_nothing(api: Api, q: Queue) -> None:
     job = q.add("work").id
-    raw = b'{"delay": 1e400}' if body == {"delay": 1e400} else None
-    answer = api.ask(
-        "POST", f"/queues/q/jobs/{job}/reschedule", who="operator",
-        **({"body": raw, "headers": {"content-type": "application/json"}} if raw else {"json": body}),
-    )  # fmt: skip
-    assert answer.status_code == 400, answer.text
+    for body in (
+        b"{}", b'{"delay": "soon"}', b'{"delay": -1}', b'{"delay": 1e400}', b'{"delay": "nan"}',
+        b'{"delay": 1e300}', b'{"delay": "%sh"}' % (b"1" * 5000),
+        b'{"delay": "1h", "run_after": "2999-01-01T00:00:00Z"}', b'{"run_after": "tomorrow"}',
+        b'{"run_after": "2999-01-01T00:00:00"}',
+    ):  # fmt: skip
+        answer = api.ask(
+            "POST", f"/queues/q/jobs/{job}/reschedule", who="operator", body=body,
+            headers={"content-type": "application/json"},
+        )  # fmt: skip
+        assert answer.status_code == 400, (body, answer.text)
     assert q.job(job).state() == "waiting"
 
 
@@ -151,28 +148,26 @@ def test_a_purge_wants_the_name_of_the_queue_again(api: Api, q: Queue) -> None:
     assert found["counts"] == {"purged": 71}
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({"verb": "retry"}, "no job named"),
-        ({"verb": "frobnicate", "queue": "q"}, "Invalid enum value"),
-        ({"verb": "retry", "queue": "q", "states": ["waiting"]}, "states: 'waiting'; expected for retry"),
-        ({"verb": "retry", "ids": ["a"], "task": "t"}, "ids and a filter"),
-        ({"verb": "retry", "ids": ["a b"]}, "ids: 'a b'"),
-        ({"verb": "retry", "ids": ["a"] * 501}, "length <= 500"),
-        ({"verb": "retry", "queue": "q", "force": True}, "force: with retry"),
-        ({"verb": "retry", "queue": "q", "confirm": "q"}, "confirm: with retry"),
-        ({"verb": "retry", "queue": "q", "older_than": "soon"}, "older_than"),
-        ({"verb": "retry", "queue": "nobody"}, "queue 'nobody': not known"),
-    ],
-)  # fmt: skip
-def test_an_operation_that_is_unclear_is_not_begun(
-    api: Api, q: Queue, body: object, said: str
-) -> None:
+UNCLEAR: list[tuple[dict[str, object], str]] = [
+    ({"verb": "retry"}, "no job named"),
+    ({"verb": "frobnicate", "queue": "q"}, "Invalid enum value"),
+    ({"verb": "retry", "queue": "q", "states": ["waiting"]}, "states: 'waiting'; expected for retry"),
+    ({"verb": "retry", "ids": ["a"], "task": "t"}, "ids and a filter"),
+    ({"verb": "retry", "ids": ["a b"]}, "ids: 'a b'"),
+    ({"verb": "retry", "ids": ["a"] * 501}, "length <= 500"),
+    ({"verb": "retry", "queue": "q", "force": True}, "force: with retry"),
+    ({"verb": "retry", "queue": "q", "confirm": "q"}, "confirm: with retry"),
+    ({"verb": "retry", "queue": "q", "older_than": "soon"}, "older_than"),
+    ({"verb": "retry", "queue": "nobody"}, "queue 'nobody': not known"),
+]  # fmt: skip
+
+
+def test_an_operation_that_is_unclear_is_not_begun(api: Api, q: Queue) -> None:
     die(q, 1)
-    answer = api.ask("POST", "/operations", who="operator", json=body)
-    assert answer.status_code in (400, 404), answer.text
-    assert said in answer.json()["detail"]
+    for body, said in UNCLEAR:
+        answer = api.ask("POST", "/operations", who="operator", json=body)
+        assert answer.status_code in (400, 404), answer.text
+        assert said in answer.json()["detail"]
     assert api.get("/operations") == []
 
 

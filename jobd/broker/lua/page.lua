@@ -8,7 +8,8 @@
 --         comes before it or leaves. The place need not be taken any more: many jobs may share one
 --         score, and then it is looked for by halves among them, in one step with the reading.
 --         way is `up` or `down`; without a score it begins at the end that comes first. A value that
---         is longer than `cut` bytes is cut; a record that is none has no values.
+--         is longer than `cut` bytes is cut; a record that is none has no values. Without fields no
+--         record is looked at.
 local wrong = expect(container, 'zset')
 if wrong then return wrong end
 limit, cut = tonumber(limit), tonumber(cut)
@@ -48,7 +49,7 @@ local line = way == 'up' and redis.call('ZRANGE', container, first, first + limi
   or redis.call('ZREVRANGE', container, first, first + limit - 1, 'WITHSCORES')
 local told = { size }
 for i = 1, #line, 2 do
-  local record = redis.pcall('HMGET', job_prefix .. line[i], unpack(ARGV, fields_at))
+  local record = ARGV[fields_at] and redis.pcall('HMGET', job_prefix .. line[i], unpack(ARGV, fields_at)) or {}
   if record.err then record = {} end
   for k = 1, #ARGV - fields_at + 1 do
     local value = record[k]
