@@ -72,9 +72,11 @@ class Resolver:
         allowed = [each for each, why in refused.items() if why is None]
         if not allowed:
             named = ", ".join(f"{each} ({why})" for each, why in refused.items())
+            # Only what that would open: metadata, multicast and the like stay shut.
+            opens = any(why_refused(each, allow_private=True) is None for each in found)
+            more = ", or, where that is meant, set allow_private = true" if opens else ""
             raise NoAddress(
-                f"{host}: {named}; expected a public address; correct the url, or, where that is meant, "
-                "set allow_private = true",
+                f"{host}: {named}; expected a public address; correct the url{more}",
                 is_forbidden=True,
             )
         return allowed[:MOST_ADDRESSES]

@@ -66,15 +66,16 @@ class Deliverer:
         look_every: float = LOOK_EVERY,
         draw: Callable[[], float] = random.random,
         pause: Callable[..., float | None] = pause_before,
+        on_sent: Callable[[str, str], None] = lambda _id, _sink: None,
     ) -> None:
         """`outboxes` are looked into in this order: those that cannot hang first. `draw` and `pause`
-        are the dice and the rule of the pauses between tries; tests give others. `emit` is called by
-        several threads."""
+        are the dice and the rule of the pauses between tries; tests give others. `emit` and
+        `on_sent` (with the id and the sink of what was told) are called by several threads."""
         resolver = resolver or Resolver()
         self._sinks = [
             _Sink(
                 sink, outboxes, emit=emit, resolver=resolver, look_every=look_every, draw=draw,
-                pause=pause,
+                pause=pause, on_sent=on_sent,
             )
             for sink in sinks
         ]  # fmt: skip
@@ -142,6 +143,7 @@ class _Sink(threading.Thread):
         look_every: float,
         draw: Callable[[], float],
         pause: Callable[..., float | None],
+        on_sent: Callable[[str, str], None],
     ) -> None:
         super().__init__(name=f"sink {sink.name}", daemon=True)
         self.bell = threading.Event()
@@ -156,6 +158,7 @@ class _Sink(threading.Thread):
         self._look_every = look_every
         self._draw = draw
         self._pause = pause
+        self._on_sent = on_sent
         self._held_until = 0.0
         self._away_until = [0.0] * len(self._outboxes)
         self._owed: list[tuple[int, Callable[[], None]]] = []
@@ -204,6 +207,7 @@ class _Sink(threading.Thread):
             "sink": self._sink.name, "to": self._to, "id": delivery.id, "tries": delivery.tries,
         }  # fmt: skip
         if isinstance(outcome, Sent):
+            self._on_sent(delivery.id, delivery.sink)
             self._emit(AlertSent(**facts))
             return lambda: outbox.done(delivery)
         pause = self._pause(

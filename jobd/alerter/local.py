@@ -1,7 +1,8 @@
 """Rules that each host looks at for itself, since they are about Redis not being there.
 
 Invariant: works without Redis altogether, and without waiting for it; what fires survives this process in
-alerts.json, and its notification is in that file until the outbox has it (I-48). In the main thread.
+alerts.json, and its notification is in that file until the outbox has it (I-48); who was told of it is told
+of its end, also when the rule is gone. In the main thread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from jobd.core.alert_events import AlertsUnwritten, of_notification
 from jobd.core.alerts.delivery import Outbox
 from jobd.core.alerts.facts import Facts
+from jobd.core.alerts.gone import last_words
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
@@ -48,11 +50,7 @@ class LocalWatch:
         self._spans = spans
         self._emit = emit
         self._unwritten = False
-        file = alertfile.read(runtime_dir)
-        names = {rule.name for rule in self._rules}
-        self.file = replace(
-            file, rules={name: state for name, state in file.rules.items() if name in names}
-        )
+        self.file = alertfile.read(runtime_dir)
         self._hand_over()
 
     def look(
@@ -65,16 +63,21 @@ class LocalWatch:
         facts = Facts(at_ms=now_ms, unreachable=unreachable)
         here = alertfile.read_mutes(self._runtime_dir)
         states, outgoing = dict(self.file.rules), []
+        until = {name: max(mutes.get(name, 0), here.get(name, 0)) for name in {*mutes, *here}}
         for rule in self._rules:
             held = states.get(rule.name, RuleState())
-            muted = max(mutes.get(rule.name, 0), here.get(rule.name, 0)) > now_ms
-            after, told = judge(rule, held, facts, muted=muted, spans=self._spans)
+            sinks = self._sinks if rule.sinks is None else rule.sinks
+            muted = until.get(rule.name, 0) > now_ms
+            after, told = judge(rule, held, facts, sinks=sinks, muted=muted, spans=self._spans)
             if told is not None:
                 outgoing.append(self._telling(rule, told, now_ms))
             if told is not None or worth_writing(held, after, now_ms):
                 states[rule.name] = replace(after, looked_ms=now_ms)
+        for name in states.keys() - {rule.name for rule in self._rules}:
+            if until.get(name, 0) <= now_ms:
+                outgoing += self._last_words(name, states.pop(name), now_ms)
         file = LocalAlerts(rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch)
-        if file != self.file:
+        if file != self.file or self._unwritten:
             self.file = file
             self._write()
             self._hand_over()
@@ -84,10 +87,21 @@ class LocalWatch:
 
     def _telling(self, rule: RuleConfig, told: Transition, now_ms: int) -> Outgoing:
         note = notification(
-            rule, told, note_id=uuid7(now_ms, secrets.randbits(74)), at_ms=now_ms,
-            namespace=self._namespace, host=self._host,
+            rule, told, note_id=_new_id(now_ms), at_ms=now_ms, namespace=self._namespace,
+            host=self._host,
         )  # fmt: skip
-        return Outgoing(note=note, sinks=self._sinks if rule.sinks is None else rule.sinks)
+        return Outgoing(note=note, sinks=self._there(told.sinks))
+
+    def _last_words(self, name: str, state: RuleState, now_ms: int) -> list[Outgoing]:
+        """Give what a rule tells that this host does not have any more."""
+        words = last_words(
+            name, state, at_ms=now_ms, namespace=self._namespace, host=self._host, new_id=_new_id
+        )
+        return [Outgoing(note=word.note, sinks=self._there(word.sinks)) for word in words]
+
+    def _there(self, sinks: Sequence[str]) -> list[str]:
+        """Leave out sinks that are gone: nobody else could tell them what this host has to say."""
+        return [sink for sink in sinks if sink in self._sinks]
 
     def _hand_over(self) -> None:
         """Put what is on its way into the outbox, which knows by the id what it has."""
@@ -107,3 +121,7 @@ class LocalWatch:
             self._unwritten = True
         else:
             self._unwritten = False
+
+
+def _new_id(now_ms: int) -> str:
+    return uuid7(now_ms, secrets.randbits(74))

@@ -2,7 +2,8 @@
 
 Invariant: the state in Redis is what counts, so this process may end at any moment, and another host goes
 on (I-48). Only where a store has lost a rule's state is it what was last seen of it here: those who were
-told that it fires still hear of its end. A thread of its own: what Redis does holds up nobody else.
+told that it fires still hear of its end, also of a rule that nobody has any more. A thread of its own: what
+Redis does holds up nobody else.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from jobd.alerter.facts import Gatherer
+from jobd.alerter.memory import Memory
 from jobd.alerter.sight import Sight
-from jobd.broker.alerts import AlertStore, Held, Move
+from jobd.broker.alerts import AlertStore, Held, Move, as_written
 from jobd.core.alert_events import AlertsBlind, AlertsSee, of_notification
 from jobd.core.alerts.facts import Facts
+from jobd.core.alerts.gone import last_words
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
@@ -56,6 +59,7 @@ class Shared(threading.Thread):
         spans: Spans,
         sight: Sight,
         known: Known,
+        memory: Memory,
         emit: Callable[[Event], None],
         on_told: Callable[[], None],
     ) -> None:
@@ -73,7 +77,7 @@ class Shared(threading.Thread):
         self._on_told = on_told
         self._stopping = threading.Event()
         self._is_blind = False
-        self._last: dict[str, RuleState] = {}
+        self._memory = memory
         self._mark = 0
         self.known = known
         self.error: BaseException | None = None
@@ -121,49 +125,77 @@ class Shared(threading.Thread):
         """Look once. Raises BrokerError."""
         turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
         self._sight.heard()
-        reset_ms = self._learn(turn.at_ms)
+        reset_ms, has_lost = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
-            self._store.forget(self._rules, turn.at_ms)
-        held = self._remembered(self._store.hold(list(self._rules)))
-        if not turn.rules:
+            self._tidy(turn.at_ms)
+        held = self._remembered(self._store.hold(list(self._rules)), has_lost)
+        # Nobody else may have noticed: then it is for this host to put all of them right.
+        names = list(self._rules) if has_lost else turn.rules
+        if not names:
             return
-        rules = [self._rules[name] for name in turn.rules]
+        rules = [self._rules[name] for name in names]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
         self._sight.heard()
         steps = [step for rule in rules if (step := self._step(rule, held[rule.name], facts))]
         words = self._store.move([move for move, _ in steps])
         for (move, event), word in zip(steps, words, strict=True):
             if word == "moved" and move.after is not None:
-                self._last[move.rule] = move.after
+                note_id = "" if move.note is None else move.note.id
+                self._memory.moved(move.rule, move.after, note_id, move.sinks)
             if word == "moved" and event is not None:
                 self._emit(event)
                 self._on_told()
 
-    def _remembered(self, held: dict[str, Held]) -> dict[str, Held]:
-        """Go on from what was last known where a store has lost it: receivers have not."""
-        self._last |= {rule: each.state for rule, each in held.items() if each.raw}
-        return {
-            rule: each if each.raw else each._replace(state=self._last.get(rule, each.state))
-            for rule, each in held.items()
-        }
+    def _remembered(self, held: dict[str, Held], has_lost: bool) -> dict[str, Held]:
+        """Go on from what was last known where a store has lost it, or has an older one: receivers have not."""
+        found = {}
+        for rule, each in held.items():
+            is_old = has_lost and each.state.looked_ms < self._memory.looked_ms(rule)
+            if each.raw and not is_old:
+                self._memory.saw(rule, each.state, each.waiting)
+                found[rule] = each
+            else:
+                found[rule] = each._replace(state=self._memory.lost(rule))
+        return found
 
-    def _learn(self, at_ms: int) -> int | None:
-        """Keep what is needed while Redis is away; give when the store began anew, if somebody noticed."""
+    def _tidy(self, at_ms: int) -> None:
+        """Forget rules that nobody has any more, and tell those who think that they fire; no mute is broken."""
+        for rule, held in self._store.abandoned(self._rules, at_ms).items():
+            words = last_words(
+                rule, held.state, at_ms=at_ms, namespace=self._namespace, new_id=_new_id
+            )
+            befores = [held.raw, *(as_written(word.after) for word in words[:-1])]
+            moves = [
+                Move(rule, before, word.after, word.note, word.sinks)
+                for before, word in zip(befores, words, strict=False)
+            ]
+            # Forgotten with the last word, not before.
+            last = moves.pop() if moves else Move(rule, held.raw, None)
+            moves.append(last._replace(after=None))
+            for move, answer in zip(moves, self._store.move(moves), strict=True):
+                if answer == "moved" and move.note is not None:
+                    self._emit(of_notification(move.note, move.sinks))
+                    self._on_told()
+        self._store.drop_mutes(at_ms)
+
+    def _learn(self, at_ms: int) -> tuple[int | None, bool]:
+        """Keep what is needed while Redis is away; give when the store began anew or went back, if somebody
+        noticed, and whether it is this host that notices now."""
         life = self._store.life(at_ms)
         reset_ms, known = life.reset_ms, self.known.epoch
         is_another = bool(known) and life.epoch != known
         # A mark that was taken and is not there any more: a lagging replica, an old copy.
         has_gone_back = not is_another and life.found < self._mark
         if is_another or has_gone_back:
-            self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
-            reset_ms = at_ms
+            reset_ms = self._store.note_reset(life.epoch, at_ms, again=has_gone_back)
         self._mark = life.left
         self.known = Known(epoch=life.epoch or known, mutes=self._store.mutes())
-        return reset_ms
+        return reset_ms, is_another or has_gone_back
 
     def _step(self, rule: RuleConfig, held: Held, facts: Facts) -> tuple[Move, Event | None] | None:
         muted = held.muted_until > facts.at_ms
-        after, told = judge(rule, held.state, facts, muted=muted, spans=self._spans)
+        sinks = self._sinks if rule.sinks is None else rule.sinks
+        after, told = judge(rule, held.state, facts, sinks=sinks, muted=muted, spans=self._spans)
         if told is None and held.raw and not worth_writing(held.state, after, facts.at_ms):
             return None
         after = replace(after, looked_ms=facts.at_ms)
@@ -174,10 +206,12 @@ class Shared(threading.Thread):
     def _telling(
         self, rule: RuleConfig, held: Held, after: RuleState, told: Transition, at_ms: int
     ) -> tuple[Move, Event | None]:
-        sinks = self._sinks if rule.sinks is None else rule.sinks
         note = notification(
-            rule, told, note_id=uuid7(at_ms, secrets.randbits(74)), at_ms=at_ms,
-            namespace=self._namespace,
-        )  # fmt: skip
-        event = of_notification(note, sinks)
-        return Move(rule.name, held.raw, after, note, sinks), event
+            rule, told, note_id=_new_id(at_ms), at_ms=at_ms, namespace=self._namespace
+        )
+        event = of_notification(note, told.sinks)
+        return Move(rule.name, held.raw, after, note, told.sinks), event
+
+
+def _new_id(at_ms: int) -> str:
+    return uuid7(at_ms, secrets.randbits(74))

@@ -13,11 +13,8 @@ import msgspec
 from jobd.broker.connection import Client, Reply, place_of, run, translated
 from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.alerts.delivery import LEASE, Delivery
+from jobd.core.alerts.delivery import KEPT, LEASE, Delivery
 from jobd.core.alerts.notification import Notification
-
-# Senders give up after a day. What is still there after two is for sinks that no host has any more.
-KEPT = 48 * 3600.0
 
 
 class RedisOutbox:

@@ -41,11 +41,13 @@ class Life(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A rule's state, and as what it stands there: what a move must find unchanged."""
+    """A rule's state, and as what it stands there: what a move must find unchanged. The sinks in `waiting`
+    were not told all of it yet, where that was asked for."""
 
     state: RuleState
     raw: bytes
     muted_until: int
+    waiting: frozenset[str] = frozenset()
 
 
 class Move(NamedTuple):
@@ -89,16 +91,23 @@ class AlertStore:
         return bool(reply)
 
     def hold(self, rules: Sequence[str]) -> dict[str, Held]:
-        """Read rules' states and mutes. Raises BrokerError."""
+        """Read rules' states and mutes, and who is still to be told. Raises BrokerError."""
         if not rules:
             return {}
         with translated(self._place):
+            # No MULTI: a full store takes none. The states first: one who was still to be told then is, or
+            # knows more since.
             pipe = self._client.pipeline(transaction=False)
             pipe.hmget(self._keys.alert_states, *rules)
             pipe.hmget(self._keys.alert_mutes, *rules)
-            states, mutes = pipe.execute()
+            pipe.zrange(self._keys.alert_order, 0, -1)
+            states, mutes, order = pipe.execute()
+        waiting: dict[str, set[str]] = {}
+        for mark in order:
+            member, _, rule = _text(mark).partition("\n")
+            waiting.setdefault(rule, set()).add(member.partition(" ")[2])
         return {
-            rule: Held(_state(raw), raw or b"", _whole(until))
+            rule: Held(_state(raw), raw or b"", _whole(until), frozenset(waiting.get(rule, ())))
             for rule, raw, until in zip(rules, states, mutes, strict=True)
         }
 
@@ -109,7 +118,7 @@ class AlertStore:
         commands = [
             script.command(
                 keys, self._now, move.rule, move.before,
-                b"" if move.after is None else msgspec.json.encode(move.after),
+                b"" if move.after is None else as_written(move.after),
                 "" if move.note is None else move.note.id,
                 b"" if move.note is None else msgspec.json.encode(move.note),
                 *move.sinks,
@@ -154,22 +163,22 @@ class AlertStore:
         with translated(self._place):
             return bool(self._client.hdel(self._keys.alert_mutes, rule))
 
-    def forget(self, ours: Iterable[str], at_ms: int) -> list[str]:
-        """Drop the states of rules that nobody has any more, and mutes that are over. Raises BrokerError."""
+    def abandoned(self, ours: Iterable[str], at_ms: int) -> dict[str, Held]:
+        """Give the states of rules that nobody has any more. Raises BrokerError."""
         mine = set(ours)
-        known = self.states()
-        old = [
-            Move(rule, held.raw, None)
-            for rule, held in known.items()
+        return {
+            rule: held
+            for rule, held in self.states().items()
             if rule not in mine and at_ms - held.state.looked_ms > FORGOTTEN_MS
-        ]
+        }
+
+    def drop_mutes(self, at_ms: int) -> None:
+        """Drop mutes that are over. Raises BrokerError."""
         with translated(self._place):
             mutes: Any = self._client.hgetall(self._keys.alert_mutes)
             over = [rule for rule, until in mutes.items() if _whole(until) <= at_ms]
             if over:
                 self._client.hdel(self._keys.alert_mutes, *over)
-        words = self.move(old)
-        return [each.rule for each, word in zip(old, words, strict=True) if word == "moved"]
 
     def life(self, at_ms: int) -> Life:
         """Read which life the store lives, and leave a mark of this look in it. Raises BrokerError."""
@@ -194,15 +203,26 @@ class AlertStore:
             left=max(found, at_ms) if is_marked else found,
         )
 
-    def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> None:
-        """Say that the store began anew, or (`again`) that it lives on and has lost something.
+    def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> int:
+        """Say that the store began anew, or (`again`) that it lives on and has lost something; give when.
 
         Of several who notice the former the first one counts. Raises BrokerError.
         """
+        key, mark = self._keys.alert_reset, f"{epoch} {at_ms}"
         with translated(self._place):
-            raw: Any = self._client.get(self._keys.alert_reset)
-            if again or not raw or _text(raw).rpartition(" ")[0] != epoch:
-                self._client.set(self._keys.alert_reset, f"{epoch} {at_ms}")
+            if not again and self._client.set(key, mark, nx=True):
+                return at_ms
+            raw: Any = self._client.get(key)
+            of, _, since = _text(raw).rpartition(" ")
+            if not again and of == epoch:
+                return _whole(since.encode())
+            self._client.set(key, mark)
+        return at_ms
+
+
+def as_written(state: RuleState) -> bytes:
+    """Give a state as it stands in Redis: what the move after its own must find."""
+    return msgspec.json.encode(state)
 
 
 def states(client: Client, namespace: str) -> dict[str, RuleState]:

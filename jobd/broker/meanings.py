@@ -133,8 +133,8 @@ def _not_permitted(where: str, error: Exception, command: list[Any] | None) -> N
     asked = "" if command is None else f" ({spoken(command)})"
     return NotPermitted(
         f"redis: {where}: {_reason(error)}{asked}; expected a user that may use jobd's keys and "
-        "commands; correct its ACL, which the README has for each role, or name another user in "
-        "redis.url"
+        "commands; correct its ACL (`jobd doctor --acl` prints one for each role), or name another "
+        "user in redis.url"
     )
 
 

@@ -56,7 +56,7 @@ def command(
 def _rows(name: str, known: Known, now: int) -> Iterator[tuple[object, ...]]:
     rule, state = known.rules[name], known.states.get(name)
     limit = threshold(rule) if rule else ""
-    kind = rule.kind if rule else "?"
+    kind = rule.kind if rule else (state and state.kind) or "?"
     told = _ago(state.told_ms, now) if state and state.told_ms else ""
     note = _note(name, known, now)
     shown = list(_sorted(state)) if state else []
@@ -87,7 +87,9 @@ def _note(name: str, known: Known, now: int) -> str:
         parts.append(f"muted until {when(until)}")
     if known.rules[name] is None:
         parts.append("not in this configuration")
-    if state is None:
+    if known.unreachable is not None and not is_local(known.rules[name]):
+        parts.append("its state is in Redis, which cannot be asked")
+    elif state is None:
         parts.append("no daemon has looked at it yet")
     elif state.looked_ms and now - state.looked_ms > _STALE_MS:
         parts.append(f"not looked at for {words((now - state.looked_ms) / 1000)}")
@@ -103,7 +105,7 @@ def _public(name: str, known: Known, now: int) -> dict[str, Any]:
     until = known.mutes.get(name, 0)
     return {
         "name": name,
-        **_configured(rule),
+        **_configured(rule, state),
         "state": _word(name, known),
         "muted_until": until if until > now else None,
         "told_at": state.told_ms or None,
@@ -118,9 +120,9 @@ def _public(name: str, known: Known, now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _configured(rule: RuleConfig | None) -> dict[str, Any]:
+def _configured(rule: RuleConfig | None, state: RuleState) -> dict[str, Any]:
     if rule is None:
-        return {"kind": None, "configured": False}
+        return {"kind": state.kind or None, "configured": False}
     return {
         "kind": rule.kind,
         "configured": True,

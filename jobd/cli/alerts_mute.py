@@ -8,6 +8,7 @@ from jobd.cli.alerts import is_local, known_rule, look, place
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable, when
 from jobd.core.durations import milliseconds
+from jobd.core.errors import ConfigError
 from jobd.seams import alertfile
 from jobd.seams.clock import wall_ms
 
@@ -33,6 +34,10 @@ def command(
     Redis is away a rule about Redis itself can be muted, on this host alone.
     """
     for_ms = milliseconds(span, what="--for")
+    if for_ms <= 0:
+        raise ConfigError(
+            f"--for: {span!r}; expected more than no time, as in 2h; `jobd alerts unmute` ends a mute"
+        )
     at = place(config_file, redis_url, runtime_dir)
     known = look(at)
     known_rule(rule, known)

@@ -54,15 +54,13 @@ def command(
         click.echo(f"\n# missing here: {problem}")
 
 
-def _runtime_dir(found: Settings, given: str | None) -> Value:
-    """Say which directory it is, and who has chosen it."""
-    config = found.config
-    value = str(runtime.locate(config, given))
+def _runtime_dir(found: Settings, given: str | None) -> Value | None:
+    """Say which directory it is, and who has chosen it; None: the file has."""
+    value = str(runtime.locate(found.config, given))
     if given:
         return Value("runtime_dir", value, Origin("flag", "--runtime-dir"))
-    if config.daemon.runtime_dir:
-        line = found.places.line("daemon.runtime_dir")
-        return Value("runtime_dir", value, Origin("file", f"{found.places.file}:{line}", line))
+    if found.places.has("daemon.runtime_dir"):
+        return None
     for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
         if os.environ.get(name):
             return Value("runtime_dir", value, Origin("environment", name))

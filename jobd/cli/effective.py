@@ -3,6 +3,9 @@
 The supervisor starts it with what `jobd run` was given, "" standing for a flag that was not. It writes
 the effective configuration to NEXT and says on the descriptor that it did, or all that is wrong.
 Warnings go to standard error, as they do when a daemon starts.
+
+Invariant: no command line has a password. URL only says that there was a flag; what it said is written
+in DIRECTORY, where the effective configuration is.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from jobd.seams.logstream import of_process
 from jobd.seams.program import python_module
 
 ACTIVATED = "activated"
+FLAG = "flag"
 
 
 def command_line(
@@ -31,11 +35,12 @@ def command_line(
 ) -> list[str]:
     """Give the command that reads the configuration again with the same flags.
 
-    `activated`: systemd has opened the sockets, and web.bind means nothing.
+    `activated`: systemd has opened the sockets, and web.bind means nothing. `url` is not in it.
     """
     program = python_module("jobd.cli.effective")
     web = ACTIVATED if activated else ""
-    return [*program, str(file.absolute()), app or "", url or "", str(directory), web]
+    where = FLAG if url else ""
+    return [*program, str(file.absolute()), app or "", where, str(directory), web]
 
 
 def read(file: Path, app: str | None, url: str | None, *, role: str) -> Settings:
@@ -64,7 +69,9 @@ def main(argv: list[str]) -> int:
     file, app, url, directory, web, fd, target = argv[1:]
     channel = Lines.from_fd(int(fd))
     try:
-        found = read(Path(file), app or None, url or None, role="reader")
+        # A supervisor of an earlier version gives the address itself.
+        given = _flag(Path(directory)) if url == FLAG else url or None
+        found = read(Path(file), app or None, given, role="reader")
         activated = web == ACTIVATED
         opened = None if activated else _opened(found, Path(directory))
         effective = runtime.effective(found.config, Path(directory), activated=activated)
@@ -74,6 +81,17 @@ def main(argv: list[str]) -> int:
         return EX_CONFIG
     channel.send({"ready": {}}, None if opened is None else opened.detach())
     return 0
+
+
+def _flag(directory: Path) -> str:
+    """Give what --redis-url said: it goes before all else, and so the daemon runs with it."""
+    before = runtime.read_effective(directory)
+    if before is None:
+        raise ConfigError(
+            f"{directory / runtime.EFFECTIVE}: cannot be read; expected what `jobd run` wrote there, "
+            "its --redis-url too; start the daemon again"
+        )
+    return before.redis.url
 
 
 def _opened(found: Settings, directory: Path) -> socket | None:

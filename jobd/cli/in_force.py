@@ -59,6 +59,8 @@ def directory_of(file: Path | None, runtime_dir: str | None) -> Path:
 
 
 def _named_in(file: Path) -> str | None:
+    if not file.is_file():  # what a pipe had to say it has said
+        return None
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, ValueError):

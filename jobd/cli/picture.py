@@ -34,7 +34,7 @@ from jobd.seams.requests import Ping
 
 
 class Store(msgspec.Struct, kw_only=True):
-    """What Redis says, or in `trouble` why it does not."""
+    """What Redis says, or in `trouble` why it does not. `exit_code` is that of the trouble."""
 
     server: ServerFacts | None = None
     unfit: list[Unfit] = []
@@ -42,6 +42,7 @@ class Store(msgspec.Struct, kw_only=True):
     flows: dict[str, Flow] = {}
     hosts: list[Host] = []
     trouble: str | None = None
+    exit_code: int = 0
 
 
 class Picture(msgspec.Struct, kw_only=True):
@@ -110,7 +111,7 @@ class Looker:
             found.counts, found.flows = overview(self._client, self._namespace)
             found.hosts = hosts(self._client, self._namespace)
         except BrokerError as error:
-            found.trouble = str(error)
+            found.trouble, found.exit_code = str(error), error.exit_code
         return found
 
 

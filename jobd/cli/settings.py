@@ -15,11 +15,12 @@ import msgspec
 from jobd.broker.urls import unreadable
 from jobd.cli import runtime
 from jobd.core.config import Config, reading
+from jobd.core.config_drawn import drawn
 from jobd.core.config_places import Places
 from jobd.core.config_values import redis_url, target
 from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.redis_urls import read_redis_url
-from jobd.seams import secretfile
+from jobd.seams import configfile, secretfile
 
 URL_VARIABLE = "JOBD_REDIS_URL"
 PLACES = (Path("jobd.toml"), Path("/etc/jobd/jobd.toml"))
@@ -115,7 +116,8 @@ def with_url(config: Config, url: str | None) -> Config:
         return config
     source, value = found
     try:
-        redis = msgspec.structs.replace(config.redis, url=redis_url(value))
+        given = drawn(value, URL_VARIABLE) if source == URL_VARIABLE else value
+        redis = msgspec.structs.replace(config.redis, url=str(redis_url(given)))
     except OptionError as error:
         raise ConfigError(f"{source}: {error}") from error
     return msgspec.structs.replace(config, redis=redis)
@@ -139,8 +141,12 @@ def _of_daemon(config: Config) -> Config | None:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            raw = opened.read(_LARGEST + 1)
+        raw = configfile.read(file, _LARGEST)
+    except TimeoutError as error:
+        raise ConfigError(
+            f"{file}: {error}; expected a configuration, and its end; see what is to write there, "
+            "or name a regular file"
+        ) from error
     except FileNotFoundError as error:
         raise ConfigError(
             f"{file}: no such file; expected a configuration; write one with `jobd init`"

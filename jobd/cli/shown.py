@@ -23,6 +23,7 @@ from jobd.core.config_drawn import Drawn, Unusable, plain
 from jobd.core.config_problems import without_passwords
 from jobd.core.config_web import DashboardConfig
 from jobd.core.durations import words
+from jobd.core.likely_secret import may_be_secret
 
 MASK = "***"
 _OF_HASHES = ("web.dashboard.users", "web.dashboard.tokens")
@@ -53,8 +54,11 @@ class Section(NamedTuple):
     values: list[Value]
 
 
-def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
-    """List all there is, in the order of the example."""
+def sections(settings: Settings, runtime_dir: Value | None) -> list[Section]:
+    """List all there is, in the order of the example.
+
+    `runtime_dir`: what it is when not the file says it, or a flag goes before that.
+    """
     config, data = settings.config, settings.data
     top = _Table(settings, "", data)
     found = [
@@ -62,7 +66,10 @@ def sections(settings: Settings, runtime_dir: Value) -> list[Section]:
         _Table.of(settings, "redis").section(_defaults(RedisConfig())),
     ]
     daemon = _Table.of(settings, "daemon").section(_defaults(DaemonConfig()))
-    values = [runtime_dir if each.key == "runtime_dir" else each for each in daemon.values]
+    values = [
+        runtime_dir if runtime_dir is not None and each.key == "runtime_dir" else each
+        for each in daemon.values
+    ]
     found.append(daemon._replace(values=values))
     found.append(_Table.of(settings, "daemon.log").section(_defaults(LogConfig())))
     found += [_queue(settings, name) for name in config.queues]
@@ -276,7 +283,8 @@ def _masked(table: _Table, key: str, value: Any) -> Any:
         return safe_url(str(value))
     if key == "url":
         hidden = table.data.get("kind") == "slack" or table.path == "alerts.heartbeat"
-        return _masked_url(str(value), everything=hidden or isinstance(value, Drawn))
+        hidden = hidden or isinstance(value, Drawn) or may_be_secret(str(value))
+        return _masked_url(str(value), everything=hidden)
     return _plain(plain(value))
 
 

@@ -17,7 +17,7 @@ from jobd.cli.options import config_option, json_option, runtime_option, url_opt
 from jobd.cli.output import print_json
 from jobd.cli.picture import Looker, Picture
 from jobd.cli.picture_lines import Line
-from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE
+from jobd.core.errors import EX_CONFIG
 
 _COLOURS = {"bad": "red", "warn": "yellow"}
 
@@ -40,7 +40,8 @@ def command(
     """Show the daemon of this host, its workers, the other hosts and the queues.
 
     Works while Redis, or the daemon, or its configuration does not. Exits with 69 when Redis cannot be
-    reached, with 78 when the daemon's files cannot be read; what there is is shown all the same.
+    reached, with 77 when our user may not look there, with 78 when the daemon's files cannot be read;
+    what there is is shown all the same.
     """
     picture = Looker(in_force.find(config_file, url=redis_url, runtime_dir=runtime_dir)).look()
     if as_json:
@@ -49,7 +50,7 @@ def command(
         _print(picture, everywhere=everywhere, explain=explain)
     if picture.unreadable is not None:
         return EX_CONFIG
-    return EX_UNAVAILABLE if picture.store.trouble else 0
+    return picture.store.exit_code
 
 
 def document(picture: Picture) -> dict[str, object]:

@@ -60,5 +60,5 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.rules or self.heartbeat is not None)
+        """Whether there is anything to do. Sinks alone wait for what rules that are gone have to tell."""
+        return bool(self.rules or self.sinks or self.heartbeat is not None)

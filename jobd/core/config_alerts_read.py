@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobd.core import config_values as values
+from jobd.core.addresses import scheme_to_show
 from jobd.core.alerts.delivery import LONGEST_TIMEOUT
 from jobd.core.alerts.kinds import BUILTIN, KINDS, Kind
 from jobd.core.alerts.signing import keys_of
 from jobd.core.config_alerts import AlertsConfig, HeartbeatConfig, RuleConfig, Severity, SinkConfig
+from jobd.core.config_drawn import Drawn
 from jobd.core.config_problems import Findings, said
 from jobd.core.errors import OptionError
 from jobd.core.suggest import nearest, one_of
@@ -37,11 +39,12 @@ def alerts(found: Findings, table: Mapping[str, Any]) -> AlertsConfig:
     found.known(table, "alerts", _KEYS_OF_ALERTS)
     given = _tables(found, table, "sinks")
     sinks = [_sink(found, at, each) for at, each in given]
-    _different(found, "alerts.sinks", [each.name if each else None for each in sinks])
+    _different(found, "alerts.sinks", given, [each.name if each else None for each in sinks])
     # One that could not be read may be named too: it is the problem, and not who names it.
-    names = [str(each.get("name", each.get("kind"))) for _, each in given]
-    rules = [_rule(found, at, each, names) for at, each in _tables(found, table, "rules")]
-    _different(found, "alerts.rules", [each.name if each else None for each in rules])
+    names = [each.get("name", each.get("kind")) for _, each in given]
+    tables = _tables(found, table, "rules")
+    rules = [_rule(found, at, each, names) for at, each in tables]
+    _different(found, "alerts.rules", tables, [each.name if each else None for each in rules])
     wants_builtin = found.read(table, "alerts", "builtin", values.flag)
     if sinks and wants_builtin is not False:
         rules += _builtin([each for each in rules if each is not None])
@@ -81,13 +84,18 @@ def _tables(
     return [(path, found.table(each, path)) for path, each in zip(paths, given, strict=True)]
 
 
-def _different(found: Findings, path: str, names: list[str | None]) -> None:
-    """Note each name that is there twice."""
+def _different(
+    found: Findings,
+    path: str,
+    tables: list[tuple[str, Mapping[str, Any]]],
+    names: list[str | None],
+) -> None:
+    """Note each name that is there twice. It is shown as its table has it, where it does."""
     for at, name in enumerate(names):
         if name is not None and (first := names.index(name)) != at:
             found.problem(
                 f"{path}[{at}].name",
-                f"{name!r} is the name of {path}[{first}] too; expected each name once; name both",
+                f"{tables[at][1].get('name', name)!r} is the name of {path}[{first}] too; expected each name once; name both",
             )
 
 
@@ -95,7 +103,7 @@ def _different(found: Findings, path: str, names: list[str | None]) -> None:
 
 
 def _rule(
-    found: Findings, path: str, table: Mapping[str, Any], sinks: list[str]
+    found: Findings, path: str, table: Mapping[str, Any], sinks: list[Any]
 ) -> RuleConfig | None:
     before = len(found.problems)
     word = _needed(found, table, path, "kind", values.word(*KINDS))
@@ -129,7 +137,7 @@ def _rule(
     return rule if _hangs_together(found, path, rule, table) else None
 
 
-def _readers(kind: Kind, sinks: list[str]) -> dict[str, Callable[[object], Any]]:
+def _readers(kind: Kind, sinks: list[Any]) -> dict[str, Callable[[object], Any]]:
     return {
         "name": _name,
         "queue": values.name("queue"),
@@ -181,15 +189,17 @@ def _name(value: object) -> str:
     )
 
 
-def _sinks_named(known: list[str]) -> Callable[[object], list[str]]:
+def _sinks_named(known: list[Any]) -> Callable[[object], list[str]]:
+    to_show = [str(each) for each in known if not isinstance(each, Drawn)]
+
     def read(value: object) -> list[str]:
         if not isinstance(value, list):
             raise OptionError(f"{value!r:.60}; expected a list of sinks' names, as in ['webhook']")
         for name in value:
             if name not in known:
-                expected = one_of(known) or "a sink, and there is no [[alerts.sinks]]"
+                expected = one_of(to_show) or "the name of one of [[alerts.sinks]]"
                 raise OptionError(
-                    f"{name!r:.60}; no such sink; expected {expected}{nearest(str(name), known)}"
+                    f"{name!r:.60}; no such sink; expected {expected}{nearest(str(name), to_show)}"
                 )
         return list(dict.fromkeys(value))
 
@@ -262,7 +272,7 @@ def _url(value: object) -> str:
         good = False
     if good and text.isprintable() and " " not in text:
         return text
-    shown = f"{text.partition('://')[0]:.20}://..." if "://" in text else "no address"
+    shown = scheme_to_show(text) or "no address"
     raise OptionError(f"{shown}; expected a URL, as in https://hooks.example/jobd")
 
 

@@ -16,6 +16,8 @@ from jobd.core.errors import Absent
 _PIECE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SHOWN = 120
+# Shorter texts are words of the message itself, and no secrets.
+_LEAST_HIDDEN = 4
 
 
 class Secret(NamedTuple):
@@ -87,6 +89,22 @@ def plain(value: Any) -> Any:
     if type(value) is list:
         return [plain(item) for item in value]
     return value
+
+
+def unquoted(message: str, value: object) -> str:
+    """Give a message about a value with what was drawn, all of it, as it is written."""
+    for each in _drawn_in(value):
+        if len(each) >= _LEAST_HIDDEN:
+            message = message.replace(repr(str(each)), repr(each)).replace(str(each), repr(each))
+    return message
+
+
+def _drawn_in(value: object) -> Iterator[Drawn]:
+    if isinstance(value, Drawn):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _drawn_in(each)
 
 
 def unusable(value: object, path: str = "") -> Iterator[tuple[str, Unusable]]:

@@ -2,7 +2,8 @@
 
 The TOML library is the oracle, and nothing here knows the language: a key stands on the line after the
 longest beginning of the file that can be read and does not have it. Invariant: what is asked about a
-file that could be read has a line, at worst that of the table it should be in, or the first.
+file that could be read has a line, at worst that of the table it should be in, or the first; and when
+finding lines has cost what it may, no line, and never a wrong one.
 """
 
 from __future__ import annotations
@@ -22,16 +23,28 @@ _POSITION = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 _CLOSINGS = ("\n]", "\n]]")
 
 
+class _UsedUp(Exception):
+    """No more is read in search of lines: see _MOST_READ."""
+
+
 class Places:
     """The places of one file. Without its text only the file is named."""
 
-    def __init__(self, file: str, text: str = "", data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        file: str,
+        text: str = "",
+        data: Mapping[str, Any] | None = None,
+        *,
+        most_read: int = _MOST_READ,
+    ) -> None:
+        """`most_read`: how many characters may be read again in search of lines, in all."""
         self.file = file
         self._data = data
-        self._lines = text.split("\n")
-        self._left = _MOST_READ
+        self._lines = text.rstrip("\n").split("\n")
+        self._left = most_read
         self._read: dict[int, Mapping[str, Any] | None] = {0: {}}
-        self._found: dict[Keys, int] = {}
+        self._found: dict[Keys, int | None] = {}
         if data is not None:
             self._read[len(self._lines)] = data
 
@@ -41,16 +54,21 @@ class Places:
         return f"{self.file}: {path}" if line is None else f"{self.file}:{line}: {path}"
 
     def line(self, path: str) -> int | None:
-        """Find the line of a key path; of the nearest table around it when there is no such key."""
+        """Find the line of a key path; of the nearest table around it when there is no such key.
+
+        None without a text, and when looking for lines has cost too much.
+        """
         if self._data is None:
             return None
         keys = known_part(self._data, path)
         if not keys:
             return 1
-        line = self._found.get(keys)
-        if line is None:
-            line = self._found[keys] = self._search(keys)
-        return line
+        if keys not in self._found:
+            try:
+                self._found[keys] = self._search(keys)
+            except _UsedUp:
+                self._found[keys] = None
+        return self._found[keys]
 
     def has(self, path: str) -> bool:
         """Say whether the file itself has this key, and not only a table around it."""
@@ -78,21 +96,27 @@ class Places:
 
     def _beginning(self, end: int) -> Mapping[str, Any] | None:
         if end not in self._read:
-            self._read[end] = self._parsed("\n".join(self._lines[:end]))
+            self._read[end] = self._parsed(self._text(end))
         return self._read[end]
 
     def _inside(self, low: int, high: int, keys: Keys) -> int:
         """Find the line within a statement of many: an array is cut short there and closed."""
         for end in range(low + 1, high):
-            text = "\n".join(self._lines[:end])
+            text = self._text(end)
             if any(_holds(self._parsed(text + closing), keys) for closing in _CLOSINGS):
                 return end
         return low + 1
 
+    def _text(self, end: int) -> str:
+        """Give the first lines. Raises _UsedUp before the work begins: joining them is a part of it."""
+        if self._left < 0:
+            raise _UsedUp
+        return "\n".join(self._lines[:end])
+
     def _parsed(self, text: str) -> Mapping[str, Any] | None:
         self._left -= len(text)
         if self._left < 0:
-            return None
+            raise _UsedUp
         try:
             return tomllib.loads(text)
         except (ValueError, RecursionError):

@@ -7,19 +7,22 @@ terminal obeys. Used by jobd.core.config and what reads its parts.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from jobd.core.config_drawn import NOWHERE, Outside, drawn, plain, unusable
+from jobd.core.config_drawn import NOWHERE, Outside, drawn, plain, unquoted, unusable
 from jobd.core.config_places import Places
 from jobd.core.errors import Absent, OptionError
 from jobd.core.suggest import nearest, one_of
 
 # What goes before the place of a server: a password may be in it, whatever the key.
 _CREDENTIALS = re.compile(r"(\w://)[^\s'\"]*@|(password=)[^\s&'\"]+", re.IGNORECASE)
+# More problems are counted, and not told: nobody reads them, and each takes time to place.
+_MOST_TOLD = 200
 _LONGEST = 700
 _KEPT = 330
 
@@ -30,7 +33,7 @@ class Findings:
     def __init__(self, file: str, places: Places | None = None, outside: Outside = NOWHERE) -> None:
         self._places = places or Places(file)
         self._outside = outside
-        self._lines: list[int] = []
+        self._lines: list[float] = []
         self.problems: list[str] = []
         # Where what is not here was wanted, that may be where the daemon runs.
         self.absent: list[str] = []
@@ -47,13 +50,21 @@ class Findings:
         if rest == text or rest[:1] not in (":", "."):
             rest = f": {text}"
         where = near or path + rest
-        self._lines.append(self._places.line(where) or 0)
+        if len(self.problems) >= _MOST_TOLD:
+            self.problems.append(_shown(path + rest))
+            return
+        line = self._places.line(where)
+        self._lines.append(math.inf if line is None else line)
         self.problems.append(_shown(self._places.at(path + rest, near=where)))
 
     def told(self) -> list[str]:
-        """Give the problems in the order of the file's lines."""
-        order = sorted(range(len(self.problems)), key=self._lines.__getitem__)
-        return [self.problems[place] for place in order]
+        """Give the problems in the order of the file's lines; of very many the first, and a count."""
+        order = sorted(range(len(self._lines)), key=self._lines.__getitem__)
+        told = [self.problems[place] for place in order]
+        if more := len(self.problems) - len(told):
+            file = self._places.file
+            told.append(f"{file}: {more} more problems; correct these first, and check again")
+        return told
 
     def table(self, value: object, path: str) -> Mapping[str, Any]:
         """Take a table; an absent one is empty, anything else a problem."""
@@ -97,7 +108,7 @@ class Findings:
         except OptionError as error:
             if isinstance(error, Absent):
                 self.absent.append(where)
-            self.problem(where, str(error))
+            self.problem(where, unquoted(str(error), table[name]))
             return msgspec.UNSET
 
     def secret(

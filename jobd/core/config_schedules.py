@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobd.core import config_values as values
-from jobd.core.config_drawn import plain
+from jobd.core.config_drawn import Drawn, plain
 from jobd.core.config_problems import Findings
 from jobd.core.cron import Cron
 from jobd.core.errors import ConfigError, OptionError, TaskError
@@ -55,7 +55,7 @@ def schedules(found: Findings, given: object) -> list[Declared]:
         if first != place:
             found.problem(
                 f"schedules[{place}].name",
-                f"{each.schedule.name!r} is the name of schedules[{first}] on the same queue; "
+                f"{given[place]['name']!r} is the name of schedules[{first}] on the same queue; "
                 "expected each name once; choose another",
             )
     return [each for each in read if each is not None]
@@ -104,6 +104,20 @@ def _plainly(read: Callable[[object], object]) -> Callable[[object], object]:
     return plain
 
 
+def _cron(value: object) -> object:
+    try:
+        return Cron(value).line
+    except OptionError as error:
+        if isinstance(value, Drawn):  # else the fields that are wrong are quoted
+            raise OptionError(f"{value!r}; expected five fields, as in '0 9 * * *'") from error
+        raise
+
+
+def _meta(value: object) -> object:
+    # Within a table plain texts, which JSON knows; what is no table shows itself as it is written.
+    return read_labels({"meta": plain(value) if isinstance(value, dict) else value}, what="")
+
+
 def _zone(value: object) -> object:
     zone(values.text(value))
     return value
@@ -114,7 +128,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "queue": values.name("queue"),
     "task": values.name("task"),
     "args": _plainly(lambda value: encode_args(value, what="args")),
-    "cron": _plainly(lambda value: Cron(value).line),
+    "cron": _plainly(_cron),
     "every": _plainly(lambda value: read_every(value, what="")),
     "tz": _plainly(_zone),
     "missed": _plainly(lambda value: read_missed(value, what="")),
@@ -122,6 +136,6 @@ _READERS: dict[str, Callable[[object], object]] = {
     "expires": _plainly(lambda value: read_expires(value, what="")),
     "unique": _plainly(lambda value: read_unique(value, what="")),
     "group": _plainly(lambda value: read_labels({"group": value}, what="")),
-    "meta": _plainly(lambda value: read_labels({"meta": plain(value)}, what="")),
+    "meta": _plainly(_meta),
     **{option: values.run_option(option) for option in RUN_OPTIONS},
 }

@@ -32,15 +32,20 @@ def text(value: object) -> str:
 
 
 def address(value: object) -> str:
-    """Read where to listen: host:port."""
+    """Read where to listen: host:port. Port 0, any that is free, would be known to nobody."""
     given = text(value)
     try:
-        host, _ = split_address(given)
+        host, port = split_address(given)
         host.encode("idna")
     except ValueError as error:
         raise OptionError(
             f"{value!r}; expected host:port, as in '127.0.0.1:9180' or '[::1]:9180'"
         ) from error
+    if not port:
+        raise OptionError(
+            f"{value!r}: nobody would know which port; expected one from 1 to 65535, as in "
+            f"'{given.rpartition(':')[0]}:9180'"
+        )
     return given
 
 

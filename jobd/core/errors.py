@@ -211,6 +211,7 @@ class NotPermitted(StoreUnusable):
     """Our user may not use a key or a command."""
 
     code = "jobd.not_permitted"
+    exit_code = EX_NOPERM
 
 
 class Fenced(BrokerError):

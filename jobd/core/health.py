@@ -2,16 +2,16 @@
 
 Invariant (I-46): it is live exactly if its supervisor has spoken within SILENT_AFTER, whatever Redis does.
 It is ready only if it is live, has started and does not drain, Redis answered within REDIS_WITHIN and is
-fit to hold jobs, and every queue that is to have workers here has one that makes progress: Redis has
-answered a claim of it, also since Redis was last of no use, or all its cells are busy. Being alive is
-not enough.
+fit to hold jobs, a keeper has been up within half a lease, so that no lease has run out for want of
+one, and every queue that is to have workers here has one that makes progress: Redis has answered a
+claim of it, also since Redis was last of no use, or all its cells are busy. Being alive is not enough.
 
 Pure. Instants are monotonic seconds. Judged by jobd.web.health.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -25,8 +25,10 @@ PROGRESS_WITHIN = 8.0
 # A worker that ends is replaced at once: a queue is not without one because it was looked at just then.
 WORKER_WITHIN = 1.0
 LOOK_WITHIN = 5.0
-# A helper that ended once is there again sooner.
+# A helper that ended once is up again sooner.
 HELPER_WITHIN = 2.0
+
+_KEEPER = "keeper"
 
 Status = Literal["live", "ready", "starting", "draining", "unready", "silent"]
 # The words for programs. One is never given another meaning.
@@ -41,6 +43,7 @@ What = Literal[
     "gave_up",
     "queue_no_worker",
     "queue_no_progress",
+    "keeper_down",
     "reload_refused",
     "helper_down",
 ]
@@ -87,7 +90,7 @@ class QueueSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The runtime directory at the last look. `down`: the helpers that do not run, each since when."""
+    """The runtime directory at the last look. `down`: the helpers that are not up, each since when."""
 
     looked_at: float | None = None
     trouble: str | None = None
@@ -97,11 +100,15 @@ class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known. `heard_at`: when the supervisor last spoke; `ready`, `stopping`: its word."""
+    """All that is known. `heard_at`: when the supervisor last spoke; `ready`, `stopping`: its word.
+
+    `lease`: for how many seconds a worker that nobody renews is taken for alive by other hosts.
+    """
 
     heard_at: float
     ready: bool = False
     stopping: bool = False
+    lease: float = 30.0
     redis: RedisSeen = RedisSeen()
     host: HostSeen = HostSeen()
 
@@ -245,12 +252,24 @@ def _host(facts: Facts, now: float) -> Iterator[Reason]:
             "see `jobd status`, and whether the directory's disk is full",
         )
     else:
+        yield from _keeper(facts, now)
         # Who asks Redis in vain makes no progress, nor does who drains: that was said.
         blameless = not is_reachable(facts.redis, now) or facts.stopping
         for name, queue in host.queues.items():
             reason = _trouble(name, queue, facts.redis.lost_at, now)
             if reason is not None and (reason.what == "gave_up" or not blameless):
                 yield reason
+
+
+def _keeper(facts: Facts, now: float) -> Iterator[Reason]:
+    away = now - facts.host.down.get(_KEEPER, now)
+    if away > facts.lease / 2 and not facts.stopping:
+        yield Reason(
+            "keeper_down",
+            f"no keeper has been up for {away:.0f} s: nobody renews the leases of {facts.lease:g} s "
+            "that workers here have, and their jobs are given to others when these end",
+            "see helper.ended in the log for why it does not start",
+        )
 
 
 def _trouble(name: str, queue: QueueSeen, lost_at: float | None, now: float) -> Reason | None:
@@ -313,10 +332,11 @@ def _warnings(facts: Facts, now: float) -> Iterator[Reason]:
         )
     for name, since in host.down.items():
         # Of a daemon that stops they end one after another.
-        if now - since > HELPER_WITHIN and not facts.stopping:
+        is_reason = name == _KEEPER and now - since > facts.lease / 2
+        if now - since > HELPER_WITHIN and not is_reason and not facts.stopping:
             yield Reason(
                 "helper_down",
-                f"{name} does not run, for {now - since:.0f} s; it is started again and again",
+                f"{name} is not up, for {now - since:.0f} s; it is started again and again",
                 "see helper.ended in the log",
             )
 
@@ -351,8 +371,3 @@ def followed(
         alive_at=alive_at,
         progress_at=latest,
     )
-
-
-def down_since(before: Mapping[str, float], down: list[str], now: float) -> dict[str, float]:
-    """Say since when each helper does not run."""
-    return {name: before.get(name, now) for name in down}

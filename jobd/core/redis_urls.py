@@ -6,7 +6,8 @@
 
 Options come after a `?`. What redis-py would take from there, and what would change how jobd speaks
 (a repeat of its own, another protocol), is refused: an address says where, never how. Invariant: no
-message quotes a piece of a password.
+message quotes a piece of a password, and none any piece of an address that was drawn from elsewhere,
+which may be a secret at the wrong place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from jobd.core.addresses import scheme_to_show
+from jobd.core.config_drawn import Drawn
 from jobd.core.errors import OptionError
 from jobd.core.suggest import nearest, one_of
 
@@ -26,6 +29,15 @@ SENTINEL_PORT = 26379
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 _READS = "host or port cannot be read; expected them as in "
 _ENCODE = "; write / ? # @ in a password as %2F %3F %23 %40"
+
+
+class _Wrong(Exception):
+    """A part of an address is wrong: `said` quotes it, `unsaid` does not."""
+
+    def __init__(self, said: str, unsaid: str, expected: str) -> None:
+        super().__init__(f"{unsaid}; {expected}")
+        self.said = f"{said}; {expected}"
+        self.unsaid = f"{unsaid}; {expected}"
 
 
 class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +74,14 @@ class RedisUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_redis_url(url: str) -> RedisUrl:
-    """Read an address. Raises OptionError."""
+    """Read an address. Raises OptionError, which quotes nothing of a Drawn one."""
+    try:
+        return _read(url)
+    except _Wrong as wrong:
+        raise OptionError(wrong.unsaid if isinstance(url, Drawn) else wrong.said) from None
+
+
+def _read(url: str) -> RedisUrl:
     scheme, separator, _ = url.partition("://")
     if separator and scheme == "redis+cluster":
         raise OptionError(
@@ -71,11 +90,13 @@ def read_redis_url(url: str) -> RedisUrl:
             "with replicas and sentinels (redis+sentinel://host:26379/service/0)"
         )
     if not separator or scheme not in SCHEMES:
-        shown = f"{scheme[:20]}://..." if separator and scheme.isascii() else "no scheme"
-        raise OptionError(
-            f"{shown}; expected redis://host:port/db, rediss://..., unix:///path or "
+        unsaid = "another scheme" if separator else "no scheme"
+        raise _Wrong(
+            scheme_to_show(url) or unsaid,
+            unsaid,
+            "expected redis://host:port/db, rediss://..., unix:///path or "
             f"redis+sentinel://host:port/service/db{nearest(scheme, SCHEMES)}; "
-            "write it as in redis://127.0.0.1:6379/0"
+            "write it as in redis://127.0.0.1:6379/0",
         )
     after = url.partition("://")[2].replace("?", "/", 1).partition("/")[2]
     if "@" in after:  # a password that holds what ends it, most likely
@@ -150,7 +171,7 @@ def _database(written: str, options: dict[str, Any], example: str) -> int:
         raise OptionError("db is given twice, as a path and as an option; drop one")
     # redis-py reads a database that is no number as 0: somebody else's, perhaps.
     if written and not (written.isascii() and written.isdecimal()):
-        raise OptionError(f"database {written!r}; expected a number, as in {example}")
+        raise _Wrong(f"database {written!r}", "the database", f"expected a number, as in {example}")
     return int(written or options.get("db", 0))
 
 
@@ -179,19 +200,19 @@ def _flag(name: str, value: str) -> bool:
         return True
     if word in ("false", "no", "off", "0"):
         return False
-    raise OptionError(f"{name}: {value!r}; expected true or false")
+    raise _Wrong(f"{name}: {value!r}", name, "expected true or false")
 
 
 def _number(name: str, value: str) -> int:
     if value.isascii() and value.isdecimal() and len(value) < 10:
         return int(value)
-    raise OptionError(f"{name}: {value!r}; expected a whole number")
+    raise _Wrong(f"{name}: {value!r}", name, "expected a whole number")
 
 
 def _one_of(*words: str) -> Callable[[str, str], str]:
     def read(name: str, value: str) -> str:
         if value not in words:
-            raise OptionError(f"{name}: {value!r}; expected {one_of(words)}")
+            raise _Wrong(f"{name}: {value!r}", name, f"expected {one_of(words)}")
         return value
 
     return read
@@ -247,9 +268,10 @@ def _options(query: str, scheme: str, fragment: str) -> dict[str, Any]:
         if name in _NOT_OURS:
             raise OptionError(f"option {name!r}: {_NOT_OURS[name]}")
         if name not in known and name not in _TLS_OPTIONS:
-            raise OptionError(
-                f"option {name!r} is not known{nearest(name, [*known, *_TLS_OPTIONS])}; "
-                f"expected some of {one_of([*known, *_TLS_OPTIONS])}"
+            raise _Wrong(
+                f"{_named(name, [*given])} is not known{nearest(name, [*known, *_TLS_OPTIONS])}",
+                "an option is not known",
+                f"expected some of {one_of([*known, *_TLS_OPTIONS])}",
             )
     found = {name: known[name](name, value) for name, value in given.items() if name in known}
     encrypted = found.pop("tls", scheme == "rediss")
@@ -265,8 +287,15 @@ def _pairs(query: str) -> dict[str, str]:
     pairs = parse_qsl(query, keep_blank_values=True)
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise OptionError(f"option {twice[0]!r} is given twice; drop one")
+        named = _named(twice[0], names)
+        raise _Wrong(f"{named} is given twice", "an option is given twice", "drop one")
     return dict(pairs)
+
+
+def _named(name: str, names: list[str]) -> str:
+    """Name an option; not behind a password, of which it may be the rest, from an & on."""
+    before = names[: names.index(name)]
+    return "an option" if any("password" in each for each in before) else f"option {name!r}"
 
 
 def _tls(given: dict[str, str], encrypted: bool, scheme: str) -> TlsOptions:

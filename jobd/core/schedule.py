@@ -15,6 +15,7 @@ import msgspec
 from jobd.core.cron import Cron
 from jobd.core.durations import milliseconds, words
 from jobd.core.errors import NotSerializable, OptionError, PayloadTooLarge
+from jobd.core.finite import has_nan
 from jobd.core.labels import read_labels
 from jobd.core.missed import POLICIES
 from jobd.core.names import check_name
@@ -190,6 +191,10 @@ def encode_args(args: object, *, what: str) -> str:
     if not isinstance(args, dict):
         raise NotSerializable(f"{what}: {args!r:.80}; expected a table, as in {{ user_id = 7 }}")
     raw = msgspec.json.encode(args)
+    if b"null" in raw and has_nan(args):  # they would become null without a word
+        raise NotSerializable(
+            f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"
+        )
     if len(raw) > MAX_PAYLOAD:
         raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
     return raw.decode()

@@ -49,5 +49,5 @@ def _unknown(name: object) -> OptionError | ConfigError:
     right = by_folded.get(folded) or places.get(folded.rpartition("/")[2])
     hint = f"; did you mean {right!r}?" if right else nearest(said, known)
     return OptionError(
-        f"tz: {said[:60]!r}; expected a zone of the tz database, as in 'Europe/Berlin' or 'UTC'{hint}"
+        f"tz: {name!r:.62}; expected a zone of the tz database, as in 'Europe/Berlin' or 'UTC'{hint}"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from jobd.core.alerts.delivery import LEASE, MOST, Delivery
+from jobd.core.alerts.delivery import KEPT, LEASE, MOST, Delivery
 from jobd.core.alerts.notification import Notification
 from jobd.core.delivery_events import OutboxUnreadable, OutboxUnwritten
 from jobd.core.events import Event
@@ -93,6 +93,9 @@ class FileOutbox:
             taken: list[Delivery] = []
             lines: set[tuple[str, str]] = set()
             now, clock = self._now_ms(), self._mono()
+            self._drop_old(now)
+            if self._unwritten:  # there may be room again
+                self._write()
             for entry in self._file.entries:
                 for sink in entry.left.keys() & set(sinks):
                     line = (sink, entry.notification.rule)
@@ -100,6 +103,15 @@ class FileOutbox:
                         taken += self._take(entry, sink, now, clock)
                     lines.add(line)
             return taken
+
+    def _drop_old(self, now: int) -> None:
+        """Nobody here has these sinks any more: nobody is to hear of it when one comes back."""
+        kept = [each for each in self._file.entries if now - each.since_ms <= KEPT * 1000]
+        if len(kept) < len(self._file.entries):
+            before = sum(len(each.left) for each in self._file.entries)
+            self._file.dropped += before - sum(len(each.left) for each in kept)
+            self._file.entries = kept
+            self._write()
 
     def _take(self, entry: _Entry, sink: str, now: int, clock: float) -> list[Delivery]:
         key, turn = (entry.notification.id, sink), entry.left[sink]
@@ -142,7 +154,7 @@ class FileOutbox:
         self.done(delivery)
 
     def dropped(self) -> int:
-        """Give how many deliveries were ever dropped, since there were too many."""
+        """Give how many deliveries were ever dropped: there were too many, or nobody has the sink."""
         return self._file.dropped
 
     def __len__(self) -> int:

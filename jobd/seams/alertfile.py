@@ -78,5 +78,8 @@ def _replace(target: Path, document: bytes) -> None:
     fresh = target.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
+        place = target.parent.stat()
+        if os.geteuid() == 0 and place.st_uid != 0:  # a daemon of another user reads it
+            os.fchown(descriptor, place.st_uid, place.st_gid)
         file.write(document)
     fresh.replace(target)

@@ -56,7 +56,11 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun."""
+    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun.
+
+    Helpers are running (up), starting or waiting to be started. `down`: those in use that are not up,
+    each since when, by the monotonic clock; a start that comes to nothing changes nothing there.
+    """
 
     pid: int
     started_at: float
@@ -64,6 +68,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     scoreboard: str
     queues: dict[str, list[SlotState]]
     helpers: dict[str, str]
+    down: dict[str, float] = {}
     pools: dict[str, PoolState] = {}
     leavers: list[SlotState] = []
     version: int = 1

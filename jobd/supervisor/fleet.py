@@ -57,6 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ack_grace: float = 5.0  # for the keeper to release the dead when the daemon ends
     late_grace: float = 1.0  # the same, once the time of the drain is up
     helper_grace: float = 0.75  # for helpers to end by themselves
+    service_grace: float = 5.0  # the same, for services while the daemon goes on
     load_attempts: int = 5  # of a helper that never came up, before the daemon gives up
     load_timeout: float = 60.0  # for preloaders, a reload's reader, and workers to begin
     max_processes: int = 0  # workers of this host in all; 0: any number
@@ -167,9 +168,11 @@ class Helper(msgspec.Struct, frozen=True, kw_only=True):
     up: bool = False  # loaded, or has beaten, since its start
     ever_up: bool = False
     since: float = 0.0
+    down_at: float = 0.0  # when it was last up, or first started; 0: never
     due: float = 0.0
     failures: int = 0
     told: bool = False
+    end_by: float = NEVER  # a service that was told: killed then
     killed: bool = False
     voice: Voice = Voice()  # what was heard of it
     condemned: str = ""  # as a child

@@ -27,6 +27,8 @@ from jobd.supervisor.progress import Voice
 
 # Ends of a helper that has never come up which tell how the daemon ends.
 _TELLING = (EX_CONFIG, EX_UNAVAILABLE)
+# For one that was up before it ended: a probe that waits for it gives up after a few seconds.
+_SERVICE_AWAY = 1.0
 
 
 def loaded(fleet: Fleet, seen: Loaded, out: list[Action]) -> None:
@@ -88,9 +90,10 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
         reload.give_up(fleet, never_up(helper, how), out)
         fleet.helpers.pop(helper.name, None)
         return
+    down_at = now if helper.up else helper.down_at
     if helper.outdated:
         fleet.helpers[helper.name] = replace(
-            helper, running=False, up=False, outdated=False, due=now, last_exit=how
+            helper, running=False, up=False, down_at=down_at, outdated=False, due=now, last_exit=how
         )
         return
     _restart(fleet, helper, seen, how, now, out)
@@ -110,9 +113,17 @@ def _restart(
     # however often these end, they are soon there again.
     soon = helper.role in (Role.KEEPER, *SERVICES)
     cap = min(policy.backoff_cap, policy.lease / 6) if soon else policy.backoff_cap
+    if helper.up and helper.role in SERVICES:
+        cap = min(cap, _SERVICE_AWAY)  # it shows that its start is no waste
     wait = backoff.delay(helper.name, failures, base=policy.backoff_base, cap=cap)
     fleet.helpers[helper.name] = replace(
-        helper, running=False, up=False, due=now + wait, failures=failures, last_exit=how
+        helper,
+        running=False,
+        up=False,
+        down_at=now if helper.up else helper.down_at,
+        due=now + wait,
+        failures=failures,
+        last_exit=how,
     )
     if expected:
         return
@@ -154,7 +165,9 @@ def start_due(fleet: Fleet, now: float, out: list[Action], *, keeper_only: bool)
             running=True,
             up=False,
             since=now,
+            down_at=helper.down_at or now,
             told=False,
+            end_by=NEVER,
             killed=False,
             voice=Voice(now),
             condemned="",
@@ -164,32 +177,42 @@ def start_due(fleet: Fleet, now: float, out: list[Action], *, keeper_only: bool)
         out.append(Say(events.HelperStarted(helper=helper.name)))
 
 
-def end_unwanted(fleet: Fleet, out: list[Action]) -> None:
-    """End helpers that are of no use any more, and those whose configuration is an old one."""
+def end_unwanted(fleet: Fleet, now: float, out: list[Action]) -> None:
+    """End helpers that are of no use any more, and those whose configuration is an old one.
+
+    Of these a keeper has nothing under way that the next one would not do; services answer.
+    """
     for helper in list(fleet.helpers.values()):
         if helper.retired and not helper.running:
             del fleet.helpers[helper.name]
         elif helper.running and helper.outdated:
-            end(fleet, helper.name, out, hard=True)
+            end(fleet, helper.name, now, out, hard=helper.role not in SERVICES)
         elif helper.running and helper.retired and not _is_forking(fleet, helper):
-            end(fleet, helper.name, out, hard=not helper.ever_up)
+            end(fleet, helper.name, now, out, hard=not helper.ever_up)
 
 
-def end_preloaders(fleet: Fleet, out: list[Action]) -> None:
+def end_preloaders(fleet: Fleet, now: float, out: list[Action]) -> None:
     """On the way out: end what forks and reads, as soon as no order is open there."""
     at_once = fleet.stop is Stop.NOW
     for helper in list(fleet.helpers.values()):
         if helper.role in (Role.KEEPER, *SERVICES) or not helper.running:
             continue
         if at_once or not _is_forking(fleet, helper):
-            end(fleet, helper.name, out, hard=at_once)
+            end(fleet, helper.name, now, out, hard=at_once)
 
 
-def end_services(fleet: Fleet, out: list[Action]) -> None:
+def end_services(fleet: Fleet, now: float, out: list[Action]) -> None:
     """On the way out, when the last worker has gone: until then they tell how the drain goes."""
     for helper in list(fleet.helpers.values()):
         if helper.role in SERVICES and helper.running:
-            end(fleet, helper.name, out, hard=False)
+            end(fleet, helper.name, now, out, hard=False)
+
+
+def end_overdue(fleet: Fleet, now: float, out: list[Action]) -> None:
+    """Kill services that were told to end and do not."""
+    for helper in list(fleet.helpers.values()):
+        if helper.running and now >= helper.end_by:
+            end(fleet, helper.name, now, out, hard=True)
 
 
 def _is_forking(fleet: Fleet, helper: Helper) -> bool:
@@ -205,10 +228,12 @@ def kill(fleet: Fleet, helper: Helper, out: list[Action]) -> None:
     out.append(EndHelper(helper.name, True))
 
 
-def end(fleet: Fleet, name: str, out: list[Action], *, hard: bool) -> None:
-    """Tell a helper to end, or kill it: each once."""
+def end(fleet: Fleet, name: str, now: float, out: list[Action], *, hard: bool) -> None:
+    """Tell a helper to end, or kill it: each once. A service has `service_grace` for its end."""
     helper = fleet.helpers[name]
     if helper.killed or (helper.told and not hard):
         return
-    fleet.helpers[name] = replace(helper, told=True, killed=hard)
+    waits = helper.role in SERVICES and not hard
+    end_by = now + fleet.policy.service_grace if waits else NEVER
+    fleet.helpers[name] = replace(helper, told=True, killed=hard, end_by=end_by)
     out.append(EndHelper(name, hard))

@@ -207,10 +207,10 @@ def keeper(voice: Voice, store: Store, spans: Spans, now: float) -> Verdict | No
     return None
 
 
-def service(voice: Voice, spans: Spans, now: float) -> Verdict | None:
-    """Judge a service that is up: it beats."""
+def service(voice: Voice, spans: Spans, now: float, *, probed: bool = False) -> Verdict | None:
+    """Judge a service that is up: it beats each second. `probed`: others wait for what it answers."""
     silent = now - voice.heard_at
-    if silent <= spans.silence:
+    if silent <= (min(_LEAST, spans.silence) if probed and spans.hang_after else spans.silence):
         return None
     return Verdict("hung", f"it has said nothing for {silent:.0f} s")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from jobd import __version__
 from jobd.core.portrait import Growth
 from jobd.seams.statefile import PoolState, SlotState, State
-from jobd.supervisor.fleet import SERVICES, Child, Fleet, Queue, Role, Slot, Stop
+from jobd.supervisor.fleet import SERVICES, Child, Fleet, Helper, Queue, Role, Slot, Stop
 from jobd.supervisor.growth import added
 
 
@@ -65,7 +65,8 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
         queues=queues,
         pools={queue.name: _pool(fleet, queue) for queue in fleet.queues.values()},
         leavers=leavers,
-        helpers={h.name: "running" if h.running else "waiting" for h in fleet.helpers.values()},
+        helpers={helper.name: _how(helper) for helper in fleet.helpers.values()},
+        down={h.name: h.down_at for h in fleet.helpers.values() if _is_missed(h)},
         generation=fleet.generation,
         jobd=__version__,
         reload_at=epoch + fleet.reload.since if fleet.reload.since else None,
@@ -74,6 +75,17 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
         stopping=fleet.stop is not Stop.NO,
         last_error=fleet.last_error,
     )
+
+
+def _how(helper: Helper) -> str:
+    if not helper.running:
+        return "waiting"
+    return "running" if helper.up else "starting"
+
+
+def _is_missed(helper: Helper) -> bool:
+    """What a reload tries out is not in use yet, nor is who was started for the first time just now."""
+    return not (helper.up or helper.fresh or helper.retired) and bool(helper.down_at)
 
 
 def _pool(fleet: Fleet, queue: Queue) -> PoolState:

@@ -23,6 +23,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
         return
     _give_up_lost_forks(fleet, now, out)
     watchdog.settle(fleet, now, out)
+    helpers.end_overdue(fleet, now, out)
     match fleet.stop:
         case Stop.NO:
             layout.lay_out(fleet, now)
@@ -30,7 +31,7 @@ def settle(fleet: Fleet, now: float, out: list[Action]) -> None:
             reload.settle(fleet, now, out)
             layout.roll(fleet, now)
             turnover.turn_over(fleet, now, out)
-            helpers.end_unwanted(fleet, out)
+            helpers.end_unwanted(fleet, now, out)
             helpers.start_due(fleet, now, out, keeper_only=False)
             _fill(fleet, now, out)
             _see_off(fleet, now, out)
@@ -66,7 +67,7 @@ def next_deadline(fleet: Fleet) -> float:
         if not helper.running and (not leaving or (keeper and _wants_keeper(fleet))):
             times.append(helper.due)
         elif helper.running and not helper.killed:
-            times.append(fleet.end_by)
+            times.append(min(helper.end_by, fleet.end_by))
     if fleet.end_by == NEVER:
         times.append(fleet.ack_by)
     return min(times)
@@ -199,11 +200,11 @@ def _drain(fleet: Fleet, now: float, out: list[Action]) -> None:
 
 
 def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
-    helpers.end_preloaders(fleet, out)
+    helpers.end_preloaders(fleet, now, out)
     if fleet.children:
         helpers.start_due(fleet, now, out, keeper_only=True)
         return
-    helpers.end_services(fleet, out)
+    helpers.end_services(fleet, now, out)
     late = max(now, fleet.drain_by) + fleet.policy.late_grace
     fleet.ack_by = min(fleet.ack_by, now + fleet.policy.ack_grace, late)
     if fleet.dead and now < fleet.ack_by:
@@ -214,7 +215,7 @@ def _leave(fleet: Fleet, now: float, out: list[Action]) -> None:
         # With dead left the keeper cannot reach Redis, or it would have ended by itself. A release
         # that is cut off is gone on with by whoever comes next: nothing is worth waiting for.
         if helper.running and (fleet.dead or now >= fleet.end_by):
-            helpers.end(fleet, helper.name, out, hard=True)
+            helpers.end(fleet, helper.name, now, out, hard=True)
     if not any(helper.running for helper in fleet.helpers.values()):
         fleet.ended = True
         out.append(Say(events.DaemonStopped(code=fleet.code, unreleased=len(fleet.dead))))

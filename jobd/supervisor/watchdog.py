@@ -91,7 +91,7 @@ def _helper_verdict(fleet: Fleet, helper: Helper, now: float) -> Verdict | None:
     if helper.role is Role.KEEPER:
         return progress.keeper(helper.voice, fleet.store, spans, now)
     if helper.role in SERVICES:
-        return progress.service(helper.voice, spans, now)
+        return progress.service(helper.voice, spans, now, probed=helper.role is Role.WEB)
     ordered_at = min(
         (
             child.since

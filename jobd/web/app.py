@@ -110,6 +110,10 @@ def _refused(_request: Request, error: Exception) -> Response:
     return _json({"ok": False, "error": error.detail.lower()}, error.status_code, headers)
 
 
+class Told(Exception):
+    """Ends an answer that failed half-way; the failure is an event already."""
+
+
 class _Failures:
     """Makes a mistake of ours one event and a plain answer, instead of a traceback."""
 
@@ -133,6 +137,6 @@ class _Failures:
         except Exception as error:
             self._emit(WebFailed(path=scope["path"], why=repr(error)))
             if begun:
-                raise  # too late for another answer: the connection is cut
+                raise Told from error  # too late for another answer: the connection is cut
             answer = _json({"ok": False, "error": "internal error"}, 500)
             await answer(scope, receive, send)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jobd.seams.clock import mono
@@ -16,6 +17,8 @@ from jobd.seams.clock import mono
 MOST = 200
 IDLE_FOR = 5.0
 TAKEN_WITHIN = 30.0
+# For the first bytes of one that was accepted as the process ends.
+READ_WITHIN = 0.2
 LONGEST_HEAD = 16 << 10
 
 
@@ -45,6 +48,24 @@ class Connection(H11Protocol):
         """Begin to wait for the next request."""
         self._idle_since = mono()
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse nonsense. If what came before it is being answered, that ends without a word."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """Answer what is under way, then close. What was accepted just now has hardly been read."""
+        has_asked = self.cycle is not None
+        if not has_asked and mono() - self._idle_since < READ_WITHIN:
+            self.loop.call_later(READ_WITHIN, self.shutdown)
+        else:
+            super().shutdown()
 
     def end(self) -> None:
         """Close it at once, whatever was still to be sent."""

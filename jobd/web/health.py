@@ -24,8 +24,16 @@ class Knowledge:
     """What is known, brought up to date by two threads once started."""
 
     def __init__(
-        self, attendance: Attendance, redis: RedisWatch, host: HostWatch, *, emit: Emit
+        self,
+        attendance: Attendance,
+        redis: RedisWatch,
+        host: HostWatch,
+        *,
+        lease: float,
+        emit: Emit,
     ) -> None:
+        """`lease`: that of the daemon's workers, in seconds."""
+        self._lease = lease
         self._attendance = attendance
         self._redis = redis
         self._host = host
@@ -73,6 +81,7 @@ class Knowledge:
             heard_at=self._attendance.heard_at,
             ready=daemon.ready,
             stopping=daemon.stopping,
+            lease=self._lease,
             redis=self._redis.seen,
             host=self._host.seen,
         )

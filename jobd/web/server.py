@@ -20,6 +20,7 @@ from jobd.core.web_events import WebFailed
 from jobd.seams.host import Signals
 from jobd.seams.log import Emit
 from jobd.seams.service import BEAT_EVERY, Attendance
+from jobd.web.app import Told
 from jobd.web.connections import IDLE_FOR, LONGEST_HEAD, Connection
 from jobd.web.health import Knowledge
 
@@ -28,6 +29,8 @@ _GRACE = 1
 # For the first looks, before anybody is answered.
 _FIRST_WITHIN = 1.0
 _BACKLOG = 512
+# Of the loop, until a connection that was taken is one of uvicorn's.
+_TURNS = 5
 
 
 class Server:
@@ -127,9 +130,22 @@ class _Uvicorn(uvicorn.Server):
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ends.wait(), 1.0)
+        await self._take_no_more()
+
+    async def _take_no_more(self) -> None:
+        """Leave further connections to who serves next; those just taken are to be served yet.
+
+        asyncio resets one that was taken in the moment in which its server is closed.
+        """
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
 
-class _Events(logging.Handler):
+class Errors(logging.Handler):
     """What uvicorn and asyncio log as errors, as events."""
 
     def __init__(self, tell: Callable[[str, str], None]) -> None:
@@ -139,11 +155,13 @@ class _Events(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Tell of one record, without its traceback."""
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Told):
+            return
         text = record.getMessage().strip()
         self._tell(record.name, f"{text}: {error!r}" if error is not None else text)
 
 
 def _tell_of_errors(emit: Emit) -> None:
     root = logging.getLogger()
-    root.addHandler(_Events(lambda path, why: emit(WebFailed(path=path, why=why))))
+    root.addHandler(Errors(lambda path, why: emit(WebFailed(path=path, why=why))))
     root.setLevel(logging.ERROR)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from jobd.core.health import HostSeen, PageSeen, QueueSeen, down_since, followed
+from jobd.core.health import HostSeen, PageSeen, QueueSeen, followed
 from jobd.seams import statefile
 from jobd.seams.clock import mono
 from jobd.seams.scoreboard import PageView, Phase, Scoreboard
@@ -48,11 +48,10 @@ class HostWatch:
             )
             for name, pool in state.pools.items()
         }
-        down = [name for name, how in state.helpers.items() if how != "running"]
         self.seen = HostSeen(
             looked_at=now,
             queues=queues,
-            down=down_since(self.seen.down, down, now),
+            down=state.down,
             reload_refused=state.reload_error is not None,
         )
 

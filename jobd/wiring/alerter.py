@@ -15,6 +15,7 @@ from jobd.alerter.facts import Gatherer
 from jobd.alerter.heartbeat import Heartbeat, daemon_is_well
 from jobd.alerter.local import LocalWatch
 from jobd.alerter.loop import Alerter, Part
+from jobd.alerter.memory import Memory
 from jobd.alerter.shared import Known, Shared
 from jobd.alerter.sight import Sight
 from jobd.broker.alert_outbox import RedisOutbox
@@ -55,7 +56,8 @@ def main(argv: list[str]) -> int:
     file_outbox = alert_outbox.FileOutbox(runtime_dir / alert_outbox.NAME, emit=emit)
     # Sinks have a client of their own: a reply that one thread waits for holds up no other.
     redis_outbox = RedisOutbox(connect(config.redis.url, timeout=PATIENCE), namespace)
-    deliverer = Deliverer(alerts.sinks, [file_outbox, redis_outbox], emit=emit)
+    memory = Memory()
+    deliverer = Deliverer(alerts.sinks, [file_outbox, redis_outbox], emit=emit, on_sent=memory.sent)
     sight = Sight(silent_after=PATIENCE + _SILENT * alerts.every)
     names, spans = [sink.name for sink in alerts.sinks], spans_of(alerts.every)
     watch = LocalWatch(
@@ -79,6 +81,7 @@ def main(argv: list[str]) -> int:
         spans=spans,
         sight=sight,
         known=Known(epoch=watch.file.epoch, mutes=watch.file.mutes),
+        memory=memory,
         emit=emit,
         on_told=deliverer.wake,
     )

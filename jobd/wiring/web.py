@@ -29,6 +29,7 @@ from jobd.web.auth.make import make_auth
 from jobd.web.health import Knowledge
 from jobd.web.metrics import Metrics
 from jobd.web.server import Server
+from jobd.web.sparing import Sparing
 from jobd.web.threads import Threads
 from jobd.web.watch_host import HostWatch
 from jobd.web.watch_redis import PATIENCE, RedisWatch
@@ -41,14 +42,15 @@ def main(argv: list[str]) -> int:
     signals = Signals([signal.SIGTERM, signal.SIGINT])
     config = msgspec.json.decode(Path(argv[1]).read_bytes(), type=Config)
     said = config.daemon.log
-    emit = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
+    log = for_threads(Log(style=said.format, level=said.level, role="web", fd=of_process()))
+    emit = Sparing(log)
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
     board = Scoreboard.open(Path(argv[3]))
-    knowledge = Knowledge(attendance, redis, HostWatch(board), emit=emit)
-    runtime_dir = board.path.parent
+    lease, runtime_dir = config.daemon.lease, board.path.parent
+    knowledge = Knowledge(attendance, redis, HostWatch(board), lease=lease, emit=emit)
     app = make_app(
         knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer,
         more=_managing(config, runtime_dir, emit),

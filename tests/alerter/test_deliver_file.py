@@ -12,7 +12,7 @@ import pytest
 from support.notes import AT, a_note
 from support.servers import eventually
 
-from jobd.core.alerts.delivery import LEASE, MOST, Delivery
+from jobd.core.alerts.delivery import KEPT, LEASE, MOST, Delivery
 from jobd.core.delivery_events import OutboxUnreadable, OutboxUnwritten
 from jobd.core.events import Event
 from jobd.seams.alert_outbox import FileOutbox
@@ -216,3 +216,33 @@ def test_a_process_killed_at_any_moment_loses_nothing(host: Host) -> None:
     assert len(told) > 8
     assert not [each for each in host.said if isinstance(each, OutboxUnreadable)]
     assert {name.name for name in os.scandir(host.path.parent)} >= {"outbox.json"}
+
+
+def test_what_nobody_takes_is_dropped_and_counted_after_two_days(host: Host) -> None:
+    """Its sink is gone; should it come back, it is not to hear of what was long ago."""
+    box = host.box()
+    box.add(a_note(id="1"), ["gone", "ops"])
+    host.clock.at = KEPT - 1
+    assert ids(box.take(["ops"])) == ["1"]
+    host.clock.at = KEPT + 1
+    box.add(a_note(id="2"), ["gone"])
+    assert box.take(["ops"]) == []
+    assert (len(box), box.dropped()) == (1, 2)
+    assert ids(host.box().take(["gone"])) == ["2"]
+
+
+def test_what_could_not_be_written_is_written_when_there_is_room(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing else changes: the next process must know of it."""
+    box = host.box()
+    with monkeypatch.context() as full:
+        full.setattr(os, "open", no_room)
+        box.add(a_note(id="1"), ["ops"])
+    assert host.box().take(["ops"]) == []
+    box.take(["other"])
+    assert ids(host.box().take(["ops"])) == ["1"]
+
+
+def no_room(*_: object, **__: object) -> int:
+    raise OSError(28, "No space left on device")

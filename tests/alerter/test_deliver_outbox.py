@@ -7,9 +7,9 @@ import threading
 import pytest
 from support.notes import AT, a_note
 
-from jobd.broker.alert_outbox import KEPT, RedisOutbox
+from jobd.broker.alert_outbox import RedisOutbox
 from jobd.broker.connection import Client
-from jobd.core.alerts.delivery import LEASE, MOST, Delivery
+from jobd.core.alerts.delivery import KEPT, LEASE, MOST, Delivery
 from jobd.core.errors import BrokerError
 
 BOX = ("due", "notes", "order", "tries", "counts")

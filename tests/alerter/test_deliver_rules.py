@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobd.alerter.address import NoAddress, Resolver
 from jobd.core.alerts.addresses import why_refused
 from jobd.core.alerts.sending import (
     FIRST_PAUSE,
@@ -129,11 +130,13 @@ PUBLIC = ("1.1.1.1", "93.184.216.34", "172.32.0.1", "100.63.255.255", "100.128.0
 PRIVATE = ("127.0.0.1", "127.255.0.9", "::1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
            "100.64.0.1", "169.254.1.1", "fe80::1", "fe80::1%eth0", "fd12::1", "fc00::1", "fec0::1",
            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::1",
-           "2002:a00:1::", "::7f00:1", "::ffff:0:127.0.0.1")  # fmt: skip
+           "2002:a00:1::", "::7f00:1",
+           "::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1")  # fmt: skip
 NEVER = ("0.0.0.0", "0.1.2.3", "::", "224.0.0.1", "239.1.1.1", "255.255.255.255", "240.0.0.1", "ff02::1",
          "169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16",
          "64:ff9b::a9fe:a9fe", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "2001:db8::1",
-         "::ffff:0.0.0.0", "::ffff:0:169.254.169.254", "2001:0:a9fe:a9fe::1", "100::1", "192.0.0.192")  # fmt: skip
+         "::ffff:0.0.0.0", "2001:0:a9fe:a9fe::1", "100::1", "192.0.0.192",
+         "::ffff:0:169.254.169.254", "::ffff:0:224.0.0.1")  # fmt: skip
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -160,6 +163,7 @@ def test_what_the_standard_library_calls_not_global_is_refused(address: object) 
     if not address.is_global or address.is_multicast:  # type: ignore[attr-defined]
         assert why_refused(str(address), allow_private=False) is not None
         assert why_refused(f"::ffff:{address}", allow_private=False) is not None
+        assert why_refused(f"::ffff:0:{address}", allow_private=False) is not None
 
 
 @given(st.ip_addresses(v=6))
@@ -168,3 +172,21 @@ def test_and_so_for_ipv6(address: object) -> None:
         found = why_refused(str(address), allow_private=False)
         carried = str(address).startswith(("64:ff9b", "2002", "2001:", "::"))
         assert found is not None or carried
+
+
+@pytest.mark.parametrize(
+    ("addresses", "helps"),
+    [
+        (["127.0.0.1"], True),
+        (["169.254.169.254"], False),
+        (["0.0.0.0", "224.0.0.1"], False),
+        (["169.254.169.254", "10.0.0.1"], True),
+    ],
+)
+def test_a_refusal_names_the_setting_only_where_it_helps(addresses: list[str], helps: bool) -> None:
+    """What nothing opens is not to be tried with it."""
+    resolver = Resolver(lambda _host, _port: addresses)
+    with pytest.raises(NoAddress) as refused:
+        resolver.addresses("a", 443, allow_private=False, within=5.0)
+    assert ("allow_private" in str(refused.value)) is helps
+    assert "correct the url" in str(refused.value)

@@ -2,66 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import random
-import socket
-import subprocess
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import pytest
+from support.alerters import Alerter
 from support.daemons import eventually
-from support.hooks import Receiver, receiver
+from support.hooks import receiver
 
 from jobd import Jobd
 from jobd.broker import alerts
 from jobd.broker.connection import connect
 from jobd.broker.store import register_queues
-from jobd.core.config import Config, DaemonConfig, LogConfig, RedisConfig
-from jobd.core.config_alerts import AlertsConfig, RuleConfig, SinkConfig
 
 pytestmark = [pytest.mark.process, pytest.mark.chaos]
 
 HOSTS = 3
 ROUNDS = 12
-
-
-class Alerter:
-    """One alerter, with a supervisor that says nothing."""
-
-    def __init__(self, top: Path, url: str, hook: Receiver) -> None:
-        top.mkdir()
-        sink = SinkConfig(name="hook", kind="webhook", url=hook.url, allow_private=True)
-        rules = [
-            RuleConfig(name=f"{queue} backlog", kind="backlog", queue=queue, above=0.0, repeat=0.0)
-            for queue in ("a", "b")
-        ]
-        config = Config(
-            redis=RedisConfig(url=url),
-            daemon=DaemonConfig(log=LogConfig(format="json")),
-            alerts=AlertsConfig(every=0.1, rules=rules, sinks=[sink]),
-        )
-        self.effective = top / "effective.json"
-        self.effective.write_bytes(msgspec.json.encode(config))
-        self.log = top / "log"
-        self.start()
-
-    def start(self) -> None:
-        self.ours, theirs = socket.socketpair()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jobd.wiring.alerter", str(self.effective), str(theirs.fileno()), "-"],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ,
-            )  # fmt: skip
-        theirs.close()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.ours.close()
 
 
 @pytest.mark.timeout(900)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,10 +39,12 @@ class Host:
         self.events: list[Event] = []
         self.begin()
 
-    def begin(self) -> None:
+    def begin(
+        self, rules: Sequence[RuleConfig] = (DOWN,), sinks: Sequence[str] = ("hook",)
+    ) -> None:
         self.box = FileOutbox(self.runtime / "outbox.json", emit=self.events.append)
         self.watch = LocalWatch(
-            [DOWN], self.runtime, outbox=self, namespace="jobd", host="h", sinks=["hook"],
+            rules, self.runtime, outbox=self, namespace="jobd", host="h", sinks=sinks,
             spans=Spans(clear_for=4000, gap=30_000), emit=self.events.append,
         )  # type: ignore[arg-type]  # fmt: skip
 
@@ -56,9 +59,9 @@ class Host:
             self.now += 1000
             self.watch.look(unreachable, self.now, mutes=self.mutes, epoch="e")
 
-    def told(self) -> list[Notification]:
+    def told(self, sink: str = "hook") -> list[Notification]:
         found = []
-        while taken := self.box.take(["hook"]):
+        while taken := self.box.take([sink]):
             for each in taken:
                 assert each.notification is not None
                 found.append(each.notification)
@@ -150,6 +153,50 @@ def test_a_directory_that_cannot_be_written_is_said_once_and_nothing_is_lost(
     said = [event for event in host.events if event.event == "alerts.unwritten"]
     assert len(said) == 1
 
+    monkeypatch.undo()
+    host.see("no answer")
+    assert alertfile.firing(host.runtime) == {"down": 1}, "written as soon as there is room"
+
+
+def test_a_rule_that_is_gone_ends_for_those_who_were_told(host: Host) -> None:
+    """By a reload: at once, in words that say so, and once; in a mute when that is over."""
+    host.see("no answer", 20)
+    assert [each.status for each in host.told()] == ["firing"]
+    host.begin(rules=[])
+    host.mutes = {"down": host.now + 5000}
+    host.see("no answer", 4)
+    assert host.told() == []
+    host.see("no answer", 5)
+    [note] = host.told()
+    assert (note.status, note.rule, note.kind, note.host) == ("resolved", "down", "redis_down", "h")
+    assert note.summary == "down: resolved: the rule is gone from the configuration (on h)"
+    assert [each.of for each in note.instances] == [""]
+    host.begin(rules=[])
+    host.see("no answer", 20)
+    assert host.told() == []
+    assert alertfile.read(host.runtime).rules == {}
+
+
+def test_a_rule_that_is_gone_and_did_not_fire_says_nothing(host: Host) -> None:
+    """There is nothing to take back."""
+    host.see("no answer", 3)
+    host.begin(rules=[])
+    host.see("no answer", 5)
+    assert host.told() == []
+    assert alertfile.read(host.runtime).rules == {}
+
+
+def test_a_sink_that_takes_anothers_place_hears_that_it_fires_and_then_the_end(host: Host) -> None:
+    """The one before is in no configuration of this host: there is no way to tell it."""
+    host.see("no answer", 20)
+    assert [each.status for each in host.told()] == ["firing"]
+    host.begin(sinks=["other"])
+    host.see("no answer", 20)
+    host.see("", 20)
+    assert [each.status for each in host.told("other")] == ["firing", "resolved"]
+    assert host.told() == []
+    assert len(host.box) == 0
+
 
 @pytest.mark.parametrize(
     "text", ["", "{", '{"rules": 3}', '{"rules": {"down": {"instances": []}}}']
@@ -189,3 +236,12 @@ def test_a_replica_is_no_redis_to_work_with(redis_url: str) -> None:
     finally:
         client.slaveof("NO", "ONE")
         client.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+def test_a_mute_by_root_is_read_by_the_daemons_user(tmp_path: Path) -> None:
+    """The command line of an administrator, and a daemon with a user of its own."""
+    os.chown(tmp_path, 65534, 65534)
+    alertfile.write_mute(tmp_path, "down", 7)
+    found = (tmp_path / alertfile.MUTES).stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65534, 0o600)

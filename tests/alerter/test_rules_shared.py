@@ -11,31 +11,13 @@ from typing import Any
 
 import pytest
 from conftest import DEFAULT, PROGRAMS
+from support.evaluators import KEYS, Host
 from support.servers import running
 
-from jobd.alerter.facts import Gatherer
-from jobd.alerter.shared import Known, Shared
-from jobd.alerter.sight import Sight
-from jobd.broker.alert_outbox import RedisOutbox
 from jobd.broker.alerts import AlertStore, firing
 from jobd.broker.connection import Client, connect
-from jobd.broker.keys import SharedKeys
 from jobd.broker.store import read_epoch, register_queues
 from jobd.client.app import Jobd
-from jobd.core.alerts.machine import Spans
-from jobd.core.alerts.notification import Notification
-from jobd.core.config import load
-from jobd.core.config_alerts import RuleConfig
-from jobd.core.events import Event
-
-KEYS = SharedKeys("jobd")
-RULES = """
-[alerts]
-builtin = false
-[[alerts.sinks]]
-kind = "webhook"
-url = "https://a/b"
-"""
 
 
 @pytest.fixture
@@ -44,46 +26,6 @@ def client(redis_url: str) -> Iterator[Client]:
     yield made
     made.config_set("maxmemory", "0")
     made.close()
-
-
-def rules(*kinds: str) -> list[RuleConfig]:
-    above = {"backlog": 3, "latency": "'1h'", "stuck": "'1h'", "memory": "'1GB'"}
-    lines = [
-        f"[[alerts.rules]]\nkind = '{kind}'\n"
-        + (f"above = {above[kind]}\n" if kind in above else "")
-        for kind in kinds
-    ]
-    return load(RULES + "\n".join(lines), "f").alerts.rules
-
-
-class Host:
-    """One evaluator, looked with by hand. Its turns are over at once."""
-
-    def __init__(self, client: Client, *kinds: str, epoch: str = "") -> None:
-        self.events: list[Event] = []
-        self.client = client
-        self.sight = Sight(silent_after=60.0)
-        self.shared = Shared(
-            rules(*kinds), store=AlertStore(client, "jobd"),
-            gatherer=Gatherer(client, "jobd", keeps_nothing=True), namespace="jobd",
-            sinks=["webhook"], every=0.002, spans=Spans(clear_for=0, gap=60_000), sight=self.sight,
-            known=Known(epoch=epoch), emit=self.events.append, on_told=lambda: None,
-        )  # fmt: skip
-
-    def look(self) -> None:
-        for key in self.client.scan_iter(KEYS.alert_turn_prefix + "*"):
-            self.client.delete(key)
-        self.shared.look()
-
-    def told(self) -> list[Notification]:
-        box = RedisOutbox(self.client, "jobd")
-        found = []
-        while taken := box.take(["webhook"]):
-            for each in taken:
-                assert each.notification is not None
-                found.append(each.notification)
-                box.done(each)
-        return found
 
 
 def test_many_hosts_tell_once(client: Client, redis_url: str) -> None:
@@ -239,6 +181,8 @@ def test_what_fired_before_a_flush_ends_for_those_who_were_told(
     for host in hosts * 2:
         host.look()
     assert [each.status for each in hosts[0].told()] == ["firing"]
+    for host in hosts:
+        host.look()  # they see that it was delivered
     client.flushall()
     register_queues(client, "jobd", ["q"])
     Jobd(redis_url).queue("q").add_many([("x", {})] * 4)

@@ -274,6 +274,27 @@ def add(client_url: str) -> object:
     return Jobd(client_url).queue("q").add("double", {"n": 1})
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("queues", "pause", "q"), ("queues", "purge", "q", "--yes"), ("enqueue", "q", "double"), ("status",)],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("world", KINDS[:1], indirect=True)
+def test_who_may_not_is_told_77(
+    world: World, words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No other exit code: for 69 one tries again."""
+    add(world.urls["producer"])
+    if words == ("status",):
+        world.admin.execute_command("ACL SETUSER", "jobd-monitor", "-smembers")
+        words += ("--runtime-dir", str(tmp_path))
+
+    code = main([*words, "--redis-url", world.urls["monitor"]])
+
+    said = capsys.readouterr()
+    assert (code, "doctor --acl" in said.out + said.err) == (77, True), said
+
+
 @pytest.mark.parametrize("world", KINDS, indirect=True)
 def test_what_is_missing_is_named(world: World) -> None:
     """The command where the server says it, and always the script and its keys."""
@@ -294,6 +315,8 @@ def test_what_is_missing_is_named(world: World) -> None:
     with pytest.raises(
         NotPermitted, match=r"script add on jobd:\{q\}:.*; expected a user that may"
     ):
+        add(url)
+    with pytest.raises(NotPermitted, match="`jobd doctor --acl` prints one for each role"):
         add(url)
     assert add(world.urls["operator"])
     with pytest.raises(StoreUnusable, match="expected the right user and password"):

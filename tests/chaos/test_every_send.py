@@ -23,7 +23,8 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import Store
 from jobd.core.errors import BrokerError
 
-# Hints whose loss is a wait, what a scrape asks again the next time, and what people ask over HTTP.
+# Hints whose loss is a wait, what a scrape or who looks asks again the next time, and what people ask
+# over HTTP.
 UNASKED = {"wake", "owner", "own_series", "page"}
 UNASKED |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))

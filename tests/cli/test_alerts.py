@@ -108,7 +108,7 @@ def test_rules_are_shown_with_what_they_see(
     client = connect(redis_url)
     store = AlertStore(client, "jobd")
     store.move([Move("email backlog", b"", firing("email", "7 jobs wait"))])
-    store.move([Move("elsewhere", b"", RuleState(looked_ms=wall_ms()))])
+    store.move([Move("elsewhere", b"", RuleState(looked_ms=wall_ms(), kind="dead"))])
     alertfile.write(here, LocalAlerts(rules={"down": firing("", "redis: gone")}))
     client.close()
 
@@ -126,6 +126,7 @@ def test_rules_are_shown_with_what_they_see(
     assert lines[0].split() == ["RULE", "KIND", "STATE", "OF", "SINCE", "VALUE", "THRESHOLD", "TOLD", "NOTE"]  # fmt: skip
     assert "1m ago  7 jobs wait  1,000" in lines[1]
     assert "not in this configuration" in lines[3]
+    assert lines[3].split()[:2] == ["elsewhere", "dead"]
 
 
 def test_rules_that_nobody_looks_at_are_unknown(ask: Ask) -> None:
@@ -134,7 +135,7 @@ def test_rules_that_nobody_looks_at_are_unknown(ask: Ask) -> None:
 
 
 def test_without_redis_this_host_still_says_what_it_sees(
-    ask: Ask, here: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And the code says that it is not all."""
     monkeypatch.setenv("JOBD_REDIS_URL", NOWHERE)
@@ -143,6 +144,11 @@ def test_without_redis_this_host_still_says_what_it_sees(
     rules = {each["name"]: each["state"] for each in ask("list", code=69)["rules"]}
 
     assert rules == {"email backlog": "unknown", "down": "firing"}
+
+    assert main(["alerts", "list"]) == 69
+    lines = capsys.readouterr().out
+    assert "its state is in Redis, which cannot be asked" in lines
+    assert "no daemon has looked" not in lines
 
 
 def test_a_rule_is_muted_and_unmuted(ask: Ask, redis_url: str) -> None:
@@ -154,6 +160,15 @@ def test_a_rule_is_muted_and_unmuted(ask: Ask, redis_url: str) -> None:
 
     assert ask("unmute", "email backlog")["was_muted"]
     assert not ask("unmute", "email backlog")["was_muted"]
+
+
+def test_a_mute_for_no_time_is_refused(
+    ask: Ask, capsys: pytest.CaptureFixture[str], redis_url: str
+) -> None:
+    """It would say "muted", and be over."""
+    assert main(["alerts", "mute", "down", "--for", "0s"]) == 78
+    assert "alerts unmute" in capsys.readouterr().err
+    assert {each["muted_until"] for each in ask("list")["rules"]} == {None}
 
 
 def test_without_redis_only_what_is_about_redis_can_be_muted_and_here_alone(

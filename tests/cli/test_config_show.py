@@ -127,6 +127,11 @@ def test_secrets_are_masked_everywhere(place: Path, capsys: pytest.CaptureFixtur
     assert [sink.get("secret") for sink in data["alerts"]["sinks"]] == [None, "***", None, "***"]
     assert data["alerts"]["heartbeat"]["url"] == "https://watch.example/***"
     assert data["schedules"][0]["args"]["odd key"] == [1, "redis://***@h"]
+    token = "hunter2-9f86d081884c7d659a2feaa0c55ad015"
+    (place / "jobd.toml").write_text(
+        f'[[alerts.sinks]]\nkind = "webhook"\nurl = "https://hooks.example/in/{token}/x"\n'
+    )
+    assert "https://hooks.example/***" in shown(capsys)
     (place / "jobd.toml").write_text('[redis]\nurl_file = "key"\n')
     (place / "key").write_text("redis://u:hunter2@h/3")
     assert origins(capsys)["redis.url"] == (
@@ -166,6 +171,26 @@ def test_each_value_has_its_origin(
     assert found["redis.url"] == ("redis://f", "flag", "--redis-url", None)
     assert found["app"] == ("a:b", "flag", "--app", None)
     assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
+
+
+def test_a_runtime_directory_that_the_file_draws_has_its_origin(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every other key; a flag goes before it."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/jobd")
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == ("/srv", "file", "jobd.toml:2", 2)
+
+    (place / "jobd.toml").write_text('[daemon]\nruntime_dir = "/srv/${QUEUE}"\n')
+    assert origins(capsys)["daemon.runtime_dir"] == (
+        "/srv/email", "environment", "jobd.toml:2, ${QUEUE}", 2,
+    )  # fmt: skip
+    found = origins(capsys, "--runtime-dir", "/x")
+    assert found["daemon.runtime_dir"] == ("/x", "flag", "--runtime-dir", None)
+
+    monkeypatch.delenv("QUEUE")
+    value, *_, line = origins(capsys)["daemon.runtime_dir"]
+    assert (value, line) == (None, 2)
 
 
 def test_comments_stand_below_one_another(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from jobd.cli.exposed import exposed
 from jobd.core.config import Config, DaemonConfig, RedisConfig
 from jobd.core.errors import ConfigError, NotHere
 from jobd.core.passwords import hashed, written
+from jobd.seams import configfile
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +45,11 @@ def test_a_bad_url_names_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBD_REDIS_URL", "localhost")
     with pytest.raises(ConfigError, match=r"JOBD_REDIS_URL: no scheme; expected redis://"):
         settings.read(None, url=None)
+    monkeypatch.setenv("JOBD_REDIS_URL", "redis://h/s3cret")
+    with pytest.raises(ConfigError, match=r"JOBD_REDIS_URL: the database; expected a number"):
+        settings.read(None, url=None)
+    with pytest.raises(ConfigError, match=r"--redis-url: database 'main'; expected a number"):
+        settings.read(None, url="redis://h/main")
 
 
 def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
@@ -57,6 +64,27 @@ def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
         settings.read(tmp_path, url=None)
     file.write_bytes(b"\xef\xbb\xbf[redis]\r\nnamespace = 'cafe'\r\n")
     assert settings.read(file, url=None).redis.namespace == "cafe"
+
+
+def test_a_pipe_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `-c <(...)` gives one; where nobody writes, that is what is told."""
+    monkeypatch.setattr(configfile, "PATIENCE", 0.05)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    file = tmp_path / "jobd.toml"
+    os.mkfifo(file)
+    with pytest.raises(
+        ConfigError, match=r"jobd.toml: a pipe, and nobody has written to it within"
+    ):
+        settings.read(file, url=None)
+    with pytest.raises(ConfigError, match=r"a pipe, and nobody"):
+        in_force.find(str(file), url=None, runtime_dir=None)
+
+    monkeypatch.setattr(configfile, "PATIENCE", 20.0)
+    writer = subprocess.Popen(["sh", "-c", f"echo 'redis.namespace = \"n\"' > {file}"])
+    assert settings.read(file, url=None).redis.namespace == "n"
+    assert writer.wait() == 0
 
 
 def test_who_only_looks_needs_no_secret_of_the_daemon(
@@ -158,6 +186,34 @@ def test_secrets_that_others_may_read_are_a_warning(
     file.chmod(0o600)
     (tmp_path / "held").chmod(0o600)
     assert exposed(settings.whole(file, url=None)) == []
+
+
+def test_an_address_that_looks_like_a_secret_is_a_warning_too(tmp_path: Path) -> None:
+    """Of many receivers the address is all it takes to write there; a plain one is none."""
+    token = "9f86d081884c7d659a2feaa0c55ad015"
+    file = tmp_path / "jobd.toml"
+    file.write_text(
+        f"""
+        [[alerts.sinks]]
+        kind = "webhook"
+        url = "https://hooks.example/in/{token}"
+        [[alerts.sinks]]
+        name = "other"
+        kind = "webhook"
+        url = "https://hooks.example/teams/platform"
+        [alerts.heartbeat]
+        url = "https://watch.example/ping/{token}"
+        """
+    )
+    file.chmod(0o644)
+    said = exposed(settings.whole(file, url=None))
+
+    assert token not in "".join(said)
+    what = "an address that may be a secret in plain text, in a file that all users may read"
+    assert [each.partition("; ")[0] for each in said] == [
+        f"{file}:4: alerts.sinks[0].url: {what}",
+        f"{file}:10: alerts.heartbeat.url: {what}",
+    ]
 
 
 def test_where_the_runtime_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:

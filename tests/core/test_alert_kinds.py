@@ -11,6 +11,7 @@ from jobd.core.alerts import kinds
 from jobd.core.alerts.facts import Facts, QueueFacts, StoreFacts
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.kinds import KINDS
+from jobd.core.alerts.looks_at_store import store_reset
 from jobd.core.alerts.machine import RuleState, Spans
 from jobd.core.config import load
 from jobd.core.config_alerts import RuleConfig
@@ -61,7 +62,7 @@ def firing(rule: RuleConfig, *worlds: Facts) -> list[str]:
     """Play worlds one after another; give what fires at the end."""
     state = RuleState()
     for world in worlds:
-        state, _ = judge(at_once(rule), state, world, muted=False, spans=Spans())
+        state, _ = judge(at_once(rule), state, world, sinks=[], muted=False, spans=Spans())
     return sorted(name for name, each in state.instances.items() if each.phase == "firing")
 
 
@@ -222,7 +223,10 @@ def test_the_store_and_hosts() -> None:
     """What is wrong with the server, that it is another one, and what a host says of itself."""
     assert firing(rule("store_unfit"), Facts(at_ms=NOW, store=StoreFacts(unfit=("bad",)))) == [""]
     assert firing(rule("store_unfit"), Facts(at_ms=NOW, store=StoreFacts())) == []
-    assert firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=5.0))) == [""]
+    [of] = firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=5.0)))
+    [later] = firing(rule("store_reset"), Facts(at_ms=NOW + 3000, store=StoreFacts(reset_ago=8.0)))
+    [next_one] = firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=4.0)))
+    assert of == later != next_one
     assert firing(rule("store_reset"), Facts(at_ms=NOW, store=StoreFacts(reset_ago=901.0))) == []
     refused = host(reload=Reload(ago=1.0, error="jobd.toml: bad\nmore"))
     assert firing(rule("reload_refused"), facts(hosts=[refused, host("b")])) == ["a"]
@@ -242,7 +246,12 @@ def test_without_the_facts_nothing_moves(kind: str) -> None:
     state = RuleState(told_ms=5)
 
     after, told = judge(
-        rule(kind, **above.get(kind, {})), state, Facts(at_ms=NOW), muted=False, spans=Spans()
+        rule(kind, **above.get(kind, {})),
+        state,
+        Facts(at_ms=NOW),
+        sinks=[],
+        muted=False,
+        spans=Spans(),
     )
 
     assert (after, told) == (state, None)
@@ -252,7 +261,7 @@ def test_a_notification_says_it_in_one_line() -> None:
     """What, how much, over what; of many the first few."""
     many = Facts(at_ms=NOW, queues={f"q{n}": QueueFacts(due=1200) for n in range(5)})
     backlog = rule("backlog", above=1000, name="all backlogs")
-    state, told = judge(backlog, RuleState(), many, muted=False, spans=Spans())
+    state, told = judge(backlog, RuleState(), many, sinks=[], muted=False, spans=Spans())
     assert told is not None
 
     note = notification(backlog, told, note_id="n", at_ms=NOW, namespace="jobd")
@@ -271,3 +280,13 @@ def test_every_kind_is_documented(kind: str) -> None:
     """In the list at the top of its file, with its defaults; and its hint is one sentence to act on."""
     assert f"\n    {kind} " in str(kinds.__doc__)
     assert KINDS[kind].hint.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"), [(0.0, "just now"), (0.4, "just now"), (90.0, "1m30s ago")]
+)
+def test_a_reset_says_when(ago: float, said: str) -> None:
+    """In the moment in which it is noticed as well."""
+    facts = Facts(at_ms=NOW, store=StoreFacts(reset_ago=ago))
+    [reading] = store_reset(rule("store_reset"), facts, {})
+    assert reading.shown == f"flushed, replaced or set back {said}"

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from jobd.core.alerts.facts import Reading
+from jobd.core.alerts.gone import last_words
 from jobd.core.alerts.machine import RuleState, Spans, Transition, advance, worth_writing
 from jobd.core.config_alerts import RuleConfig
 
@@ -22,6 +23,7 @@ class World:
 
     def __init__(self, rule: RuleConfig) -> None:
         self.rule = rule
+        self.sinks = ["a"]
         self.state = RuleState()
         self.now = 1_000_000
         self.told: list[tuple[int, Transition]] = []
@@ -33,7 +35,9 @@ class World:
         self.now += after
         # What is kept is the JSON: nothing of an evaluator survives beside it.
         before = msgspec.json.decode(msgspec.json.encode(self.state), type=RuleState)
-        state, told = advance(self.rule, before, list(readings), self.now, muted=muted, spans=SPANS)
+        state, told = advance(
+            self.rule, before, list(readings), self.now, sinks=self.sinks, muted=muted, spans=SPANS
+        )
         if told is not None or worth_writing(before, state, self.now):
             self.state = msgspec.structs.replace(state, looked_ms=self.now)
             self.writes += 1
@@ -280,4 +284,75 @@ def test_a_clock_that_goes_back_breaks_nothing() -> None:
     world.level(11.0, after=-50_000)
     for _ in range(30):
         world.level(11.0)
+    assert world.statuses() == ["firing"]
+
+
+@pytest.mark.parametrize("chunk", range(3))
+def test_each_sink_hears_firing_and_resolved_in_turn_whoever_is_told_by_then(chunk: int) -> None:
+    """Sinks come and go by reloads, and the rule goes at last: nobody is left with what is over."""
+    ends = 0
+    for seed in range(chunk * 30, (chunk + 1) * 30):
+        dice = Random(seed)
+        world = World(rule(for_=dice.choice([0.0, 5.0]), repeat=dice.choice([0.0, 60.0])))
+        values = dict.fromkeys("ab", 0.0)
+        for _ in range(dice.randrange(20, 200)):
+            if dice.random() < 0.1:
+                world.sinks = [sink for sink in "xyz" if dice.random() < 0.6]
+            for name in values:
+                if dice.random() < 0.2:
+                    values[name] = dice.choice([0.0, 50.0])
+            readings = [Reading(of=name, value=value) for name, value in values.items()]
+            world.look(*readings, muted=dice.random() < 0.1)
+        told = [each for _, each in world.told]
+        words = last_words("r", world.state, at_ms=1, namespace="j", new_id=str)
+        believed: set[tuple[str, str]] = set()
+        for status, instances, sinks in [
+            *((each.status, each.instances, each.sinks) for each in told),
+            *(("resolved", word.note.instances, word.sinks) for word in words),
+        ]:
+            knows = {(sink, each.of) for sink in sinks for each in instances}
+            if status == "firing":
+                assert not knows & believed
+                believed |= knows
+            else:
+                assert knows <= believed
+                believed -= knows if status == "resolved" else set()
+                ends += status == "resolved"
+        assert not believed
+    assert ends > 30
+
+
+def test_who_comes_to_be_told_while_it_fires_hears_of_it_and_who_left_hears_the_end() -> None:
+    """A sink that takes another's place must know what is on; the one before must not be left with it."""
+    world = World(rule())
+    world.level(11.0)
+    world.sinks = ["b"]
+    for value in [11.0] * 5 + [0.0] * 10:
+        world.level(value)
+
+    assert [(each.status, each.sinks) for _, each in world.told] == [
+        ("firing", ["a"]),
+        ("firing", ["b"]),
+        ("resolved", ["a", "b"]),
+    ]
+
+
+def test_without_sinks_the_log_hears_of_it_once() -> None:
+    """A rule is worth something before anybody can be told."""
+    world = World(rule())
+    world.sinks = []
+    for value in [11.0] * 5 + [0.0] * 10:
+        world.level(value)
+    assert [(each.status, each.sinks) for _, each in world.told] == [
+        ("firing", []),
+        ("resolved", []),
+    ]
+
+
+def test_a_state_of_before_is_read_and_told_anew() -> None:
+    """It did not say who was told: rather twice than never."""
+    old = b'{"instances":{"q":{"phase":"firing","since_ms":1,"seen_ms":1,"value":11.0,"shown":"","told":true}}}'
+    world = World(rule())
+    world.state = msgspec.json.decode(old, type=RuleState)
+    world.level(11.0)
     assert world.statuses() == ["firing"]

@@ -115,6 +115,20 @@ def test_all_problems_come_at_once_with_path_value_and_nearest_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bind", "said"),
+    [
+        ("127.0.0.1:0", "'127.0.0.1:0': nobody would know which port; expected one from 1 to 65535, as in '127.0.0.1:9180'"),
+        ("[::1]:00", "'[::1]:00': nobody would know which port; expected one from 1 to 65535, as in '[::1]:9180'"),
+        ("127.0.0.1:65536", "'127.0.0.1:65536'; expected host:port"),
+        ("127.0.0.1", "'127.0.0.1'; expected host:port"),
+    ],
+)  # fmt: skip
+def test_an_address_that_nobody_could_ask_is_refused(bind: str, said: str) -> None:
+    [problem] = problems_of(f"[web]\nbind = '{bind}'\n")
+    assert f"web.bind: {said}" in problem
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("app = 'shop.jobs'", "app: 'shop.jobs'; expected module:attribute"),

@@ -6,14 +6,20 @@ import msgspec
 import pytest
 
 from jobd.core.config import Config, load
-from jobd.core.config_drawn import Outside, Secret
-from jobd.core.errors import Absent, ConfigError, NotHere
+from jobd.core.config_drawn import Outside, Secret, drawn, plain
+from jobd.core.config_problems import Findings
+from jobd.core.errors import Absent, ConfigError, NotHere, OptionError
 
 ENVIRONMENT = {
     "HOST": "redis.example", "PASSWORD": "hunter2", "EMPTY": "", "NESTED": "${HOST}", "WRONG": "hunter2 parsecs",
     "BROKEN": "hunter2\udcff", "LINES": "hunter2\nhunter3",
 }  # fmt: skip
-FILES = {"url": "redis://:hunter2@r/1", "key": "hunter2", "hook": "https://hooks.example/hunter2"}
+FILES = {
+    "url": "redis://:hunter2@r/1",
+    "key": "hunter2",
+    "hook": "https://hooks.example/hunter2",
+    "scheme": "hunter2://h",
+}
 
 
 def held(name: str) -> Secret:
@@ -149,6 +155,23 @@ def test_a_number_that_no_json_takes_is_a_problem(text: str, said: str) -> None:
     assert problem.startswith(said)
 
 
+def test_a_reader_that_quotes_plainly_shows_nothing_either() -> None:
+    """The last guard: a message has what was drawn as it is written, whoever wrote the message."""
+
+    def reader(value: object) -> object:
+        raise OptionError(f"{plain(value)!r}, {[*map(str, value)]}; expected less")  # type: ignore[call-overload]
+
+    found = Findings("f")
+    table = {
+        "k": [drawn("hunter2", "'${PASSWORD}'"), drawn("less", "'${A}'"), drawn("x", "'${B}'")]
+    }
+    found.read(table, "", "k", reader)
+
+    assert found.told() == [
+        "f: k: ['${PASSWORD}', '${A}', 'x'], ['${PASSWORD}', '${A}', 'x']; expected '${A}'"
+    ]
+
+
 def test_secrets_may_be_in_files_of_their_own() -> None:
     """Of Redis, of sinks, of the sign of life."""
     config = read(
@@ -184,6 +207,8 @@ def test_secrets_may_be_in_files_of_their_own() -> None:
         ("[redis]\nurl_file = 5", "f:2: redis.url_file: 5; expected the name of a file"),
         ("[redis]\nurl_file = ''", "f:2: redis.url_file: ''; expected the name of a file"),
         ("[redis]\nurl_file = \"a\\u0000\"", "f:2: redis.url_file: 'a\\x00'; expected the name of a file"),
+        ("[redis]\nurl_file = 'scheme'", "f:2: redis.url_file: another scheme; expected redis://"),
+        ("[[alerts.sinks]]\nkind = 'slack'\nurl_file = 'scheme'", "f:3: alerts.sinks[0].url_file: no address"),
         ("[redis]\nurl_file = 'key'", "f:2: redis.url_file: no scheme; expected redis://"),
         ("[redis]\nurl_fil = 'key'", "f:2: redis.url_fil: unknown key; expected namespace, url, url_file; did you mean 'url_file'?"),
         ("[[alerts.sinks]]\nkind = 'slack'\nurl_file = 'key'", "f:3: alerts.sinks[0].url_file: no address; expected a URL"),

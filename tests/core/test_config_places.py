@@ -118,8 +118,8 @@ def test_what_is_not_toml_has_its_line_too(text: str, said: str) -> None:
     assert problem.startswith(said)
 
 
-def test_many_problems_in_a_long_file_are_found_in_bounded_work() -> None:
-    """A file of thousands of lines: each line is right, as far as the search goes."""
+def test_many_problems_in_a_long_file_have_their_lines() -> None:
+    """Of a hundred queues each; also in a file of thousands of lines."""
     text = "".join(f"[queues.q{n}]\nconcurrency = 0\n\n" for n in range(100))
 
     with pytest.raises(ConfigError) as refused:
@@ -130,4 +130,39 @@ def test_many_problems_in_a_long_file_are_found_in_bounded_work() -> None:
     ]
     long = text + "# nothing\n" * 30_000
     places = Places("f", long, tomllib.loads(long))
-    assert 1 <= (places.line("queues.q99.concurrency") or 0) <= 31_000
+    assert places.line("queues.q99.concurrency") == 299
+
+
+def test_no_line_is_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be read in search of lines is bounded for all searches; then none is named, and none
+    is wrong."""
+    text = "".join(f"[queues.q{n}]\nnumbers = [\n1,\n2,\n]\n" for n in range(2000))
+    places = Places("f", text, tomllib.loads(text), most_read=500_000)
+    characters = 0
+    loads = tomllib.loads
+
+    def counted(text: str) -> dict[str, object]:
+        nonlocal characters
+        characters += len(text)
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    lines = [places.line(f"queues.q{n}.numbers[1]") for n in range(2000)]
+
+    assert characters <= 500_000
+    assert lines[0] == 4
+    assert lines[-1] is None
+    assert all(line in (None, 5 * n + 4) for n, line in enumerate(lines))
+    assert places.at("queues.q1999.numbers[1]: x") == "f: queues.q1999.numbers[1]: x"
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    """And how many there are beside: nobody reads thousands, and each takes time to place."""
+    text = "[queues]\n" + "".join(f"q{n} = {{ processes = 'x' }}\n" for n in range(2000))
+
+    with pytest.raises(ConfigError) as refused:
+        load(text, "f")
+
+    *told, last = refused.value.problems
+    assert [each.partition(": ")[0] for each in told] == [f"f:{n + 2}" for n in range(200)]
+    assert last == "f: 1800 more problems; correct these first, and check again"

@@ -210,6 +210,7 @@ def test_a_bad_place_is_named(facts: dict[str, Any], name: str, level: str) -> N
         ({"stopping": True}, "daemon.running", "note"),
         ({"jobd": "0.9"}, "daemon.version", "warning"),
         ({"helpers": {"keeper": "waiting"}}, "daemon.helpers", "error"),
+        ({"helpers": {"keeper": "starting"}}, "daemon.helpers", "note"),
         ({"reload": Reload(ago=3.0, error="jobd.toml: broken")}, "daemon.reload", "error"),
         ({"last_error": "shop.jobs: no module"}, "daemon.last_error", "warning"),
         ({"queues": {"email": QueueView(wanted=1, gave_up=True, useless=5)}}, "daemon.gave_up", "error"),

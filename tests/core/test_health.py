@@ -21,7 +21,6 @@ from jobd.core.health import (
     PageSeen,
     QueueSeen,
     RedisSeen,
-    down_since,
     followed,
     liveness,
     parted,
@@ -56,6 +55,7 @@ facts = st.builds(
     heard_at=instants,
     ready=st.booleans(),
     stopping=st.booleans(),
+    lease=st.sampled_from([1.8, 2.2, 30.0]),
     redis=st.builds(
         RedisSeen,
         answered_at=maybe,
@@ -101,6 +101,7 @@ def _can_work(seen: Facts) -> bool:
         and BAD not in redis.unfit
         and _recent(host.looked_at, LOOK_WITHIN)
         and host.trouble is None
+        and NOW - host.down.get("keeper", NOW) <= seen.lease / 2
         and all(
             queue.wanted == 0
             or (
@@ -141,10 +142,19 @@ def test_warnings_make_nobody_unready(seen: Facts) -> None:
     calm = replace(
         seen,
         redis=replace(seen.redis, unfit=tuple(u for u in seen.redis.unfit if u.level == "error")),
-        host=replace(seen.host, reload_refused=False, down={}),
+        host=replace(seen.host, reload_refused=False, down=_unwarned(seen)),
     )
     assert readiness(calm, NOW).ok is readiness(seen, NOW).ok
     assert not readiness(calm, NOW).warnings
+
+
+def _unwarned(seen: Facts) -> dict[str, float]:
+    """Who is down is a warning until it is a reason."""
+    return {
+        name: at
+        for name, at in seen.host.down.items()
+        if name == "keeper" and NOW - at > seen.lease / 2
+    }
 
 
 def _redis(**changes: object) -> Facts:
@@ -173,6 +183,7 @@ def _queue(**changes: object) -> Facts:
         (_host(looked_at=None), "starting", "starting"),
         (_host(looked_at=NOW - 6), "state_unread", "unready"),
         (_host(trouble="state.json: cut off"), "state_unread", "unready"),
+        (_host(down={"keeper": NOW - 15.1}), "keeper_down", "unready"),
         (_queue(gave_up=True), "gave_up", "unready"),
         (_queue(alive_at=None), "queue_no_worker", "unready"),
         (_queue(alive_at=NOW - 1.1), "queue_no_worker", "unready"),
@@ -207,11 +218,23 @@ def test_a_message_of_the_house_falls_into_why_and_what_to_do() -> None:
 
 
 def test_a_helper_is_told_of_when_it_stays_away() -> None:
-    seen = down_since({}, ["keeper"], NOW - 3)
-    seen = down_since(seen, ["keeper", "web"], NOW)
-    assert seen == {"keeper": NOW - 3, "web": NOW}
-    assert [each.what for each in readiness(_host(down=seen), NOW).warnings] == ["helper_down"]
-    assert down_since(seen, [], NOW) == {}
+    health = readiness(_host(down={"keeper": NOW - 3, "web": NOW}), NOW)
+    assert health.ok
+    [warning] = health.warnings
+    assert warning.what == "helper_down"
+    assert warning.why.startswith("keeper is not up, for 3 s")
+
+
+@given(lease=st.floats(0.5, 600), age=st.floats(0, 600))
+def test_without_a_keeper_for_half_a_lease_it_is_ready_no_more(lease: float, age: float) -> None:
+    """Before the first lease can end: they are renewed more often than that."""
+    seen = replace(_host(down={"keeper": NOW - age, "web": NOW - 600}), lease=lease)
+    health = readiness(seen, NOW)
+    late = NOW - seen.host.down["keeper"] > lease / 2
+    assert [each.what for each in health.reasons] == (["keeper_down"] if late else [])
+    assert "web" in [each.why.partition(" ")[0] for each in health.warnings]
+    drains = readiness(replace(seen, stopping=True), NOW)
+    assert [each.what for each in drains.reasons] == ["draining"]
 
 
 # --- from look to look ---

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobd.broker.urls import safe_url
+from jobd.core.config_drawn import drawn
 from jobd.core.errors import OptionError
 from jobd.core.redis_urls import RedisUrl, TlsOptions, read_redis_url
 
@@ -110,6 +111,43 @@ def test_a_wrong_address_is_told_what_is_right(url: str, said: str) -> None:
         read_redis_url(url)
 
     assert said in str(refused.value)
+
+
+WRONG = [
+    "CANARY://h", "CANARY", "redis://h/CANARY", "redis://h?db=CANARY", "redis://h?CANARY=1",
+    "redis://h?CANARY=1&CANARY=2", "redis+sentinel://h/s/CANARY", "redis://h:CANARY", "CANARY://",
+    "redis://h?health_check_interval=CANARY", "rediss://h?ssl_cert_reqs=CANARY", "redis://h#CANARY",
+    "rediss://h?ssl_check_hostname=CANARY", "rediss://h?ssl_min_version=CANARY", "unix://CANARY",
+    "redis+sentinel://h/s?tls=CANARY", "redis+sentinel://h,CANARY:x/s", "redis://h?db=1&db=CANARY",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_nothing_is_quoted_of_an_address_that_was_drawn(url: str) -> None:
+    """It may be a secret at the wrong place."""
+    with pytest.raises(OptionError) as refused:
+        read_redis_url(drawn(url, "'${URL}'"))
+
+    assert "expected" in str(refused.value) or "drop one" in str(refused.value)
+    assert "canary" not in str(refused.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://h", "http://...; expected redis://"),
+        ("s3cretPw77://h", "another scheme; expected redis://"),
+        ("correct horse://h", "another scheme; expected redis://"),
+        ("redis://h?password=ab&CANARY=1", "an option is not known; expected"),
+        ("redis://h?password=ab&C=1&C=1", "an option is given twice; drop one"),
+    ],
+)
+def test_a_scheme_is_named_that_looks_like_one(url: str, said: str) -> None:
+    """And an option that cannot be a piece of a password."""
+    with pytest.raises(OptionError) as refused:
+        read_redis_url(url)
+
+    assert str(refused.value).startswith(said)
 
 
 @pytest.mark.parametrize(

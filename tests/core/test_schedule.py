@@ -9,8 +9,8 @@ import pytest
 
 from jobd import Exponential, Unique
 from jobd.core.config import load
-from jobd.core.errors import ConfigError, OptionError
-from jobd.core.schedule import Declared, job_id, read_schedule
+from jobd.core.errors import ConfigError, NotSerializable, OptionError
+from jobd.core.schedule import Declared, encode_args, job_id, read_schedule
 
 
 @pytest.mark.parametrize(
@@ -219,3 +219,10 @@ def test_what_a_job_of_a_schedule_may_not_say(options: dict[str, object], said: 
     """Refused where it is written, as in a call."""
     with pytest.raises(OptionError, match=said):
         read_schedule("n", "t", cron="@daily", args='{"user_id": 1}', options=options)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_know_are_refused_in_arguments(number: float) -> None:
+    with pytest.raises(NotSerializable, match="NaN or infinity"):
+        encode_args({"n": [number]}, what="args")
+    assert encode_args({"n": None}, what="args") == '{"n":null}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from support.commands import Place
 from support.servers import eventually
 
 pytestmark = pytest.mark.process
+
+
+def command_lines(start: int) -> list[bytes]:
+    """Give those of a process and of all that it has started."""
+    top = Path("/proc", str(start))
+    children = (top / "task" / str(start) / "children").read_text().split()
+    below = [line for child in children for line in command_lines(int(child))]
+    return [(top / "cmdline").read_bytes(), *below]
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ def test_a_daemon_runs_by_what_it_is_given_and_others_by_what_it_wrote_down(
     credential.write_text("http://s3cret")
     refused = place.jobd("reload")
     assert refused.returncode == 78
-    assert "jobd.toml:3: redis.url_file: http://...; expected redis://host" in refused.stderr
+    assert "jobd.toml:3: redis.url_file: another scheme; expected redis://host" in refused.stderr
     assert "s3cret" not in refused.stderr + place.log.read_text()
     credential.write_text(redis_url)
     credential.chmod(0o644)
@@ -72,3 +81,35 @@ def test_without_them_it_does_not_start(place: Place, monkeypatch: pytest.Monkey
     assert "No such file or directory" in file
     assert variable.startswith("jobd: jobd.toml:11: alerts.sinks[0].url: ${HOOK} is not set")
     assert sorted(os.listdir(place.directory)) == before
+
+
+def test_a_password_of_a_flag_is_on_no_command_line_after_the_start(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Nor on that of a reload's reader, which is given the same flags."""
+    place = Place(tmp_path, "redis://127.0.0.1:1/0")
+    file = tmp_path / "jobd.toml"
+    text = file.read_text()
+    secret = redis_url.replace("://", "://default:s3cret@")
+    try:
+        daemon = place.start("run", "--redis-url", secret)
+        place.ready()
+        assert not [line for line in command_lines(daemon.pid) if b"s3cret" in line]
+
+        # The reader waits for whoever writes the file.
+        file.unlink()
+        os.mkfifo(file)
+        daemon.send_signal(signal.SIGHUP)
+        assert eventually(
+            lambda: any(b"jobd.cli.effective" in line for line in command_lines(daemon.pid))
+        )
+        assert not [line for line in command_lines(daemon.pid) if b"s3cret" in line]
+        with file.open("w") as opened:
+            opened.write(text)
+        assert eventually(lambda: place.events("reload.done"))
+        added = place.ask("enqueue", "q", "double", "--arg", "n=2", "--redis-url", secret)
+        shown = ("jobs", "show", added["id"], "--redis-url", secret)
+        assert eventually(lambda: place.ask(*shown)["state"] == "completed")
+    finally:
+        place.end()
+    assert "s3cret" not in place.log.read_text()

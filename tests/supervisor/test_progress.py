@@ -23,6 +23,7 @@ from jobd.supervisor.progress import (
     keeper,
     loading,
     preloader,
+    service,
     worker,
 )
 
@@ -244,6 +245,20 @@ def test_a_keeper_without_redis_need_not_renew() -> None:
         store = heard_of_store(store, False, now)
         voice = heard(voice, now, turns=7, rounds=7)
         assert keeper(voice, store, SPANS, now) is None
+
+
+@pytest.mark.parametrize("hang_after", [0.0, 9.0, 30.0, 600.0])
+def test_a_service_that_is_probed_is_missed_after_five_seconds_and_others_later(
+    hang_after: float,
+) -> None:
+    spans = Spans(hang_after=hang_after)
+    voice = heard(Voice(), 1000.0)
+    assert service(voice, spans, 1005.0, probed=True) is None
+    assert (service(voice, spans, 1005.1, probed=True) is None) is (hang_after == 0.0)
+    assert service(after_sleep(voice, 1005.1), spans, 1005.1, probed=True) is None
+    late = 1000.0 + spans.silence
+    assert service(voice, spans, min(late, 1e9)) is None
+    assert (service(voice, spans, late + 0.1) is None) is (hang_after == 0.0)
 
 
 @pytest.mark.parametrize(("answers", "judged"), [(True, False), (False, True)])

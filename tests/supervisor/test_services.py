@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 from support.worlds import BOTH, POLICY, World, new_fleet, new_plan
 
 from jobd.seams.exits import Exit
+from jobd.seams.statefile import State
 from jobd.supervisor.fleet import Stop
 from jobd.supervisor.orders import (
     Adopt,
@@ -19,6 +21,8 @@ from jobd.supervisor.orders import (
     ReloadAsked,
     StopAsked,
 )
+from jobd.supervisor.publish import for_people
+from jobd.supervisor.settle import next_deadline
 
 LOOK = POLICY.look_every
 
@@ -26,6 +30,18 @@ LOOK = POLICY.look_every
 def _running(services: tuple[str, ...] = BOTH) -> World:
     """A daemon at full strength, whose services have come up."""
     world = World(random.Random(1), new_fleet(services=services))
+    _come_up(world)
+    return world
+
+
+def _with_long_leases() -> World:
+    """By these the keeper's pauses are measured."""
+    world = World(random.Random(1), new_fleet(policy=replace(POLICY, lease=30.0)))
+    _come_up(world)
+    return world
+
+
+def _come_up(world: World) -> None:
     world._tick()
     for name in sorted(world.helpers):
         world.speak(name)
@@ -33,7 +49,6 @@ def _running(services: tuple[str, ...] = BOTH) -> World:
         world._birth()
         world._look()
     assert world.fleet.ready
-    return world
 
 
 def _live(world: World, seconds: float, *, silent: str = "") -> None:
@@ -69,17 +84,105 @@ def test_one_that_never_comes_up_ends_nothing(name: str, code: int) -> None:
 
 @pytest.mark.parametrize("name", BOTH)
 def test_one_that_is_killed_again_and_again_is_soon_there_again(name: str) -> None:
-    world = _running()
+    world = _with_long_leases()
     before = dict(world.fleet.children)
     for _ in range(20):
         _end(world, name, Exit(signal=9))
         ended_at = world.now
         while name not in world.helpers:
             _live(world, LOOK, silent=name)
-        assert world.now - ended_at <= POLICY.lease / 6 + LOOK
+        assert world.now - ended_at <= 1.0 + LOOK
         world.speak(name)
     assert world.fleet.stop is Stop.NO
     assert set(world.fleet.children) == set(before)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_one_that_comes_up_no_more_is_tried_less_often(name: str) -> None:
+    """What was up before shows nothing of what is wrong now: each start costs a second's work."""
+    world = _with_long_leases()
+    waits = []
+    for _ in range(12):
+        _end(world, name, Exit(code=1))
+        ended_at = world.now
+        while name not in world.helpers:
+            _live(world, LOOK, silent=name)
+        waits.append(world.now - ended_at)
+    assert max(waits) <= 30.0 / 6 + LOOK
+    assert waits[-1] > 3.0
+
+
+def test_one_is_missed_from_its_end_until_it_is_up_whatever_is_started_in_vain() -> None:
+    world = _running()
+    assert not _state(world).down
+    assert set(_state(world).helpers.values()) == {"running"}
+    _end(world, "keeper", Exit(signal=9))
+    ended_at = world.now
+    for _ in range(4):
+        assert _state(world).down == {"keeper": ended_at}
+        while "keeper" not in world.helpers:
+            _live(world, LOOK, silent="keeper")
+        assert _state(world).helpers["keeper"] == "starting"
+        _live(world, 1.0, silent="keeper")
+        _end(world, "keeper", Exit(code=70))
+    assert _state(world).helpers["keeper"] == "waiting"
+    assert _state(world).down == {"keeper": ended_at}
+    while "keeper" not in world.helpers:
+        _live(world, LOOK, silent="keeper")
+    world.speak("keeper")
+    assert not _state(world).down
+    world.now += 1.0
+    _end(world, "keeper", Exit(signal=9))
+    assert _state(world).down == {"keeper": world.now}
+
+
+def test_what_a_reload_tries_out_is_not_missed() -> None:
+    world = _running()
+    world.see(ReloadAsked())
+    assert "reader #2" in world.helpers
+    assert not _state(world).down
+    plan = new_plan(world.fleet.reload.attempt, {"q": 3}, services=BOTH)
+    world.see(PlanRead(plan))
+    [fresh] = plan.preloaders
+    assert _state(world).helpers[fresh] == "starting"
+    assert not _state(world).down
+
+
+def _state(world: World) -> State:
+    return for_people(world.fleet, pid=1, started_at=0.0)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_one_whose_settings_change_may_end_what_is_under_way(name: str) -> None:
+    world = _running()
+    _reload(world, BOTH)
+    helper = world.fleet.helpers[name]
+    assert (helper.told, helper.killed) == (True, False)
+    _end(world, name, Exit(code=0))
+    assert name in world.helpers, "at once, with what is in force"
+    assert not world.fleet.helpers[name].told
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("why", ["outdated", "retired", "draining"])
+def test_one_that_does_not_end_when_told_is_killed(name: str, why: str) -> None:
+    world = _running()
+    if why == "outdated":
+        _reload(world, BOTH)
+    else:
+        _reload(world, ())
+    if why == "draining":
+        world.see(StopAsked(now=False))  # and the workers take their time
+    helper = world.fleet.helpers[name]
+    assert (helper.told, helper.killed) == (True, False)
+    told_at = world.now
+    while not world.fleet.helpers[name].killed:
+        assert next_deadline(world.fleet) <= told_at + POLICY.service_grace
+        _live(world, LOOK)
+        assert world.now - told_at <= POLICY.service_grace + LOOK
+    assert world.now - told_at >= POLICY.service_grace
+    world.obey(name)
+    assert (name in world.helpers) is (why == "outdated")
 
 
 @pytest.mark.parametrize("name", BOTH)

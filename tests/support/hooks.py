@@ -11,12 +11,13 @@ from typing import Any
 
 
 class Receiver:
-    """Takes notifications, and keeps them."""
+    """Takes notifications, and keeps them; none as long as it `refuses`."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/hook"
         self.bodies: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.refuses = False
 
     def told(self, rule: str) -> list[str]:
         """The statuses that came of a rule, in their order."""
@@ -31,6 +32,9 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if taken.refuses:
+                self.send_error(503)
+                return
             taken.ids.append(self.headers["webhook-id"])
             taken.bodies.append(json.loads(body))
             self.send_response(204)

@@ -91,17 +91,22 @@ class Site(Place):
 
     def web_pid(self) -> int:
         """The process that serves, once it is there."""
+        return eventually(lambda: next(iter(self._children("jobd: web")), None), within=20)
+
+    def keepers(self) -> list[int]:
+        """Those that run, come up or not."""
+        return self._children("jobd: keeper", "jobd.wiring.keeper")
+
+    def _children(self, *words: str) -> list[int]:
+        """Find the supervisor's children with one of these in their command line."""
         parent = self.state.pid
-        path = Path(f"/proc/{parent}/task/{parent}/children")
-
-        def look() -> int | None:
-            for pid in path.read_text().split():
-                with contextlib.suppress(OSError):
-                    if Path(f"/proc/{pid}/cmdline").read_text().startswith("jobd: web"):
-                        return int(pid)
-            return None
-
-        return eventually(look, within=20)
+        found = []
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_text()
+                if any(word in command for word in words):
+                    found.append(int(pid))
+        return found
 
     def edit(self, old: str, new: str) -> None:
         config = self.directory / "jobd.toml"

@@ -16,7 +16,7 @@ from jobd.core.web_events import WebFailed
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 60
+EXAMPLES = 40
 WHO = {"who": "operator"}
 # What a schema cannot say, as that a filter and ids exclude each other, is refused all the same.
 CHECKS = [

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jobd.core.events import Event
@@ -19,6 +20,7 @@ from jobd.seams.lines import pair
 from jobd.seams.service import Attendance
 from jobd.web import app as apps
 from jobd.web.scrape import Late, Shared
+from jobd.web.server import Errors
 
 
 async def _get(app: Starlette, path: str, **more: Any) -> httpx.Response:
@@ -42,6 +44,31 @@ def test_a_mistake_is_an_event_with_its_path_and_no_traceback_for_who_asked() ->
     [event] = told
     assert event.event == "web.failed"
     assert (event.path, event.why) == ("/broken", "ValueError('a secret')")  # type: ignore[attr-defined]
+
+
+def test_a_mistake_half_way_is_one_event_too() -> None:
+    """Who serves the application logs what it raises; that is known as told."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"a part"
+        raise ValueError("no more")
+
+    async def broken(_request: Request) -> Response:
+        return StreamingResponse(parts())
+
+    told: list[Event] = []
+    app = _app(told, more=[Route("/broken", broken)])
+    with pytest.raises(apps.Told) as raised:
+        asyncio.run(_get(app, "/broken"))
+    assert [event.why for event in told] == ["ValueError('no more')"]  # type: ignore[attr-defined]
+    logged: list[tuple[str, str]] = []
+    handler = Errors(lambda path, why: logged.append((path, why)))
+    logger = logging.getLogger("test of errors")
+    logger.addHandler(handler)
+    logger.error("Exception in ASGI application\n", exc_info=raised.value)
+    assert not logged
+    logger.error("Something else\n", exc_info=ValueError("x"))
+    assert logged == [("test of errors", "Something else: ValueError('x')")]
 
 
 def test_metrics_are_given_in_the_format_that_is_asked_for() -> None:

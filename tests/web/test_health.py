@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -147,6 +149,49 @@ def test_one_that_is_killed_leaves_clients_waiting_and_refuses_none(site: Site) 
         for _ in range(3):
             assert ask(site.port, "/livez", timeout=20).status == 200
         assert site.web_pid() != pid
+
+
+def test_a_reload_that_changes_settings_cuts_no_answer_short(site: Site) -> None:
+    """Four ask without a pause: one of them is being answered whenever the process is replaced."""
+    ended = threading.Event()
+    cut: list[str] = []
+
+    def asks() -> None:
+        while not ended.is_set():
+            try:
+                if ask(site.port, "/livez", timeout=20).status != 200:
+                    cut.append("not live")
+            except (OSError, http.client.HTTPException) as error:
+                cut.append(repr(error))
+
+    crowd = [threading.Thread(target=asks) for _ in range(4)]
+    for one in crowd:
+        one.start()
+    try:
+        pid = site.web_pid()
+        site.edit('drain_timeout = "5s"', 'drain_timeout = "6s"')
+        site.reload()
+        eventually(lambda: site.web_pid() != pid)
+    finally:
+        ended.set()
+        for one in crowd:
+            one.join()
+    assert not cut
+
+
+def test_a_host_without_a_keeper_is_ready_no_more(site: Site) -> None:
+    """Each one that is started ends before it is up: that it runs does not count."""
+
+    def is_told() -> bool:
+        for pid in site.keepers():
+            os.kill(pid, signal.SIGKILL)
+        return "keeper_down" in ask(site.port, "/readyz").reasons
+
+    eventually(is_told, within=20)
+    assert ask(site.port, "/livez").status == 200
+    assert site.state.helpers["keeper"] != "running"
+    site.ready()
+    assert not site.state.down
 
 
 def test_a_daemon_that_drains_is_live_and_takes_no_work(site: Site, link: BadLink) -> None:

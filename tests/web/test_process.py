@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -35,6 +36,7 @@ Connection.idle_for, Connection.most = {}, {}
 sys.exit(main(sys.argv))
 """
 IDLE_FOR = 0.6
+LEASE = 20.0
 
 
 class Web:
@@ -49,7 +51,8 @@ class Web:
         self.pages = Scoreboard.create(self.board, owner=owner, pages=2)
         self.write()
         config = Config(
-            redis=RedisConfig(url=redis_url), daemon=DaemonConfig(log=LogConfig(format="json"))
+            redis=RedisConfig(url=redis_url),
+            daemon=DaemonConfig(log=LogConfig(format="json"), lease=LEASE),
         )
         effective = top / "effective.json"
         effective.write_bytes(msgspec.json.encode(config))
@@ -138,9 +141,14 @@ def test_it_says_what_it_hears_and_sees_and_that_it_turns(web: Web) -> None:
     page.asked(time.monotonic())
     eventually(lambda: web.ask("/readyz").status == 200)
 
-    web.write(helpers={"keeper": "waiting"}, reload_error="a secret: 1234")
+    web.write(down={"keeper": time.monotonic() - 3.0}, reload_error="a secret: 1234")
     eventually(lambda: web.ask("/readyz").warnings >= {"helper_down", "reload_refused"})
     assert b"1234" not in web.ask("/readyz").body
+    assert web.ask("/readyz").status == 200
+    web.write(down={"keeper": time.monotonic() - 0.6 * LEASE})
+    eventually(lambda: web.ask("/readyz").reasons == {"keeper_down"})
+    web.write()
+    eventually(lambda: web.ask("/readyz").status == 200)
 
     web.say(stopping=True)
     assert web.ask("/readyz").reasons >= {"draining"}
@@ -232,3 +240,30 @@ def test_a_head_without_end_is_refused(web: Web) -> None:
         assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
     assert web.ask("/livez").status == 200
     assert not web.log.read_text(), "what clients do wrong is no event"
+
+
+_CHUNKED = b"GET %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/livez", b"/metrics", b"/nope"])
+@pytest.mark.parametrize("parts", [(b"ZZZ\r\n",), (b"", b"ZZZ\r\n"), (b"1\r\nx\r\n", b"ZZZ\r\n")])
+def test_what_follows_a_good_head_and_is_nonsense_is_no_event(
+    web: Web, path: bytes, parts: tuple[bytes, ...]
+) -> None:
+    """It comes with the head, or while the answer is made, or after it was begun."""
+    web.say()
+    before = web.log.read_text()
+    head = _CHUNKED % path + parts[0]
+    for _ in range(20):
+        with web.connect() as sock:
+            sock.sendall(head)
+            if parts[1:]:
+                select.select([sock], [], [], 0.02)  # the answer may come meanwhile
+            for part in parts[1:]:
+                sock.sendall(part)
+            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                while sock.recv(65536):
+                    pass
+    assert web.ask("/livez").status == 200
+    assert web.log.read_text() == before, "what clients do wrong is no event"

@@ -37,6 +37,7 @@ _RANGES: list[tuple[IPv4Network | IPv6Network, str, bool]] = [
 # IPv6 ranges that hold an IPv4 address, and how many bits stand to the right of it.
 _CARRIERS: list[tuple[IPv6Network, int]] = [
     (IPv6Network("::ffff:0:0/96"), 0),
+    (IPv6Network("::ffff:0:0:0/96"), 0),
     (IPv6Network("::/96"), 0),
     (IPv6Network("::ffff:0:0:0/96"), 0),
     (IPv6Network("64:ff9b::/96"), 0),

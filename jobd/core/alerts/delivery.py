@@ -15,6 +15,10 @@ from jobd.core.alerts.notification import Notification
 MOST = 1000
 """So many notifications a box holds. Beyond these the oldest are dropped, and counted."""
 
+KEPT = 48 * 3600.0
+"""Nothing stands in a box for longer, in seconds. Senders give up after a day: what is still there after two is
+for sinks that nobody has any more. It is dropped, and counted."""
+
 LONGEST_TIMEOUT = 60.0
 """A receiver is waited for no longer than this, in seconds, whatever its `timeout`."""
 

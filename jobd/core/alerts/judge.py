@@ -5,6 +5,8 @@ Called by jobd.alerter, and all that it knows of kinds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from jobd.core.alerts.facts import Facts
@@ -20,9 +22,15 @@ _SHOWN = 3
 
 
 def judge(
-    rule: RuleConfig, state: RuleState, facts: Facts, *, muted: bool, spans: Spans
+    rule: RuleConfig,
+    state: RuleState,
+    facts: Facts,
+    *,
+    sinks: Sequence[str],
+    muted: bool,
+    spans: Spans,
 ) -> tuple[RuleState, Transition | None]:
-    """Evaluate a rule; where its facts are unknown nothing moves."""
+    """Evaluate a rule that `sinks` are told of; where its facts are unknown nothing moves."""
     if not known(rule, facts):
         return state, None
     kind = KINDS[rule.kind]
@@ -32,7 +40,7 @@ def judge(
         trail, recent = follow(state.trail, kind.counts(rule, facts), facts.at_ms, window_ms)
         state = replace(state, trail=trail)
     readings = kind.look(rule, facts, recent)
-    return advance(rule, state, readings, facts.at_ms, muted=muted, spans=spans)
+    return advance(rule, state, readings, facts.at_ms, sinks=sinks, muted=muted, spans=spans)
 
 
 def notification(
@@ -86,7 +94,7 @@ def _summary(rule: RuleConfig, transition: Transition, host: str | None) -> str:
     ]
     more = len(transition.instances) - len(parts)
     rest = f"; and {more} more" if more else ""
-    over = threshold(rule) if transition.status != "resolved" else ""
+    over = threshold(rule)  # of an end as well: it may be the threshold that has moved
     where = f" (on {host})" if host else ""
     limit = f" (threshold {over})" if over else ""
     return f"{rule.name}: {word}{'; '.join(parts)}{rest}{limit}{where}"

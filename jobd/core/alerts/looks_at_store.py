@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from jobd.core.alerts.facts import Facts, Reading
 from jobd.core.alerts.looks_at_queues import Recent
 from jobd.core.config_alerts import RuleConfig
@@ -44,12 +46,18 @@ def store_unfit(_rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Readin
 
 
 def store_reset(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Reading]:
-    """Say whether the store lately became another one, or an older one."""
+    """Say whether the store lately became another one, or an older one. Each time is a thing of its own:
+    who saw to the first must hear of the next."""
     if facts.store is None:
         return [Reading(of="", value=None)]
     ago = facts.store.reset_ago
+    of = "" if ago is None else _instant(facts.at_ms - ago * 1000)
     lately = ago is not None and ago <= (rule.window or 0.0)
-    shown = (
-        f"flushed, replaced or set back {words(ago or 0.0)} ago" if lately else "the same as before"
-    )
-    return [Reading(of="", value=float(lately), shown=shown)]
+    when = f"{words(ago)} ago" if ago is not None and ago >= 1 else "just now"
+    shown = f"flushed, replaced or set back {when}" if lately else "the same as before"
+    return [Reading(of=of, value=float(lately), shown=shown)]
+
+
+def _instant(at_ms: float) -> str:
+    at = datetime.fromtimestamp(round(at_ms) / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

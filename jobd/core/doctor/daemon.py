@@ -12,6 +12,7 @@ from jobd.core.sizes import size_words
 
 # A snapshot comes every few seconds: beyond this its host is gone, cut off, or hangs.
 _SILENT = 30.0
+_STARTS_WITHIN = 5.0
 _OFTEN = 5
 # Growth of a job beyond this is no cache that fills.
 _LEAKS = 50_000
@@ -88,15 +89,22 @@ def _version(daemon: Daemon, version: str) -> list[Finding]:
 
 
 def _helpers(daemon: Daemon) -> list[Finding]:
+    if daemon.stopping or daemon.up_for <= _STARTS_WITHIN:
+        return []
     return [
-        error(
-            "daemon.helpers",
-            f"{name}: {how}",
-            "see the log for why it does not stay: nothing is renewed (keeper) or started without it",
-        )
-        for name, how in daemon.helpers.items()
-        if how not in ("running", "ended") and not daemon.stopping and daemon.up_for > 5
+        *(_waits(name) for name, how in daemon.helpers.items() if how == "waiting"),
+        *(_starts(name) for name, how in daemon.helpers.items() if how == "starting"),
     ]
+
+
+def _waits(name: str) -> Finding:
+    do = "see the log for why it does not stay: nothing is renewed (keeper) or started without it"
+    return error("daemon.helpers", f"{name}: waiting to be started again", do)
+
+
+def _starts(name: str) -> Finding:
+    # A reload starts some too, and all is well meanwhile.
+    return note("daemon.helpers", f"{name}: starting", "ask again; see the log if it stays so")
 
 
 def _reload(daemon: Daemon) -> list[Finding]:
