@@ -8,6 +8,7 @@ how many processes a queue has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -120,7 +121,8 @@ class _Look:
         keys, ask, meta = self._keys, round_trip.ask, self._meta
         for _, due_at in self._delayed:
             if due_at <= self.now:
-                self._ages.append(int(self.now - due_at))
+                if isfinite(due_at):  # else it is no time, and some stranger's
+                    self._ages.append(int(self.now - due_at))
                 ask(lambda n: setattr(self, "_late", n)).zcount(keys.delayed, "-inf", self.now)
         for job, _ in self._first:
             ask(self._take_age).hmget(keys.job(_text(job)), "at", "due")
@@ -151,7 +153,7 @@ class _Look:
         return [worker for worker, until in self._leases if until > self.now]
 
     def _class_of(self, rows: list[tuple[bytes, float]]) -> int:
-        return int(rows[0][1] // _PRIORITY) if rows else 0
+        return int(rows[0][1] // _PRIORITY) if rows and isfinite(rows[0][1]) else 0
 
     def _take_meta(self, values: list[bytes | None]) -> None:
         self._meta = dict(zip(_META, map(_whole, values), strict=True))

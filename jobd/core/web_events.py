@@ -36,3 +36,20 @@ class WebAudit(Event, frozen=True, kw_only=True):
     outcome: str
     why: str | None = None
     unsaid: int | None = None
+
+
+class WebOperationEnded(Event, frozen=True, kw_only=True):
+    """What somebody began over HTTP, on many jobs, has ended: done, stopped or failed.
+
+    `counts` says what became of those that were meant, by the word of each.
+    """
+
+    event: ClassVar[str] = "web.operation_ended"
+    who: str
+    operation: str
+    what: str
+    queue: str | None
+    outcome: str
+    dry_run: bool
+    counts: dict[str, int]
+    why: str | None = None

@@ -20,6 +20,10 @@ Instant = Callable[[int], str]
 
 _DEPLOY = "deploy the code that declares it, and let workers load that: see `jobd check`"
 
+# 0001-01-01 and the end of 9999, ms since 1970.
+_FIRST_INSTANT = -62_135_596_800_000
+_LAST_INSTANT = 253_402_300_799_999
+
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that keeps a job from running. `until` (ms since 1970) where that is known.
@@ -55,7 +59,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_utc(at_ms: int) -> str:
-    """Write an instant as ISO 8601."""
+    """Write an instant as ISO 8601; what no calendar has, as it is."""
+    if not _FIRST_INSTANT <= at_ms <= _LAST_INSTANT:
+        return f"{at_ms} ms since 1970"
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(" ", "seconds")
 
 

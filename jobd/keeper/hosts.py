@@ -7,8 +7,6 @@ Called by jobd.keeper.loop.
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from pathlib import Path
 
 import msgspec
@@ -18,6 +16,7 @@ from jobd.broker.connection import Client
 from jobd.core.errors import StoreFull
 from jobd.core.portrait import bounded
 from jobd.seams.clock import wall_ms
+from jobd.seams.place import key_of
 from jobd.seams.portrait import StateUnreadable, look
 
 EVERY = 5.0
@@ -53,30 +52,3 @@ class Speaker:
     def unsay(self) -> None:
         """Take it back: the daemon ends in order. Raises BrokerError."""
         hosts.unsay(self._client, self._namespace, self._key)
-
-
-def key_of(runtime_dir: Path) -> str:
-    """Name a daemon's place so that its successor there has the same name, and nobody else.
-
-    Hosts may share a name, as containers may share a machine: its id and the process namespace are
-    parts of the name.
-    """
-    host = socket.gethostname()
-    parts = (host, str(runtime_dir), _read("/etc/machine-id"), _namespace())
-    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
-    return f"{host}-{digest}"
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def _namespace() -> str:
-    """Name the process namespace: of containers with one host name, each has another."""
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""

@@ -21,6 +21,7 @@ from jobd import __version__
 from jobd.core.health import Health
 from jobd.core.web_events import WebFailed
 from jobd.seams.log import Emit
+from jobd.web.auth.headers import SecureHeaders
 from jobd.web.health import Knowledge
 from jobd.web.scrape import Late, Shared
 
@@ -47,7 +48,7 @@ def make_app(
         routes.append(metrics_route(metrics))
     app = Starlette(
         routes=[*routes, _index(routes)],
-        middleware=[Middleware(_Failures, emit=emit)],
+        middleware=[Middleware(SecureHeaders), Middleware(_Failures, emit=emit)],
         exception_handlers={HTTPException: _refused},
     )
     app.router.redirect_slashes = False

@@ -8,22 +8,29 @@ from pathlib import Path
 
 import msgspec
 from setproctitle import setproctitle
+from starlette.routing import BaseRoute
 
 from jobd.broker import alerts
+from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
 from jobd.core.config import Config
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
-from jobd.seams.log import Log, for_threads
+from jobd.seams.log import Emit, Log, for_threads
 from jobd.seams.logstream import of_process
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
+from jobd.web.api.house import House
+from jobd.web.api.operations import Operations
+from jobd.web.api.routes import api_routes
 from jobd.web.app import make_app
+from jobd.web.auth.make import make_auth
 from jobd.web.health import Knowledge
 from jobd.web.metrics import Metrics
 from jobd.web.server import Server
 from jobd.web.sparing import Sparing
+from jobd.web.threads import Threads
 from jobd.web.watch_host import HostWatch
 from jobd.web.watch_redis import PATIENCE, RedisWatch
 
@@ -42,9 +49,12 @@ def main(argv: list[str]) -> int:
         connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
     )
     board = Scoreboard.open(Path(argv[3]))
-    lease = config.daemon.lease
+    lease, runtime_dir = config.daemon.lease, board.path.parent
     knowledge = Knowledge(attendance, redis, HostWatch(board), lease=lease, emit=emit)
-    app = make_app(knowledge, emit=emit, metrics=_metrics(config, board.path.parent).answer)
+    app = make_app(
+        knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer,
+        more=_managing(config, runtime_dir, emit),
+    )  # fmt: skip
     Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=emit).run()
     return 0
 
@@ -59,6 +69,24 @@ def _metrics(config: Config, runtime_dir: Path) -> Metrics:
         firing=lambda: alerts.firing(client, namespace),
         firing_here=lambda: alertfile.firing(runtime_dir),
     )
+
+
+def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
+    """Make what people and programs look and act by; nothing where no [web.dashboard] says who may."""
+    client, namespace = connect(config.redis.url, timeout=PATIENCE), config.redis.namespace
+    threads = Threads(name="web")
+    made = make_auth(config.web, client, namespace, emit=emit, threads=threads)
+    if made is None:
+        return []
+    house = House(
+        client,
+        namespace,
+        Browser(client, namespace),
+        runtime_dir,
+        config.alerts.rules,
+        Operations(emit=emit),
+    )
+    return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Alerts: the rules and what fires; mute, unmute, on all hosts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jobd.core.durations import milliseconds
+from jobd.core.errors import BrokerError
+from jobd.core.suggest import nearest, one_of
+from jobd.seams import alertfile
+from jobd.seams.clock import wall_ms
+from jobd.web.api.endpoint import Body, Call, Endpoint
+from jobd.web.api.house import House
+from jobd.web.api.kinds import Span
+from jobd.web.api.problems import NotThere
+from jobd.web.api.reading import bare
+from jobd.web.api.rules import Rules, is_local, read_rules
+
+
+class NoSuchRule(NotThere):
+    """No rule of that name is known."""
+
+    code = "jobd.no_such_rule"
+
+
+class Mute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule, and for how long it tells nobody: `2h`, or seconds."""
+
+    rule: str
+    for_: Span = msgspec.field(name="for")
+
+
+class Unmute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule."""
+
+    rule: str
+
+
+class Muted(msgspec.Struct, frozen=True, kw_only=True):
+    """Until when it is muted (ms since 1970; None: it is not), and whether it was before."""
+
+    rule: str
+    muted_until: int | None
+    was_muted: bool
+
+
+def _list(house: House, _call: Call) -> Rules:
+    return read_rules(house)
+
+
+def _mute(house: House, call: Call) -> Muted:
+    """Mute a rule; one about Redis itself on this host alone, while Redis is away."""
+    rule, for_ms = call.body.rule, milliseconds(bare(call.body.for_), what="for")
+    try:
+        _known(house, rule)
+        was_muted = rule in house.alerts().mutes()
+        return Muted(rule=rule, muted_until=house.alerts().mute(rule, for_ms), was_muted=was_muted)
+    except BrokerError:
+        if rule not in _local(house):
+            raise
+    until, before = wall_ms() + for_ms, alertfile.read_mutes(house.runtime_dir)
+    alertfile.write_mute(house.runtime_dir, rule, until)
+    return Muted(rule=rule, muted_until=until, was_muted=before.get(rule, 0) > wall_ms())
+
+
+def _unmute(house: House, call: Call) -> Muted:
+    rule = call.body.rule
+    here = rule in alertfile.read_mutes(house.runtime_dir)
+    if here:
+        alertfile.write_mute(house.runtime_dir, rule, 0)
+    try:
+        _known(house, rule)
+        was_muted = house.alerts().unmute(rule) or here
+    except BrokerError:
+        if not (here and rule in _local(house)):
+            raise
+        was_muted = True
+    return Muted(rule=rule, muted_until=None, was_muted=was_muted)
+
+
+def _local(house: House) -> list[str]:
+    """Name the rules that each host looks at for itself."""
+    return [rule.name for rule in house.rules if is_local(rule)]
+
+
+def _known(house: House, rule: str) -> None:
+    names = {each.name for each in house.rules}
+    if rule not in names and rule not in (names := names | house.alerts().states().keys()):
+        there = f"one of {one_of(names)}{nearest(rule, names)}" if names else "one: there is none"
+        raise NoSuchRule(f"rule {rule!r:.200}: not known; expected {there}")
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/alerts", "list_alerts", "alerts",
+        "List the rules, what each sees, and whether it is muted.",
+        _list, Rules,
+    ),
+    Endpoint(
+        "POST", "/alerts/mute", "mute_alert", "alerts",
+        "Let a rule tell nobody for a while, on all hosts. It goes through its states all the same.",
+        _mute, Muted, body=Mute,
+    ),
+    Endpoint(
+        "POST", "/alerts/unmute", "unmute_alert", "alerts",
+        "Let a muted rule tell again. What fires is told at once.",
+        _unmute, Muted, body=Unmute,
+    ),
+]  # fmt: skip

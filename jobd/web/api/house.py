@@ -1,0 +1,55 @@
+"""What the endpoints work with: one Redis, one namespace, this host's daemon, the bulk operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jobd.broker.alerts import AlertStore
+from jobd.broker.browse import Browser
+from jobd.broker.connection import Client
+from jobd.broker.schedules import ScheduleStore
+from jobd.broker.store import Store
+from jobd.broker.views import Views
+from jobd.core.config_alerts import RuleConfig
+from jobd.core.suggest import nearest, one_of
+from jobd.web.api.operations import Operations
+from jobd.web.api.problems import NoSuchQueue
+
+
+class House(NamedTuple):
+    """All of it may be used from several threads. There is one Browser, which knows the last minutes. `rules` are those of this host's configuration."""
+
+    client: Client
+    namespace: str
+    browser: Browser
+    runtime_dir: Path
+    rules: Sequence[RuleConfig]
+    operations: Operations
+
+    def views(self) -> Views:
+        """Read queues and jobs."""
+        return Views(self.client, self.namespace)
+
+    def store(self, queue: str) -> Store:
+        """Change a queue that is known. Raises NoSuchQueue, BrokerError."""
+        return Store(self.client, self.namespace, self.known(queue))
+
+    def schedules(self, queue: str) -> ScheduleStore:
+        """Change the schedules of a queue that is known. Raises NoSuchQueue, BrokerError."""
+        return ScheduleStore(self.client, self.namespace, self.known(queue))
+
+    def alerts(self) -> AlertStore:
+        """Read and mute alerts."""
+        return AlertStore(self.client, self.namespace)
+
+    def known(self, queue: str) -> str:
+        """Give the name if there is such a queue. Raises NoSuchQueue, BrokerError."""
+        known = self.views().queues()
+        if queue not in known:
+            there = (
+                f"one of {one_of(known)}{nearest(queue, known)}" if known else "one: there is none"
+            )
+            raise NoSuchQueue(f"queue {queue!r}: not known; expected {there}")
+        return queue
