@@ -125,7 +125,8 @@ def test_a_supervisor_that_has_replaced_workers_is_what_it_was(
         f"{handles(pid)} handles; {pace:.0f} a second",
         n=count,
     ):
-        assert heavy < light * 1.05
+        # Python takes memory by the arena, of 1 MiB: one more is no growth that goes on.
+        assert heavy < light + 1.2
 
 
 @pytest.mark.parametrize("seconds", [pytest.param(180, marks=LONG)])
