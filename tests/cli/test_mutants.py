@@ -30,6 +30,8 @@ for queue, task in (("email", "send"), ("reports", "digest"), ("reports", "tidy"
 """
 PROBLEM = re.compile(r"jobd\.toml(:\d+)?: (?!\s*$)")
 SEEDED = 200
+HASH = "scrypt:32768:8:3:Z7Qqayh6Sd6LcEobz_Fujg:cOP851JoP6xlGd7f-w4j4eWLLr-MgvTqJJxi8iIp6Tc"
+TOKEN = f"sha256:{'0' * 64}"
 
 
 def whole(directory: Path) -> str:
@@ -50,10 +52,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("JOBD_REDIS_URL", "RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JOBD_WEBHOOK_SECRET", "whsec_c2VjcmV0")
+    for name in ("OPS", "EVA"):
+        monkeypatch.setenv(f"JOBD_{name}_HASH", HASH)
+    for name in ("DEPLOY", "WATCH"):
+        monkeypatch.setenv(f"JOBD_{name}_HASH", TOKEN)
     (tmp_path / "mutants.py").write_text(APP)
     for name in ("slack-url", "pagerduty-key"):
         (tmp_path / name).write_text("https://hooks.example/1")
         (tmp_path / name).chmod(0o600)
+    (tmp_path / "tom-hash").write_text(HASH)
+    (tmp_path / "tom-hash").chmod(0o600)
     return tmp_path
 
 
