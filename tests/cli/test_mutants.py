@@ -60,8 +60,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("slack-url", "pagerduty-key"):
         (tmp_path / name).write_text("https://hooks.example/1")
         (tmp_path / name).chmod(0o600)
-    (tmp_path / "tom-hash").write_text(HASH)
-    (tmp_path / "tom-hash").chmod(0o600)
+    for name, text in (("tom-hash", HASH), ("cron-hash", TOKEN)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
     return tmp_path
 
 
