@@ -107,12 +107,7 @@ def _beyond_this_host(config: Config, places: Places) -> list[str]:
     bind, dashboard = config.web.bind, config.web.dashboard
     if bind is None or is_local(bind):
         return []
-    if dashboard is None:
-        return [
-            f"{places.at('web.bind')}: {bind!r}; beyond this host health and metrics are served, and no "
-            "dashboard, since there are no users; add them to [web.dashboard] if you want it"
-        ]
-    if not dashboard.proxies:
+    if dashboard is not None and not dashboard.proxies:
         return [
             f"{places.at('web.bind')}: {bind!r}; passwords and sessions cross the network as they are; "
             "put a proxy that speaks TLS before it, and name it in web.dashboard.proxies"

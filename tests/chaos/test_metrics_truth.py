@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from support.daemons import eventually
 from support.expositions import Exposition, Series
 
 from chaos import truth
-from chaos.effects import Effects
+from chaos.effects import Effects, gate
 from chaos.hosts import Host
 from chaos.report import percentile
 from chaos.world import World
@@ -228,29 +229,33 @@ class Chaos:
         path.write_text(path.read_text() + f"\nCHANGE = {self.done['reload']}\n")
         self.a.daemon.signal(signal.SIGHUP)
 
-    def holds(self, host: Host) -> None:
-        """Jobs that end elsewhere, and not here."""
+    def holds(self, host: Host) -> Path:
+        """Jobs that end elsewhere, and not here; give what lets them end here too: it comes back."""
         self.up(host)
         uids: list[str] = []
+        opens = self.world.directory / f"go-{len(self.world.added)}"
 
         def look() -> bool:
-            uids.append(self.world.add("gated", host=host.name, gate="never"))
+            uids.append(self.world.add("gated", host=host.name, gate=opens.name))
             return any(
                 line.host == host.name for uid in uids for line in self.world.effects.of(uid)
             )
 
         eventually(f"{host.name} holds a job", look, within=60)
+        return opens
 
     def kill_host(self) -> None:
-        self.holds(self.b)
+        opens = self.holds(self.b)
         self.b.kill()
+        gate(opens)
         self.b.daemon.start()
 
     def lose_host(self) -> None:
         """Its leases end, and the other host takes back what it held."""
-        self.holds(self.b)
+        opens = self.holds(self.b)
         nonce = self.b.daemon.nonce()
         self.b.kill()
+        gate(opens)
         left = self.leases(nonce)
         self.gone += sum(score > 0 for score in left.values())
         self.closed |= {name for name, score in left.items() if score == 0}

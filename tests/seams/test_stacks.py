@@ -57,7 +57,8 @@ def test_every_thread_tells_where_it_is_as_often_as_asked() -> None:
 
 def test_who_holds_the_gil_in_c_code_answers_too() -> None:
     source = (
-        _ARMED + "import ctypes; print('up', flush=True); ctypes.PyDLL(None).usleep(60_000_000)"
+        _ARMED + "import ctypes; print('up', flush=True); sleep = ctypes.PyDLL(None).usleep;"
+        "[sleep(60_000_000) for _ in range(60)]"  # a signal ends one of them
     )
     with running(source) as (pid, pidfd):
         assert "<module>" in stacks_of(pid, pidfd)
