@@ -21,7 +21,7 @@ import msgspec
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
 from jobd.core.events import AppHasThreads
-from jobd.seams import clock, host, stacks, stdio
+from jobd.seams import clock, host, hugepages, stacks, stdio
 from jobd.seams.exits import NOT_ADOPTED
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
@@ -110,6 +110,8 @@ class Preloader:
         # What lives now lives in every worker: collecting it would only copy the pages it is on.
         gc.collect()
         gc.freeze()
+        if self._preload:
+            hugepages.collapse()
         declared = {name: {} for name in queues}  # type: dict[str, object]
         self._say({"ready": {"queues": declared, "threads": threads, "code": code}})
 
