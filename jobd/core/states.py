@@ -91,10 +91,14 @@ DEAD_CAUSES = {
     "unknown_task": "no worker has known the task's name for an hour",
 }
 
-# Causes of endings that no run led to: of jobs that were judged before their start.
+# Causes of endings that no run led to: of jobs that were judged before their start. A worker of which
+# these are all has been of no use yet, and a crash loop is slowed down by that.
 WITHOUT_A_RUN = frozenset(
-    {"timeout", "poison", "lost", "undecodable", "corrupt", "expired", "unknown_task", "parked"}
-)
+    {
+        "timeout", "poison", "lost", "undecodable", "corrupt", "expired", "unknown_task", "parked",
+        "put_off",
+    }
+)  # fmt: skip
 
 # How the error of a job begins that is set aside since no worker knows its task. Whatever its record
 # says of that, after another error it is the past.
