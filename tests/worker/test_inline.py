@@ -278,6 +278,35 @@ def test_a_crashed_job_is_poison_at_its_limit(app: Jobd, page: Page) -> None:
     assert failed.value.cause == "poison"
 
 
+def test_a_job_that_crashed_twice_is_put_off_and_that_is_no_run(app: Jobd, page: Page) -> None:
+    """It goes behind the others. A worker that only did that has been of no use yet: else each worker of
+    a crash loop would have been, and nothing would slow the loop down."""
+    queue = app.queue("q")
+
+    @queue.task()
+    def innocent() -> str:
+        return "ran"
+
+    handle = innocent.enqueue()
+    store = app.producer.store("q")
+    for n in range(2):
+        store.join(f"dead.{n}", 30_000)
+        [job] = store.claim(f"dead.{n}", 30_000).jobs
+        store.release(f"dead.{n}", [Blame(job.id.decode(), "crashes", b'{"kind":"crash"}')])
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+
+    def seen() -> tuple[int, int]:
+        view = page.view()
+        assert view is not None
+        return view.settled, view.ran
+
+    with working(app, queue, page):
+        eventually(lambda: seen()[0] == 1)
+        assert (seen()[1], handle.state()) == (0, "delayed")
+        assert handle.result("10s") == "ran"
+        eventually(lambda: seen() == (2, 1))
+
+
 def test_nothing_waits_behind_a_job_that_overstays(app: Jobd, page: Page) -> None:
     """The side thread hands unstarted jobs back and settles finished ones, while it runs."""
     queue = app.queue("q")
