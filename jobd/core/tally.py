@@ -28,6 +28,8 @@ and was not settled before its worker died has not been counted, and is when it 
     lost         a worker held the job when its whole host went, or it was fenced
     interrupted  a run was cut short by nobody's fault of its own: a stop, a neighbour's timeout
 
+`put_off`, of a job that crashed again and goes behind the others, is no outcome: its crash was counted.
+
 The first three end a job, once for each time it is brought to life; of the others a job may have many.
 The last attempt of a job that dies of it is its death and no `failed` or `timeout`.
 

@@ -170,7 +170,7 @@ class Outcomes:
     ) -> None:
         """Record a failed attempt that is followed by another."""
         fields = {**fields, "history": write_history(history)}
-        delay_ms = round(verdict.delay * 1000)
+        figures, delay_ms = figures or self._figures_unrun(job), round(verdict.delay * 1000)
         self._end(Ending("retry", job.id, job.claim, figures, delay_ms, cause, fields))
         self._tell.failed(job, cause, str(fields["error"]), verdict.delay, verdict.note)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.api import die
 
 from jobd import Jobd, Queue
-from jobd.broker.commands import Ending
 from jobd.cli.main import main
 
 
@@ -38,21 +38,6 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 @pytest.fixture
 def q(redis_url: str) -> Queue:
     return Jobd(redis_url).queue("q")
-
-
-def die(queue: Queue, count: int, task: str = "work", error: str = "no") -> list[str]:
-    """Add jobs and let them be dead."""
-    ids = [h.id for h in queue.add_many([(task, {})] * count)]
-    store = queue._producer.store(queue.name)
-    store.join("w.1", 30_000)
-    claim = store.claim("w.1", 30_000, limit=count, budget_us=10**9, costs=[task, 1])
-    ends = [
-        Ending("dead", job.id, claim.number, f"{task}|0|0|0", 0, "failed", {"error": error})
-        for job in claim.jobs
-    ]
-    assert len(ends) == count
-    assert store.settle("w.1", 30_000, endings=ends) == []
-    return ids
 
 
 def test_dead_letters_are_found_and_retried_by_what_is_known_of_them(ask: Ask, q: Queue) -> None:
