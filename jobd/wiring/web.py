@@ -14,6 +14,7 @@ from jobd.broker import alerts
 from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
 from jobd.core.config import Config
+from jobd.core.masking import Masking
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
@@ -76,7 +77,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
     client, namespace = connect(config.redis.url, timeout=PATIENCE), config.redis.namespace
     threads = Threads(name="web")
     made = make_auth(config.web, client, namespace, emit=emit, threads=threads)
-    if made is None:
+    if made is None or config.web.dashboard is None:
         return []
     house = House(
         client,
@@ -85,6 +86,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
         runtime_dir,
         config.alerts.rules,
         Operations(emit=emit),
+        Masking(config.web.dashboard.mask),
     )
     return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
 
