@@ -20,6 +20,7 @@ from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, Log, for_threads
 from jobd.seams.logstream import of_process
+from jobd.seams.place import key_of
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
 from jobd.web.api.house import House
@@ -85,7 +86,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
         Browser(client, namespace),
         runtime_dir,
         config.alerts.rules,
-        Operations(emit=emit),
+        Operations(client, namespace, host=key_of(runtime_dir), emit=emit),
         Masking(config.web.dashboard.mask),
     )
     return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
