@@ -89,6 +89,12 @@ class SharedKeys:
         self.web_tries = (
             web + "tries"
         )  # ZSET who tries to log in -> until when tries are used up, ms
+        self.web_operations = (
+            web + "operations"
+        )  # HASH operation -> "at word", and how far it is, as JSON; has a TTL
+        self.web_operation_stops = (
+            web + "operation_stops"
+        )  # ZSET operation -> when its end was asked for, ms; has a TTL
         self.web_known = web + "known"  # ZSET "user address" -> when that was a right password, ms
 
 

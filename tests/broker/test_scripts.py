@@ -49,6 +49,7 @@ def test_every_verb_of_the_states_is_a_script() -> None:
     no_state |= {"host_say", "owner", "own_series", "page"}
     no_state |= {f"alert_{verb}" for verb in ("add", "take", "again", "end", "move", "mute")}
     no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}
+    no_state |= {"operation_say", "operation_stop"}
     no_state |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
 
     assert set(SCRIPTS) - no_state == set(EDGES)

@@ -11,6 +11,7 @@ from support.api import NAMESPACE, Api, die, ended
 from support.daemons import eventually
 
 from jobd import Jobd, Queue
+from jobd.broker.connection import connect
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.web_events import WebOperationEnded
 from jobd.seams import alertfile
@@ -172,7 +173,8 @@ def test_an_operation_that_is_unclear_is_not_begun(api: Api, q: Queue) -> None:
 
 
 def test_an_operation_is_stopped_and_only_so_many_run(redis_url: str) -> None:
-    operations, gate, begun = Operations(emit=lambda _event: None), threading.Event(), []
+    operations = Operations(connect(redis_url), NAMESPACE, host="h", emit=lambda _event: None)
+    gate, begun = threading.Event(), []
 
     def work(progress: Any) -> bool:
         begun.append(progress)
