@@ -46,8 +46,10 @@ def make_app(
     routes = [*health_routes(knowledge), *more]
     if metrics is not None:
         routes.append(metrics_route(metrics))
+    if all(getattr(route, "path", None) != "/" for route in routes):
+        routes.append(_index(routes))
     app = Starlette(
-        routes=[*routes, _index(routes)],
+        routes=routes,
         middleware=[Middleware(SecureHeaders), Middleware(_Failures, emit=emit)],
         exception_handlers={HTTPException: _refused},
     )

@@ -13,13 +13,17 @@ from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.config_alerts import RuleConfig
+from jobd.core.masking import Masking
 from jobd.core.suggest import nearest, one_of
 from jobd.web.api.operations import Operations
 from jobd.web.api.problems import NoSuchQueue
 
 
 class House(NamedTuple):
-    """All of it may be used from several threads. There is one Browser, which knows the last minutes. `rules` are those of this host's configuration."""
+    """All of it may be used from several threads. There is one Browser, which knows the last minutes.
+
+    `rules` are those of this host's configuration. `mask` says what of payloads is not shown (`shown`).
+    """
 
     client: Client
     namespace: str
@@ -27,6 +31,7 @@ class House(NamedTuple):
     runtime_dir: Path
     rules: Sequence[RuleConfig]
     operations: Operations
+    mask: Masking = Masking()
 
     def views(self) -> Views:
         """Read queues and jobs."""
