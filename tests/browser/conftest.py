@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, expect, sync_playwright
 from support.servers import running, server_programs
 
 from browser.house import House
-from browser.visitor import Visitor
+from browser.visitor import PATIENCE_MS, Visitor
 
 PROGRAM = next(iter(server_programs().values()))
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -26,6 +26,7 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no browser on the PATH; looked for {', '.join(NAMES)}")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(

@@ -41,6 +41,7 @@ class Watch:
         self._at = at
         self._allowed: list[re.Pattern[str]] = []
         self.complaints: list[str] = []
+        self.overlooked: list[str] = []
         context.expose_binding("__told", lambda _source, text: self.note(str(text)))
         context.add_init_script(WATCH)
         context.on("console", self._console)
@@ -50,8 +51,9 @@ class Watch:
         context.on("response", self._response)
 
     def note(self, text: str) -> None:
-        if not any(allowed.search(text) for allowed in self._allowed):
-            self.complaints.append(text)
+        """Complain, unless it is to be overlooked."""
+        is_allowed = any(allowed.search(text) for allowed in self._allowed)
+        (self.overlooked if is_allowed else self.complaints).append(text)
 
     @contextmanager
     def allowing(self, *patterns: str) -> Iterator[None]:
