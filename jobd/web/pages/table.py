@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from jobd.web.pages import overview
+from jobd.web.pages import overview, workers
 from jobd.web.pages.page import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    workers.PAGE,
+    workers.HOST,
+    workers.SLOT,
+)
