@@ -6,27 +6,23 @@ second, so that two looks at the same fact give the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from jobd.broker.hosts import host as read_one
 from jobd.core.portrait import MOST_WORKERS, SILENT, Daemon, Growth, Host, QueueView, Worker
 from jobd.seams.place import key_of
 from jobd.web.api.house import House
+from jobd.web.api.orders import NoSuchHost
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.filters import dom_id
 from jobd.web.pages.page import Ask, Model, Page, watched
 
-MOST_SHOWN = 512
+MOST_SHOWN = 256
 """Slots on one page; of the hosts after these there is a page each."""
 _WORTH_TELLING = 20 * 1000**2
 _SECOND = 1000
 _SAID_EVERY = 5.0  # seconds from one word of a host to the next
-
-
-class NoSuchHost(NotThere):
-    """No daemon of that name has said anything for an hour."""
-
-    code = "jobd.no_such_host"
 
 
 class NoSuchSlot(NotThere):
@@ -39,13 +35,14 @@ class Seat(NamedTuple):
     """A slot and what runs in it. Instants are ms since 1970, by Redis' clock.
 
     `began_at` is that of the job, None where it had just begun: it may well have ended by now.
+    `memory_past` in bytes, the most of each minute.
     """
 
     id: str
     worker: Worker
     began_at: int | None
     up_since: int | None
-    memory_past: Sequence[int]
+    memory_past: list[int]
 
 
 class Pool(NamedTuple):
@@ -117,13 +114,13 @@ def read_slot(house: House, ask: Ask) -> Model:
 
 
 def _one(house: House, key: str, queue: str | None) -> Shown:
-    for host in house.browser.hosts():
-        if host.key == key:
-            return _shown(host, key_of(house.runtime_dir), queue, MOST_WORKERS)
-    raise NoSuchHost(
-        f"host {key!r}: its daemon has said nothing for an hour, or has ended; "
-        "expected one of those that are listed under workers"
-    )
+    found = read_one(house.client, house.namespace, key)
+    if found is None:
+        raise NoSuchHost(
+            f"host {key!r}: its daemon has said nothing for an hour, or has ended; "
+            "expected one of those that are listed under workers"
+        )
+    return _shown(found, key_of(house.runtime_dir), queue, MOST_WORKERS)
 
 
 def _all_shown(house: House, known: Iterable[Host], queue: str | None) -> list[Shown]:
@@ -201,7 +198,7 @@ def _seats(key: str, workers: list[Worker], base: float | None) -> list[Seat]:
             worker=worker,
             began_at=_began(base, worker.running_for),
             up_since=_since(base, worker.up_for),
-            memory_past=getattr(worker, "memory_past", ()),
+            memory_past=[kib << 10 for kib in worker.memory_past],
         )
     return list(found.values())
 
