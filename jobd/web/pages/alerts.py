@@ -21,7 +21,7 @@ _ORDER = ("firing", "pending", "unknown")
 class Words(NamedTuple):
     """A rule as it is shown. `watches` and `fires` say what its configuration means; None: it is not here.
 
-    `fires` is empty where there is no threshold to tell of. `hint` is what to do.
+    `hint` is what to do.
     """
 
     id: str
@@ -61,14 +61,11 @@ def _words(rule: Rule) -> Words:
 def _fires(rule: Rule) -> str:
     """Say when it fires, and when that is over."""
     unit = KINDS[rule.kind or ""].unit
-    said = []
-    if unit is not YES:
-        said.append(f"above {unit.say(rule.threshold or 0.0)}")
-    if rule.for_:
-        said.append(f"for {span(rule.for_)}")
-    if rule.clear_below is not None and unit is not YES:
-        said.append(f"over when below {unit.say(rule.clear_below)}")
-    return ", ".join(said)
+    lasting = f" for {span(rule.for_)}" if rule.for_ else ""
+    if unit is YES:
+        return f"when it is so{lasting}"
+    over = "" if rule.clear_below is None else f", is over below {unit.say(rule.clear_below)}"
+    return f"above {unit.say(rule.threshold or 0.0)}{lasting}{over}"
 
 
 PAGE = watched(Page("/alerts", "alerts", "Alerts", "alerts.html", read, "alerts"))

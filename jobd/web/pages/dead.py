@@ -11,8 +11,7 @@ from jobd.core.states import DEAD_CAUSES
 from jobd.web.api.house import House
 from jobd.web.api.lists import dead_groups
 from jobd.web.pages.filters import dom_id
-from jobd.web.pages.page import Live
-from jobd.web.pages.page import Ask, Model, Page
+from jobd.web.pages.page import Ask, Live, Model, Page
 from jobd.web.pages.slowly import slowly
 
 EVERY = 5.0
