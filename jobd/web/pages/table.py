@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from jobd.web.pages import overview, workers
+from jobd.web.pages import alerts, dead, operations, overview, workers
 from jobd.web.pages.page import Page
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
-    workers.PAGE,
-    workers.HOST,
-    workers.SLOT,
+    dead.PAGE,
+    alerts.PAGE,
+    *operations.PAGES,
+    *workers.PAGES,
 )

@@ -229,8 +229,12 @@ def _since(base: float | None, span: float | None) -> int | None:
         return None  # a stranger's number
 
 
-PAGE = watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers"))
-HOST = watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers"))
-SLOT = watched(
-    Page("/workers/{host}/{slot}", "slot", "{slot} on {host}", "slot.html", read_slot, "workers")
+PAGES = (
+    watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers")),
+    watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers")),
+    watched(
+        Page(
+            "/workers/{host}/{slot}", "slot", "{slot} on {host}", "slot.html", read_slot, "workers"
+        )
+    ),
 )
