@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobd.web.pages import alerts, dead, operations, overview, workers
+from jobd.web.pages import alerts, dead, operations, overview, schedules, workers
 from jobd.web.pages.page import Page
 
 PAGES: tuple[Page, ...] = (
@@ -11,4 +11,5 @@ PAGES: tuple[Page, ...] = (
     alerts.PAGE,
     *operations.PAGES,
     *workers.PAGES,
+    *schedules.PAGES,
 )
