@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from jobd.web.pages import overview, queue
+from jobd.web.pages import alerts, dead, operations, overview, queue, workers
 from jobd.web.pages.page import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE, queue.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    queue.PAGE,
+    dead.PAGE,
+    alerts.PAGE,
+    *operations.PAGES,
+    *workers.PAGES,
+)
