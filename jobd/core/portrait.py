@@ -18,7 +18,11 @@ Answers = Literal["yes", "no", "stopped", "unknown"]
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One slot and what runs in it: so many jobs, of which one has run longest, for `running_for`
-    seconds. A leaver, whose slot has a successor already, has a word in `leaving`: why it goes."""
+    seconds. A leaver, whose slot has a successor already, has a word in `leaving`: why it goes.
+
+    `memory` is what it has of its own, in bytes; `memory_past` the most of that in each minute of the last
+    hour, in KiB, the newest last: in what hosts say of themselves, with fewer of many workers.
+    """
 
     slot: str
     queue: str
@@ -34,6 +38,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     running_for: float | None = None
     up_for: float | None = None
     memory: int | None = None
+    memory_past: list[int] = []
     exits: dict[str, int] = {}
     leaving: str | None = None
 

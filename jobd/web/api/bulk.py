@@ -18,7 +18,7 @@ from jobd.core.suggest import nearest, one_of
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.kinds import Name, Span, State
-from jobd.web.api.operations import Operation, Progress, Work
+from jobd.web.api.operation import Operation, Progress, Work
 from jobd.web.api.problems import RequestError
 from jobd.web.api.reading import bare, read_age
 
@@ -182,17 +182,17 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/operations", "list_operations", "operations",
-        "List the operations of this web process, the newest first.",
+        "List the operations of all web processes of the namespace, the newest first.",
         _list, list[Operation],
     ),
     Endpoint(
         "GET", "/operations/{operation}", "show_operation", "operations",
-        "Show how far an operation is.",
+        "Show how far an operation is, whichever process carries it out. One is lost when that is gone.",
         _show, Operation,
     ),
     Endpoint(
         "DELETE", "/operations/{operation}", "stop_operation", "operations",
-        "Stop an operation after the bite that is under way. What it did is done.",
+        "Stop an operation within a second, whichever process carries it out. What it did is done.",
         _stop, Operation,
     ),
 ]  # fmt: skip

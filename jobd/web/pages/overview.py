@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobd.core.errors import NotPermitted
 from jobd.core.server_facts import judge
+from jobd.core.states import STATES
 from jobd.web.api.house import House
 from jobd.web.api.rules import read_rules
 from jobd.web.pages.page import Ask, Model, Page, watched
@@ -17,10 +18,7 @@ def read(house: House, _ask: Ask) -> Model:
         server = house.browser.server()
     except NotPermitted:
         server = None
-    totals: dict[str, int] = {}
-    for row in rows:
-        for state, count in row.counts.items():
-            totals[state] = totals.get(state, 0) + count
+    totals = {state: sum(row.counts[state] for row in rows) for state in STATES}
     return {
         "queues": rows,
         "totals": totals,
