@@ -25,7 +25,7 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNITS = ("", "k", "M", "G", "T")
 _THOUSAND = 1000
 _MINUTE_MS = 60_000
-_MARKS = re.compile(r"\{\{(-?\d{1,15})\}\}|`([^`]+)`")
+_MARKS = re.compile(r"\{\{(-?\d{1,20})\}\}|`([^`]+)`")
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _NAMED = (
     {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}

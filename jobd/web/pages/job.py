@@ -132,9 +132,11 @@ def _commands(job: JobInfo) -> list[str]:
     commands = [f"jobd jobs show {of_it}", f"jobd why {of_it}"]
     if job.state == ACTIVE:
         commands.append(f"jobd jobs show --follow {of_it}")
-    for verb in ("retry", "run-now", "cancel", "delete"):
-        if job.state in VERBS[verb]:
-            commands.append(f"jobd jobs {verb} {of_it}")
+    commands += [
+        f"jobd jobs {verb} {of_it}"
+        for verb in ("retry", "run-now", "cancel", "delete")
+        if job.state in VERBS[verb]
+    ]
     if job.state == ACTIVE:
         commands.append(f"jobd jobs cancel --force {of_it}")
     return commands

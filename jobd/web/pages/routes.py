@@ -156,7 +156,7 @@ class Pages:
                 "still kept (`retain`): a part of one finds nothing. A list of jobs can be narrowed "
                 "down by task, error and age instead",
             )  # fmt: skip
-            return self._problem_page(request, problem)
+            return self._problem_page(request, problem, search=job)
         path = path_of(root, "queues", found.queue, "jobs", found.id)
         return RedirectResponse(path, 303)
 
@@ -166,9 +166,9 @@ class Pages:
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
         return self._problem_page(request, problem_of(error))
 
-    def _problem_page(self, request: Request, problem: Problem) -> Response:
+    def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
         root = request.scope.get("root_path", "")
-        model = {"problem": problem, "title": problem.title, "jobd": __version__}
+        model = {"problem": problem, "title": problem.title, "jobd": __version__, "search": search}
         html = self._renderer.render("error.html", model, root=root, role="viewer")
         return _html(joined(html), problem.status)
 

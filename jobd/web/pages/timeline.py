@@ -59,7 +59,9 @@ class Step(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()
 
 
-_SHOWN = frozenset({"kind", "at", "worker", "host", "token", "ran_ms", "error", "traceback", "note"})
+_SHOWN = frozenset(
+    {"kind", "at", "worker", "host", "token", "ran_ms", "error", "traceback", "note"}
+)
 
 
 def timeline(job: JobInfo, claimed_at: int | None) -> list[Step]:
