@@ -7,6 +7,7 @@ import { choose } from "./choose.js";
 import { filters } from "./filter.js";
 import { news } from "./news.js";
 import { keepTime } from "./times.js";
+import { stacks } from "./stacks.js";
 
 document.documentElement.classList.add("scripted");
 keepTime();
@@ -16,4 +17,5 @@ copies();
 filters();
 bulk();
 news();
+stacks();
 follow();
