@@ -61,6 +61,10 @@ class SharedKeys:
         self.queues = f"{namespace}:queues"  # SET of names
         self.epoch = f"{namespace}:epoch"  # STRING random, made once
         self.hosts = f"{namespace}:hosts"  # HASH a daemon -> "said at, ms" and how it is, as JSON
+        # HASH of a host: order -> "until, ms" and what it is asked for, as JSON; has a TTL
+        self.host_orders_prefix = f"{namespace}:host-orders:"
+        # LIST of an order: what came of it, as JSON; has a TTL
+        self.host_answer_prefix = f"{namespace}:host-answer:"
         self.format = f"{namespace}:format"  # STRING number of this layout
         alerts = f"{namespace}:{{:alerts}}:"  # one slot of a cluster, and no queue's name
         self.alert_states = alerts + "states"  # HASH rule -> the states of all it looks at, as JSON

@@ -33,6 +33,7 @@ from jobd.keeper.heed import EVERY as HEED_EVERY
 from jobd.keeper.heed import heed
 from jobd.keeper.hosts import Speaker
 from jobd.keeper.inspect import Inspector
+from jobd.keeper.orders import Orderly
 from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Releaser
 from jobd.keeper.renew import Renewer
@@ -70,6 +71,7 @@ class Keeper:
         board: Scoreboard,
         scheduler: Scheduler,
         speaker: Speaker,
+        orderly: Orderly,
         emit: Callable[[Event], None],
     ) -> None:
         self._client = client
@@ -82,6 +84,7 @@ class Keeper:
         self._figures = Figures(Backlogs(client, namespace), elastic)
         scheduler.on_call = self._pulse_when_due
         self._speaker = speaker
+        self._orderly = orderly
         self._known: list[str] = []
         self._emit = emit
         self._releaser = Releaser(store=self._store, emit=emit)
@@ -193,6 +196,7 @@ class Keeper:
         # Last, since a full store refuses what is due.
         self._scheduler.work(self._known, now)
         self._speaker.work(now)
+        self._orderly.work(now)
 
     def _revoke(self, now: float) -> None:
         alive = {worker.incarnation: worker for worker in self._fleet.alive}

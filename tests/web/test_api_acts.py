@@ -278,10 +278,10 @@ def test_a_worker_of_this_host_is_recycled_and_of_another_not(api: Api, tmp_path
         assert api.act("POST", "/hosts/here/dump")["slot"] is None
         assert [repr(each) for each in asked] == [
             "Recycle(slot='q.1')",
-            "Dump(slot='q.1')",
-            "Dump(slot=None)",
+            "Dump(slot='q.1', tell=True)",
+            "Dump(slot=None, tell=True)",
         ]
-        assert refused(api, "POST", "/hosts/other/dump") == (409, "jobd.other_host")
+        assert refused(api, "POST", "/hosts/other/dump") == (404, "jobd.no_such_host")
         assert refused(api, "POST", "/hosts/here/workers/q.9/dump") == (409, "jobd.daemon_refused")
         assert len(asked) == 4
     finally:

@@ -20,6 +20,7 @@ from jobd.core.errors import (
     NoDaemon,
     OptionError,
     StoreFull,
+    TooManyOrders,
 )
 from jobd.web.auth.refused import NotLoggedIn, Refused
 from jobd.web.threads import Crowded, TooLate
@@ -112,6 +113,7 @@ class Busy(RequestError):
 # The first that fits, so the finer ones stand above their bases.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OptionError, 400),
+    (TooManyOrders, 429),
     (StoreFull, 507),
     (BrokerError, 503),
     (NoDaemon, 503),
