@@ -56,10 +56,15 @@ def _queues(house: House, _call: Call) -> list[QueueRow]:
     return house.browser.queues()
 
 
-def _queue(house: House, call: Call) -> QueueShown:
-    name = house.known(call.path["queue"])
+def show_queue(house: House, name: str) -> QueueShown:
+    """Read a queue and its tasks. Raises NoSuchQueue, BrokerError."""
+    name = house.known(name)
     [row] = [row for row in house.browser.queues() if row.name == name]
     return QueueShown(queue=row, tasks=house.browser.tasks(name))
+
+
+def _queue(house: House, call: Call) -> QueueShown:
+    return show_queue(house, call.path["queue"])
 
 
 def _tasks(house: House, call: Call) -> list[TaskRow]:
