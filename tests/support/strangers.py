@@ -9,9 +9,8 @@ With plain texts it is a namespace as others are, so what texts break shows by c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
-from typing import Any
 from urllib.parse import quote
 
 from jobd.broker import hosts
@@ -42,10 +41,8 @@ _BY_SCORE = ("waiting", "delayed", "completed", "dead", "cancelled")
 def stuff(api: Api, texts: Sequence[str]) -> dict[str, str]:
     """Fill the namespace; give names of what is there, as parts of paths."""
     ids = furnish(api.client)
-    line = cycle(texts)
-    for job in (job for jobs in ids.values() for job in jobs):
-        record = QueueKeys(NAMESPACE, "q").job(job)
-        api.client.hset(record, mapping=_record(line))
+    for at, job in enumerate(job for jobs in ids.values() for job in jobs):
+        api.client.hset(QueueKeys(NAMESPACE, "q").job(job), mapping=_record(_from(texts, at)))
     _strange_jobs(api, texts)
     _schedules(api, texts)
     _hosts(api, texts)
@@ -56,7 +53,13 @@ def stuff(api: Api, texts: Sequence[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _record(line: Any) -> dict[str, bytes]:
+def _from(texts: Sequence[str], at: int) -> Iterator[str]:
+    """Give the texts over and over, beginning elsewhere each time: so that each place comes to hold each."""
+    at %= len(texts)
+    return cycle((*texts[at:], *texts[:at]))
+
+
+def _record(line: Iterator[str]) -> dict[str, bytes]:
     """What is recorded of a job, each text in it another one: plain fields, and JSON that can be read."""
     plain = ("task", "group", "error", "cause", "worker", "unique", "~log")
     run = {
@@ -82,7 +85,7 @@ def _strange_jobs(api: Api, texts: Sequence[str]) -> None:
     for at, text in enumerate(texts):
         for name in _BY_SCORE:
             api.client.zadd(getattr(keys, name), {text[:2000]: at})
-        api.client.hset(keys.job(text[:2000]), mapping=_record(cycle(texts)))
+        api.client.hset(keys.job(text[:2000]), mapping=_record(_from(texts, at)))
         api.client.zadd(keys.leases, {text[:2000]: 1 << 45})
         api.client.hset(keys.held(text[:2000]), text[:2000], "1")
         api.client.hset(keys.off, text[:2000], "1")
@@ -93,8 +96,8 @@ def _schedules(api: Api, texts: Sequence[str]) -> None:
     schedules = Jobd(api._url, namespace=NAMESPACE).queue("q").schedules
     schedules.put(SCHEDULE, task="work", cron="0 3 * * *", args={texts[0]: texts[1]})
     keys = ScheduleStore(api.client, NAMESPACE, "q").keys
-    for text in (*texts, SCHEDULE):
-        line = cycle(texts)
+    for at, text in enumerate((*texts, SCHEDULE)):
+        line = _from(texts, at)
         fields = {
             name: next(line) for name in ("task", "cron", "tz", "missed", "origin", "last_job")
         }
@@ -105,34 +108,37 @@ def _schedules(api: Api, texts: Sequence[str]) -> None:
 
 
 def _hosts(api: Api, texts: Sequence[str]) -> None:
-    for key in (HOST, *(text[:2000] for text in texts)):
-        hosts.say(api.client, NAMESPACE, key, _daemon([text[:2000] for text in texts]), wall_ms=0)
+    short = [text[:2000] for text in texts]
+    for at, key in enumerate((HOST, *short)):
+        hosts.say(api.client, NAMESPACE, key, _daemon(short, at), wall_ms=0)
     for text in texts:
         api.client.hset(f"{NAMESPACE}:hosts", "unread " + text[:2000], text[:2000])
 
 
-def _daemon(texts: Sequence[str]) -> Daemon:
-    line = cycle(texts)
-    workers = [
-        Worker(
-            slot=slot, queue=next(line), phase=next(line), pid=7, incarnation=next(line), restarts=1,
-            last_exit=next(line), running=1, job=next(line), task=next(line), running_for=5.0,
-            up_for=9.0, memory=1 << 20, memory_past=[1, 2, 3], exits={next(line): 2}, leaving=next(line),
-        )
-        for slot in (SLOT, *texts)
-    ]  # fmt: skip
-    views = {
-        name: QueueView(
-            wanted=1, explain=next(line), exits={next(line): 1}, gave_up=True,
-            growth=[Growth(task=next(line), bytes=5, jobs=5)],
-        )
-        for name in ("q", *texts)
-    }  # fmt: skip
+def _daemon(texts: Sequence[str], at: int) -> Daemon:
+    line = _from(texts, at)
+    workers = [_worker(slot, _from(texts, at)) for at, slot in enumerate((SLOT, *texts))]
+    views = {name: _view(_from(texts, at)) for at, name in enumerate(("q", *texts))}
     return Daemon(
         running=True, stopping=False, pid=7, started_at=1.0, up_for=2.0, generation=1,
         last_error=next(line), helpers={next(line): next(line)}, workers=workers, nonce=next(line),
         jobd=next(line), host=next(line), runtime_dir=next(line), queues=views,
         reload=Reload(ago=1.0, error=next(line)), workers_in_all=len(workers),
+    )  # fmt: skip
+
+
+def _worker(slot: str, line: Iterator[str]) -> Worker:
+    return Worker(
+        slot=slot, queue=next(line), phase=next(line), pid=7, incarnation=next(line), restarts=1,
+        last_exit=next(line), running=1, job=next(line), task=next(line), running_for=5.0,
+        up_for=9.0, memory=1 << 20, memory_past=[1, 2, 3], exits={next(line): 2}, leaving=next(line),
+    )  # fmt: skip
+
+
+def _view(line: Iterator[str]) -> QueueView:
+    return QueueView(
+        wanted=1, explain=next(line), exits={next(line): 1}, gave_up=True,
+        growth=[Growth(task=next(line), bytes=5, jobs=5)],
     )  # fmt: skip
 
 
@@ -172,6 +178,8 @@ def paths(pages: Iterable[Page], names: Mapping[str, str]) -> list[str]:
     for page in pages:
         path = page.path.format_map({name: quote(text, safe="") for name, text in names.items()})
         found.append(path)
+        if "{job}" in page.path:
+            found += [path.replace("dead-0", f"{state}-{n}") for state in STATES for n in range(6)]
         if page.path == "/queues/{queue}/jobs":
             found += [f"{path}?state={state}" for state in STATES]
     return found
