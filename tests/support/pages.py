@@ -213,7 +213,7 @@ class Node:
             if isinstance(child, str):
                 yield child
             else:
-                yield " " if child.tag not in ("a", "b", "code", "strong", "span", "time") else ""
+                yield " " if child.tag not in ("a", "b", "code", "time") else ""
                 yield from child._texts()
 
     @property
