@@ -172,14 +172,21 @@ def _operation(api: Api, texts: Sequence[str]) -> str:
     return it.id
 
 
-def paths(pages: Iterable[Page], names: Mapping[str, str]) -> list[str]:
-    """Give a path of each page, and of lists one for each state; what it names stands in `names`."""
+def paths(pages: Iterable[Page], names: Mapping[str, str], *, more: bool = False) -> list[str]:
+    """Give a path of each page, and of lists one for each state; what it names stands in `names`.
+
+    `more`: several of each kind of thing, in which texts stand in other places.
+    """
     found = []
     for page in pages:
         path = page.path.format_map({name: quote(text, safe="") for name, text in names.items()})
         found.append(path)
-        if "{job}" in page.path:
-            found += [path.replace("dead-0", f"{state}-{n}") for state in STATES for n in range(6)]
+        if more and "{job}" in page.path:
+            found += [
+                path.replace("dead-0", f"{state}-{n}")
+                for state in ("completed", "dead")
+                for n in range(1, 6)
+            ]
         if page.path == "/queues/{queue}/jobs":
             found += [f"{path}?state={state}" for state in STATES]
     return found

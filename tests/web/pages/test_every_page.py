@@ -80,7 +80,9 @@ def test_what_is_live_sends_what_the_page_shows(site: PageSite) -> None:
     for path in full(site):
         [page] = [page for page in PAGES if _is_of(page.path, path)]
         if page.live is not None:
-            assert site.parts(path) is not None
+            shown = tree(site.get(path))
+            for name in site.parts(path):
+                assert shown.by_id(name), (path, name)
 
 
 def _is_of(pattern: str, path: str) -> bool:
