@@ -113,7 +113,10 @@ def test_what_is_wrong_with_a_host_stands_out(site: PageSite, say: Say) -> None:
         queues={"mail": QueueView(wanted=1, gave_up=True, useless=9)},
     ))  # fmt: skip
     site.client.hset(f"{NAMESPACE}:hosts", "newer", b"%d [1]" % store_ms(site.client))
+    say("a", daemon())
     page = tree(site.get("/workers"))
+    hosts_shown = [node.attrs["id"] for node in page.all("section", "aria-labelledby")]
+    assert hosts_shown == ["host-bad", "host-newer", "host-quiet", "host-a"]
     quiet, bad, newer = (page.by_id(f"host-{key}") for key in ("quiet", "bad", "newer"))
     assert "Silent." in quiet.text
     assert "1 silent" in page.by_id("fleet").text
