@@ -148,8 +148,10 @@ class News:
                 self._events.put(event)
 
     def next(self, name: str, within: float = WITHIN) -> Any:
-        """Give the content of the next event, which has this name."""
+        """Give the content of the next event, which has this name. What says nothing is dropped."""
         found, content = self._events.get(timeout=within)
+        while found == "beat" != name:
+            found, content = self._events.get(timeout=within)
         assert found == name, (found, content)
         return content
 
@@ -163,7 +165,8 @@ class News:
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing comes for so long."""
         try:
-            self._events.get(timeout=seconds)
+            while self._events.get(timeout=seconds)[0] == "beat":
+                pass
         except queue.Empty:
             return True
         return False
