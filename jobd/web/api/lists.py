@@ -72,12 +72,16 @@ def _tasks(house: House, call: Call) -> list[TaskRow]:
 
 
 def _jobs(house: House, call: Call) -> Page:
-    which: Which = call.query
+    return list_jobs(house, call.path["queue"], call.query)
+
+
+def list_jobs(house: House, queue: str, which: Which) -> Page:
+    """Read one page of jobs. Raises NoSuchQueue, OptionError, BrokerError."""
     for what, name in (("task", which.task), ("group", which.group)):
         if name is not None:
             check_name(name, what=what)
     return house.browser.page(
-        house.known(call.path["queue"]), which.state,
+        house.known(queue), which.state,
         cursor=which.cursor, limit=which.limit,
         task=which.task, error=which.error, like=which.like, group=which.group,
         older_than_ms=read_age(which.older_than, what="older_than"),
