@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.api import die
 from support.daemons import eventually
-from support.pages import PageSite
+from support.pages import FRAME, PageSite, tree
 
 from jobd import Jobd
 from jobd.core.errors import BrokerUnavailable
@@ -240,6 +241,16 @@ def test_half_a_surrogate_pair_can_be_sent(looks: Looks) -> None:
 # Pages of the whole.
 
 
+def test_the_menu_counts_the_dead_on_every_page(site: PageSite, redis_url: str) -> None:
+    assert "hidden" in tree(site.get("/operations")).by_id("nav-dead").attrs
+    with site.watch("/operations", frame=True) as news:
+        news.next("whole")
+        die(Jobd(redis_url).queue("q"), 3)
+        found = news.until("parts", lambda it: "nav-dead" in it["parts"])["parts"]["nav-dead"]
+    assert tree(found).text == "3 dead"
+    assert tree(site.get("/")).by_id("nav-dead").text == "3 dead"
+
+
 @pytest.fixture
 def site(redis_url: str, tmp_path: Path) -> PageSite:
     return PageSite(redis_url, tmp_path)
@@ -256,7 +267,7 @@ def test_a_look_that_hangs_delays_nobodys_answer(redis_url: str, tmp_path: Path)
     page = Page("/", "p", "P", "p.html", lambda *_: {}, live=Live(hang, "frame.html"))
     other = Page("/{x}", "q", "Q", "frame.html", lambda *_: {})
     site = PageSite(redis_url, tmp_path, table=[page, other])
-    with site.watch("/") as news:
+    with site.watch("/", frame=True) as news:
         assert begun.wait(20)
         assert site.ask("/x").status_code == 200
         go.set()
@@ -288,8 +299,8 @@ def test_of_a_look_at_less_than_the_page_only_parts_are_sent(
     read = lambda *_: {"badges": Counts()}  # noqa: E731
     page = Page("/", "p", "P", "login.html", read, live=Live(read, "frame.html"))
     site = PageSite(redis_url, tmp_path, table=[page])
-    with site.watch("/") as news:
-        assert set(news.next("parts")["parts"]) == {"nav-dead", "nav-alerts"}
+    with site.watch("/", frame=True) as news:
+        assert set(news.next("parts")["parts"]) == FRAME
 
 
 def test_who_may_not_look_has_no_stream(site: PageSite) -> None:
