@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobd.web.pages import alerts, dead, job, jobs, operations, overview, queue, workers
+from jobd.web.pages import alerts, dead, job, jobs, operations, overview, queue, schedules, workers
 from jobd.web.pages.page import Page
 
 PAGES: tuple[Page, ...] = (
@@ -14,4 +14,5 @@ PAGES: tuple[Page, ...] = (
     alerts.PAGE,
     *operations.PAGES,
     *workers.PAGES,
+    *schedules.PAGES,
 )
