@@ -22,7 +22,8 @@ class WebFailed(Event, frozen=True, kw_only=True):
 class WebAudit(Event, frozen=True, kw_only=True):
     """Somebody did something over HTTP, or was refused.
 
-    `who` came by `via` (session, token, open; login for one who tries to), from `address`. `what` is the
+    `who` came by `via` (session, token, open; host: as the application says that this is mounted in; login
+    for one who tries to), from `address`. `what` is the
     action, `on` what it was about. `outcome`: done, refused, failed. `unsaid`: refusals before this one
     that were too many to be told each.
     """

@@ -46,8 +46,13 @@ def make_app(
     routes = [*health_routes(knowledge), *more]
     if metrics is not None:
         routes.append(metrics_route(metrics))
+    return plain_app([*routes, _index(routes)], emit=emit)
+
+
+def plain_app(routes: Sequence[BaseRoute], *, emit: Emit) -> Starlette:
+    """Make an application of routes, with our headers and our answers to what is wrong."""
     app = Starlette(
-        routes=[*routes, _index(routes)],
+        routes=routes,
         middleware=[Middleware(SecureHeaders), Middleware(_Failures, emit=emit)],
         exception_handlers={HTTPException: _refused},
     )

@@ -14,7 +14,7 @@ from jobd.web.api.house import House
 from jobd.web.api.kinds import Span
 from jobd.web.api.problems import NotThere
 from jobd.web.api.reading import bare
-from jobd.web.api.rules import Rules, is_local, read_rules
+from jobd.web.api.rules import Rules, is_local, mutes_here, read_rules
 
 
 class NoSuchRule(NotThere):
@@ -51,22 +51,23 @@ def _list(house: House, _call: Call) -> Rules:
 def _mute(house: House, call: Call) -> Muted:
     """Mute a rule; one about Redis itself on this host alone, while Redis is away."""
     rule, for_ms = call.body.rule, milliseconds(bare(call.body.for_), what="for")
+    place = house.runtime_dir
     try:
         _known(house, rule)
         was_muted = rule in house.alerts().mutes()
         return Muted(rule=rule, muted_until=house.alerts().mute(rule, for_ms), was_muted=was_muted)
     except BrokerError:
-        if rule not in _local(house):
+        if place is None or rule not in _local(house):
             raise
-    until, before = wall_ms() + for_ms, alertfile.read_mutes(house.runtime_dir)
-    alertfile.write_mute(house.runtime_dir, rule, until)
+    until, before = wall_ms() + for_ms, alertfile.read_mutes(place)
+    alertfile.write_mute(place, rule, until)
     return Muted(rule=rule, muted_until=until, was_muted=before.get(rule, 0) > wall_ms())
 
 
 def _unmute(house: House, call: Call) -> Muted:
     rule = call.body.rule
-    here = rule in alertfile.read_mutes(house.runtime_dir)
-    if here:
+    here = rule in mutes_here(house)
+    if here and house.runtime_dir is not None:
         alertfile.write_mute(house.runtime_dir, rule, 0)
     try:
         _known(house, rule)

@@ -26,9 +26,12 @@ class ElsewhereError(Conflict):
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the daemons of all hosts said of themselves last; `here` names the one that serves this."""
+    """What the daemons of all hosts said of themselves last.
 
-    here: str
+    `here` names the one that serves this; None where an application does, and no daemon.
+    """
+
+    here: str | None
     hosts: list[Host]
 
 
@@ -48,7 +51,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _list(house: House, _call: Call) -> Hosts:
-    return Hosts(here=key_of(house.runtime_dir), hosts=house.browser.hosts())
+    here = None if house.runtime_dir is None else key_of(house.runtime_dir)
+    return Hosts(here=here, hosts=house.browser.hosts())
 
 
 def _redis(house: House, _call: Call) -> RedisShown:
@@ -69,6 +73,11 @@ def _dump_all(house: House, call: Call) -> Asked:
 
 
 def _ask(house: House, call: Call, request: Request, outcome: str) -> Asked:
+    if house.runtime_dir is None:
+        raise ElsewhereError(
+            f"host {call.path['host']!r}: no daemon serves this, an application does; expected to be asked "
+            "at the address of that host's daemon, or `jobd recycle` there"
+        )
     own = key_of(house.runtime_dir)
     if call.path["host"] not in (HERE, own):
         raise ElsewhereError(

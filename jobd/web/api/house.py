@@ -19,12 +19,16 @@ from jobd.web.api.problems import NoSuchQueue
 
 
 class House(NamedTuple):
-    """All of it may be used from several threads. There is one Browser, which knows the last minutes. `rules` are those of this host's configuration."""
+    """All of it may be used from several threads. There is one Browser, which knows the last minutes.
+
+    `rules` are those of this host's configuration. `runtime_dir` is its daemon's; None: no daemon belongs
+    to who serves this, as where an application has mounted it.
+    """
 
     client: Client
     namespace: str
     browser: Browser
-    runtime_dir: Path
+    runtime_dir: Path | None
     rules: Sequence[RuleConfig]
     operations: Operations
 
