@@ -17,6 +17,7 @@ from jobd.core.alert_events import AlertsUnwritten, of_notification
 from jobd.core.alerts.delivery import Outbox
 from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.gone import last_words
+from jobd.core.alerts.history import Change, changes
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
@@ -24,6 +25,9 @@ from jobd.core.events import Event
 from jobd.core.ids import uuid7
 from jobd.seams import alertfile
 from jobd.seams.alertfile import LocalAlerts, Outgoing
+
+# Of what rules went through so much is kept, the newest.
+_KEPT = 100
 
 
 class LocalWatch:
@@ -62,7 +66,7 @@ class LocalWatch:
         """
         facts = Facts(at_ms=now_ms, unreachable=unreachable)
         here = alertfile.read_mutes(self._runtime_dir)
-        states, outgoing = dict(self.file.rules), []
+        states, outgoing, history = dict(self.file.rules), [], self.file.history
         until = {name: max(mutes.get(name, 0), here.get(name, 0)) for name in {*mutes, *here}}
         for rule in self._rules:
             held = states.get(rule.name, RuleState())
@@ -72,11 +76,15 @@ class LocalWatch:
             if told is not None:
                 outgoing.append(self._telling(rule, told, now_ms))
             if told is not None or worth_writing(held, after, now_ms):
+                history = self._changed(rule.name, held, after, now_ms) + history
                 states[rule.name] = replace(after, looked_ms=now_ms)
         for name in states.keys() - {rule.name for rule in self._rules}:
             if until.get(name, 0) <= now_ms:
+                history = self._changed(name, states[name], RuleState(), now_ms) + history
                 outgoing += self._last_words(name, states.pop(name), now_ms)
-        file = LocalAlerts(rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch)
+        file = LocalAlerts(
+            rules=states, outgoing=outgoing, mutes=mutes, epoch=epoch, history=history[:_KEPT]
+        )
         if file != self.file or self._unwritten:
             self.file = file
             self._write()
@@ -84,6 +92,9 @@ class LocalWatch:
             for each in outgoing:
                 self._emit(of_notification(each.note, each.sinks))
         return bool(outgoing)
+
+    def _changed(self, rule: str, before: RuleState, after: RuleState, now_ms: int) -> list[Change]:
+        return changes(rule, before, after, at_ms=now_ms, host=self._host)
 
     def _telling(self, rule: RuleConfig, told: Transition, now_ms: int) -> Outgoing:
         note = notification(

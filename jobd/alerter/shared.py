@@ -22,6 +22,7 @@ from jobd.broker.alerts import AlertStore, Held, Move, as_written
 from jobd.core.alert_events import AlertsBlind, AlertsSee, of_notification
 from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.gone import last_words
+from jobd.core.alerts.history import changes
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import RuleState, Spans, Transition, worth_writing
 from jobd.core.config_alerts import RuleConfig
@@ -171,7 +172,8 @@ class Shared(threading.Thread):
             ]
             # Forgotten with the last word, not before.
             last = moves.pop() if moves else Move(rule, held.raw, None)
-            moves.append(last._replace(after=None))
+            ended = changes(rule, held.state, RuleState(), at_ms=at_ms)
+            moves.append(last._replace(after=None, changes=ended))
             for move, answer in zip(moves, self._store.move(moves), strict=True):
                 if answer == "moved" and move.note is not None:
                     self._emit(of_notification(move.note, move.sinks))
@@ -199,18 +201,22 @@ class Shared(threading.Thread):
         if told is None and held.raw and not worth_writing(held.state, after, facts.at_ms):
             return None
         after = replace(after, looked_ms=facts.at_ms)
-        if told is None:
-            return Move(rule.name, held.raw, after), None
-        return self._telling(rule, held, after, told, facts.at_ms)
+        move = Move(
+            rule.name,
+            held.raw,
+            after,
+            changes=changes(rule.name, held.state, after, at_ms=facts.at_ms),
+        )
+        return (move, None) if told is None else self._telling(rule, move, told, facts.at_ms)
 
     def _telling(
-        self, rule: RuleConfig, held: Held, after: RuleState, told: Transition, at_ms: int
+        self, rule: RuleConfig, move: Move, told: Transition, at_ms: int
     ) -> tuple[Move, Event | None]:
         note = notification(
             rule, told, note_id=_new_id(at_ms), at_ms=at_ms, namespace=self._namespace
         )
         event = of_notification(note, told.sinks)
-        return Move(rule.name, held.raw, after, note, told.sinks), event
+        return move._replace(note=note, sinks=told.sinks), event
 
 
 def _new_id(at_ms: int) -> str:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from jobd.broker.connection import Client, ours, place_of, run_many, translated
+from jobd.broker.connection import Client, ours, place_of, run, run_many, translated
 from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
+from jobd.core.alerts.history import KEPT, Change
 from jobd.core.alerts.machine import RuleState
 from jobd.core.alerts.notification import Notification
 from jobd.core.errors import StoreFull
@@ -51,13 +53,14 @@ class Held(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One rule's step. `after` None forgets the rule; `note` None tells nothing."""
+    """One rule's step. `after` None forgets the rule; `note` None tells nothing; `changes` go into the history."""
 
     rule: str
     before: bytes
     after: RuleState | None
     note: Notification | None = None
     sinks: Sequence[str] = ()
+    changes: Sequence[Change] = ()
 
 
 class AlertStore:
@@ -121,6 +124,7 @@ class AlertStore:
                 b"" if move.after is None else as_written(move.after),
                 "" if move.note is None else move.note.id,
                 b"" if move.note is None else msgspec.json.encode(move.note),
+                b"\n".join(msgspec.json.encode(change) for change in move.changes),
                 *move.sinks,
             )
             for move in moves
@@ -150,18 +154,28 @@ class AlertStore:
         found = {_text(rule): _whole(raw) for rule, raw in mutes.items()}
         return {rule: until for rule, until in found.items() if until > _ms(time)}
 
-    def mute(self, rule: str, for_ms: int) -> int:
+    def mute(self, rule: str, for_ms: int, *, by: str = "") -> int:
         """Let a rule notify nobody for so long; give until when. Raises BrokerError."""
-        with translated(self._place):
-            time: Any = self._client.time()
-            until = _ms(time) + for_ms
-            self._client.hset(self._keys.alert_mutes, rule, str(until))
-        return until
+        return self._mute(
+            rule, max(1, for_ms), Change(rule=rule, what="muted", for_ms=for_ms, by=by)
+        )[0]
 
-    def unmute(self, rule: str) -> bool:
+    def unmute(self, rule: str, *, by: str = "") -> bool:
         """Let a rule notify again; say whether it was muted. Raises BrokerError."""
+        return self._mute(rule, 0, Change(rule=rule, what="unmuted", by=by))[1]
+
+    def _mute(self, rule: str, for_ms: int, change: Change) -> tuple[int, bool]:
+        script = SCRIPTS["alert_mute"]
+        keys = [getattr(self._keys, key) for key in script.keys]
+        entry = msgspec.json.encode(change)
+        until, was = run(self._client, script.command(keys, self._now, rule, for_ms, entry))
+        return int(until), bool(was)
+
+    def history(self) -> list[Change]:
+        """Read what rules went through, the newest first. Raises BrokerError."""
         with translated(self._place):
-            return bool(self._client.hdel(self._keys.alert_mutes, rule))
+            rows: Any = self._client.lrange(self._keys.alert_history, 0, KEPT - 1)
+        return [change for row in rows if (change := _change(row)) is not None]
 
     def abandoned(self, ours: Iterable[str], at_ms: int) -> dict[str, Held]:
         """Give the states of rules that nobody has any more. Raises BrokerError."""
@@ -246,6 +260,15 @@ def _state(raw: bytes | None) -> RuleState:
         return msgspec.json.decode(raw or b"{}", type=RuleState)
     except msgspec.MsgspecError:
         return RuleState()
+
+
+def _change(row: bytes) -> Change | None:
+    """Read an entry; one that a stranger wrote, or a later version, is left out."""
+    at, _, document = row.partition(b" ")
+    try:
+        return replace(msgspec.json.decode(document, type=Change), at_ms=_whole(at))
+    except msgspec.MsgspecError:
+        return None
 
 
 def _ms(time: Any) -> int:

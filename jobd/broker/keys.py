@@ -65,6 +65,7 @@ class SharedKeys:
         alerts = f"{namespace}:{{:alerts}}:"  # one slot of a cluster, and no queue's name
         self.alert_states = alerts + "states"  # HASH rule -> the states of all it looks at, as JSON
         self.alert_mutes = alerts + "mutes"  # HASH rule -> until, ms
+        self.alert_history = alerts + "history"  # LIST "at, ms" and a change, as JSON; newest first
         self.alert_due = (
             alerts + "due"
         )  # ZSET "notification sink" -> when tried next, ms; heads of lines

@@ -79,6 +79,7 @@ _TABLE: dict[str, Entry | Verbs] = {
         "Look at alert rules, mute them, try whether sinks are reached.",
         {
             "list": Entry("jobd.cli.alerts_list", "List rules, and what they see."),
+            "history": Entry("jobd.cli.alerts_history", "Show what rules went through."),
             "test": Entry("jobd.cli.alerts_test", "Send a test notification to each sink."),
             "mute": Entry("jobd.cli.alerts_mute", "Let a rule tell nobody for a while."),
             "unmute": Entry("jobd.cli.alerts_unmute", "Let a muted rule tell again."),

@@ -123,6 +123,11 @@ bind = "127.0.0.1:9180"                # without it nothing is served, but on sy
 # proxies = ["127.0.0.1"]              # addresses and networks of proxies before it: their
 #                                      # X-Forwarded-For and X-Forwarded-Proto are believed; "unix"
 #                                      # for one that comes by a unix socket; default: none
+# mask = ["*passw*", "*passphrase*", "*secret*", "*token*", "*authorization*", "*credential*",
+#   "*api*key*", "*private*key*", "*card*number*", "cvv", "cvc", "iban"]
+#                                      # of payloads, the fields whose values are not shown, in any
+#                                      # letter case; [] shows all; log lines and errors are never
+#                                      # masked
 # open = false                         # true: no users, everybody on this host may do everything;
 #                                      # for a developer's machine, never beyond loopback
 

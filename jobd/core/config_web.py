@@ -18,14 +18,18 @@ from jobd.core import config_values as values
 from jobd.core.addresses import split_address
 from jobd.core.config_problems import Findings, said
 from jobd.core.errors import OptionError
+from jobd.core.masking import DEFAULT_MASK
 from jobd.core.passwords import read_scrypt, read_token_hash
 from jobd.core.peers import UNIX, is_loopback
 
 Role = Literal["viewer", "operator"]
-_KEYS = ("users", "tokens", "open", "hosts", "proxies", "session_idle", "session_longest")
+_KEYS = (
+    "users", "tokens", "open", "hosts", "proxies", "session_idle", "session_longest", "mask",
+)  # fmt: skip
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,64}")
 _ROLE = values.word("viewer", "operator")
+_MOST_PATTERNS, _LONGEST_PATTERN = 100, 100
 _NOBODY = (
     "neither users nor tokens; expected somebody who may log in; add users = { ops = '...' } with what "
     "`jobd hash-password` prints"
@@ -50,7 +54,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whom dashboard and API are served to. Spans are seconds.
 
     A session ends when it was not used for `session_idle`, and after `session_longest` in any case.
-    `hosts` are names that it is reached by; `proxies` addresses and networks of those before it.
+    `hosts` are names that it is reached by; `proxies` addresses and networks of those before it. `mask`
+    are patterns of names: values of such fields of payloads are not shown.
     """
 
     users: dict[str, UserConfig] = {}
@@ -60,6 +65,7 @@ class DashboardConfig(msgspec.Struct, frozen=True, kw_only=True):
     proxies: list[str] = []
     session_idle: float = 8 * 3600.0
     session_longest: float = 24 * 3600.0
+    mask: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_MASK))
 
 
 def dashboard(found: Findings, given: object, bind: object) -> DashboardConfig | None:
@@ -82,6 +88,7 @@ def dashboard(found: Findings, given: object, bind: object) -> DashboardConfig |
             session_longest=found.read(
                 table, path, "session_longest", values.span("session_longest", least=60.0)
             ),
+            mask=found.read(table, path, "mask", _mask),
         ),
     )
     _hangs_together(found, table, read, bind)
@@ -211,4 +218,22 @@ def _no_proxy(value: object) -> str:
     raise OptionError(
         f"{value!r:.80}; expected the address or network of a proxy, as in '10.0.0.7' or "
         "'10.0.0.0/8', or 'unix' for one that comes by a unix socket"
+    )
+
+
+def _mask(value: object) -> list[str]:
+    found = _listed(_pattern, "'*password*', 'iban'")(value)
+    if len(found) > _MOST_PATTERNS:
+        raise OptionError(
+            f"{len(found)} patterns; expected at most {_MOST_PATTERNS}; write what they share, with *"
+        )
+    return found
+
+
+def _pattern(value: object) -> str:
+    if isinstance(value, str) and value.isprintable() and 0 < len(value) <= _LONGEST_PATTERN:
+        return value
+    raise OptionError(
+        f"{value!r:.80}; expected a pattern of field names, 1 to {_LONGEST_PATTERN} characters, as in "
+        "'*password*' or 'iban'; [] masks nothing"
     )

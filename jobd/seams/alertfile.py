@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobd.core.alerts.history import Change
 from jobd.core.alerts.machine import RuleState
 from jobd.core.alerts.notification import Notification
 
@@ -28,13 +29,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 class LocalAlerts(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. `mutes` are those of Redis, as they were last heard; `epoch` is the life of the store
-    that this host knew last."""
+    that this host knew last; `history` is what rules went through, the newest first."""
 
     version: int = 1
     rules: dict[str, RuleState] = {}
     outgoing: list[Outgoing] = []
     mutes: dict[str, int] = {}
     epoch: str = ""
+    history: list[Change] = []
 
 
 def read(runtime_dir: Path) -> LocalAlerts:

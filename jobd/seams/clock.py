@@ -37,6 +37,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def thread_seconds() -> float:
+    """Read how long the calling thread has had a processor, in seconds."""
+    return time.thread_time()
+
+
 def utc(at: float | None = None) -> datetime:
     """Give an aware datetime for `at` (seconds since 1970), or for now."""
     return datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)

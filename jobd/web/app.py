@@ -46,7 +46,9 @@ def make_app(
     routes = [*health_routes(knowledge), *more]
     if metrics is not None:
         routes.append(metrics_route(metrics))
-    return plain_app([*routes, _index(routes)], emit=emit)
+    if all(getattr(route, "path", None) != "/" for route in routes):
+        routes.append(_index(routes))
+    return plain_app(routes, emit=emit)
 
 
 def plain_app(routes: Sequence[BaseRoute], *, emit: Emit) -> Starlette:

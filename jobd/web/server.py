@@ -45,8 +45,9 @@ class Server:
         *,
         signals: Signals,
         emit: Emit,
+        ends: Callable[[], None] = lambda: None,
     ) -> None:
-        """`signals` are those that end it."""
+        """`signals` are those that end it; `ends` is called then, for answers that would go on for ever."""
         self._knowledge = knowledge
         self._attendance = attendance
         self._signals = signals
@@ -67,7 +68,7 @@ class Server:
             timeout_graceful_shutdown=_GRACE,
             h11_max_incomplete_event_size=LONGEST_HEAD,
         )
-        self._uvicorn = _Uvicorn(config)
+        self._uvicorn = _Uvicorn(config, ends)
 
     def run(self) -> None:
         """Serve."""
@@ -109,13 +110,15 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """uvicorn, without its own signal handlers and its ten looks a second at whether to end."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
         super().__init__(config)
+        self._tell_of_end = ends
         self.serves = asyncio.Event()
         self._ends = asyncio.Event()
 
     def end(self) -> None:
         """Serve no more."""
+        self._tell_of_end()
         self.should_exit = True
         self._ends.set()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from setproctitle import setproctitle
@@ -14,6 +16,7 @@ from jobd.broker import alerts
 from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
 from jobd.core.config import Config
+from jobd.core.masking import Masking
 from jobd.seams import alertfile, stacks
 from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
@@ -28,6 +31,7 @@ from jobd.web.app import make_app
 from jobd.web.auth.make import make_auth
 from jobd.web.health import Knowledge
 from jobd.web.metrics import Metrics
+from jobd.web.pages.routes import Pages
 from jobd.web.server import Server
 from jobd.web.sparing import Sparing
 from jobd.web.threads import Threads
@@ -51,12 +55,22 @@ def main(argv: list[str]) -> int:
     board = Scoreboard.open(Path(argv[3]))
     lease, runtime_dir = config.daemon.lease, board.path.parent
     knowledge = Knowledge(attendance, redis, HostWatch(board), lease=lease, emit=emit)
+    managing = _managing(config, runtime_dir, emit)
     app = make_app(
-        knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer,
-        more=_managing(config, runtime_dir, emit),
-    )  # fmt: skip
-    Server(app, knowledge, attendance, map(int, argv[4:]), signals=signals, emit=emit).run()
+        knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer, more=managing.routes
+    )
+    Server(
+        app, knowledge, attendance, map(int, argv[4:]),
+        signals=signals, emit=emit, ends=managing.close,
+    ).run()  # fmt: skip
     return 0
+
+
+class _Managing(NamedTuple):
+    """What people and programs look and act by; `close` ends the streams among it."""
+
+    routes: list[BaseRoute]
+    close: Callable[[], None]
 
 
 def _metrics(config: Config, runtime_dir: Path) -> Metrics:
@@ -71,13 +85,13 @@ def _metrics(config: Config, runtime_dir: Path) -> Metrics:
     )
 
 
-def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
-    """Make what people and programs look and act by; nothing where no [web.dashboard] says who may."""
+def _managing(config: Config, runtime_dir: Path, emit: Emit) -> _Managing:
+    """Make it; nothing where no [web.dashboard] says who may."""
     client, namespace = connect(config.redis.url, timeout=PATIENCE), config.redis.namespace
     threads = Threads(name="web")
     made = make_auth(config.web, client, namespace, emit=emit, threads=threads)
-    if made is None:
-        return []
+    if made is None or config.web.dashboard is None:
+        return _Managing([], lambda: None)
     house = House(
         client,
         namespace,
@@ -85,8 +99,15 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> list[BaseRoute]:
         runtime_dir,
         config.alerts.rules,
         Operations(emit=emit),
+        Masking(config.web.dashboard.mask),
     )
-    return [*made.login.routes(), *api_routes(house, made.auth, threads=threads, emit=emit)]
+    pages = Pages(house, made.auth, threads=threads, emit=emit)
+    routes = [
+        *made.login.routes(),
+        *api_routes(house, made.auth, threads=threads, emit=emit),
+        *pages.routes(),
+    ]
+    return _Managing(routes, pages.hub.close)
 
 
 if __name__ == "__main__":

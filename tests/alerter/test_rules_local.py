@@ -245,3 +245,20 @@ def test_a_mute_by_root_is_read_by_the_daemons_user(tmp_path: Path) -> None:
     alertfile.write_mute(tmp_path, "down", 7)
     found = (tmp_path / alertfile.MUTES).stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65534, 0o600)
+
+
+def test_its_history_stays_in_its_file(tmp_path: Path) -> None:
+    """Over a restart, bounded, and with the name of the host."""
+    host = Host(tmp_path)
+    for _ in range(60):
+        host.see("gone", 7)
+        host.see("", 6)
+    host.begin()
+
+    found = alertfile.read(tmp_path).history
+    assert [each.what for each in found[:3]] == ["resolved", "firing", "resolved"]
+    assert len(found) == 100
+    assert {each.host for each in found} == {"h"}
+    host.begin(rules=[])
+    host.see("")
+    assert alertfile.read(tmp_path).history == found

@@ -44,6 +44,11 @@ def test_many_hosts_tell_once(client: Client, redis_url: str) -> None:
     assert [each.status for each in hosts[0].told()] == ["resolved"]
     assert firing(client, "jobd") == {"backlog": 0}
 
+    over, began = AlertStore(client, "jobd").history()
+    assert (began.what, over.what) == ("firing", "resolved")
+    assert [each.of for each in began.instances] == [each.of for each in over.instances] == ["q"]
+    assert (began.rule, began.kind) == ("backlog", "backlog")
+
 
 def test_only_one_host_looks_in_a_period(client: Client) -> None:
     """The others ask for their turn, and that is all."""

@@ -6,6 +6,7 @@ import threading
 from itertools import pairwise
 
 import msgspec
+from msgspec.structs import replace
 
 from jobd.broker import alerts
 from jobd.broker.alert_outbox import RedisOutbox
@@ -14,9 +15,10 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.alerts.facts import Facts, QueueFacts
+from jobd.core.alerts.history import KEPT, Change
 from jobd.core.alerts.judge import judge, notification
 from jobd.core.alerts.machine import InstanceState, RuleState, Spans
-from jobd.core.alerts.notification import Notification
+from jobd.core.alerts.notification import Instance, Notification
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.ids import uuid7
 
@@ -72,6 +74,50 @@ def test_a_mute_that_came_in_between_holds(client: Client) -> None:
     assert store.unmute("r")
     assert not store.unmute("r")
     assert client.exists(KEYS.alert_notes) == 0
+
+
+def test_a_transition_is_one_entry_of_the_history(client: Client) -> None:
+    """Of whoever made it; who came too late makes none. What a mute holds back is none yet."""
+    store = AlertStore(client, "jobd")
+    raw = store.hold(["r"])["r"].raw
+    change = Change(rule="r", what="firing", instances=[Instance(of="q", value=1.0, shown="é\n")])
+
+    assert store.move([Move("r", raw, firing("q"), changes=[change])]) == ["moved"]
+    assert store.move([Move("r", raw, firing("q"), changes=[change])]) == ["stale"]
+    store.mute("r", 60_000, by="ann")
+    held = store.hold(["r"])["r"].raw
+    assert store.move([Move("r", held, firing(), note(1), ["hook"], [change])]) == ["muted"]
+    assert store.unmute("r")
+    assert not store.unmute("r")
+
+    found = store.history()
+    assert [each.what for each in found] == ["unmuted", "muted", "firing"]
+    assert replace(found[2], at_ms=0) == change
+    assert (found[1].for_ms, found[1].by) == (60_000, "ann")
+    assert all(each.at_ms > 1_700_000_000_000 for each in found)
+
+
+def test_the_history_is_bounded_and_a_stranger_s_key_is_no_hindrance(client: Client) -> None:
+    """The newest stay; what cannot be read is left out."""
+    client.set(KEYS.alert_history, "x")
+    AlertStore(client, "jobd", now=1).mute("r", 1)
+    for at in range(2, KEPT + 3):
+        AlertStore(client, "jobd", now=at).mute("r", 1)
+
+    found = AlertStore(client, "jobd").history()
+    assert [found[0].at_ms, len(found), found[-1].at_ms] == [KEPT + 2, KEPT, 3]
+    client.lpush(KEYS.alert_history, "", "1", "9 {", b"\xff [] ", '7 {"rule": 1}')
+    assert len(AlertStore(client, "jobd").history()) == KEPT - 5
+
+
+def test_a_mute_holds_in_a_full_store(client: Client) -> None:
+    """That is when one wants to."""
+    client.set("filler", b"x" * 4_000_000)
+    client.config_set("maxmemory", "1")
+
+    until = AlertStore(client, "jobd").mute("r", 60_000)
+
+    assert AlertStore(client, "jobd").mutes() == {"r": until}
 
 
 def test_without_a_sink_nothing_is_kept_for_anybody(client: Client) -> None:

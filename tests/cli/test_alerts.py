@@ -14,7 +14,9 @@ import pytest
 from jobd.broker.alerts import AlertStore, Move
 from jobd.broker.connection import connect
 from jobd.cli.main import main
+from jobd.core.alerts.history import Change
 from jobd.core.alerts.machine import InstanceState, RuleState
+from jobd.core.alerts.notification import Instance
 from jobd.seams import alertfile
 from jobd.seams.alertfile import LocalAlerts
 from jobd.seams.clock import wall_ms
@@ -160,6 +162,38 @@ def test_a_rule_is_muted_and_unmuted(ask: Ask, redis_url: str) -> None:
 
     assert ask("unmute", "email backlog")["was_muted"]
     assert not ask("unmute", "email backlog")["was_muted"]
+
+
+def test_what_rules_went_through_is_shown(
+    ask: Ask, here: Path, redis_url: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Of all hosts and of this one, the newest first, and of one rule; without Redis what is here."""
+    assert ask("history") == {"changes": []}
+    change = Change(
+        rule="email backlog", what="firing", kind="backlog",
+        instances=[Instance(of="email", value=7.0, shown="7 jobs wait")], more=3,
+    )  # fmt: skip
+    store = AlertStore(connect(redis_url), "jobd")
+    store.move([Move("email backlog", b"", firing("email", ""), changes=[change])])
+    alertfile.write(here, LocalAlerts(history=[Change(rule="down", what="firing", host="h")]))
+    ask("mute", "email backlog", "--for", "2h")
+
+    found = ask("history")["changes"]
+    assert [each["what"] for each in found] == ["muted", "firing", "firing"]
+    assert found[0]["muted_until"] - found[0]["at"] == 7_200_000
+    assert [each["rule"] for each in ask("history", "down")["changes"]] == ["down"]
+    assert len(ask("history", "--limit", "2")["changes"]) == 2
+    assert main(["alerts", "history"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["AT", "RULE", "WHAT", "OF", "VALUE", "NOTE"]
+    assert "email backlog  muted" in lines[1]
+    assert lines[1].endswith("for 2h")
+    assert "7 jobs wait" in lines[2]
+    assert lines[2].endswith("and 3 more")
+
+    monkeypatch.setenv("JOBD_REDIS_URL", NOWHERE)
+    assert [each["rule"] for each in ask("history", code=69)["changes"]] == ["down"]
 
 
 def test_a_mute_for_no_time_is_refused(

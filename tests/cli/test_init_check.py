@@ -53,7 +53,7 @@ def checked(*arguments: str) -> tuple[int, dict[str, object]]:
 
 def uncommented(text: str, *but: str) -> str:
     """Give the text with every key in it said, save for some: two ways to say one thing."""
-    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", text)
+    text = re.sub(r'(?m)^# (?=\[|[a-z_]+ = |  "\*)', "", text)
     for line in but:
         assert line in text
         text = text.replace(line, f"# {line}")

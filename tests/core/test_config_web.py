@@ -14,6 +14,7 @@ from jobd.core.config_drawn import Outside, Secret
 from jobd.core.config_places import Places
 from jobd.core.config_web import DashboardConfig, TokenConfig, UserConfig
 from jobd.core.errors import ConfigError, OptionError
+from jobd.core.masking import DEFAULT_MASK
 from jobd.core.passwords import (
     Scrypt,
     hashed,
@@ -92,6 +93,7 @@ hosts = ["http://x"]
 proxies = ["10.0.0.1/8"]
 session_idle = "48h"
 session_longest = "1s"
+mask = ["*password*", ""]
 opne = true
 """
     )
@@ -106,10 +108,28 @@ opne = true
         "web.dashboard.proxies: '10.0.0.1/8'; expected the address or network",
         "web.dashboard.session_longest: '1s'; expected at least 60s",
         "web.dashboard.session_idle: '48h'; expected at most session_longest",
+        "web.dashboard.mask: ''; expected a pattern of field names",
         "web.dashboard.opne: unknown key; expected",
     ):
         assert [part in each for each in found].count(True) == 1, part
-    assert len(found) == 11
+    assert len(found) == 12
+
+
+def test_what_is_masked_is_a_list_of_patterns() -> None:
+    who = f'users = {{ ops = "{HASH}" }}\n'
+    assert read(who).mask == list(DEFAULT_MASK)
+    assert read(f"{who}mask = []").mask == []
+    assert read(f'{who}mask = ["IBAN", "x-*", "IBAN"]').mask == ["IBAN", "x-*"]
+    for wrong, why in (
+        ('"*password*"', "expected a list, as in ['*password*', 'iban']"),
+        ("[1]", "1; expected a pattern"),
+        (f'["{"x" * 101}"]', "1 to 100 characters"),
+        ('["a\\nb"]', "expected a pattern"),
+        (str([f"p{n}" for n in range(101)]), "101 patterns; expected at most 100"),
+    ):
+        [problem] = problems(f"{who}mask = {wrong}")
+        assert "web.dashboard.mask: " in problem
+        assert why in problem
 
 
 @pytest.mark.parametrize(

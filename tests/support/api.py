@@ -20,6 +20,7 @@ from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store, register_queues
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.events import Event
+from jobd.core.masking import Masking
 from jobd.core.states import STATES
 from jobd.web.api.endpoint import Endpoint
 from jobd.web.api.gate import Role
@@ -32,6 +33,7 @@ from jobd.web.threads import Threads
 from support.daemons import eventually
 
 NAMESPACE = "jobd"
+MASK = Masking()
 # A name for each part that a path may have.
 PATHS = {"queue": "q", "job": "j-1", "schedule": "s", "operation": "o", "host": "h", "slot": "q.1"}
 
@@ -82,23 +84,25 @@ class Api:
         *,
         table: Sequence[Endpoint] = TABLE,
         rules: Sequence[RuleConfig] = (),
+        mask: Masking = MASK,
     ) -> None:
         self.told: list[Event] = []
         self.gate = Gatekeeper()
         self.client = connect(url, timeout=2.0)
         self._url = url
         self._runtime_dir = runtime_dir
-        house = House(
+        self.house = House(
             self.client,
             NAMESPACE,
             Browser(self.client, NAMESPACE),
             runtime_dir,
             rules,
             Operations(emit=self.told.append),
+            mask,
         )
         self.app = Starlette(
             routes=api_routes(
-                house, self.gate, threads=Threads(), emit=self.told.append, table=table
+                self.house, self.gate, threads=Threads(), emit=self.told.append, table=table
             )
         )
 

@@ -229,6 +229,11 @@ def test_alerts(redis_url: str, tmp_path: Path) -> None:
     assert api.act("POST", "/alerts/mute", {"rule": "a <b> rule", "for": 60})["was_muted"]
     assert api.act("POST", "/alerts/unmute", {"rule": "a <b> rule"})["was_muted"]
     assert not api.act("POST", "/alerts/unmute", {"rule": "a <b> rule"})["was_muted"]
+    past = api.get("/alerts/history?limit=3")["changes"]
+    assert [(each["what"], each["by"]) for each in past] == [
+        ("unmuted", "operator"), ("muted", "operator"), ("muted", "operator"),
+    ]  # fmt: skip
+    assert api.get("/alerts/history?rule=other") == {"changes": [], "redis_says": None}
     assert refused(api, "POST", "/alerts/mute", {"rule": "a", "for": "2h"}) == (
         404,
         "jobd.no_such_rule",

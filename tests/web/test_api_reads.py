@@ -239,8 +239,8 @@ def test_queues_are_listed_with_their_figures(api: Api, q: Queue) -> None:
 
 
 def test_a_schedule_is_shown_with_its_arguments_and_lists_have_none(api: Api, q: Queue) -> None:
-    q.schedules.put("nightly", task="work", args={"secret": 1}, every="5m")
-    assert api.get("/queues/q/schedules/nightly")["args"] == {"secret": 1}
+    q.schedules.put("nightly", task="work", args={"user": 1}, every="5m")
+    assert api.get("/queues/q/schedules/nightly")["args"] == {"user": 1}
     assert api.get("/schedules")[0]["args"] is None
     assert missing(api, "/queues/q/schedules/none") == (404, "jobd.no_such_schedule")
 

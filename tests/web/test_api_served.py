@@ -29,7 +29,7 @@ class Served(Site):
         }
         ops, watch = tokens["deploy"], tokens["watch"]
         return (
-            f"{super().web}[web.dashboard.tokens]\n"
+            f"{super().web}[web.dashboard]\nmask = ['colour']\n[web.dashboard.tokens]\n"
             f"deploy = {json.dumps(ops)}\n"
             f'watch = {{ token = {json.dumps(watch["token"])}, role = "viewer" }}\n'
         )
@@ -51,6 +51,10 @@ def test_a_daemon_is_managed_over_its_api(redis_url: str, tmp_path: Path) -> Non
         assert paused.json()["changed"], paused.text
         queue = Jobd(redis_url).queue("q")
         assert queue.flow().paused_why == "a try"
+
+        masked = queue.add("work", {"colour": "red", "token": 1}, delay="1h").id
+        shown = site.api("GET", f"/jobs/{masked}").json()["args"]
+        assert shown == {"colour": "••• masked", "token": 1}
 
         def incarnation() -> str | None:
             return site.state.queues["q"][0].incarnation

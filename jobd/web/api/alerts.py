@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from jobd.core.alerts.history import KEPT, Change, Shown, newest, shown
 from jobd.core.durations import milliseconds
 from jobd.core.errors import BrokerError
 from jobd.core.suggest import nearest, one_of
@@ -14,7 +17,7 @@ from jobd.web.api.house import House
 from jobd.web.api.kinds import Span
 from jobd.web.api.problems import NotThere
 from jobd.web.api.reading import bare
-from jobd.web.api.rules import Rules, is_local, mutes_here, read_rules
+from jobd.web.api.rules import Rules, is_local, read_rules
 
 
 class NoSuchRule(NotThere):
@@ -36,6 +39,20 @@ class Unmute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rule: str
 
 
+class Past(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of one rule, or of all; so many entries."""
+
+    rule: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=KEPT)] = 100
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What rules went through, the newest first. `redis_says` is why only this host's own is known now."""
+
+    changes: list[Shown]
+    redis_says: str | None
+
+
 class Muted(msgspec.Struct, frozen=True, kw_only=True):
     """Until when it is muted (ms since 1970; None: it is not), and whether it was before."""
 
@@ -48,6 +65,18 @@ def _list(house: House, _call: Call) -> Rules:
     return read_rules(house)
 
 
+def _history(house: House, call: Call) -> History:
+    shared: list[Change] = []
+    away = None
+    try:
+        shared = house.alerts().history()
+    except BrokerError as error:
+        away = str(error)
+    own = house.own_alerts().history
+    found = newest(shared, own, rule=call.query.rule, limit=call.query.limit)
+    return History(changes=[shown(each) for each in found], redis_says=away)
+
+
 def _mute(house: House, call: Call) -> Muted:
     """Mute a rule; one about Redis itself on this host alone, while Redis is away."""
     rule, for_ms = call.body.rule, milliseconds(bare(call.body.for_), what="for")
@@ -55,7 +84,11 @@ def _mute(house: House, call: Call) -> Muted:
     try:
         _known(house, rule)
         was_muted = rule in house.alerts().mutes()
-        return Muted(rule=rule, muted_until=house.alerts().mute(rule, for_ms), was_muted=was_muted)
+        return Muted(
+            rule=rule,
+            muted_until=house.alerts().mute(rule, for_ms, by=call.person),
+            was_muted=was_muted,
+        )
     except BrokerError:
         if place is None or rule not in _local(house):
             raise
@@ -66,12 +99,12 @@ def _mute(house: House, call: Call) -> Muted:
 
 def _unmute(house: House, call: Call) -> Muted:
     rule = call.body.rule
-    here = rule in mutes_here(house)
+    here = rule in house.own_mutes()
     if here and house.runtime_dir is not None:
         alertfile.write_mute(house.runtime_dir, rule, 0)
     try:
         _known(house, rule)
-        was_muted = house.alerts().unmute(rule) or here
+        was_muted = house.alerts().unmute(rule, by=call.person) or here
     except BrokerError:
         if not (here and rule in _local(house)):
             raise
@@ -96,6 +129,11 @@ ENDPOINTS = [
         "GET", "/alerts", "list_alerts", "alerts",
         "List the rules, what each sees, and whether it is muted.",
         _list, Rules,
+    ),
+    Endpoint(
+        "GET", "/alerts/history", "list_alert_history", "alerts",
+        "List what rules went through, the newest first: fired, resolved, muted and unmuted.",
+        _history, History, query=Past,
     ),
     Endpoint(
         "POST", "/alerts/mute", "mute_alert", "alerts",

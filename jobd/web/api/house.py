@@ -13,7 +13,10 @@ from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.config_alerts import RuleConfig
+from jobd.core.masking import Masking
 from jobd.core.suggest import nearest, one_of
+from jobd.seams import alertfile
+from jobd.seams.alertfile import LocalAlerts
 from jobd.web.api.operations import Operations
 from jobd.web.api.problems import NoSuchQueue
 
@@ -22,7 +25,8 @@ class House(NamedTuple):
     """All of it may be used from several threads. There is one Browser, which knows the last minutes.
 
     `rules` are those of this host's configuration. `runtime_dir` is its daemon's; None: no daemon belongs
-    to who serves this, as where an application has mounted it.
+    to who serves this, as where an application has mounted it. `mask` says what
+    of payloads is not shown (`shown`).
     """
 
     client: Client
@@ -31,6 +35,7 @@ class House(NamedTuple):
     runtime_dir: Path | None
     rules: Sequence[RuleConfig]
     operations: Operations
+    mask: Masking = Masking()
 
     def views(self) -> Views:
         """Read queues and jobs."""
@@ -47,6 +52,14 @@ class House(NamedTuple):
     def alerts(self) -> AlertStore:
         """Read and mute alerts."""
         return AlertStore(self.client, self.namespace)
+
+    def own_alerts(self) -> LocalAlerts:
+        """Read the alerts that this host has for itself; nothing where no daemon belongs to it."""
+        return LocalAlerts() if self.runtime_dir is None else alertfile.read(self.runtime_dir)
+
+    def own_mutes(self) -> dict[str, int]:
+        """Read which rules are muted on this host alone, and until when (ms since 1970)."""
+        return {} if self.runtime_dir is None else alertfile.read_mutes(self.runtime_dir)
 
     def known(self, queue: str) -> str:
         """Give the name if there is such a queue. Raises NoSuchQueue, BrokerError."""

@@ -12,6 +12,7 @@ from jobd.broker.why import WhyFacts
 from jobd.client.operate import DONE, How, carry_out
 from jobd.core.options import read_new_due
 from jobd.core.why import Explanation, explain
+from jobd.web.api import shown
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.kinds import Span
@@ -42,10 +43,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _find(house: House, call: Call) -> JobInfo:
-    info = house.browser.find(call.path["job"], call.path.get("queue"))
-    if info is None:
-        raise _no_such(call)
-    return info
+    return shown.job(house, call.path.get("queue"), call.path["job"])
 
 
 def _why(house: House, call: Call) -> Explanation:
@@ -97,12 +95,7 @@ def _changed(verb: str, call: Call, word: str, done: tuple[str, ...]) -> Changed
 
 
 def _no_such(call: Call) -> NoSuchJob:
-    queue = call.path.get("queue")
-    where = "any queue" if queue is None else f"queue {queue!r}"
-    return NoSuchJob(
-        f"job {call.path['job']!r}: not recorded in {where}; "
-        "expected an id that was added and is still kept (`retain`)"
-    )
+    return shown.no_such_job(call.path.get("queue"), call.path["job"])
 
 
 ENDPOINTS = [

@@ -12,8 +12,6 @@ from jobd.core.alerts.kinds import KINDS
 from jobd.core.alerts.machine import RuleState
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.errors import BrokerError
-from jobd.seams import alertfile
-from jobd.seams.alertfile import LocalAlerts
 from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 
@@ -64,8 +62,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 def read_rules(house: House) -> Rules:
     """Read all of it; of a Redis that is away, what this host has."""
     configured = {rule.name: rule for rule in house.rules}
-    here = house.runtime_dir
-    own = LocalAlerts() if here is None else alertfile.read(here)
+    own = house.own_alerts()
     states, mutes, away = dict(own.rules), dict(own.mutes), None
     try:
         held = house.alerts().states()
@@ -73,18 +70,13 @@ def read_rules(house: House) -> Rules:
         states |= {name: each.state for name, each in held.items()}
     except BrokerError as error:
         away = error
-    for name, until in mutes_here(house).items():
+    for name, until in house.own_mutes().items():
         mutes[name] = max(mutes.get(name, 0), until)
     found = [
         _rule(name, configured.get(name), states.get(name), mutes.get(name, 0), away)
         for name in [*configured, *sorted(states.keys() - configured.keys())]
     ]
     return Rules(rules=found, redis_says=None if away is None else str(away))
-
-
-def mutes_here(house: House) -> dict[str, int]:
-    """Read which rules are muted on this host alone, and until when (ms since 1970)."""
-    return {} if house.runtime_dir is None else dict(alertfile.read_mutes(house.runtime_dir))
 
 
 def is_local(rule: RuleConfig | None) -> bool:

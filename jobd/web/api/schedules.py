@@ -12,16 +12,10 @@ from jobd.client.adding import outcome_of
 from jobd.core.ids import uuid7
 from jobd.core.names import check_name
 from jobd.seams.clock import wall_ms
+from jobd.web.api import shown
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.kinds import Name
-from jobd.web.api.problems import NotThere
-
-
-class NoSuchSchedule(NotThere):
-    """The queue has no schedule of that name."""
-
-    code = "jobd.no_such_schedule"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +50,7 @@ def _list(house: House, call: Call) -> list[ScheduleInfo]:
 
 
 def _show(house: House, call: Call) -> ScheduleInfo:
-    queue, name = call.path["queue"], call.path["schedule"]
-    found = house.browser.schedule(queue, name)
-    if found is None:
-        raise _no_such(queue, name)
-    return found
+    return shown.schedule(house, call.path["queue"], call.path["schedule"])
 
 
 def _pause(house: House, call: Call) -> Kept:
@@ -75,7 +65,7 @@ def _resume(house: House, call: Call) -> Kept:
 
 def _kept(queue: str, name: str, word: str) -> Kept:
     if word == "gone":
-        raise _no_such(queue, name)
+        raise shown.no_such_schedule(queue, name)
     return Kept(queue=queue, schedule=name, outcome=msgspec.convert(word, _Outcome))
 
 
@@ -87,18 +77,12 @@ def _run(house: House, call: Call) -> Ran:
     new_id = uuid7(wall_ms(), int.from_bytes(os.urandom(10)))
     added = house.schedules(queue).add_now(name, new_id)
     if added is None:
-        raise _no_such(queue, name)
+        raise shown.no_such_schedule(queue, name)
     outcome, job_id = outcome_of(*added)
     return Ran(
         queue=queue, schedule=name, job=job_id, task=added[0].task,
         outcome=msgspec.convert(outcome, Literal["enqueued", "duplicate", "replaced"]),
     )  # fmt: skip
-
-
-def _no_such(queue: str, name: str) -> NoSuchSchedule:
-    return NoSuchSchedule(
-        f"schedule {name!r}: not on queue {queue!r}; expected one that is; see /api/v1/schedules"
-    )
 
 
 ENDPOINTS = [

@@ -20,6 +20,8 @@ __all__ = ["CSRF_FIELD", "CSRF_HEADER", "Auth", "Who"]
 class Auth(Gatekeeper):
     """Who may look and who may act. Its methods block on Redis, for as long as the client's time-out."""
 
+    has_form = True
+
     def __init__(
         self, config: DashboardConfig, sessions: Sessions, namespace: str, *, emit: Emit
     ) -> None:

@@ -54,7 +54,12 @@ class Named(Protocol):
 
 
 class Gatekeeper(ABC):
-    """Who may look and who may act. Its methods may block; only `seen` and `audit` do not."""
+    """Who may look and who may act. Its methods may block; only `seen` and `audit` do not.
+
+    `has_form` says that people log in here, and not elsewhere.
+    """
+
+    has_form = False
 
     def __init__(self, hosts: Sequence[str], proxies: Sequence[str], *, emit: Emit) -> None:
         """`hosts`: the names that it is reached by, none: any; `proxies`: whose headers are believed."""

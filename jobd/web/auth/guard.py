@@ -5,7 +5,7 @@ For pages and forms of Starlette. The API asks `Gatekeeper.admit` by itself, sin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +18,9 @@ from jobd.web.auth.forms import FORM, again, fields, kind_of, whole
 from jobd.web.auth.gatekeeper import CSRF_FIELD, CSRF_HEADER, Gatekeeper, Who
 from jobd.web.auth.refused import Busy, NotLoggedIn, Refused, problem
 from jobd.web.threads import Crowded, Threads, TooLate
+
+Refusal = Callable[[Request, Exception], Response]
+"""Says to a person, as a page, why a request is not served."""
 
 _WHO = "jobd.who"
 _ABOUT = "jobd.about"
@@ -43,15 +46,17 @@ def guard(
     role: Role = "viewer",
     acts: Role = "operator",
     login: str | None = None,
+    page: Refusal | None = None,
 ) -> list[BaseRoute]:
     """Let in who has `role` to ask, and `acts` for whatever is not GET, HEAD or OPTIONS.
 
-    `login`: the path of a page where a browser without a session is sent. Raises TypeError for what is no Route.
+    `login`: the path of a page where a browser without a session is sent; `page` answers those who ask for
+    a page. Raises TypeError for what is no Route.
     """
     for route in routes:
         if not isinstance(route, Route):  # what is mounted would be open to all
             raise TypeError(f"{route!r}; expected a Route; guard what is mounted by itself")
-        route.app = _Guarded(route.app, auth, threads, role, acts, login, route.name)
+        route.app = _Guarded(route.app, auth, threads, role, acts, login, page, route.name)
     return list(routes)
 
 
@@ -60,13 +65,14 @@ class _Guarded:
 
     def __init__(
         self, app: ASGIApp, auth: Gatekeeper, threads: Threads,
-        role: Role, acts: Role, login: str | None, name: str,
+        role: Role, acts: Role, login: str | None, page: Refusal | None, name: str,
     ) -> None:  # fmt: skip
         self._app = app
         self._auth = auth
         self._threads = threads
         self._role, self._acts = role, acts
         self._login = login
+        self._page = page
         self._name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,10 +124,11 @@ class _Guarded:
         asks_for_a_page = request.method == "GET" and "text/html" in request.headers.get(
             "accept", ""
         )
-        if not asks_for_a_page or not isinstance(error, NotLoggedIn):
+        if not asks_for_a_page:
             return problem(error)
-        if (way_in := self._auth.way_in(request, self._login)) is None:
-            return problem(error)
+        way_in = self._auth.way_in(request, self._login)
+        if way_in is None or not isinstance(error, NotLoggedIn):
+            return problem(error) if self._page is None else self._page(request, error)
         return RedirectResponse(way_in, status_code=303, headers={"Cache-Control": "no-store"})
 
 

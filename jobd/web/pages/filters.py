@@ -1,0 +1,145 @@
+"""How values are written on pages: numbers, spans, sizes, instants, JSON. Pure.
+
+An instant is written in UTC, with what a script needs to write it in the zone of who looks, or as an
+age that goes on by itself: so that nothing has to be sent again for the time that passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from jobd.core.durations import words
+from jobd.core.sizes import size_words
+
+LONGEST_JSON = 65_536
+"""Characters of a value that are shown; the command line and the API have all of it."""
+NONE = "—"
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_UNITS = ("", "k", "M", "G", "T")
+_THOUSAND = 1000
+_MINUTE_MS = 60_000
+
+
+def number(value: float | None) -> str:
+    """Write a count in full: 1,234,567."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def short(value: float | None) -> str:
+    """Write a count in at most five characters: 12.3k."""
+    if value is None:
+        return NONE
+    scaled = float(value)
+    for unit in _UNITS:
+        if abs(scaled) < _THOUSAND or unit == _UNITS[-1]:
+            break
+        scaled /= _THOUSAND
+    return f"{scaled:.0f}" if not unit else f"{scaled:.3g}{unit}"
+
+
+def rate(value: float | None) -> str:
+    """Write so many a second: 0.4, 12, 1.2k."""
+    if value is None:
+        return NONE
+    return f"{value:.2g}" if value < 10 else short(value)
+
+
+def percent(value: float | None) -> str:
+    """Write a share of one: 0.4 %."""
+    if value is None:
+        return NONE
+    return f"{value * 100:.1f} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
+
+
+def span(seconds: float | None) -> str:
+    """Write a span: 1m 12s."""
+    return NONE if seconds is None else words(seconds)
+
+
+def millis(value: float | None) -> str:
+    """Write a span of milliseconds: 12 ms, 1.2 s, 3m 4s."""
+    if value is None:
+        return NONE
+    if value < _THOUSAND:
+        return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
+    return f"{value / _THOUSAND:.1f} s" if value < _MINUTE_MS else words(value / _THOUSAND)
+
+
+def size(value: int | None) -> str:
+    """Write a number of bytes: 12 MiB."""
+    return NONE if value is None else size_words(value)
+
+
+def when(ms: float | None) -> str | Markup:
+    """Write an instant; the browser writes it in its own zone."""
+    return _time(ms, "when")
+
+
+def ago(ms: float | None) -> str | Markup:
+    """Write an instant; the browser writes how long ago it was, or in what time it will be."""
+    return _time(ms, "ago")
+
+
+def clock(ms: float | None) -> str | Markup:
+    """Write an instant; the browser writes how long it has been, as a clock that goes on: 1m 12s."""
+    return _time(ms, "clock")
+
+
+def _time(ms: float | None, kind: str) -> str | Markup:
+    moment = _moment(ms)
+    if moment is None:
+        return NONE
+    return Markup('<time datetime="{}" data-{}>{}</time>').format(
+        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        Markup(kind),  # noqa: S704 - one of ours
+        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+    )
+
+
+def _moment(ms: float | None) -> datetime | None:
+    try:
+        return None if ms is None else datetime.fromtimestamp(ms / _THOUSAND, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None  # a stranger's number
+
+
+def pretty(value: Any) -> str:
+    """Write a value as JSON, indented; what is very long is cut, and says so."""
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"(cannot be written as JSON: {error})"
+    if len(text) <= LONGEST_JSON:
+        return text
+    return f"{text[:LONGEST_JSON]}\n… {len(text) - LONGEST_JSON:,} more characters"
+
+
+def dom_id(*names: str) -> str:
+    """Make an element's id of names, whatever they are."""
+    text = "-".join(names)
+    if _ID.fullmatch(text):
+        return text
+    return f"x-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:20]}"
+
+
+def points(values: Sequence[float], width: int = 120, height: int = 28) -> str:
+    """Give the points of a line through values, the last one rightmost, for an SVG of this size."""
+    top = max(values, default=0) or 1
+    step = width / max(1, len(values) - 1)
+    return " ".join(
+        f"{at * step:.1f},{height - 1 - (height - 3) * value / top:.1f}"
+        for at, value in enumerate(values)
+    )
+
+
+FILTERS = {
+    "number": number, "short": short, "rate": rate, "percent": percent, "span": span, "millis": millis,
+    "size": size, "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
+}  # fmt: skip

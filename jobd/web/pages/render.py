@@ -1,0 +1,76 @@
+"""From a model to HTML: Jinja2, with everything escaped and nothing missing without a word.
+
+Invariant: a name that a model has not is an error, never an empty place; a value is text, whatever is
+in it. Templates are of this package, read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from jobd.web.pages import parts
+from jobd.web.pages.filters import FILTERS, dom_id
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Renderer:
+    """Renders, from any thread. `version` is that of the files in static/."""
+
+    def __init__(self, *, version: str) -> None:
+        self._jinja = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            extensions=["jinja2.ext.do"],
+        )
+        self._jinja.filters |= FILTERS
+        self._jinja.globals |= {
+            "url": _url,
+            "api": _api,
+            "static": _static,
+            "part": parts.part,
+            "endpart": parts.endpart,
+            "dom_id": dom_id,
+            "version": version,
+        }
+
+    def render(self, template: str, model: Mapping[str, Any], *, root: str, role: str) -> str:
+        """Render a template: `root` is the path below which the dashboard is mounted."""
+        return self._jinja.get_template(template).render(
+            {**model, "root": root, "may_act": role == "operator"}
+        )
+
+
+def path_of(root: str, *segments: str, **query: object) -> str:
+    """Give the path of a page below `root`; of the query, what is None or empty is left out."""
+    path = "/".join(quote(str(segment), safe="") for segment in segments)
+    said = {name: value for name, value in query.items() if value is not None and value != ""}
+    return f"{root}/{path}" + (f"?{urlencode(said)}" if said else "")
+
+
+@pass_context
+def _url(context: Context, *segments: str, **query: object) -> str:
+    """Give the path of a page: `url("queues", name, "jobs", state="dead")`."""
+    return path_of(context["root"], *segments, **query)
+
+
+@pass_context
+def _api(context: Context, *segments: str, **query: object) -> str:
+    """Give the path of an endpoint of the API, as `url` does."""
+    return path_of(context["root"], "api", "v1", *segments, **query)
+
+
+@pass_context
+def _static(context: Context, name: str) -> str:
+    """Give the path of a file of static/."""
+    return f"{context['root']}/static/{context['version']}/{name}"

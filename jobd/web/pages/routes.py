@@ -1,0 +1,200 @@
+"""The routes of pages: read in a thread, rendered, guarded; their streams; what goes wrong, as a page.
+
+Invariant: nothing is read before its request was admitted; a failure is a page that says what to do, and
+never shows what was read half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from jobd import __version__
+from jobd.core.web_events import WebFailed
+from jobd.seams import clock
+from jobd.seams.log import Emit
+from jobd.web.api.house import House
+from jobd.web.api.problems import Problem, is_ours, problem_of
+from jobd.web.auth.gatekeeper import Gatekeeper, Who
+from jobd.web.auth.guard import guard, who_of
+from jobd.web.auth.refused import Busy, Refused, headers_of
+from jobd.web.pages.live import Hub, Topic
+from jobd.web.pages.login_page import login_route
+from jobd.web.pages.page import Ask, Page
+from jobd.web.pages.parts import joined
+from jobd.web.pages.render import Renderer, path_of
+from jobd.web.pages.static import StaticFiles
+from jobd.web.pages.stream import Stream
+from jobd.web.pages.table import PAGES
+from jobd.web.threads import Threads
+
+LOGIN = "/login"
+_LONGEST_QUERY = 2000  # characters of a value
+
+
+class Pages:
+    """All pages of one dashboard. `hub` is what streams are fed by; close it when the process ends."""
+
+    def __init__(
+        self, house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit,
+        table: Sequence[Page] = PAGES,
+    ) -> None:  # fmt: skip
+        self._house = house
+        self._auth = auth
+        self._threads = threads
+        self._emit = emit
+        self._table = {page.name: page for page in table}
+        self._static = StaticFiles()
+        self._renderer = Renderer(version=self._static.version)
+        self.hub = Hub(self._look)
+
+    def routes(self) -> list[BaseRoute]:
+        """Make them."""
+        made: list[BaseRoute] = []
+        for page in self._table.values():
+            made.append(Route(page.path, self._serving(page), name=page.name))
+            if page.live is not None:
+                path = f"/live{page.path}".rstrip("/")
+                made.append(Route(path, self._streaming(page), name=f"live {page.name}"))
+        made.append(Route("/find", self._find, name="find"))
+        login = LOGIN if self._auth.has_form else None
+        guarded = guard(self._auth, made, threads=self._threads, login=login, page=self._failure)
+        form = [login_route(self._auth, self._renderer)] if login else []
+        return [*guarded, *form, self._static.route()]
+
+    def _serving(self, page: Page) -> Any:
+        async def serve(request: Request) -> Response:
+            who = who_of(request)
+            ask = _asked(request, who)
+            root = request.scope.get("root_path", "")
+
+            def make() -> str:
+                model = page.read(self._house, ask)
+                return self._whole(page, model, request, who, root)
+
+            try:
+                return _html(await self._threads.run(make))
+            except Exception as error:  # noqa: BLE001 - a mistake is an event, and a page all the same
+                return self._failure(request, error)
+
+        return serve
+
+    def _whole(self, page: Page, model: Any, request: Request, who: Who, root: str) -> str:
+        frame = {
+            "main": page.template,
+            "title": page.title.format_map(request.path_params),
+            "place": page.place,
+            "who": who,
+            "live": None if page.live is None else _live_path(request, root),
+            "now": clock.wall_ms(),
+            "jobd": __version__,
+            "namespace": self._house.namespace,
+            "can_log_out": who.via == "session",
+            "search": "",
+        }
+        return joined(
+            self._renderer.render("base.html", {**frame, **model}, root=root, role=who.role)
+        )
+
+    def _streaming(self, page: Page) -> Any:
+        async def stream(request: Request) -> Response | Stream:
+            who = who_of(request)
+            topic = Topic(
+                page.name,
+                tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
+                tuple(sorted(_query(request).items())),
+                who.role,
+                request.scope.get("root_path", ""),
+            )
+            watch = self.hub.watch(topic)
+            if watch is None:
+                busy = Busy("too many look at pages at once; try again in a moment")
+                return self._failure(request, busy)
+
+            async def still() -> bool:
+                try:
+                    return await self._threads.run(lambda: self._auth.is_still(request, who))
+                except Exception:  # noqa: BLE001 - not known now; it is asked again
+                    return True
+
+            return Stream(self.hub, watch, still)
+
+        return stream
+
+    def _look(self, topic: Topic) -> str:
+        live = self._table[topic.page].live
+        assert live is not None  # it has a route
+        try:
+            model = live.read(self._house, Ask(dict(topic.path), dict(topic.query), topic.role))
+            return self._renderer.render(live.template, model, root=topic.root, role=topic.role)
+        except Exception as error:
+            if not is_ours(error):
+                self._emit(WebFailed(path=f"/live {topic.page}", why=repr(error)))
+            raise
+
+    async def _find(self, request: Request) -> Response:
+        """Lead to a job by its id, from wherever it is."""
+        root, job = request.scope.get("root_path", ""), _query(request).get("id", "").strip()
+        try:
+            if not job:
+                return RedirectResponse(f"{root}/", 303)
+            found = await self._threads.run(lambda: self._house.browser.find(job))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failure(request, error)
+        if found is None:
+            problem = Problem(
+                title="No such job", status=404, code="jobd.no_such_job",
+                detail=f"job {job[:200]!r}: not recorded in any queue; expected an id that was added and is "
+                "still kept (`retain`)",
+            )  # fmt: skip
+            return self._problem_page(request, problem)
+        path = path_of(root, "queues", found.queue, "jobs", found.id)
+        return RedirectResponse(path, 303)
+
+    def _failure(self, request: Request, error: Exception) -> Response:
+        """Answer with a page that says what went wrong, and what to do."""
+        if not is_ours(error) and not isinstance(error, Refused):
+            self._emit(WebFailed(path=request.url.path, why=repr(error)))
+        page = self._problem_page(request, problem_of(error))
+        if isinstance(error, Refused):
+            page.headers.update(headers_of(error))
+        return page
+
+    def _problem_page(self, request: Request, problem: Problem) -> Response:
+        root = request.scope.get("root_path", "")
+        model = {"problem": problem, "title": problem.title, "jobd": __version__}
+        html = self._renderer.render("error.html", model, root=root, role="viewer")
+        return _html(joined(html), problem.status)
+
+
+def page_routes(
+    house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
+) -> list[BaseRoute]:
+    """Make the routes of all pages."""
+    return Pages(house, auth, threads=threads, emit=emit, table=table).routes()
+
+
+def _asked(request: Request, who: Who) -> Ask:
+    path = {name: str(text) for name, text in request.path_params.items()}
+    return Ask(path, _query(request), who.role)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """Give what is said; of a value that is said twice, the last, and none that is empty."""
+    said = request.query_params
+    return {name: text[:_LONGEST_QUERY] for name, text in said.items() if text}
+
+
+def _live_path(request: Request, root: str) -> str:
+    path = request.url.path.removeprefix(root).rstrip("/")
+    return f"{root}/live{path}" + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _html(text: str, status: int = 200) -> Response:
+    # A value may hold half a surrogate pair.
+    body = text.encode("utf-8", "replace")
+    return Response(body, status, {"Cache-Control": "no-store"}, media_type="text/html")

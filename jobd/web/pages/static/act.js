@@ -1,0 +1,77 @@
+// Buttons and forms that act, through the API:
+//   data-act      the method; data-path the path; data-body what is sent, as JSON
+//   data-confirm  what is asked before; data-typed what has to be typed then
+//   data-go       where to go when it is done, {name} being a field of the answer; data-done what to say
+// A form's named fields are put into the body: empty ones are left out, data-type="list" are lines.
+// `before` handlers may add to a body: an element with data-adds="selection" has the ticked rows' ids.
+import { confirmed } from "./confirm.js";
+import { toast } from "./toast.js";
+
+const csrf = () => document.querySelector('meta[name="csrf"]').content;
+
+export function listen() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-act]");
+    if (button) run(button);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[data-act]")) return;
+    event.preventDefault();
+    run(event.target);
+  });
+}
+
+async function run(element) {
+  if (element.getAttribute("aria-busy") === "true") return;
+  const { act, path, confirm, typed, go, done } = element.dataset;
+  const body = { ...JSON.parse(element.dataset.body ?? "{}"), ...fields(element) };
+  if (element.dataset.adds === "selection") {
+    body.ids = [...document.querySelectorAll("input[name=pick]:checked")].map((box) => box.value);
+    if (!body.ids.length) { toast("No job is ticked; tick some first.", "problem"); return; }
+  }
+  if (confirm && !(await confirmed(confirm, element.textContent.trim(), typed))) return;
+  element.setAttribute("aria-busy", "true");
+  try {
+    const answer = await send(act, path, body);
+    if (go) location.assign(go.replaceAll(/\{(\w+)\}/g, (_, name) => encodeURIComponent(answer[name])));
+    else said(element, done, answer);
+  } catch (problem) {
+    toast(problem.message, "problem");
+  } finally {
+    element.removeAttribute("aria-busy");
+  }
+}
+
+function said(element, done, answer) {
+  toast(done ?? `${element.textContent.trim()}: ${answer.outcome ?? "done"}`);
+  element.dispatchEvent(new CustomEvent("jobd:done", { bubbles: true, detail: answer }));
+  // A page without a stream shows what is new by being loaded again.
+  if (!document.querySelector('meta[name="live"]') || "reload" in element.dataset) location.reload();
+}
+
+/** Ask the API; give its answer. Throws an Error with words for people. */
+export async function send(method, path, body) {
+  const options = { method, headers: { Accept: "application/json", "X-Jobd-Csrf": csrf() } };
+  if (method !== "GET") {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body ?? {});
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error("The dashboard does not answer; nothing is known to have been done. Try again.");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.status === 401) location.reload();
+  if (!response.ok) throw new Error(answer.detail ?? `It was refused (${response.status}).`);
+  return answer;
+}
+
+function fields(element) {
+  const body = {};
+  if (element.tagName !== "FORM") return body;
+  for (const [name, value] of new FormData(element)) if (value !== "") body[name] = value;
+  for (const box of element.querySelectorAll("input[type=checkbox][name]")) body[box.name] = box.checked;
+  return body;
+}

@@ -1,0 +1,15 @@
+// What pages need of scripts: times in the viewer's zone, news by themselves, buttons that act.
+import { listen } from "./act.js";
+import { copies } from "./copy.js";
+import { follow } from "./live.js";
+import { choose } from "./choose.js";
+import { filters } from "./filter.js";
+import { keepTime } from "./times.js";
+
+document.documentElement.classList.add("scripted");
+keepTime();
+choose();
+listen();
+copies();
+filters();
+follow();

@@ -1,0 +1,110 @@
+"""The stream that keeps a page up to date: Server-Sent Events, one connection a page that is looked at.
+
+    event: whole    {"html": …, "now": …}     all of it, at first and when more than parts changed
+    event: parts    {"parts": {id: html}, …}  the elements that changed
+    event: away     {"why": …}                nothing can be seen now; it goes on by itself
+    event: gone     {}                        there is no such thing any more
+    event: end      {}                        who looks may no more; load the page again
+    : a comment now and then, so that both sides know of each other
+
+Invariant: a viewer who takes nothing in is left after a while; one who may look no more is told so within
+a minute; nothing is kept for a viewer but what was sent last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from jobd.seams import clock
+from jobd.web.pages.live import Hub, Seen, Watch
+from jobd.web.pages.parts import Parts, change
+
+BEAT = 10.0
+"""Seconds of silence at most."""
+TAKEN_WITHIN = 20.0
+CHECKED_EVERY = 30.0
+
+Still = Callable[[], Awaitable[bool]]
+"""Says whether who looks may go on."""
+
+_HEAD: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),  # nginx would keep it until it is a page's worth
+    ],
+}
+
+
+class Stream:
+    """One answer that goes on. An application of ASGI."""
+
+    def __init__(self, hub: Hub, watch: Watch, still: Still) -> None:
+        self._hub = hub
+        self._watch = watch
+        self._still = still
+        self._before: Parts | None = None
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send, until somebody goes."""
+        sending = asyncio.ensure_future(self._send_all(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.leave(self._watch)
+            for task in (sending, leaving):
+                task.cancel()
+            results = await asyncio.gather(sending, leaving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, OSError | TimeoutError):
+                raise result
+
+    async def _send_all(self, send: Send) -> None:
+        await send(_HEAD)
+        checked_at = clock.mono()
+        while not self._watch.is_closed:
+            seen = await self._watch.next(within=BEAT)
+            text = ": still here\n\n" if seen is None else self._words(seen)
+            if clock.mono() - checked_at >= CHECKED_EVERY:
+                checked_at = clock.mono()
+                if not await self._still():
+                    text = _event("end", {})
+                    self._watch.is_closed = True
+            if text:
+                body: Message = {
+                    "type": "http.response.body", "body": text.encode(), "more_body": True,
+                }  # fmt: skip
+                await asyncio.wait_for(send(body), TAKEN_WITHIN)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _words(self, seen: Seen) -> str:
+        """Say what this viewer lacks."""
+        if seen.gone:
+            return _event("gone", {})
+        if seen.problem is not None:
+            return _event("away", {"why": seen.problem, "now": seen.at})
+        found = change(self._before, seen.parts, seen.html)
+        self._before = seen.parts
+        if found is None:  # it is back, as it was
+            return _event("parts", {"parts": {}, "now": seen.at})
+        if found.whole is not None:
+            return _event("whole", {"html": found.whole, "now": seen.at})
+        return _event("parts", {"parts": found.parts, "now": seen.at})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _event(name: str, content: dict[str, Any]) -> str:
+    # JSON is one line.
+    return f"event: {name}\ndata: {msgspec.json.encode(content).decode()}\n\n"
