@@ -21,7 +21,6 @@ from jobd.web.pages.parts import Parts, split
 EVERY = 1.0
 """Seconds from look to look, where there is little to look at."""
 _SHARE = 20  # for each second of processor time so many pass until the next round
-_AFTER_FAILURE = 2.0
 
 
 class Topic(NamedTuple):
@@ -153,22 +152,27 @@ class Hub:
 
     def _run(self) -> None:
         """Look, until nobody watches. What is new is looked at first, and at once."""
-        while True:
+        while not self._ends():
             began = clock.thread_seconds()
             for topic in self._line():
                 self._see(topic)
             spent = clock.thread_seconds() - began
-            rest = clock.mono() + max(self._every, _SHARE * spent)
-            while (left := rest - clock.mono()) > 0 and not self._ends():
-                if self._fresh.wait(left):
-                    self._fresh.clear()
-                    for topic in self._new():
-                        self._see(topic)
-            if self._ends():
-                return
+            self._rest(clock.mono() + max(self._every, _SHARE * spent))
+
+    def _rest(self, until: float) -> None:
+        """Wait, but look at what is new."""
+        while (left := until - clock.mono()) > 0 and self._is_watched():
+            if self._fresh.wait(left):
+                self._fresh.clear()
+                for topic in self._new():
+                    self._see(topic)
+
+    def _is_watched(self) -> bool:
+        with self._lock:
+            return bool(self._watches) and not self._closed
 
     def _ends(self) -> bool:
-        """Whether the thread may end; it has ended for `watch` then."""
+        """Whether the thread may end; then it has ended, and who watches next starts another."""
         with self._lock:
             if self._watches and not self._closed:
                 return False
