@@ -31,6 +31,12 @@ def spread(samples: Sequence[float | None]) -> Spread | None:
     return Spread(statistics.median(known), min(known), max(known))
 
 
+def middle(samples: Sequence[float]) -> Spread:
+    """Median and quartiles of at least two samples."""
+    low, centre, high = statistics.quantiles(samples, n=4)
+    return Spread(centre, low, high)
+
+
 def ratios(ours: Sequence[float | None], theirs: Sequence[float | None]) -> Spread | None:
     """Summary of ours / theirs, round by round; None when no round has both."""
     pairs = zip(ours, theirs, strict=False)

@@ -53,6 +53,12 @@ class Plan:
     trim_records: int = 1_000_000
     trim_backlog: int = 1_500_000
     trim_pairs: int = 10
+    crowd_jobs: int = 1_000_000
+    crowd_dead: int = 100_000
+    page_looks: int = 120
+    cold_starts: int = 5
+    viewers: int = 20
+    viewer_pairs: int = 40
     nap_jobs: Mapping[int, int] = field(default_factory=lambda: {1: 1_500, 10: 200, 100: 25})
 
     @property
@@ -97,5 +103,10 @@ def quick(runs: int = 1) -> Plan:
         trim_records=100_000,
         trim_backlog=500_000,
         trim_pairs=2,
+        crowd_jobs=100_000,
+        crowd_dead=10_000,
+        page_looks=20,
+        cold_starts=1,
+        viewer_pairs=4,
         nap_jobs={1: 300, 10: 50, 100: 8},
     )

@@ -47,7 +47,7 @@ class RedisServer:
     def __init__(self, directory: Path, durability: Durability = "none") -> None:
         self.directory = directory
         self.durability = durability
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client: Client = redis.Redis(host="127.0.0.1", port=self.port)
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,7 +144,8 @@ class RedisServer:
         return float(times.user + times.system)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port of this host that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

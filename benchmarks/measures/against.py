@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from benchmarks.bench import Bench
 from benchmarks.errors import RunFailed
-from benchmarks.figures import Spread
+from benchmarks.figures import middle
 from benchmarks.outcome import Bar, Outcome, Table
 from benchmarks.servers import RedisServer
 from benchmarks.slices import LEAD_SECONDS, SLICE_SECONDS, Cost, Side, alternate_slices
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Outcome:
         except RunFailed as error:
             outcome.failures.append(f"{work.what}: {error}")
             continue
-        ratio = _middle([now / before for now, before in rates])
+        ratio = middle([now / before for now, before in rates])
         rows.append(
             [
                 work.what,
@@ -111,8 +111,3 @@ def _compare(
 
 def _counter(server: RedisServer, words: tuple[str, ...]) -> Callable[[], int]:
     return lambda: int(server.client.execute_command(*words) or 0)
-
-
-def _middle(ratios: list[float]) -> Spread:
-    low, centre, high = statistics.quantiles(ratios, n=4)
-    return Spread(centre, low, high)

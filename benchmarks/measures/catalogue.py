@@ -7,6 +7,7 @@ from benchmarks.measures import (
     adding,
     against,
     concurrency,
+    dashboard,
     durability,
     importing,
     memory,
@@ -33,8 +34,9 @@ ALL: Mapping[str, Callable[[Bench], Outcome]] = {
     "importing": importing.measure,
     "retention": retention.measure,
     "preloading": preloading.measure,
+    "dashboard": dashboard.measure,
 }
 #: What `--against` runs, and nothing else does.
 AGAINST: Mapping[str, Callable[[Bench], Outcome]] = {"against": against.measure}
 #: Those that have no peer in them: nothing is installed for them.
-ALONE = frozenset({"concurrency", "preloading", "retention", "against"})
+ALONE = frozenset({"concurrency", "preloading", "retention", "dashboard", "against"})

@@ -16,7 +16,7 @@ runtime_dir = "{directory}/run"
 [queues.bench]
 processes = {processes}
 concurrency = {concurrency}
-{retain}"""
+{retain}{more}"""
 
 KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
 
@@ -24,7 +24,7 @@ KEEP_NOTHING = "retain = { completed = { count = 0 } }\n"
 class JobdSystem:
     """jobd with its default retention (results kept), or with another; `retain` is a line of TOML.
 
-    `app` declares the tasks that are measured, on the queue `bench`. `package` is a directory that
+    `more` are lines of further tables. `app` declares the tasks that are measured, on the queue `bench`. `package` is a directory that
     holds another jobd, to be used instead of this checkout's.
     """
 
@@ -37,6 +37,7 @@ class JobdSystem:
         package: Path | None = None,
         concurrency: int = 1,
         app: str = "benchmarks.peers.jobd_app:app",
+        more: str = "",
     ) -> None:
         self.key = key
         self.name = name
@@ -44,6 +45,7 @@ class JobdSystem:
         self.concurrency = concurrency
         self._app = app
         self._retain = retain
+        self._more = more
         self._package = package
 
     def missing(self) -> str | None:
@@ -65,6 +67,7 @@ class JobdSystem:
                 concurrency=self.concurrency,
                 app=self._app,
                 retain=self._retain,
+                more=self._more,
             ),
             encoding="utf-8",
         )

@@ -55,6 +55,19 @@ def hosts(client: Client, namespace: str) -> list[Host]:
     )
 
 
+def host(client: Client, namespace: str, key: str) -> Host | None:
+    """Read what one has said; None where there is none. Raises BrokerError."""
+    with translated(place_of(client)):
+        pipe = client.pipeline(transaction=False)
+        pipe.hget(SharedKeys(namespace).hosts, key)
+        pipe.time()
+        raw, (seconds, micros) = pipe.execute()
+    if raw is None:
+        return None
+    found = _read(key, raw, int(seconds) * 1000 + int(micros) // 1000)
+    return found if found.silent_for <= FORGOTTEN_AFTER else None
+
+
 def _read(key: str, raw: Any, now: int) -> Host:
     """Read one word; whatever else a stranger or another version put there is named as unread."""
     at, _, document = raw.partition(b" ")
@@ -63,6 +76,6 @@ def _read(key: str, raw: Any, now: int) -> Host:
     try:
         word = msgspec.json.decode(document, type=_Word)
     except msgspec.MsgspecError as bad:
-        return Host(key=key, silent_for=silent_for, why_unread=str(bad))
+        return Host(key=key, silent_for=silent_for, said_at=said, why_unread=str(bad))
     ahead = (word.wall_ms - said) / 1000
-    return Host(key=key, silent_for=silent_for, ahead=ahead, daemon=word.daemon)
+    return Host(key=key, silent_for=silent_for, said_at=said, ahead=ahead, daemon=word.daemon)

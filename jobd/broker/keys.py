@@ -12,7 +12,7 @@ class QueueKeys:
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
         "leases", "meta", "minute_prefix", "off", "orders", "outbox", "rate", "recent_prefix", "root",
-        "schedule_prefix", "schedules", "tally", "terms", "unique_prefix", "waiting", "wake_list",
+        "schedule_prefix", "schedules", "tally", "tally_past", "terms", "unique_prefix", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
@@ -40,6 +40,7 @@ class QueueKeys:
         self.rate = root + "rate"  # HASH the claims of the last window, where there is a rate limit
         self.off = root + "off"  # HASH paused task -> score of its jobs in `delayed`
         self.tally = root + "tally"  # HASH counters and histogram buckets, forever
+        self.tally_past = root + "tally-past"  # HASH ms since 1970 -> the tally then, as lines
         self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
         self.schedules = root + "schedules"  # ZSET name -> next slot, ms; inf: paused
         self.schedule_prefix = root + "schedule:"  # HASH a schedule: what it adds, when, its past
@@ -61,6 +62,10 @@ class SharedKeys:
         self.queues = f"{namespace}:queues"  # SET of names
         self.epoch = f"{namespace}:epoch"  # STRING random, made once
         self.hosts = f"{namespace}:hosts"  # HASH a daemon -> "said at, ms" and how it is, as JSON
+        # HASH of a host: order -> "until, ms" and what it is asked for, as JSON; has a TTL
+        self.host_orders_prefix = f"{namespace}:host-orders:"
+        # LIST of an order: what came of it, as JSON; has a TTL
+        self.host_answer_prefix = f"{namespace}:host-answer:"
         self.format = f"{namespace}:format"  # STRING number of this layout
         alerts = f"{namespace}:{{:alerts}}:"  # one slot of a cluster, and no queue's name
         self.alert_states = alerts + "states"  # HASH rule -> the states of all it looks at, as JSON
@@ -89,6 +94,12 @@ class SharedKeys:
         self.web_tries = (
             web + "tries"
         )  # ZSET who tries to log in -> until when tries are used up, ms
+        self.web_operations = (
+            web + "operations"
+        )  # HASH operation -> "at word", and how far it is, as JSON; has a TTL
+        self.web_operation_stops = (
+            web + "operation_stops"
+        )  # ZSET operation -> when its end was asked for, ms; has a TTL
         self.web_known = web + "known"  # ZSET "user address" -> when that was a right password, ms
 
 

@@ -282,6 +282,13 @@ class AlreadyRunning(HostError):
     exit_code = EX_UNAVAILABLE
 
 
+class TooManyOrders(HostError):
+    """The host has not taken what it was asked for before."""
+
+    code = "jobd.too_many_orders"
+    exit_code = EX_TEMPFAIL
+
+
 class NoDaemon(HostError):
     """No daemon runs in this runtime directory."""
 

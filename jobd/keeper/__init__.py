@@ -7,6 +7,7 @@
     heed      a running job that was cancelled is told, or condemned
     tidy      what is due is seen to be waiting, what ended long ago goes
     schedules declared by code and file, fired when due, taken away when nobody wants them
+    orders    what people ask of this host on another one: a worker replaced, or stacks
     inspect   a server that may lose jobs is named
 
 Renewing here is why a task that holds the GIL never looks dead. A duty may be carried out twice, by

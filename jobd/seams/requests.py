@@ -48,9 +48,21 @@ class Recycle(msgspec.Struct, frozen=True):
 
 
 class Dump(msgspec.Struct, frozen=True):
-    """Write the stacks of one slot's worker, or of all processes, to the log."""
+    """Write the stacks of one slot's worker, or of all processes, to the log; with `tell` into the answer,
+    too, as a list of Stack in `stacks`."""
 
     slot: str | None = None
+    tell: bool = False
+
+
+class Stack(msgspec.Struct, frozen=True):
+    """Where the threads of a process are. `who` is a slot or a helper's name; `missing` is why there is no
+    text."""
+
+    who: str
+    pid: int
+    text: str = ""
+    missing: str = ""
 
 
 class Ping(msgspec.Struct, frozen=True):

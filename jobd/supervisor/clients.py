@@ -72,7 +72,7 @@ def read(asked: Asked) -> list[Observation | Answer]:
             return [RecycleAsked(slot, client)]
         case Scale(queue, to, by):
             return [ScaleAsked(queue, to, by, client)]
-        case Dump(slot):
-            return [StacksAsked(slot, client)]
+        case Dump(slot, tell):
+            return [StacksAsked(slot, client, tell)]
         case _:
             assert_never(asked.request)

@@ -23,6 +23,7 @@ from jobd.supervisor.orders import (
     Say,
     StartHelper,
     TakeBack,
+    Tell,
     Watch,
     Withdraw,
 )
@@ -51,6 +52,8 @@ def _line(action: Action) -> str:  # noqa: C901, PLR0912 - one line a kind
             return f"kill {action.incarnation}: {action.cause}"
         case Dump():
             return f"ask {action.who} for its stacks: {action.why}"
+        case Tell():
+            return f"tell client {action.client} the stacks of {', '.join(action.who)}"
         case KillStray():
             return f"kill stray {action.incarnation} (pid {action.pid})"
         case TakeBack():

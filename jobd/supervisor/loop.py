@@ -52,6 +52,7 @@ from jobd.supervisor.orders import (
     Say,
     StartHelper,
     TakeBack,
+    Tell,
     Ticked,
     Watch,
     Withdraw,
@@ -115,7 +116,7 @@ class Loop:
         self._told: dict[str, dict[str, object]] = {}
         self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
         self._pulse = Pulse(notifier, emit)
-        self._dumps = Dumps(emit)
+        self._dumps = Dumps(emit, self._clients.answer)
         self._unwatched: list[Watch] = []  # for want of a file handle
         self._blind = False  # the last look failed for that reason
         self._strays = True
@@ -290,6 +291,8 @@ class Loop:
                 self._signal(action.incarnation, signal.SIGKILL)
             case Dump():
                 self._dumps.ask(action, self._children, self.fleet, clock.mono())
+            case Tell():
+                self._dumps.tell(action)
             case KillStray():
                 # Late news of one that has ended may carry a number another worker has by now.
                 if all(child.pid != action.pid for child in self._children.workers.values()):

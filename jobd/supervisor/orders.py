@@ -6,6 +6,8 @@ decided by step and carried out by the loop.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from jobd.core.events import Event
@@ -179,10 +181,11 @@ class Dumped(msgspec.Struct, frozen=True):
 
 class StacksAsked(msgspec.Struct, frozen=True):
     """Somebody wants to know where a slot's worker is, or (None) every process; `client` waits for an
-    answer."""
+    answer, with `tell` for the stacks themselves."""
 
     slot: str | None = None
     client: int | None = None
+    tell: bool = False
 
 
 class RecycleAsked(msgspec.Struct, frozen=True):
@@ -274,6 +277,13 @@ class Dump(msgspec.Struct, frozen=True):
     why: str
 
 
+class Tell(msgspec.Struct, frozen=True):
+    """Answer a client with the stacks of these, once they have come."""
+
+    client: int
+    who: tuple[str, ...]
+
+
 class KillStray(msgspec.Struct, frozen=True):
     """SIGKILL a child of ours that carries a name no slot waits for any more."""
 
@@ -312,7 +322,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     client: int
     error: str | None = None
-    told: dict[str, int] = {}
+    told: dict[str, Any] = {}
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -332,7 +342,7 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | KillStray | TakeBack
+    StartHelper | EndHelper | Fork | Watch | Drain | Remind | Kill | Dump | Tell | KillStray | TakeBack
     | Withdraw
     | Forget | Adopt | Discard | Answer | Say | Ready | Quit
 )  # fmt: skip

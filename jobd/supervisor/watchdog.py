@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jobd.core.progress_events import Hung
 from jobd.supervisor import absorb, helpers, progress
 from jobd.supervisor.fleet import NEVER, SERVICES, Child, Fleet, Helper, Role, Stage, Stop
-from jobd.supervisor.orders import Action, Answer, Beat, Dump, Look, Say, StacksAsked
+from jobd.supervisor.orders import Action, Answer, Beat, Dump, Look, Say, StacksAsked, Tell
 from jobd.supervisor.progress import Verdict
 
 # For the stacks to come; who does not say where it is is killed all the same.
@@ -125,7 +125,11 @@ def stacks_asked(fleet: Fleet, seen: StacksAsked, out: list[Action]) -> None:
         known = ", ".join(fleet.slots) or "none"
         error = f"slot: {seen.slot!r} has no worker; expected one of: {known}"
     out += [Dump(name, "asked for") for name in names]
-    if seen.client is not None:
+    if seen.client is None:
+        return
+    if seen.tell and error is None:
+        out.append(Tell(seen.client, tuple(names)))
+    else:
         out.append(Answer(seen.client, error, {"processes": len(names)}))
 
 

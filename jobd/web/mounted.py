@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from socket import gethostname
 
 from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
@@ -64,8 +65,10 @@ def dashboard(
     url, namespace = app.producer.url, app.producer.namespace
     # Connections of its own: a page that waits for Redis takes none from those who add jobs.
     client = connect(url, timeout=PATIENCE)
-    browser, operations = Browser(client, namespace), Operations(emit=emit)
-    house = House(client, namespace, browser, None, (), operations, Masking(mask))
+    operations = Operations(client, namespace, host=gethostname(), emit=emit)
+    house = House(
+        client, namespace, Browser(client, namespace), None, (), operations, Masking(mask)
+    )  # fmt: skip
     gate = HostAuth(
         auth, namespace, login_url=login_url, hosts=[each.lower() for each in hosts], emit=emit
     )

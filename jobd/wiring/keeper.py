@@ -18,6 +18,7 @@ from jobd.core.options import Policy, read_run_options, resolve
 from jobd.keeper.declarations import Declarations
 from jobd.keeper.hosts import Speaker
 from jobd.keeper.loop import Keeper
+from jobd.keeper.orders import Orderly
 from jobd.keeper.renew import renew_timeout
 from jobd.keeper.schedules import Scheduler
 from jobd.seams import declared, stacks
@@ -66,6 +67,7 @@ def main(argv: list[str]) -> int:
         channel=Lines.from_fd(int(argv[2])),
         board=Scoreboard.open(Path(argv[3])),
         scheduler=scheduler,
+        orderly=Orderly(client, namespace, path.parent, log),
         speaker=Speaker(client, namespace, path.parent),
         emit=log,
     )

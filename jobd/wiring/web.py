@@ -22,6 +22,7 @@ from jobd.seams.host import Signals
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, Log, for_threads
 from jobd.seams.logstream import of_process
+from jobd.seams.place import key_of
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.service import Attendance
 from jobd.web.api.house import House
@@ -98,7 +99,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> _Managing:
         Browser(client, namespace),
         runtime_dir,
         config.alerts.rules,
-        Operations(emit=emit),
+        Operations(client, namespace, host=key_of(runtime_dir), emit=emit),
         Masking(config.web.dashboard.mask),
     )
     pages = Pages(house, made.auth, threads=threads, emit=emit)

@@ -19,6 +19,7 @@ from jobd.broker import acl
 from jobd.broker.connection import connect
 from jobd.cli.main import main
 from jobd.core.errors import NotPermitted, StoreUnusable
+from jobd.web.api.operations import Operations
 
 PROGRAMS = server_programs()
 FIRST = next(iter(PROGRAMS))
@@ -184,6 +185,14 @@ def produce(app: Jobd, gate: Path) -> None:
     assert held.result("20s") == "waited"
 
 
+def operate(url: str) -> None:
+    """What the web process does beside reading: an operation on many jobs, seen and stopped."""
+    operations = Operations(connect(url), "jobd", host="h", emit=lambda _event: None)
+    began = operations.start(lambda _progress: True, verb="retry", queue="q", by="me")
+    eventually(lambda: not operations._runs)
+    assert operations.get(began.id) == operations.all()[0] == operations.stop(began.id)
+
+
 OPERATIONS = [
     ["queues", "list"], ["queues", "pause", "q"], ["queues", "resume", "q"], ["jobs", "list"],
     ["enqueue", "q", "double", "--arg", "n=1"],
@@ -211,6 +220,7 @@ def test_each_role_may_do_what_it_must(
         place.ready()
         app = Jobd(world.urls["producer"])
         produce(app, tmp_path / "gate")
+        operate(world.urls["daemon"])
         eventually(lambda: len(list(app.queue("q").find(state="dead"))) >= 2)
         trouble: list[Any] = []
         for role, lines in (("operator", OPERATIONS), ("monitor", LOOKS)):

@@ -26,6 +26,7 @@ from jobd.core.errors import BrokerError
 # Hints whose loss is a wait, what a scrape or who looks asks again the next time, and what people ask
 # over HTTP.
 UNASKED = {"wake", "owner", "own_series", "page"}
+UNASKED |= {"operation_say", "operation_stop"}
 UNASKED |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
 pytestmark = pytest.mark.process

@@ -97,7 +97,7 @@ class Api:
             Browser(self.client, NAMESPACE),
             runtime_dir,
             rules,
-            Operations(emit=self.told.append),
+            Operations(self.client, NAMESPACE, host="here", emit=self.told.append),
             mask,
         )
         self.app = Starlette(

@@ -11,6 +11,7 @@ from support.api import NAMESPACE, Api, die, ended
 from support.daemons import eventually
 
 from jobd import Jobd, Queue
+from jobd.broker.connection import connect
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.web_events import WebOperationEnded
 from jobd.seams import alertfile
@@ -172,7 +173,8 @@ def test_an_operation_that_is_unclear_is_not_begun(api: Api, q: Queue) -> None:
 
 
 def test_an_operation_is_stopped_and_only_so_many_run(redis_url: str) -> None:
-    operations, gate, begun = Operations(emit=lambda _event: None), threading.Event(), []
+    operations = Operations(connect(redis_url), NAMESPACE, host="h", emit=lambda _event: None)
+    gate, begun = threading.Event(), []
 
     def work(progress: Any) -> bool:
         begun.append(progress)
@@ -276,10 +278,10 @@ def test_a_worker_of_this_host_is_recycled_and_of_another_not(api: Api, tmp_path
         assert api.act("POST", "/hosts/here/dump")["slot"] is None
         assert [repr(each) for each in asked] == [
             "Recycle(slot='q.1')",
-            "Dump(slot='q.1')",
-            "Dump(slot=None)",
+            "Dump(slot='q.1', tell=True)",
+            "Dump(slot=None, tell=True)",
         ]
-        assert refused(api, "POST", "/hosts/other/dump") == (409, "jobd.other_host")
+        assert refused(api, "POST", "/hosts/other/dump") == (404, "jobd.no_such_host")
         assert refused(api, "POST", "/hosts/here/workers/q.9/dump") == (409, "jobd.daemon_refused")
         assert len(asked) == 4
     finally:

@@ -31,7 +31,7 @@ class ApiSite(Site):
             Browse(self.client, NAMESPACE),
             runtime_dir,
             (),
-            Operations(emit=emit),
+            Operations(self.client, NAMESPACE, host="here", emit=emit),
         )
         api = api_routes(house, self.auth, threads=Threads(), emit=emit)
         self.app = Starlette(routes=[*self.login.routes(), *api])  # type: ignore[assignment]

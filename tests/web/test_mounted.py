@@ -10,6 +10,7 @@ import httpx
 import pytest
 from support.hosts import FASTAPI, HTML, Host, Visitor
 from support.servers import eventually
+from support.web import Site
 
 from jobd import Jobd
 from jobd.broker.store import register_queues
@@ -208,11 +209,30 @@ def test_pages_lead_to_pages_below_the_path(host: Host) -> None:
 def test_there_is_no_daemon_of_this_host_to_give_orders_to(host: Host) -> None:
     ops = Visitor(host, user="ops")
     assert ops.get("/api/v1/hosts").json()["here"] is None
-    assert code(ops.post("/api/v1/hosts/here/dump")) == (409, "jobd.other_host")
+    assert code(ops.post("/api/v1/hosts/here/dump")) == (404, "jobd.no_such_host")
+    assert ops.get("/workers", headers=HTML).status_code == 200
     assert ops.get("/api/v1/alerts").json() == {"rules": [], "redis_says": None}
     assert ops.get("/api/v1/alerts/history").json() == {"changes": [], "redis_says": None}
     missing = ops.post("/api/v1/alerts/mute", {"rule": "no such", "for": "1h"})
     assert missing.status_code == 404
+
+
+def test_a_daemon_takes_its_orders_through_redis(
+    host: Host, redis_url: str, tmp_path: Path
+) -> None:
+    site, ops = Site(tmp_path, redis_url), Visitor(host, user="ops")
+    try:
+        site.start("run")
+        site.ready()
+        [there] = eventually(lambda: ops.get("/api/v1/hosts").json()["hosts"], within=20)
+        dumped = ops.post(f"/api/v1/hosts/{there['key']}/dump")
+        assert dumped.status_code == 200, dumped.text
+        assert dumped.json()["stacks"]
+        page = ops.get("/workers", headers=HTML)
+        assert page.status_code == 200
+        assert "serves this page" not in page.text
+    finally:
+        site.end()
 
 
 def test_another_name_of_the_host_is_refused_where_names_are_given(host: Host) -> None:

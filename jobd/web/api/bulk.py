@@ -18,7 +18,7 @@ from jobd.core.suggest import nearest, one_of
 from jobd.web.api.endpoint import Body, Call, Endpoint
 from jobd.web.api.house import House
 from jobd.web.api.kinds import Name, Span, State
-from jobd.web.api.operations import Operation, Progress, Work
+from jobd.web.api.operation import Operation, Progress, Work
 from jobd.web.api.problems import RequestError
 from jobd.web.api.reading import bare, read_age
 
@@ -32,6 +32,7 @@ _USUAL = {
     PURGE: (WAITING, DELAYED),
 }
 MOST_IDS = 500
+_LONGEST_SAID = 300  # characters
 
 
 class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,8 +72,23 @@ def _start(house: House, call: Call) -> Operation:
     due = _due(body)
     work = _by_ids(house, body, due) if body.ids else _by_filter(house, body, wanted, due)
     return house.operations.start(
-        work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run
-    )
+        work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run,
+        which=_which(body),
+    )  # fmt: skip
+
+
+def _which(body: Start) -> dict[str, str]:
+    """Say for people which jobs were asked for."""
+    said = {
+        "states": ", ".join(body.states), "task": body.task, "error": body.error, "like": body.like,
+        "group": body.group, "older_than": body.older_than, "newer_than": body.newer_than,
+        "ids": len(set(body.ids)) or None,
+    }  # fmt: skip
+    return {
+        name: str(value)[:_LONGEST_SAID]
+        for name, value in said.items()
+        if value is not None and (value != "" or name == "like")
+    }
 
 
 def _wanted(body: Start) -> Wanted:
@@ -182,17 +198,17 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/operations", "list_operations", "operations",
-        "List the operations of this web process, the newest first.",
+        "List the operations of all web processes of the namespace, the newest first.",
         _list, list[Operation],
     ),
     Endpoint(
         "GET", "/operations/{operation}", "show_operation", "operations",
-        "Show how far an operation is.",
+        "Show how far an operation is, whichever process carries it out. One is lost when that is gone.",
         _show, Operation,
     ),
     Endpoint(
         "DELETE", "/operations/{operation}", "stop_operation", "operations",
-        "Stop an operation after the bite that is under way. What it did is done.",
+        "Stop an operation within a second, whichever process carries it out. What it did is done.",
         _stop, Operation,
     ),
 ]  # fmt: skip

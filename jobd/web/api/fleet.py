@@ -1,28 +1,17 @@
-"""Hosts and their workers; replacing a worker, and a look at its stacks, on the host that serves this."""
+"""Hosts and their workers; replacing a worker, and a look at its stacks, on any live host."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
 from jobd.core.portrait import Host
 from jobd.core.server_facts import ServerFacts, Unfit, judge
-from jobd.seams.asking import Daemon
-from jobd.seams.place import key_of
-from jobd.seams.requests import Dump, Recycle, Request
+from jobd.seams.requests import Dump, Recycle, Stack
 from jobd.web.api.endpoint import Call, Endpoint
 from jobd.web.api.house import House
-from jobd.web.api.problems import Conflict
-
-# Another name of the host that serves the request.
-HERE = "here"
-# The loop of a daemon turns many times a second: one that is silent for so long hangs.
-_WITHIN = 5.0
-
-
-class ElsewhereError(Conflict):
-    """A daemon can be asked only on its own host."""
-
-    code = "jobd.other_host"
+from jobd.web.api.orders import ask
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +32,20 @@ class RedisShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the daemon was asked for and does. `slot` None: all of its processes."""
+    """What the daemon was asked for and does. `slot` None: all of its processes.
+
+    `stacks` are of a dump, 256 KiB at the most; those of `left_out` more processes are in its log alone.
+    """
 
     host: str
     slot: str | None
     outcome: str
+    stacks: list[Stack] = []
+    left_out: int = 0
 
 
 def _list(house: House, _call: Call) -> Hosts:
-    here = None if house.runtime_dir is None else key_of(house.runtime_dir)
-    return Hosts(here=here, hosts=house.browser.hosts())
+    return Hosts(here=house.here, hosts=house.browser.hosts())
 
 
 def _redis(house: House, _call: Call) -> RedisShown:
@@ -61,32 +54,36 @@ def _redis(house: House, _call: Call) -> RedisShown:
 
 
 def _recycle(house: House, call: Call) -> Asked:
-    return _ask(house, call, Recycle(call.path["slot"]), "its worker is replaced")
+    slot = call.path["slot"]
+    host, _ = ask(house, call.path["host"], Recycle(slot), by=call.person)
+    return Asked(host=host, slot=slot, outcome="its worker is replaced")
 
 
 def _dump(house: House, call: Call) -> Asked:
-    return _ask(house, call, Dump(call.path["slot"]), "its stacks are in the daemon's log")
+    slot = call.path["slot"]
+    host, told = ask(house, call.path["host"], Dump(slot, tell=True), by=call.person)
+    return _dumped(host, slot, told, "its stacks are here and in the daemon's log")
 
 
 def _dump_all(house: House, call: Call) -> Asked:
-    return _ask(house, call, Dump(), "the stacks of all processes are in the daemon's log")
+    host, told = ask(house, call.path["host"], Dump(tell=True), by=call.person)
+    outcome = "the stacks of all processes are here and in the daemon's log"
+    return _dumped(host, None, told, outcome)
 
 
-def _ask(house: House, call: Call, request: Request, outcome: str) -> Asked:
-    if house.runtime_dir is None:
-        raise ElsewhereError(
-            f"host {call.path['host']!r}: no daemon serves this, an application does; expected to be asked "
-            "at the address of that host's daemon, or `jobd recycle` there"
-        )
-    own = key_of(house.runtime_dir)
-    if call.path["host"] not in (HERE, own):
-        raise ElsewhereError(
-            f"host {call.path['host']!r}: not the one that serves this; expected {HERE!r} or {own!r}; "
-            "ask the other host's own address, or `jobd recycle` there"
-        )
-    with Daemon.reach(house.runtime_dir, within=_WITHIN) as daemon:
-        daemon.ask(request, within=_WITHIN)
-    return Asked(host=own, slot=call.path.get("slot"), outcome=outcome)
+def _dumped(host: str, slot: str | None, told: dict[str, Any], outcome: str) -> Asked:
+    """Read the stacks; a daemon of an older version tells none."""
+    left_out = told.get("left_out", 0)
+    try:
+        stacks = msgspec.convert(told.get("stacks", []), list[Stack])
+    except msgspec.ValidationError:
+        stacks = []
+    if not stacks:
+        outcome = "the stacks are in the daemon's log"
+    return Asked(
+        host=host, slot=slot, outcome=outcome, stacks=stacks,
+        left_out=left_out if isinstance(left_out, int) else 0,
+    )  # fmt: skip
 
 
 ENDPOINTS = [
@@ -102,17 +99,17 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/hosts/{host}/workers/{slot}/recycle", "recycle_worker", "hosts",
-        "Replace a worker; the old one finishes its jobs. `here` is the host that serves this.",
+        "Replace a worker; the old one finishes its jobs. `here` is the host that serves this, others are named by their key.",
         _recycle, Asked,
     ),
     Endpoint(
         "POST", "/hosts/{host}/workers/{slot}/dump", "dump_worker", "hosts",
-        "Write the stacks of a worker's threads to the daemon's log. What runs goes on.",
+        "Give the stacks of a worker's threads, and write them to the daemon's log. What runs goes on.",
         _dump, Asked,
     ),
     Endpoint(
         "POST", "/hosts/{host}/dump", "dump_host", "hosts",
-        "Write the stacks of all processes of a daemon to its log. What runs goes on.",
+        "Give the stacks of all processes of a daemon, and write them to its log. What runs goes on.",
         _dump_all, Asked,
     ),
 ]  # fmt: skip

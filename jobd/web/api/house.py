@@ -17,6 +17,7 @@ from jobd.core.masking import Masking
 from jobd.core.suggest import nearest, one_of
 from jobd.seams import alertfile
 from jobd.seams.alertfile import LocalAlerts
+from jobd.seams.place import key_of
 from jobd.web.api.operations import Operations
 from jobd.web.api.problems import NoSuchQueue
 
@@ -36,6 +37,11 @@ class House(NamedTuple):
     rules: Sequence[RuleConfig]
     operations: Operations
     mask: Masking = Masking()
+
+    @property
+    def here(self) -> str | None:
+        """The key of the host whose daemon serves this; None where none does."""
+        return None if self.runtime_dir is None else key_of(self.runtime_dir)
 
     def views(self) -> Views:
         """Read queues and jobs."""

@@ -1,170 +1,199 @@
 """Long operations on many jobs: each is a resource that tells how far it is, and can be stopped.
 
-They live in the process that serves: one that ends takes them along, and what was done until then is done,
-for every bite is whole. Invariant: of these there are never more than MOST_RUNNING under way and KEPT
-remembered, and each ends with a word for how: done, stopped or failed, which is told as an event.
+One is carried out by the process that began it, which says in Redis twice a second how far it is
+(`jobd.broker.operations`) and hears there whether it is to stop: so that every process of the namespace
+can show and stop it. A process that ends takes its operations along; they are shown as lost then, and
+what was done until then is done, for every bite is whole. Invariant: of these there are never more than
+MOST_RUNNING under way in a process, and each that its process lives to see ends with a word for how:
+done, stopped or failed, which is told as an event. What Redis does not hear is said again, and no reason
+to stop.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 
+from jobd.broker.connection import Client
+from jobd.broker.operations import KEPT, OperationWords, Said
+from jobd.core.errors import BrokerError
 from jobd.core.ids import uuid7
 from jobd.core.web_events import WebFailed, WebOperationEnded
 from jobd.seams.clock import wall_ms
 from jobd.seams.log import Emit
-from jobd.web.api.problems import Busy, NotThere, Problem, is_ours, problem_of
+from jobd.web.api.operation import Operation, Run, Work
+from jobd.web.api.problems import Busy, NotThere, is_ours, problem_of
 
 MOST_RUNNING = 4
-KEPT = 100
+# Seconds between two words; and how often the last one is tried, where Redis does not take it.
+_EVERY, _LAST_EVERY, _LAST_TRIES = 0.5, 1.0, 600
 
 
 class NoSuchOperation(NotThere):
-    """It is not remembered here."""
+    """It is not remembered."""
 
     code = "jobd.no_such_operation"
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """How far it is. `looked` of about `total` jobs were looked at; `counts` says what became of those
-    that were meant, by the word of each. `problem` is why it failed. Times are ms since 1970."""
-
-    id: str
-    verb: str
-    queue: str | None
-    dry_run: bool
-    by: str
-    state: Literal["running", "stopping", "done", "stopped", "failed"]
-    started_at: int
-    ended_at: int | None = None
-    looked: int = 0
-    total: int = 0
-    counts: dict[str, int] = {}
-    problem: Problem | None = None
-
-
-class Progress:
-    """What the work tells of itself; it asks `is_stopped` between bites. For one operation."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._counts: dict[str, int] = {}
-        self._looked = 0
-        self._total = 0
-
-    def is_stopped(self) -> bool:
-        """Whether somebody wants it to end."""
-        return self._stop.is_set()
-
-    def stop(self) -> None:
-        """Let it end after the bite that is under way."""
-        self._stop.set()
-
-    def tell(self, looked: int, total: int, counts: Mapping[str, int]) -> None:
-        """Say how far it is: looked at so many of about `total`, and what became of those that were meant."""
-        with self._lock:
-            self._looked, self._total, self._counts = looked, total, dict(counts)
-
-    def on(self, operation: Operation) -> Operation:
-        """Give the operation with these figures in it."""
-        with self._lock:
-            return msgspec.structs.replace(
-                operation, looked=self._looked, total=self._total, counts=self._counts
-            )
-
-
-Work = Callable[[Progress], bool]
-"""What is done; gives whether it went through all of it, or was stopped before."""
-
-
 class Operations:
-    """Starts, shows and stops. Used from several threads."""
+    """Starts, shows and stops. Used from several threads. `host` names where this is, for people."""
 
-    def __init__(self, *, emit: Emit) -> None:
+    def __init__(self, client: Client, namespace: str, *, host: str, emit: Emit) -> None:
+        self._words = OperationWords(client, namespace)
+        self._host = host
         self._emit = emit
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Operation, Progress]] = {}
+        self._runs: dict[str, Run] = {}
 
     def start(
-        self, work: Work, *, verb: str, queue: str | None, by: str, dry_run: bool = False
-    ) -> Operation:
-        """Begin in a thread; give what it is. Raises Busy."""
+        self, work: Work, *, verb: str, queue: str | None, by: str, dry_run: bool = False,
+        which: Mapping[str, str] | None = None,
+    ) -> Operation:  # fmt: skip
+        """Begin in a thread; give what it is. Raises Busy, and BrokerError: nothing is begun then."""
         operation = Operation(
             id=uuid7(wall_ms(), int.from_bytes(os.urandom(10))),
-            verb=verb, queue=queue, by=by, dry_run=dry_run, state="running", started_at=wall_ms(),
+            verb=verb, queue=queue, which=dict(which or {}), by=by, dry_run=dry_run, state="running",
+            started_at=wall_ms(), host=self._host,
         )  # fmt: skip
-        progress = Progress()
-        with self._lock:
-            running = [each for each, _ in self._known.values() if each.ended_at is None]
-            if len(running) >= MOST_RUNNING:
-                raise Busy(
-                    f"operations: {len(running)} are under way; expected at most {MOST_RUNNING}; "
-                    "wait for one of them, or stop it; see /api/v1/operations"
-                )
-            self._known[operation.id] = operation, progress
-            self._forget()
-        thread = threading.Thread(
-            target=self._run, args=(operation, progress, work), name="operation", daemon=True
-        )
+        run = self._admit(operation)
         try:
-            thread.start()
-        except RuntimeError as none_to_have:
-            with self._lock:
-                del self._known[operation.id]
-            raise Busy("operations: no thread is to be had here; try again later") from none_to_have
+            # The threads first: once Redis has heard of it there is nothing that can fail.
+            self._threads(run, work)
+            self._say(run)
+            run.is_wanted = True
+        finally:
+            if not run.is_wanted:
+                self._forget(operation.id)
+            run.begun.set()
         return operation
 
     def all(self) -> list[Operation]:
-        """Show all that are remembered, the newest first."""
+        """Show all that are remembered, the newest first. Raises BrokerError."""
         with self._lock:
-            known = list(self._known.values())
-        return [_shown(*each) for each in reversed(known)]
+            runs = dict(self._runs)
+        known = {said.id: _read(said) for said in self._words.all()}
+        here = {name: run.shown for name, run in runs.items() if not _has_ended(known.get(name))}
+        found = {name: each for name, each in known.items() if each is not None} | here
+        return sorted(found.values(), key=lambda each: each.id, reverse=True)
 
     def get(self, operation: str) -> Operation:
-        """Show one. Raises NoSuchOperation."""
-        return _shown(*self._find(operation))
-
-    def stop(self, operation: str) -> Operation:
-        """Let one end after the bite that is under way; give how far it is. Raises NoSuchOperation."""
-        found, progress = self._find(operation)
-        progress.stop()
-        return _shown(found, progress)
-
-    def _find(self, operation: str) -> tuple[Operation, Progress]:
-        with self._lock:
-            found = self._known.get(operation)
+        """Show one. Raises NoSuchOperation, BrokerError."""
+        if (run := self._here(operation)) is not None:
+            return run.shown
+        said = self._words.get(operation)
+        found = None if said is None else _read(said)
         if found is None:
-            raise NoSuchOperation(
-                f"operation {operation!r}: not known here; expected one of the last {KEPT} of this web "
-                "process; what it did until it ended is done: look at the jobs"
-            )
+            raise _no_such(operation)
         return found
 
-    def _run(self, operation: Operation, progress: Progress, work: Work) -> None:
+    def stop(self, operation: str) -> Operation:
+        """Let one end after the bite that is under way; give how far it is.
+
+        Raises NoSuchOperation, BrokerError.
+        """
+        if (run := self._here(operation)) is not None:
+            run.progress.stop()
+        elif not self._words.stop(operation):
+            raise _no_such(operation)
+        return self.get(operation)
+
+    def _admit(self, operation: Operation) -> Run:
+        with self._lock:
+            running = sum(run.shown.ended_at is None for run in self._runs.values())
+            if running >= MOST_RUNNING:
+                raise Busy(
+                    f"operations: {running} are under way; expected at most {MOST_RUNNING}; "
+                    "wait for one of them, or stop it; see /api/v1/operations"
+                )
+            run = self._runs[operation.id] = Run(operation)
+        return run
+
+    def _threads(self, run: Run, work: Work) -> None:
+        try:
+            for each in (lambda: self._carry_out(run, work), lambda: self._tell(run)):
+                threading.Thread(target=each, name="operation", daemon=True).start()
+        except RuntimeError as none_to_have:
+            raise Busy("operations: no thread is to be had here; try again later") from none_to_have
+
+    def _here(self, operation: str) -> Run | None:
+        with self._lock:
+            return self._runs.get(operation)
+
+    def _forget(self, operation: str) -> None:
+        with self._lock:
+            del self._runs[operation]
+
+    def _carry_out(self, run: Run, work: Work) -> None:
+        run.begun.wait()
+        if not run.is_wanted:
+            return
         state, problem = "failed", None
         try:
-            state = "done" if work(progress) else "stopped"
+            state = "done" if work(run.progress) else "stopped"
         except Exception as error:  # noqa: BLE001 - told in the operation, and as an event if it is a mistake
             if not is_ours(error):
-                self._emit(WebFailed(path=f"operation {operation.verb}", why=repr(error)))
+                self._emit(WebFailed(path=f"operation {run.shown.verb}", why=repr(error)))
             problem = problem_of(error)
-        ended = msgspec.structs.replace(
-            progress.on(operation), state=state, problem=problem, ended_at=wall_ms()
-        )
-        self._emit(_ending(ended))
-        with self._lock:
-            self._known[operation.id] = ended, progress
+        outcome = run.outcome(state, problem)
+        self._emit(_ending(outcome))
+        run.end(outcome)
 
-    def _forget(self) -> None:
-        ended = [name for name, (each, _) in self._known.items() if each.ended_at is not None]
-        for name in ended[: max(0, len(self._known) - KEPT)]:
-            del self._known[name]
+    def _tell(self, run: Run) -> None:
+        """Say how far it is until it has ended, and that as well; then nothing of it is left here."""
+        run.begun.wait()
+        if not run.is_wanted:
+            return
+        while not run.ended.wait(_EVERY):
+            self._is_said(run)
+        tries = 1
+        while not self._is_said(run) and tries < _LAST_TRIES:
+            tries += 1
+            threading.Event().wait(_LAST_EVERY)
+        self._forget(run.shown.id)
+
+    def _is_said(self, run: Run) -> bool:
+        try:
+            self._say(run)
+        except BrokerError:
+            return False
+        except Exception as error:  # noqa: BLE001 - a mistake is an event; what is carried out goes on
+            self._emit(WebFailed(path="operation", why=repr(error)))
+            return False
+        return True
+
+    def _say(self, run: Run) -> None:
+        shown = run.shown
+        is_over = shown.ended_at is not None
+        if self._words.say(shown.id, msgspec.json.encode(shown), ended=is_over):
+            run.progress.stop()
+
+
+def _read(said: Said) -> Operation | None:
+    """Read one; None for what a stranger or another version wrote."""
+    try:
+        found = msgspec.json.decode(said.document, type=Operation)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    state, ended_at = found.state, found.ended_at
+    if said.is_lost:
+        state, ended_at = "lost", said.at
+    elif said.stop and not said.ended:
+        state = "stopping"
+    return msgspec.structs.replace(found, id=said.id, state=state, ended_at=ended_at)
+
+
+def _has_ended(operation: Operation | None) -> bool:
+    return operation is not None and operation.state in ("done", "stopped", "failed")
+
+
+def _no_such(operation: str) -> NoSuchOperation:
+    return NoSuchOperation(
+        f"operation {operation!r}: not known; expected one of the last {KEPT}; what it did until it ended "
+        "is done: look at the jobs"
+    )
 
 
 def _ending(it: Operation) -> WebOperationEnded:
@@ -172,10 +201,3 @@ def _ending(it: Operation) -> WebOperationEnded:
         who=it.by, operation=it.id, what=it.verb, queue=it.queue, outcome=it.state, dry_run=it.dry_run,
         counts=it.counts, why=None if it.problem is None else it.problem.detail,
     )  # fmt: skip
-
-
-def _shown(operation: Operation, progress: Progress) -> Operation:
-    if operation.ended_at is not None:
-        return operation
-    state = "stopping" if progress.is_stopped() else "running"
-    return msgspec.structs.replace(progress.on(operation), state=state)

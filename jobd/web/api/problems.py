@@ -20,6 +20,7 @@ from jobd.core.errors import (
     NoDaemon,
     OptionError,
     StoreFull,
+    TooManyOrders,
 )
 from jobd.web.auth.refused import Refused
 from jobd.web.auth.refused import headers_of as headers_of_refused
@@ -113,6 +114,7 @@ class Busy(RequestError):
 # The first that fits, so the finer ones stand above their bases.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OptionError, 400),
+    (TooManyOrders, 429),
     (StoreFull, 507),
     (BrokerError, 503),
     (NoDaemon, 503),

@@ -20,8 +20,6 @@ __all__ = ["CSRF_FIELD", "CSRF_HEADER", "Auth", "Who"]
 class Auth(Gatekeeper):
     """Who may look and who may act. Its methods block on Redis, for as long as the client's time-out."""
 
-    has_form = True
-
     def __init__(
         self, config: DashboardConfig, sessions: Sessions, namespace: str, *, emit: Emit
     ) -> None:
@@ -30,6 +28,7 @@ class Auth(Gatekeeper):
         self.sessions = sessions
         self.users = Users(config)
         self.cookie = Cookie(namespace)
+        self.enter_by = "open" if config.open else "form" if self.users.can_log_in else "tokens"
         # An open dashboard has no sessions: what its pages send along is of this process.
         self._open_csrf = csrf_of(new_token())
 

@@ -56,10 +56,10 @@ class Named(Protocol):
 class Gatekeeper(ABC):
     """Who may look and who may act. Its methods may block; only `seen` and `audit` do not.
 
-    `has_form` says that people log in here, and not elsewhere.
+    `enter_by` says what the page at /login tells people who come there; None: they log in elsewhere.
     """
 
-    has_form = False
+    enter_by: Literal["form", "tokens", "open"] | None = None
 
     def __init__(self, hosts: Sequence[str], proxies: Sequence[str], *, emit: Emit) -> None:
         """`hosts`: the names that it is reached by, none: any; `proxies`: whose headers are believed."""

@@ -7,13 +7,14 @@ age that goes on by itself: so that nothing has to be sent again for the time th
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from jobd.core.durations import words
 from jobd.core.sizes import size_words
@@ -25,6 +26,13 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNITS = ("", "k", "M", "G", "T")
 _THOUSAND = 1000
 _MINUTE_MS = 60_000
+_MARKS = re.compile(r"\{\{(-?\d{1,20})\}\}|`([^`]+)`")
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_NAMED = (
+    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+    | {code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)}
+    | {code: f"\\u{code:04x}" for code in (*_TURNING, *range(0xD800, 0xE000))}
+)
 
 
 def number(value: float | None) -> str:
@@ -96,11 +104,10 @@ def _time(ms: float | None, kind: str) -> str | Markup:
     moment = _moment(ms)
     if moment is None:
         return NONE
-    return Markup('<time datetime="{}" data-{}>{}</time>').format(
-        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        Markup(kind),  # noqa: S704 - one of ours
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
-    )
+    at = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    shown = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    # Lists have many of them: nothing of it has to be escaped, all of it is ours.
+    return Markup(f'<time datetime="{at}" data-{kind}>{shown}</time>')  # noqa: S704
 
 
 def _moment(ms: float | None) -> datetime | None:
@@ -121,6 +128,40 @@ def pretty(value: Any) -> str:
     return f"{text[:LONGEST_JSON]}\n… {len(text) - LONGEST_JSON:,} more characters"
 
 
+def cut(text: object, most: int = 200) -> str:
+    """Write a text that a line has room for; what is longer is cut, and says so."""
+    whole = visible(text)
+    return whole if len(whole) <= most else f"{whole[:most]}… {len(whole) - most:,} more characters"
+
+
+def visible(text: object) -> str:
+    """Write a stranger's text so that all of it is seen, and nothing around it is moved: signs that
+    control a terminal or turn the direction of writing are named."""
+    return str(text).translate(_NAMED)
+
+
+def mark(ms: int) -> str:
+    """Put an instant into a text that `told` writes."""
+    return f"{{{{{ms}}}}}"
+
+
+def told(text: str) -> Markup:
+    """Write a sentence of ours: instants that `mark` put in as the browser writes them, `commands` as code.
+
+    It may have a stranger's words in it: they are text, whatever marks they imitate.
+    """
+    parts = []
+    for at, piece in enumerate(_MARKS.split(visible(text))):
+        match at % 3, piece:
+            case 0, str():
+                parts.append(escape(piece))
+            case 1, str():
+                parts.append(escape(when(float(piece))))
+            case 2, str():
+                parts.append(Markup("<code>{}</code>").format(piece))
+    return Markup("").join(parts)
+
+
 def dom_id(*names: str) -> str:
     """Make an element's id of names, whatever they are."""
     text = "-".join(names)
@@ -139,7 +180,42 @@ def points(values: Sequence[float], width: int = 120, height: int = 28) -> str:
     )
 
 
+def bars(
+    values: Sequence[float], top: float, width: float = 120, height: float = 20, base: float = 20
+) -> str:
+    """Give a path of upright bars, to be stroked, the last one rightmost; `height` is that of `top`.
+
+    They stand on `base`; a negative height lets them hang from it. What is not nothing can be seen.
+    """
+    step = width / max(1, len(values))
+    least = 1.5 if height > 0 else -1.5
+    grow = max if height > 0 else min
+    return "".join(
+        f"M{(at + 0.5) * step:.4g} {base:.4g}v{-grow(least, height * value / (top or 1)):.3g}"
+        for at, value in enumerate(values)
+        if value > 0
+    )
+
+
+def added(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Add two lists, number by number."""
+    return [a + b for a, b in zip(values, others, strict=True)]
+
+
+def nice(value: float) -> float:
+    """Give the round number at or above: 1, 2, 4, 5, 8 or 10 times a power of ten."""
+    scale = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next((each * scale for each in (1, 2, 4, 5, 8) if value <= each * scale), 10 * scale)
+
+
+def since(seconds: float | None, now: int) -> int | None:
+    """Give the instant (ms) that many seconds before `now`, to the second: the same at each look."""
+    return None if seconds is None else round((now - seconds * _THOUSAND) / _THOUSAND) * _THOUSAND
+
+
 FILTERS = {
     "number": number, "short": short, "rate": rate, "percent": percent, "span": span, "millis": millis,
     "size": size, "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
+    "cut": cut, "visible": visible, "told": told,
+    "bars": bars, "nice": nice, "added": added, "since": since,
 }  # fmt: skip
