@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from jobd.core.events import Event, Level
+from jobd.core.events import Event, Level, Told
 
 
 class WebFailed(Event, frozen=True, kw_only=True):
@@ -17,6 +17,13 @@ class WebFailed(Event, frozen=True, kw_only=True):
     level: ClassVar[Level] = "error"
     path: str
     why: str
+
+
+class WebServed(Told, frozen=True, kw_only=True):
+    """Where the dashboard is, or how to have one."""
+
+    event: ClassVar[str] = "web.served"
+    level: ClassVar[Level] = "info"
 
 
 class WebAudit(Event, frozen=True, kw_only=True):
