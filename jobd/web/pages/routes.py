@@ -22,6 +22,7 @@ from jobd.web.api.problems import Problem, is_ours, problem_of
 from jobd.web.auth.auth import Auth, Who
 from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused
+from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import Hub, Topic
 from jobd.web.pages.login_page import login_route
 from jobd.web.pages.page import Ask, Page
@@ -49,6 +50,7 @@ class Pages:
         self._emit = emit
         self._table = {page.name: page for page in table}
         self._static = StaticFiles()
+        self._badges = Badges(house)
         self._renderer = Renderer(version=self._static.version)
         self.hub = Hub(self._look)
 
@@ -92,6 +94,7 @@ class Pages:
             "place": page.place,
             "who": who,
             "live": None if page.live is None else _live_path(request, root),
+            "badges": self._badges.read(),
             "now": clock.wall_ms(),
             "jobd": __version__,
             "namespace": self._house.namespace,
@@ -134,7 +137,11 @@ class Pages:
         assert live is not None  # it has a route
         try:
             model = live.read(self._house, Ask(dict(topic.path), dict(topic.query), topic.role))
-            return self._renderer.render(live.template, model, root=topic.root, role=topic.role)
+            made = self._renderer.render(live.template, model, root=topic.root, role=topic.role)
+            frame = {"badges": self._badges.read()}
+            return made + self._renderer.render(
+                "frame.html", frame, root=topic.root, role=topic.role
+            )
         except Exception as error:
             if not is_ours(error):
                 self._emit(WebFailed(path=f"/live {topic.page}", why=repr(error)))

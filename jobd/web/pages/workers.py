@@ -126,10 +126,18 @@ def _one(house: House, key: str, queue: str | None) -> Shown:
 
 def _all_shown(house: House, known: Iterable[Host], queue: str | None) -> list[Shown]:
     here, room, found = key_of(house.runtime_dir), MOST_SHOWN, []
-    for host in known:
+    for host in sorted(known, key=_is_well):  # what stands out stands first
         found.append(_shown(host, here, queue, min(room, MOST_WORKERS)))
         room -= len(found[-1].seats)
     return found
+
+
+def _is_well(host: Host) -> bool:
+    daemon = host.daemon
+    if daemon is None or host.silent_for > SILENT or not daemon.running:
+        return False
+    refused = daemon.reload is not None and daemon.reload.error
+    return not refused and not any(view.gave_up for view in daemon.queues.values())
 
 
 def _shown(host: Host, here: str, queue: str | None, most: int) -> Shown:
