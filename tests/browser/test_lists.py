@@ -47,7 +47,8 @@ def test_ticks_are_counted_and_forgotten_with_the_page(ops: Visitor) -> None:
     page.locator("input[name=pick]").first.uncheck()
     expect(acts).to_contain_text("2 ticked")
     assert box.evaluate("(e) => e.indeterminate")
-    page.reload()
+    page.goto("/dead")
+    page.go_back()
     expect(acts).to_contain_text("0 ticked")
     expect(acts.get_by_role("button", name="Retry")).to_be_disabled()
 
