@@ -19,9 +19,9 @@ from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
 from jobd.web.api.problems import Problem, is_ours, problem_of
-from jobd.web.auth.auth import Auth, Who
+from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
-from jobd.web.auth.refused import Busy, Refused
+from jobd.web.auth.refused import Busy, Refused, headers_of
 from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import Hub, Topic
 from jobd.web.pages.login_page import login_route
@@ -41,7 +41,7 @@ class Pages:
     """All pages of one dashboard. `hub` is what streams are fed by; close it when the process ends."""
 
     def __init__(
-        self, house: House, auth: Auth, *, threads: Threads, emit: Emit,
+        self, house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit,
         table: Sequence[Page] = PAGES,
     ) -> None:  # fmt: skip
         self._house = house
@@ -63,12 +63,10 @@ class Pages:
                 path = f"/live{page.path}".rstrip("/")
                 made.append(Route(path, self._streaming(page), name=f"live {page.name}"))
         made.append(Route("/find", self._find, name="find"))
-        guarded = guard(self._auth, made, threads=self._threads, login=LOGIN, page=self._failure)
-        return [
-            *guarded,
-            login_route(self._auth, self._renderer),
-            self._static.route(),
-        ]
+        login = LOGIN if self._auth.enter_by else None
+        guarded = guard(self._auth, made, threads=self._threads, login=login, page=self._failure)
+        form = [login_route(self._auth, self._renderer)] if login else []
+        return [*guarded, *form, self._static.route()]
 
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
@@ -171,7 +169,10 @@ class Pages:
         """Answer with a page that says what went wrong, and what to do."""
         if not is_ours(error) and not isinstance(error, Refused):
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
-        return self._problem_page(request, problem_of(error))
+        page = self._problem_page(request, problem_of(error))
+        if isinstance(error, Refused):
+            page.headers.update(headers_of(error))
+        return page
 
     def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
         root = request.scope.get("root_path", "")
@@ -181,7 +182,7 @@ class Pages:
 
 
 def page_routes(
-    house: House, auth: Auth, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
+    house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
 ) -> list[BaseRoute]:
     """Make the routes of all pages."""
     return Pages(house, auth, threads=threads, emit=emit, table=table).routes()
