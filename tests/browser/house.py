@@ -48,6 +48,14 @@ def picky(path: str) -> str:
 def tries_again(n: int) -> None:
     raise LookupError(f"nothing at {n}")
 
+@q.task()
+def curse(job: Job, text: str, times: int = 1) -> None:
+    """Says evil things in every way it can."""
+    text = times * text
+    job.log(text)
+    job.progress(0.5, text)
+    raise ValueError(text)
+
 @reports.task()
 def report(job: Job, path: str, steps: int) -> int:
     """One step for each file `path.STEP`."""
