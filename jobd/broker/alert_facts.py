@@ -16,12 +16,11 @@ from jobd.broker.keys import QueueKeys
 from jobd.broker.server import read_facts
 from jobd.core.alerts.facts import QueueFacts, StoreFacts
 from jobd.core.server_facts import judge
+from jobd.core.states import CLAIM_PER_MS
 
 _MINUTE_MS = 60_000
 # Schedules of one queue that are looked at, those that are due first.
 _MOST_SCHEDULES = 1000
-# A claim's number is the time of its jobs' start, in ms, times this, or larger by a little.
-_CLAIM = 1024
 
 
 class _Asked(NamedTuple):
@@ -99,7 +98,7 @@ class QueueReader:
         queue, what, which = asked
         if what == "meta":
             claim, found["interrupted_last"] = _whole(reply[0]), _text(reply[1])
-            found["claimed_ago"] = max(0.0, (now - claim / _CLAIM) / 1000) if claim else None
+            found["claimed_ago"] = max(0.0, (now - claim / CLAIM_PER_MS) / 1000) if claim else None
         elif what == "minute":
             counts = {_text(outcome): _whole(n) for outcome, n in reply.items()}
             found["minutes"][which] = counts

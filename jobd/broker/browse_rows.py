@@ -14,13 +14,12 @@ from jobd.broker.browse_cursor import Place
 from jobd.broker.finding import group_of
 from jobd.broker.flow import SET_ASIDE
 from jobd.core.error_lines import first_line
-from jobd.core.states import ACTIVE, COMPLETED, DEAD, DELAYED, PARKED, TERMINAL
+from jobd.core.states import ACTIVE, CLAIM_PER_MS, COMPLETED, DEAD, DELAYED, PARKED, TERMINAL
 
 # What a row needs. The first four are what a filter looks at.
 FIELDS = (
     "task", "error", "at", "options", "priority", "failed", "timeouts", "crashes", "lost", "cause",
 )  # fmt: skip
-_CLAIM = 1024  # a claim's number is its instant in ms, times this, or larger by a little
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +81,7 @@ def row_of(queue: str, state: str, seen: Seen) -> JobRow:
         priority=5 if asked_for is None else asked_for,
         enqueued_at=whole(added),
         due_at=score if state == DELAYED and not paused else None,
-        claimed_at=score // _CLAIM if state == ACTIVE and score else None,
+        claimed_at=score // CLAIM_PER_MS if state == ACTIVE and score else None,
         finished_at=score if state in TERMINAL else None,
         worker=text(seen.place.worker) or None,
         attempts=(whole(failed) or 0) + (whole(timeouts) or 0),

@@ -76,6 +76,6 @@ def _read(key: str, raw: Any, now: int) -> Host:
     try:
         word = msgspec.json.decode(document, type=_Word)
     except msgspec.MsgspecError as bad:
-        return Host(key=key, silent_for=silent_for, why_unread=str(bad))
+        return Host(key=key, silent_for=silent_for, said_at=said, why_unread=str(bad))
     ahead = (word.wall_ms - said) / 1000
-    return Host(key=key, silent_for=silent_for, ahead=ahead, daemon=word.daemon)
+    return Host(key=key, silent_for=silent_for, said_at=said, ahead=ahead, daemon=word.daemon)

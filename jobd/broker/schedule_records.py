@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
-from jobd.core.errors import OptionError
+from jobd.core.errors import JobdError, OptionError
 from jobd.core.schedule import SHORTEST_EVERY_MS, Schedule
 from jobd.core.slots import Slots, slots_of
+
+# What was declared, and by no host for so long (ms), does not fire: `is_declared` in lua/_prelude.lua.
+UNDECLARED_AFTER = 600_000
 
 
 class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,17 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
     fired: int
     missed_slots: int
     declared_at: int | None
+
+    def slots(self) -> Slots | None:
+        """Give the slots it fires at; None where they cannot be reckoned here."""
+        try:
+            return recorded_slots(self.cron or "", self.tz, round((self.every or 0) * 1000))
+        except JobdError:
+            return None
+
+    def is_forsaken(self, now: int) -> bool:
+        """Say whether it was declared, and is no more: then it does not fire. `now` in ms."""
+        return self.origin == "declared" and now - (self.declared_at or 0) > UNDECLARED_AFTER
 
 
 def record_of(schedule: Schedule) -> list[str | int]:

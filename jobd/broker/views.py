@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from jobd.core.names import is_name
 from jobd.core.states import (
     ACTIVE,
     CANCELLED,
+    CLAIM_PER_MS,
     COMPLETED,
     DEAD,
     DELAYED,
@@ -56,6 +57,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     enqueued_at: int | None = None
     due_at: int | None = None
     task_paused: bool = False
+    claimed_at: int | None = None
     finished_at: int | None = None
     failed: int = 0
     timeouts: int = 0
@@ -77,6 +79,16 @@ class JobInfo(msgspec.Struct, kw_only=True):
     logs_dropped: int = 0
     steps: dict[str, Any] = msgspec.field(default_factory=dict)
     """What `job.once` has recorded: the name of each step and its value."""
+
+
+class Found(NamedTuple):
+    """Where a job is: its place there, or who holds it by which claim."""
+
+    state: str | None = None
+    score: int | None = None
+    worker: str | None = None
+    record: dict[str, bytes] = {}  # noqa: RUF012 - never written to
+    claim: int | None = None
 
 
 class Views:
@@ -150,16 +162,16 @@ class Views:
 
     def state(self, queue: str, job_id: str) -> str | None:
         """Name the one state a job is in, or None when it is not recorded."""
-        return self._locate(queue, job_id)[0]
+        return self._locate(queue, job_id).state
 
     def ending(self, queue: str, job_id: str) -> tuple[str | None, dict[str, bytes]]:
         """Read a job's state and raw record together."""
-        state, _, _, record = self._locate(queue, job_id)
-        return state, record
+        found = self._locate(queue, job_id)
+        return found.state, found.record
 
     def info(self, queue: str, job_id: str) -> JobInfo | None:
         """Read everything recorded about a job, or None."""
-        state, score, worker, record = self._locate(queue, job_id)
+        state, score, worker, record, claim = self._locate(queue, job_id)
         if state is None:
             return None
         priority = _int(record.get("priority"))
@@ -182,6 +194,7 @@ class Views:
             enqueued_at=_int(record.get("at")),
             due_at=score if state == DELAYED and not set_aside else None,
             task_paused=set_aside,
+            claimed_at=claim // CLAIM_PER_MS if claim else None,
             finished_at=score if state in (COMPLETED, DEAD, CANCELLED) else None,
             failed=_int(record.get("failed")) or 0,
             timeouts=_int(record.get("timeouts")) or 0,
@@ -225,9 +238,7 @@ class Views:
             members: Any = self._client.zrange(keys.leases, 0, -1)
         return _ids(members)
 
-    def _locate(
-        self, queue: str, job_id: str
-    ) -> tuple[str | None, int | None, str | None, dict[str, bytes]]:
+    def _locate(self, queue: str, job_id: str) -> Found:
         keys = QueueKeys(self._namespace, queue)
         for _ in range(_LOOKS):
             leases = self._leases(keys)
@@ -238,13 +249,13 @@ class Views:
             states = (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED)
             for state, score in zip(states, found[:5], strict=True):
                 if isinstance(score, int | float):
-                    return state, _whole(score), None, record
-            for incarnation, has in zip(leases, found[5:], strict=True):
-                if has is True:
-                    return ACTIVE, None, incarnation, record
+                    return Found(state, _whole(score), None, record)
+            for incarnation, claim in zip(leases, found[5:], strict=True):
+                if isinstance(claim, bytes):
+                    return Found(ACTIVE, None, incarnation, record, _whole(claim))
             if not record:
-                return None, None, None, {}
-        return ACTIVE, None, None, record
+                return Found()
+        return Found(ACTIVE, None, None, record)
 
 
 def _ask_where(pipe: Any, keys: QueueKeys, job_id: str, leases: Iterable[str]) -> None:
@@ -252,7 +263,7 @@ def _ask_where(pipe: Any, keys: QueueKeys, job_id: str, leases: Iterable[str]) -
     for state in (WAITING, DELAYED, COMPLETED, DEAD, CANCELLED):
         pipe.zscore(_container(keys, state), job_id)
     for incarnation in leases:
-        pipe.hexists(keys.held(incarnation), job_id)
+        pipe.hget(keys.held(incarnation), job_id)
 
 
 def _container(keys: QueueKeys, state: str) -> str:

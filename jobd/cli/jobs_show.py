@@ -21,7 +21,15 @@ from jobd.core.errors import EX_NOINPUT, JobdError
 from jobd.core.names import check_name
 from jobd.core.states import DEAD_CAUSES, TERMINAL
 
-_TIMES = ("enqueued_at", "due_at", "finished_at", "parked_since", "cancel_asked_at", "expires_at")
+_TIMES = (
+    "enqueued_at",
+    "due_at",
+    "claimed_at",
+    "finished_at",
+    "parked_since",
+    "cancel_asked_at",
+    "expires_at",
+)
 
 
 class NoSuchJob(JobdError):

@@ -17,12 +17,10 @@ from jobd.cli.output import printable
 from jobd.cli.picture import Picture, Store
 from jobd.cli.table import cropped, table_lines
 from jobd.core.durations import words
-from jobd.core.portrait import Daemon, Host, QueueView, Worker
+from jobd.core.portrait import SILENT, Daemon, Host, QueueView, Worker
 from jobd.core.sizes import size_words
 from jobd.core.states import STATES
 
-# A host says how it is every five seconds; one that has missed a few is spoken of as silent.
-SILENT = 20.0
 _PROBLEMS = 3
 
 Style = Literal["", "head", "bad", "warn", "dim"]

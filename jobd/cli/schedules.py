@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from jobd.broker.connection import connect
-from jobd.broker.schedule_records import ScheduleInfo, recorded_slots
+from jobd.broker.schedule_records import ScheduleInfo
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.views import Views
 from jobd.cli import settings
@@ -20,7 +20,7 @@ from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.core.config import Config
 from jobd.core.durations import words
-from jobd.core.errors import EX_NOINPUT, JobdError
+from jobd.core.errors import EX_NOINPUT
 from jobd.core.names import check_name
 from jobd.core.preview import local_time
 from jobd.core.schedule import read_name
@@ -58,14 +58,6 @@ def _end(name: str, known: list[str]) -> NoReturn:
     expected = f"there are {one_of(known)}{nearest(name, known)}" if known else "there is none"
     click.echo(f"jobd: schedule {name!r}: not there; {expected}", err=True)
     raise click.exceptions.Exit(EX_NOINPUT)
-
-
-def slots_of_info(info: ScheduleInfo) -> Slots | None:
-    """Give the slots of a recorded schedule; None where they cannot be reckoned here."""
-    try:
-        return recorded_slots(info.cron or "", info.tz, round((info.every or 0) * 1000))
-    except JobdError:
-        return None
 
 
 def spell(slots: Slots | None, at: int | None, now: int) -> str:

@@ -9,10 +9,9 @@ from jobd.broker.schedule_records import ScheduleInfo
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
-from jobd.cli.schedules import queue_option, slots_of_info, spell, stores, when
+from jobd.cli.schedules import queue_option, spell, stores, when
 from jobd.cli.table import print_table
 
-_SILENT_MS = 600_000
 _PRIVATE = ("args", "options")
 
 
@@ -45,7 +44,7 @@ def _public(info: ScheduleInfo) -> dict[str, object]:
 
 
 def _row(info: ScheduleInfo, now: int) -> tuple[str, ...]:
-    slots = slots_of_info(info)
+    slots = info.slots()
     upcoming = "paused" if info.paused else spell(slots, info.next_at, now)
     last = spell(slots, info.last_slot, now)
     return info.name, info.queue, info.task, when(info), upcoming, last, _note(info, slots, now)
@@ -57,6 +56,6 @@ def _note(info: ScheduleInfo, slots: object, now: int) -> str:
         parts.append("its zone or its time is unknown on this host")
     if info.missed_slots:
         parts.append(f"{info.missed_slots} missed ({info.missed})")
-    if info.origin == "declared" and now - (info.declared_at or 0) > _SILENT_MS:
+    if info.is_forsaken(now):
         parts.append("declared by no host for ten minutes: it does not fire")
     return ", ".join(parts)

@@ -9,7 +9,7 @@ import click
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
-from jobd.cli.schedules import find, queue_option, slots_of_info, stamp, when
+from jobd.cli.schedules import find, queue_option, stamp, when
 from jobd.cli.table import print_table
 from jobd.core.errors import EX_NOINPUT
 from jobd.core.preview import Run, preview
@@ -58,7 +58,7 @@ def command(
         config = settings.read(settings.find_file(config_file), url=redis_url)
         place, store = find(config, name, queue)
         info, now = store.get(name), store.time()
-        recorded = None if info is None else slots_of_info(info)
+        recorded = None if info is None else info.slots()
         if info is None or recorded is None:
             click.echo(f"jobd: schedule {name!r} on {place}: cannot be reckoned here", err=True)
             return EX_NOINPUT

@@ -21,7 +21,7 @@ from jobd.core.suggest import nearest
 if TYPE_CHECKING:
     from cronsim import CronSim
 
-_MACROS = {
+MACROS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *",
@@ -31,13 +31,13 @@ _MACROS = {
     "@annually": "0 0 1 1 *",
 }
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 # Of each field: its name, its range, the words it knows, and what else it takes.
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ("minute", 0, 59, (), ""),
     ("hour", 0, 23, (), ""),
     ("day of month", 1, 31, ("L", "LW"), ", L or LW"),
-    ("month", 1, 12, _MONTHS, " or JAN to DEC"),
+    ("month", 1, 12, MONTHS, " or JAN to DEC"),
     ("day of week", 0, 7, _DAYS, ", SUN to SAT, MON#2 or 5L"),
 )
 _LONGEST = 200
@@ -50,7 +50,7 @@ class Cron:
 
     def __init__(self, line: object) -> None:
         self.line = _fields_of(line)
-        parts = _MACROS.get(self.line, self.line).upper().split()
+        parts = MACROS.get(self.line, self.line).upper().split()
         _check(self.line, parts)
         self._sim = sim = _simulation(" ".join(parts))
         self.minutes = sorted(sim.minutes)
@@ -70,15 +70,15 @@ def _fields_of(line: object) -> str:
     text = " ".join(line.split())
     if not text.startswith("@"):
         return text
-    if text.lower() in _MACROS:
+    if text.lower() in MACROS:
         return text.lower()
     if text.lower() == "@reboot":
         raise OptionError(
             "cron: '@reboot'; expected a time; enqueue a job where your program starts instead"
         )
     raise OptionError(
-        f"cron: {text!r}; expected five fields or one of {', '.join(_MACROS)}"
-        + nearest(text.lower(), _MACROS)
+        f"cron: {text!r}; expected five fields or one of {', '.join(MACROS)}"
+        + nearest(text.lower(), MACROS)
     )
 
 

@@ -12,13 +12,19 @@ import msgspec
 
 # Of a larger fleet the snapshot names so many workers; all are counted.
 MOST_WORKERS = 256
+# A host says how it is every five seconds; one that has missed a few is spoken of as silent.
+SILENT = 20.0
 
 Answers = Literal["yes", "no", "stopped", "unknown"]
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One slot and what runs in it: so many jobs, of which one has run longest, for `running_for`
-    seconds. A leaver, whose slot has a successor already, has a word in `leaving`: why it goes."""
+    seconds. A leaver, whose slot has a successor already, has a word in `leaving`: why it goes.
+
+    `memory` is what it has of its own, in bytes; `memory_past` the most of that in each minute of the last
+    hour, in KiB, the newest last: in what hosts say of themselves, with fewer of many workers.
+    """
 
     slot: str
     queue: str
@@ -34,6 +40,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     running_for: float | None = None
     up_for: float | None = None
     memory: int | None = None
+    memory_past: list[int] = []
     exits: dict[str, int] = {}
     leaving: str | None = None
 
@@ -97,7 +104,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """One daemon as it was when it last said so, `silent_for` seconds ago by Redis' clock.
+    """One daemon as it was when it last said so, at `said_at` (ms since 1970), `silent_for` seconds ago,
+    both by Redis' clock.
 
     `ahead`: how far its host's clock was ahead of Redis'. `why_unread`: it is of a version whose
     words are not understood; then the rest says nothing.
@@ -105,6 +113,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     silent_for: float
+    said_at: int | None = None
     ahead: float | None = None
     daemon: Daemon | None = None
     why_unread: str | None = None

@@ -77,6 +77,9 @@ EDGES: dict[str, tuple[tuple[str | None, str | None], ...]] = {
     "trim": ((COMPLETED, None), (DEAD, None), (CANCELLED, None)),
 }
 
+# A claim's number is its instant in ms, times this, or larger by a little.
+CLAIM_PER_MS = 1024
+
 # Why a job is dead. Always recorded beside it, with the history of its attempts.
 DEAD_CAUSES = {
     "failed": "its attempts are used up, or its error is not to be tried again",

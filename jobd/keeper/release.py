@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from socket import gethostname
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,62 +35,76 @@ _COUNTER = {
 }
 
 
-def blame(dead: Dead, cells: list[CellView], now_ms: int) -> list[Blame]:
+def blame(dead: Dead, cells: list[CellView], now_ms: int, slot: str = "") -> list[Blame]:
     """Say what each running job is charged with.
 
     Neighbours of a timeout or of a cancelled job were interrupted, which costs nothing. Of several
     that ran when a process crashed nobody knows which did it: each is suspected, and the worker that
     claims it next runs it in less company (jobd.worker.record.company).
     """
-    return [_charge(dead, cell, len(cells), now_ms) for cell in cells]
+    where: dict[str, str | int] = {"worker": dead.incarnation, "host": gethostname()}
+    if slot:
+        where["slot"] = slot
+    return [_charge(dead, cell, len(cells), now_ms, where) for cell in cells]
 
 
-def _charge(dead: Dead, cell: CellView, among: int, now_ms: int) -> Blame:
+def _charge(
+    dead: Dead, cell: CellView, among: int, now_ms: int, where: dict[str, str | int]
+) -> Blame:
     kind, counter = dead.cause, _COUNTER[dead.cause]
     if kind in ("timeout", "cancelled") and cell.job_id not in dead.charged:
         kind, counter = "interrupted", "interrupted"
     note: dict[str, str | int] = {"kind": kind, "at": now_ms}
     if dead.how:
         note["how"] = dead.how
-    note |= {"worker": dead.incarnation, "token": cell.claim}
+    note |= where | {"token": cell.claim}
     if counter == "crashes" and among > 1:
         counter = "suspected"
         note["among"] = among
     return Blame(cell.job_id, counter, msgspec.json.encode(note), cell.claim)
 
 
-def last_look(
-    dead: Dead, boards: Callable[[str], Scoreboard | None]
-) -> tuple[list[CellView], int | None]:
-    """Read who is to be charged, and the last claim that was begun, from the page of a worker that has
-    ended: it cannot change any more.
+class LastLook(NamedTuple):
+    """Who is to be charged, the last claim that was begun, and the worker's slot; nothing where its page
+    is gone."""
+
+    cells: list[CellView]
+    begun: int | None
+    slot: str
+
+
+_NOTHING = LastLook([], None, "")
+
+
+def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> LastLook:
+    """Read the page of a worker that has ended: it cannot change any more.
 
     A crash accuses who ran. Where nobody did, it accuses who had just run and was not settled: what a
     run leaves behind may end its process a moment later, and would for ever if that cost nothing.
     """
     board = boards(dead.board)
     if board is None or dead.page >= len(board.pages):
-        return [], None
+        return _NOTHING
     page = board.pages[dead.page]
     view = page.view()
     if view is None or view.incarnation != dead.incarnation:
-        return [], None
+        return _NOTHING
     accused = view.cells
     if not accused and _COUNTER[dead.cause] == "crashes":
         accused = page.latest()
-    return list(accused), view.begun
+    return LastLook(list(accused), view.begun, view.slot)
 
 
 def release(
     dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
-    cells, begun = last_look(dead, boards)
+    cells, begun, slot = last_look(dead, boards)
     if len(cells) > 1 and _COUNTER[dead.cause] == "crashes":
         # Settled jobs stay in their cells; counted in, they made one that ran alone one of several.
         held = set(store.line_of(dead.incarnation))
         cells = [cell for cell in cells if (cell.job_id.encode(), cell.claim) in held]
-    store.release(dead.incarnation, blame(dead, cells, now_ms), begun=begun)
+    store.release(dead.incarnation, blame(dead, cells, now_ms, slot), begun=begun)
 
 
 class Releaser:

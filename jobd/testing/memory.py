@@ -15,7 +15,7 @@ from jobd.broker.finding import Finder
 from jobd.broker.new_job import NewJob
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store
-from jobd.broker.views import Views
+from jobd.broker.views import Found, Views
 from jobd.broker.why import WhyFacts
 from jobd.client.app import Jobd
 from jobd.core.errors import JobdError, ResultTimeout
@@ -245,15 +245,9 @@ class _MemoryViews(Views):
     def _place(self) -> str:  # type: ignore[override]
         self._memory.client()
 
-    def _locate(
-        self, queue: str, job_id: str
-    ) -> tuple[str | None, int | None, str | None, dict[str, bytes]]:
+    def _locate(self, queue: str, job_id: str) -> Found:
         entry = self._memory.entries.get((queue, job_id))
-        return (
-            (None, None, None, {})
-            if entry is None
-            else (entry.state, entry.score, None, entry.record)
-        )
+        return Found() if entry is None else Found(entry.state, entry.score, None, entry.record)
 
     def _fields(self, queue: str, job_id: str, *names: str) -> list[bytes | None]:
         entry = self._memory.entries.get((queue, job_id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from socket import gethostname
 from typing import Any
 
 import msgspec
@@ -76,6 +77,7 @@ class Outcomes:
         self._desk = desk
         self._tasks = tasks
         self._worker = worker
+        self._host = gethostname()
         self._tell = Teller(emit)
 
     def done_at_length(self, run: Run, figures: str, result: bytes) -> None:
@@ -214,7 +216,8 @@ class Outcomes:
     def _note(self, kind: str, run: Run, ended: float, error: str) -> dict[str, Any]:
         """Write the line of a run that has just ended into a history."""
         at, ran_ms = self._desk.store_ms(), round((ended - run.started) * 1000)
-        note = {"kind": kind, "at": at, "worker": self._worker, "token": run.job.claim}
+        where = {"worker": self._worker, "host": self._host}
+        note = {"kind": kind, "at": at, **where, "token": run.job.claim}
         return note | {"ran_ms": ran_ms} | ({"error": error} if error else {})
 
     def _figures_unrun(self, job: Claimed) -> str:

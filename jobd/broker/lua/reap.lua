@@ -6,7 +6,8 @@
 -- WHY     Only when the lease still ends exactly where the reaper saw it end twice, and that is
 --         past: an owner that came back has renewed it. Closed before anything moves, so the owner
 --         is fenced from this call on. Nobody knows what was running, so each job is `lost` once;
---         only a job that was alone and had been lost before is accused of a crash.
+--         only a job that was alone and had been lost before is accused of a crash. A line in its history
+--         names the worker, whose host is gone.
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score then return { 'released' } end
@@ -16,6 +17,8 @@ if score ~= seen or tonumber(score) > clock(now) then return { 'alive' } end
 if tonumber(score) > 0 then add_up(tally, 'leases_expired', 1) end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
 local ids = redis.call('HKEYS', held)
+-- What a stranger named so is not put into a document.
+local named = string.find(incarnation, '^[%w_.:%-]+$') and ',"worker":"' .. incarnation .. '"' or ''
 -- Only the first bite sees all that was held: the last of many was not alone.
 local alone, back = #ids == 1 and tonumber(score) > 0, {}
 for i = 1, math.min(#ids, tonumber(limit)) do
@@ -24,6 +27,8 @@ for i = 1, math.min(#ids, tonumber(limit)) do
     -- pcall: a counter that is no number is found out by the next claim, not here
     local lost = redis.pcall('HINCRBY', key, 'lost', 1)
     if alone and type(lost) == 'number' and lost > 1 then redis.pcall('HINCRBY', key, 'crashes', 1) end
+    local claim = whole(redis.call('HGET', held, ids[i]), 0)
+    chronicle(key, '{"kind":"lost","at":' .. int(clock(now)) .. named .. ',"token":' .. int(claim) .. '}')
     redis.call('HSET', key, 'more', '1')
   end
   count_of_task(tally, 'lost', key)

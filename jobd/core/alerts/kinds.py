@@ -55,7 +55,7 @@ Detail = Literal["minutes", "died", "schedules", "interrupted"]
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of rule.
+    """One kind of rule. `watches` says what its value is, `hint` what to do when it fires.
 
     `above` is the threshold of a rule that says none; None: it must say one. `takes` are the keys it may
     have beside those of every rule. `counts` gives numbers that only ever grow, by name: what came on top
@@ -65,6 +65,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     look: Callable[[RuleConfig, Facts, queues.Recent], list[Reading]]
     unit: Unit
     needs: frozenset[Need]
+    watches: str
     hint: str
     above: float | None = None
     takes: tuple[str, ...] = ()
@@ -85,95 +86,113 @@ _WITHIN = (*_LEVEL, "window")
 KINDS: dict[str, Kind] = {
     "backlog": Kind(
         look=queues.backlog, unit=COUNT, needs=_QUEUES, takes=_LEVEL,
+        watches="jobs that are due and not begun",
         hint="See with `jobd status` whether the workers are busy, and raise `processes` or "
         "`concurrency` of the queue if they are.",
     ),
     "latency": Kind(
         look=queues.latency, unit=SPAN, needs=_QUEUES, takes=_LEVEL,
+        watches="how long the oldest due job has waited",
         hint="Ask `jobd why JOB` about the oldest job of the queue: it names what it waits for.",
     ),
     "failure_rate": Kind(
         look=queues.failure_rate, unit=SHARE, needs=_QUEUES, takes=(*_WITHIN, "min_runs"),
         above=0.2, window=300.0, min_runs=10, detail="minutes",
+        watches="the share of runs that failed, timed out or ended dead",
         hint="Look at the errors with `jobd jobs list --state dead` and `jobd jobs show`, and at what "
         "the tasks depend on; `jobd queues pause` keeps the rest from failing too.",
     ),
     "dead": Kind(
         look=queues.dead, unit=COUNT, needs=_QUEUES, takes=_WITHIN, above=0.0, window=900.0,
         detail="died",
+        watches="jobs that died of late, and are dead still",
         hint="See why with `jobd jobs list --state dead`, mend the cause, then put them back with "
         "`jobd jobs retry`.",
     ),
     "crash_loop": Kind(
         look=hosts.crash_loop, unit=COUNT, needs=_HOSTS, takes=_WITHIN, above=5.0, window=300.0,
         counts=hosts.crashes,
+        watches="workers of a host that crashed of late",
         hint="Read `worker.died` in the daemon's log, which names the signal or code and the jobs that "
         "ran, and mend the code or roll it back, then `jobd reload`.",
     ),
     "stalled": Kind(
         look=queues.stalled, unit=SPAN, needs=_QUEUES, takes=_LEVEL, above=600.0,
+        watches="how long nothing was begun, though work is due",
         hint="See with `jobd status` whether there are workers and whether all are busy with long jobs; "
         "`jobd dump` shows where they are.",
     ),
     "no_workers": Kind(
         look=queues.no_workers, unit=YES, needs=_QUEUES | _HOSTS, takes=("queue",), above=0.0, for_=30.0,
+        watches="a queue that no live worker serves",
         hint="Start a daemon that serves the queue, or add the queue to one's `daemon.queues`; "
         "`jobd status` shows who is there.",
     ),
     "missing_workers": Kind(
         look=hosts.missing_workers, unit=COUNT, needs=_HOSTS, takes=_LEVEL, above=0.0, for_=60.0,
+        watches="workers that a host wants and has not",
         hint="See `fork.refused` and `worker.died` in that host's log: it is out of memory, processes or "
         "file handles, or the application does not come up; `jobd doctor` looks at its limits.",
     ),
     "schedule_missed": Kind(
         look=queues.schedule_missed, unit=SPAN, needs=_QUEUES, takes=(*_LEVEL, "window"),
         above=60.0, window=900.0, counts=queues.skipped, detail="schedules",
+        watches="how long a slot of a schedule is due, or one that was passed over",
         hint="See with `jobd schedules list` what it says of itself; `jobd schedules run` makes up for a "
         "slot by hand.",
     ),
     "stuck": Kind(
         look=hosts.stuck, unit=SPAN, needs=_HOSTS, takes=(*_LEVEL, "task"),
+        watches="how long a job has been running",
         hint="See where it is with `jobd dump`, end it with `jobd jobs cancel --force`, and give its task "
         "a `timeout`.",
     ),
     "memory": Kind(
         look=hosts.memory, unit=MEMORY, needs=_HOSTS, takes=_LEVEL,
+        watches="memory that a worker has for itself",
         hint="See in `jobd status` which task made it grow; `memory_limit` of the queue lets workers be "
         "replaced before that.",
     ),
     "interrupted": Kind(
         look=queues.interrupted, unit=COUNT, needs=_QUEUES, takes=_WITHIN, above=0.0, window=3600.0,
         counts=queues.interruptions, detail="interrupted",
+        watches="jobs that were cut off for the fifth time",
         hint="The job runs longer than a drain lasts: raise `drain_timeout`, make the job shorter, or "
         "let it look at `job.cancelled` and go on where it was.",
     ),
     "redis_memory": Kind(
         look=store.redis_memory, unit=PART_OR_MEMORY, needs=_STORE, takes=("above", "clear_below"),
         above=0.8,
+        watches="memory that Redis uses",
         hint="Raise maxmemory, lower `retain` of the large queues, or take away a backlog: `jobd status` "
         "shows where the jobs are.",
     ),
     "redis_down": Kind(
         look=store.redis_down, unit=YES, needs=frozenset({"unreachable"}), above=0.0, for_=10.0,
         local=True,
+        watches="a Redis that this host cannot use",
         hint="See whether the server runs and the network lets this host through; `jobd doctor` tries "
         "every step. Workers go on by themselves when it is back.",
     ),
     "store_unfit": Kind(
         look=store.store_unfit, unit=YES, needs=_STORE, above=0.0,
+        watches="a Redis that answers, and may lose jobs",
         hint="Mend what is named in the server's configuration; `jobd doctor` says how.",
     ),
     "store_reset": Kind(
         look=store.store_reset, unit=YES, needs=_STORE, takes=("window",), above=0.0, window=900.0,
+        watches="a store that was flushed, replaced, or lost what it had acknowledged",
         hint="Find out who flushed or replaced it, or what failed over, restore a backup if jobs are missed, and let the "
         "programs add again what has to run.",
     ),
     "reload_refused": Kind(
         look=hosts.reload_refused, unit=YES, needs=_HOSTS, above=0.0,
+        watches="a reload that was refused",
         hint="Run `jobd check` on that host, mend what it names, and reload again.",
     ),
     "host_lost": Kind(
         look=hosts.host_lost, unit=SPAN, needs=_HOSTS, takes=("above", "clear_below"), above=30.0,
+        watches="how long a host has said nothing",
         hint="See whether the host is up and its daemon runs (`systemctl status jobd`); its jobs go back "
         "to the queue by themselves when its leases end.",
     ),

@@ -65,7 +65,8 @@ def _list(house: House, _call: Call) -> Rules:
     return read_rules(house)
 
 
-def _history(house: House, call: Call) -> History:
+def read_history(house: House, *, rule: str | None, limit: int) -> History:
+    """Read what rules went through; of a Redis that is away, what this host has."""
     shared: list[Change] = []
     away = None
     try:
@@ -73,8 +74,12 @@ def _history(house: House, call: Call) -> History:
     except BrokerError as error:
         away = str(error)
     own = alertfile.read(house.runtime_dir).history
-    found = newest(shared, own, rule=call.query.rule, limit=call.query.limit)
+    found = newest(shared, own, rule=rule, limit=limit)
     return History(changes=[shown(each) for each in found], redis_says=away)
+
+
+def _history(house: House, call: Call) -> History:
+    return read_history(house, rule=call.query.rule, limit=call.query.limit)
 
 
 def _mute(house: House, call: Call) -> Muted:

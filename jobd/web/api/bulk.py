@@ -32,6 +32,7 @@ _USUAL = {
     PURGE: (WAITING, DELAYED),
 }
 MOST_IDS = 500
+_LONGEST_SAID = 300  # characters
 
 
 class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,8 +72,23 @@ def _start(house: House, call: Call) -> Operation:
     due = _due(body)
     work = _by_ids(house, body, due) if body.ids else _by_filter(house, body, wanted, due)
     return house.operations.start(
-        work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run
-    )
+        work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run,
+        which=_which(body),
+    )  # fmt: skip
+
+
+def _which(body: Start) -> dict[str, str]:
+    """Say for people which jobs were asked for."""
+    said = {
+        "states": ", ".join(body.states), "task": body.task, "error": body.error, "like": body.like,
+        "group": body.group, "older_than": body.older_than, "newer_than": body.newer_than,
+        "ids": len(set(body.ids)) or None,
+    }  # fmt: skip
+    return {
+        name: str(value)[:_LONGEST_SAID]
+        for name, value in said.items()
+        if value is not None and (value != "" or name == "like")
+    }
 
 
 def _wanted(body: Start) -> Wanted:

@@ -80,11 +80,15 @@ def _jobs(house: House, call: Call) -> Page:
     )  # fmt: skip
 
 
-def _dead(house: House, call: Call) -> DeadGroups:
-    queue = call.query.queue
+def dead_groups(house: House, queue: str | None) -> DeadGroups:
+    """Group the dead of one queue, or of all. Raises OptionError, NoSuchQueue, BrokerError."""
     return house.browser.dead_groups(
         None if queue is None else house.known(check_name(queue, what="queue"))
     )
+
+
+def _dead(house: House, call: Call) -> DeadGroups:
+    return dead_groups(house, call.query.queue)
 
 
 def _flow(house: House, call: Call) -> Flow:

@@ -21,12 +21,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `host` is where it is carried out. One is `lost` when nothing was heard of it for ten seconds: its
     process is gone, or hangs. It shows what was done until `ended_at`, when it was heard last; begin
-    another to do the rest.
+    another to do the rest. `which` is the filter, by the names that it was asked for with, cut where it is
+    very long; of ids only how many there were.
     """
 
     id: str
     verb: str
     queue: str | None
+    which: dict[str, str] = {}
     dry_run: bool
     by: str
     state: Literal["running", "stopping", "done", "stopped", "failed", "lost"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 
 import msgspec
 
@@ -48,12 +49,14 @@ class Operations:
         self._runs: dict[str, Run] = {}
 
     def start(
-        self, work: Work, *, verb: str, queue: str | None, by: str, dry_run: bool = False
-    ) -> Operation:
+        self, work: Work, *, verb: str, queue: str | None, by: str, dry_run: bool = False,
+        which: Mapping[str, str] | None = None,
+    ) -> Operation:  # fmt: skip
         """Begin in a thread; give what it is. Raises Busy, and BrokerError: nothing is begun then."""
         operation = Operation(
             id=uuid7(wall_ms(), int.from_bytes(os.urandom(10))),
-            verb=verb, queue=queue, by=by, dry_run=dry_run, state="running", started_at=wall_ms(), host=self._host,
+            verb=verb, queue=queue, which=dict(which or {}), by=by, dry_run=dry_run, state="running",
+            started_at=wall_ms(), host=self._host,
         )  # fmt: skip
         run = self._admit(operation)
         try:

@@ -7,6 +7,7 @@ age that goes on by itself: so that nothing has to be sent again for the time th
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -96,11 +97,10 @@ def _time(ms: float | None, kind: str) -> str | Markup:
     moment = _moment(ms)
     if moment is None:
         return NONE
-    return Markup('<time datetime="{}" data-{}>{}</time>').format(
-        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        Markup(kind),  # noqa: S704 - one of ours
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
-    )
+    at = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    shown = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    # Lists have many of them: nothing of it has to be escaped, all of it is ours.
+    return Markup(f'<time datetime="{at}" data-{kind}>{shown}</time>')  # noqa: S704
 
 
 def _moment(ms: float | None) -> datetime | None:
@@ -139,7 +139,41 @@ def points(values: Sequence[float], width: int = 120, height: int = 28) -> str:
     )
 
 
+def bars(
+    values: Sequence[float], top: float, width: float = 120, height: float = 20, base: float = 20
+) -> str:
+    """Give a path of upright bars, to be stroked, the last one rightmost; `height` is that of `top`.
+
+    They stand on `base`; a negative height lets them hang from it. What is not nothing can be seen.
+    """
+    step = width / max(1, len(values))
+    least = 1.5 if height > 0 else -1.5
+    grow = max if height > 0 else min
+    return "".join(
+        f"M{(at + 0.5) * step:.4g} {base:.4g}v{-grow(least, height * value / (top or 1)):.3g}"
+        for at, value in enumerate(values)
+        if value > 0
+    )
+
+
+def added(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Add two lists, number by number."""
+    return [a + b for a, b in zip(values, others, strict=True)]
+
+
+def nice(value: float) -> float:
+    """Give the round number at or above: 1, 2, 4, 5, 8 or 10 times a power of ten."""
+    scale = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next((each * scale for each in (1, 2, 4, 5, 8) if value <= each * scale), 10 * scale)
+
+
+def since(seconds: float | None, now: int) -> int | None:
+    """Give the instant (ms) that many seconds before `now`, to the second: the same at each look."""
+    return None if seconds is None else round((now - seconds * _THOUSAND) / _THOUSAND) * _THOUSAND
+
+
 FILTERS = {
     "number": number, "short": short, "rate": rate, "percent": percent, "span": span, "millis": millis,
     "size": size, "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
+    "bars": bars, "nice": nice, "added": added, "since": since,
 }  # fmt: skip

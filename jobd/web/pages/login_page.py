@@ -32,6 +32,7 @@ def login_route(auth: Auth, renderer: Renderer) -> Route:
         why = request.query_params.get("why")
         model = {
             "title": "Log in",
+            "how": "open" if auth.config.open else "form" if auth.users.can_log_in else "tokens",
             "why": None if not why else _WHY.get(why, _ELSE),
             "next": request.query_params.get("next", "/")[:2000],
             "jobd": __version__,

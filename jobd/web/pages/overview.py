@@ -1,33 +1,86 @@
-"""The overview: every queue, what fires, the hosts, the server."""
+"""The overview: every queue, what needs somebody, the hosts, the server.
+
+Called by the table of pages; costs a handful of round trips, whatever the number of jobs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from jobd.broker.browse_queues import MINUTES, QueueRow
 from jobd.core.errors import NotPermitted
-from jobd.core.server_facts import judge
+from jobd.core.portrait import Host
+from jobd.core.server_facts import ServerFacts, judge
 from jobd.core.states import STATES
+from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.rules import read_rules
 from jobd.web.pages.page import Ask, Model, Page, watched
 
+SILENT = 15.0
+"""Seconds after which a host that said nothing is shown as one to look after; they speak every few."""
+
+
+class Summed(NamedTuple):
+    """All queues together; `throughput`: completed a second."""
+
+    counts: dict[str, int]
+    completed: list[int]
+    failed: list[int]
+    throughput: float
+    workers: int
+
 
 def read(house: House, _ask: Ask) -> Model:
-    """Read all of it."""
+    """Read all of it. Raises BrokerError."""
     rows = house.browser.queues()
     rules = read_rules(house).rules
-    try:
-        server = house.browser.server()
-    except NotPermitted:
-        server = None
-    totals = {state: sum(row.counts[state] for row in rows) for state in STATES}
+    server = _server(house)
     return {
         "queues": rows,
-        "totals": totals,
-        "throughput": sum(row.throughput for row in rows),
+        "all": summed(rows),
+        "unserved": [row for row in rows if is_unserved(row)],
         "firing": [rule for rule in rules if rule.state == "firing"],
-        "hosts": house.browser.hosts(),
+        "watched": len(rules),
+        "hosts": sorted(house.browser.hosts(), key=_name),
         "server": server,
         "unfit": [] if server is None else judge(server),
+        "silent": SILENT,
+        "now": wall_ms(),
     }
+
+
+def is_unserved(row: QueueRow) -> bool:
+    """Whether jobs could run, and no worker is there to take them."""
+    return row.workers == 0 and row.due > 0
+
+
+def summed(rows: Iterable[QueueRow]) -> Summed:
+    """Add the figures of queues."""
+    rows = list(rows)
+    return Summed(
+        counts={state: sum(row.counts[state] for row in rows) for state in STATES},
+        completed=_by_minute(row.completed for row in rows),
+        failed=_by_minute(row.failed for row in rows),
+        throughput=sum(row.throughput for row in rows),
+        workers=sum(row.workers for row in rows),
+    )
+
+
+def _by_minute(lists: Iterable[list[int]]) -> list[int]:
+    return [sum(minute) for minute in zip(*lists, strict=True)] or [0] * MINUTES
+
+
+def _server(house: House) -> ServerFacts | None:
+    try:
+        return house.browser.server()
+    except NotPermitted:
+        return None
+
+
+def _name(host: Host) -> str:
+    return host.daemon.host if host.daemon else host.key
 
 
 PAGE = watched(Page("/", "overview", "Overview", "overview.html", read, "overview"))

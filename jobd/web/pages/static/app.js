@@ -5,6 +5,7 @@ import { follow } from "./live.js";
 import { choose } from "./choose.js";
 import { filters } from "./filter.js";
 import { keepTime } from "./times.js";
+import { stacks } from "./stacks.js";
 
 document.documentElement.classList.add("scripted");
 keepTime();
@@ -12,4 +13,5 @@ choose();
 listen();
 copies();
 filters();
+stacks();
 follow();

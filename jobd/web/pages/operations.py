@@ -1,0 +1,30 @@
+"""Operations on many jobs: how far each is, and how it ended."""
+
+from __future__ import annotations
+
+from jobd.core.names import check_name
+from jobd.web.api.house import House
+from jobd.web.pages.page import Ask, Model, Page, watched
+
+
+def read_all(house: House, _ask: Ask) -> Model:
+    """Read those that are remembered."""
+    return {"operations": house.operations.all()}
+
+
+def read_one(house: House, ask: Ask) -> Model:
+    """Read one. Raises NoSuchOperation."""
+    name = check_name(ask.path["operation"], what="operation")
+    return {"operation": house.operations.get(name)}
+
+
+LIST = watched(
+    Page("/operations", "operations", "Operations", "operations.html", read_all, "operations")
+)
+ONE = watched(
+    Page(
+        "/operations/{operation}", "operation", "Operation {operation}", "operation.html", read_one,
+        "operations",
+    )
+)  # fmt: skip
+PAGES = (LIST, ONE)
