@@ -37,6 +37,11 @@ def live_in(house: House) -> Lived:
     eventually("progress", report.progress, within=20)
     eventually("all done", lambda: done[-1].state() == "completed", within=20)
     eventually("a second try", lambda: house.client.zcard("jobd:{q}:delayed") == 1, within=20)
+    order = {"verb": "retry", "queue": "odd", "states": ["dead"]}
+    lived.ids["operation"] = str(house.api("POST", "/operations", order)["id"])
+    lived.ids["host"] = str(
+        eventually("a host", lambda: house.api("GET", "/hosts")["hosts"])[0]["key"]
+    )
     return lived
 
 
@@ -62,4 +67,9 @@ def _job(state: str, queue: str) -> Where:
 
 LIVED: dict[str, Where] = {
     "overview": _at("/"),
+    "alerts": _at("/alerts"),
+    "dead": _at("/dead"),
+    "dead of a queue": _at("/dead?queue=odd"),
+    "operations": _at("/operations"),
+    "an operation": lambda lived: f"/operations/{lived.ids['operation']}",
 }

@@ -14,8 +14,8 @@ from browser.strangers import EVIL, planted, told
 from browser.visitor import PHONE
 
 PAGES = [
-    "/",
-]
+    "/", "/dead", "/dead?queue=odd", "/alerts", "/operations",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
