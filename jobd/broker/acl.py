@@ -38,7 +38,7 @@ _READS = (
 # What only a daemon's processes call.
 _OF_WORKERS = (
     "claim", "settle", "join", "hand_back", "reconcile", "renew", "release", "reap", "jot", "step",
-    "schedule_fire", "trim", "heed", "host_say", "host_ask", "host_take", "host_answer", "own_series",
+    "schedule_fire", "trim", "heed", "remember", "host_say", "host_ask", "host_take", "host_answer", "own_series",
     "alert_add", "alert_again", "alert_end", "alert_move", "alert_take",
     "operation_say", "operation_stop", "login_try", "login_done", "session_open", "session_look", "session_close",
 )  # fmt: skip

@@ -19,8 +19,9 @@ from jobd.broker.flow import Flow, read_flow
 from jobd.broker.keys import QueueKeys
 from jobd.broker.overview import overview
 from jobd.broker.store import store_ms
+from jobd.broker.tally_past import Before, Past
 from jobd.core.spread import Spread, since, spread_of
-from jobd.core.tally import QueueTally, TaskTally, read_tally
+from jobd.core.tally import QueueTally, TaskTally, come_since, read_tally
 
 MINUTES = 60
 """Of so many minutes, the one that runs among them, a row tells how many runs ended."""
@@ -38,7 +39,7 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `completed` and `failed`: runs that ended well and badly, by the minute, the one that runs last; it
     began at `minute_at`, ms. `throughput`: jobs completed a second, `error_rate`: bad ends of all, 0 to 1;
-    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds; None: of all time.
+    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds, some minutes or about an hour; None: of all time.
     """
 
     name: str
@@ -61,7 +62,11 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One task of a queue, since its first job. `outcomes` are counts by the words of core/tally.py."""
+    """One task of a queue, since its first job. `outcomes` are counts by the words of core/tally.py.
+
+    `lately`, `wait_lately` and `run_lately` are of the last `lately_for` seconds, about an hour; None where
+    nobody was there to keep what was before.
+    """
 
     name: str
     paused: bool
@@ -71,6 +76,10 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     run: Spread
     mean_wait_ms: float | None
     mean_run_ms: float | None
+    lately: dict[str, int] = {}
+    wait_lately: Spread = Spread()
+    run_lately: Spread = Spread()
+    lately_for: float | None = None
 
 
 class _Sums(NamedTuple):
@@ -82,10 +91,11 @@ class _Sums(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What is asked of a queue beside its counts, flow and backlog."""
+    """What is asked of a queue beside its counts, flow and backlog; `before`: how its tally stood then."""
 
     workers: int
     tally: QueueTally
+    before: Before | None
 
 
 class QueueBrowser:
@@ -98,6 +108,7 @@ class QueueBrowser:
         self._lock = Lock()
         self._past: dict[tuple[str, int], dict[str, int]] = {}
         self._sums: dict[str, deque[_Sums]] = {}
+        self._kept = Past(client, namespace)
 
     def rows(self, *, now: int | None = None) -> list[QueueRow]:
         """Read all queues, by name. Raises BrokerError."""
@@ -115,13 +126,14 @@ class QueueBrowser:
     def tasks(self, queue: str) -> list[TaskRow]:
         """Read the tasks of which something has ended in a queue, by name. Raises BrokerError."""
         flow = read_flow(self._client, self._namespace, queue, now=self._now)
-        tally = self._said([queue], 0)[queue].tally
+        now = self._now or store_ms(self._client)
+        _, tally, before = self._said([queue], now)[queue]
         known = tally.tasks | {
             name: TaskTally()
             for name in (*flow.paused_tasks, *flow.resuming)
             if name not in tally.tasks
         }
-        return [_task_row(name, known[name], flow) for name in sorted(known)]
+        return [_task_row(name, known[name], flow, before, now) for name in sorted(known)]
 
     def _said(self, queues: list[str], now: int) -> dict[str, _Said]:
         with translated(place_of(self._client)):
@@ -131,10 +143,12 @@ class QueueBrowser:
                 pipe.zcount(keys.leases, f"({now}", "+inf")
                 pipe.hgetall(keys.tally)
             replies = pipe.execute(raise_on_error=False) if queues else []
+        kept = self._kept.read(queues, now)
         return {
             queue: _Said(
                 workers if isinstance(workers, int) else 0,
                 read_tally(tally if isinstance(tally, dict) else {}),
+                kept.get(queue),
             )
             for queue, workers, tally in zip(queues, replies[::2], replies[1::2], strict=True)
         }
@@ -164,7 +178,7 @@ class QueueBrowser:
         lately = slice(-RATE_MINUTES - 1, None)
         good, bad = sum(completed[lately]), sum(failed[lately])
         seconds = RATE_MINUTES * 60 + now % _MINUTE_MS / 1000
-        wait, run, spread_for = self._spreads(name, said.tally, now)
+        wait, run, spread_for = self._spreads(name, said, now)
         return QueueRow(
             name=name,
             counts=counts,
@@ -185,11 +199,10 @@ class QueueBrowser:
             spread_for=spread_for,
         )
 
-    def _spreads(
-        self, name: str, tally: QueueTally, now: int
-    ) -> tuple[Spread, Spread, float | None]:
-        """Spread what has come since the sums of some minutes ago; all of it, where there are none."""
-        sums = _sums_of(tally, now)
+    def _spreads(self, name: str, said: _Said, now: int) -> tuple[Spread, Spread, float | None]:
+        """Spread what has come since the sums of some minutes ago, or else since what a keeper kept; all of
+        it, where there is neither."""
+        sums = _sums_of(said.tally, now)
         with self._lock:
             kept = self._sums.setdefault(name, deque())
             while len(kept) > 1 and kept[1].at <= now - _SPREAD_MS:
@@ -197,6 +210,8 @@ class QueueBrowser:
             before = kept[0] if kept and _is_usable(kept[0], now) else None
             if not kept or now - kept[-1].at >= _KEPT_EVERY_MS:
                 kept.append(sums)
+        if before is None and said.before is not None:
+            before = _sums_of(said.before.tally, said.before.at)
         if before is None:
             return spread_of(sums.wait), spread_of(sums.run), None
         wait, run = since(sums.wait, before.wait), since(sums.run, before.run)
@@ -215,8 +230,9 @@ def _sums_of(tally: QueueTally, now: int) -> _Sums:
     return _Sums(now, whole.wait, whole.run)
 
 
-def _task_row(name: str, tally: TaskTally, flow: Flow) -> TaskRow:
+def _task_row(name: str, tally: TaskTally, flow: Flow, before: Before | None, now: int) -> TaskRow:
     wait, run = spread_of(tally.wait), spread_of(tally.run)
+    lately = TaskTally() if before is None else come_since(tally, before.tally.tasks.get(name))
     return TaskRow(
         name=name,
         paused=name in flow.paused_tasks,
@@ -226,6 +242,10 @@ def _task_row(name: str, tally: TaskTally, flow: Flow) -> TaskRow:
         run=run,
         mean_wait_ms=round(tally.wait_ms / wait.count, 3) if wait.count else None,
         mean_run_ms=round(tally.run_us / 1000 / run.count, 3) if run.count else None,
+        lately=lately.outcomes,
+        wait_lately=spread_of(lately.wait),
+        run_lately=spread_of(lately.run),
+        lately_for=None if before is None else (now - before.at) / 1000,
     )
 
 

@@ -12,7 +12,7 @@ class QueueKeys:
     __slots__ = (
         "awaited", "cancelled", "completed", "dead", "delayed", "expiring", "held_prefix", "job_prefix",
         "leases", "meta", "minute_prefix", "off", "orders", "outbox", "rate", "recent_prefix", "root",
-        "schedule_prefix", "schedules", "tally", "terms", "unique_prefix", "waiting", "wake_list",
+        "schedule_prefix", "schedules", "tally", "tally_past", "terms", "unique_prefix", "waiting", "wake_list",
     )  # fmt: skip
 
     def __init__(self, namespace: str, queue: str) -> None:
@@ -40,6 +40,7 @@ class QueueKeys:
         self.rate = root + "rate"  # HASH the claims of the last window, where there is a rate limit
         self.off = root + "off"  # HASH paused task -> score of its jobs in `delayed`
         self.tally = root + "tally"  # HASH counters and histogram buckets, forever
+        self.tally_past = root + "tally-past"  # HASH ms since 1970 -> the tally then, as lines
         self.minute_prefix = root + "minute:"  # HASH outcome counts of one minute
         self.schedules = root + "schedules"  # ZSET name -> next slot, ms; inf: paused
         self.schedule_prefix = root + "schedule:"  # HASH a schedule: what it adds, when, its past

@@ -24,10 +24,13 @@ class Run(NamedTuple):
 
 def preview(slots: Slots, after: int, count: int) -> list[Run]:
     """Give the next runs later than `after` (ms since 1970)."""
-    runs = []
+    runs: list[Run] = []
     before = after
     for slot in islice(slots.after(after), count):
-        runs.append(Run(slot, local_time(slots, slot), _remark(slots, before, slot)))
+        try:
+            runs.append(Run(slot, local_time(slots, slot), _remark(slots, before, slot)))
+        except (ValueError, OverflowError):  # beyond the calendar: an interval may be any
+            break
         before = slot
     return runs
 

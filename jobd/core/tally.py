@@ -96,6 +96,27 @@ class TaskTally(msgspec.Struct):
         self.run_us += other.run_us
 
 
+def come_since(now: TaskTally, before: TaskTally | None) -> TaskTally:
+    """Give what has come to a task's figures since they stood so; all of it, where they began anew."""
+    if before is None:
+        return now
+    outcomes = {word: n - before.outcomes.get(word, 0) for word, n in now.outcomes.items()}
+    found = TaskTally(
+        outcomes={word: n for word, n in outcomes.items() if n},
+        wait=_less(now.wait, before.wait),
+        run=_less(now.run, before.run),
+        total=_less(now.total, before.total),
+        wait_ms=max(0, now.wait_ms - before.wait_ms),
+        run_us=max(0, now.run_us - before.run_us),
+    )
+    least = min((*found.outcomes.values(), *found.wait, *found.run, *found.total))
+    return now if least < 0 else found
+
+
+def _less(now: list[int], before: list[int]) -> list[int]:
+    return [a - b for a, b in zip(now, before, strict=True)]
+
+
 class QueueTally(msgspec.Struct):
     """A queue's figures by task, and which of the tasks have series of their own."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import secrets
 import select
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import msgspec
 
 from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, register_queues, store_ms
+from jobd.broker.tally_past import remember
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, StoreFull
 from jobd.core.events import Event
@@ -47,6 +49,8 @@ from jobd.seams.scoreboard import Scoreboard
 TICK = 0.1
 TIDY_EVERY = 1.0
 PULSE_EVERY = 0.5
+# Whether it is time to keep how tallies stand is asked so often.
+REMEMBER_EVERY = 60.0
 # Queues that are served elsewhere, or nowhere, are looked at too; once in so many rounds.
 TIDY_ALL = 10
 # The pauses between two tries to reach Redis; the last one is repeated.
@@ -96,6 +100,7 @@ class Keeper:
         self._heed_at = 0.0
         self._tidy_at = 0.0
         self._tidied = 0
+        self._remember_at = 0.0
         self._failures = 0
         self._try_at = 0.0
         self._pulse_at = 0.0
@@ -197,6 +202,7 @@ class Keeper:
         self._scheduler.work(self._known, now)
         self._speaker.work(now)
         self._orderly.work(now)
+        self._remember(now)
 
     def _revoke(self, now: float) -> None:
         alive = {worker.incarnation: worker for worker in self._fleet.alive}
@@ -207,6 +213,14 @@ class Keeper:
                 self._revokers[name] = Revoker(page, self._store(worker.queue), name)
             if jobs := self._revokers[name].look(now):
                 self._emit(JobsRevoked(incarnation=name, queue=worker.queue, jobs=jobs))
+
+    def _remember(self, now: float) -> None:
+        """Have it kept how the queues of this host stand; a full store need not."""
+        if now < self._remember_at:
+            return
+        self._remember_at = now + REMEMBER_EVERY
+        with suppress(StoreFull):
+            remember(self._client, self._namespace, sorted(self._queues))
 
     def _reap(self) -> None:
         ours = {worker.incarnation for worker in self._fleet.alive}

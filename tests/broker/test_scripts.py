@@ -45,7 +45,18 @@ def claimed(client: Client, *ids: str, worker: str = "w.1", now: int = NOW) -> i
 
 def test_every_verb_of_the_states_is_a_script() -> None:
     """The edges, the files and the methods are the same list."""
-    no_state = {"join", "renew", "await", "wake", "epoch", "heed", "jot", "step", "pause"}
+    no_state = {
+        "join",
+        "renew",
+        "await",
+        "wake",
+        "epoch",
+        "heed",
+        "jot",
+        "step",
+        "pause",
+        "remember",
+    }
     no_state |= {"host_say", "host_ask", "host_take", "host_answer", "owner", "own_series", "page"}
     no_state |= {f"alert_{verb}" for verb in ("add", "take", "again", "end", "move", "mute")}
     no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}

@@ -129,3 +129,15 @@ def _children(pid: int) -> list[int]:
 
 def _title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_a_host_keeps_how_tallies_stood_and_what_workers_took(far: Daemon, redis_url: str) -> None:
+    """So that pages can tell the last hour, whoever serves them."""
+    client = connect(redis_url)
+    eventually("a copy of the tally", lambda: client.hlen("jobd:{q}:tally-past"))
+
+    def took() -> bool:
+        daemons = [host.daemon for host in hosts(client, "jobd")]
+        return any(w.memory_past for daemon in daemons if daemon for w in daemon.workers)
+
+    eventually("a worker's memory", took, within=30)

@@ -92,7 +92,7 @@ class PageSite:
     def parts(self, path: str, who: str = "viewer") -> dict[str, str]:
         """Give the parts of the live view as they are now; each is one element of its id."""
         with self.watch(path, who) as news:
-            news.next("whole")
+            news.first()
             [topic] = self.pages.hub._watches
         found = split(self.pages._look(topic)).parts
         for name, html in found.items():
@@ -152,6 +152,12 @@ class News:
         found, content = self._events.get(timeout=within)
         assert found == name, (found, content)
         return content
+
+    def first(self, within: float = WITHIN) -> str:
+        """Give the HTML of the next event: all of a page, or of one that is live in parts alone those."""
+        found, content = self._events.get(timeout=within)
+        assert found in ("whole", "parts"), (found, content)
+        return "".join(content["parts"].values()) if found == "parts" else str(content["html"])
 
     def until(self, name: str, wanted: Callable[[Any], bool], within: float = WITHIN) -> Any:
         """Give the content of the next event that is as wanted; what comes before is dropped."""
@@ -213,7 +219,7 @@ class Node:
             if isinstance(child, str):
                 yield child
             else:
-                yield " " if child.tag not in ("a", "b", "code", "strong", "span", "time") else ""
+                yield " " if child.tag not in ("a", "b", "code", "time") else ""
                 yield from child._texts()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,43 @@ def test_schedules_are_listed(api: Api, q: Queue, redis_url: str) -> None:
     ]  # fmt: skip
     assert [each["name"] for each in api.get("/schedules?queue=r")] == ["often"]
     assert missing(api, "/schedules?queue=x") == (404, "jobd.no_such_queue")
+
+
+def test_a_schedule_says_when_it_runs_next_and_how_it_went(api: Api, q: Queue) -> None:
+    """In its zone; of a job that is not kept any more only that it was."""
+    q.schedules.put("nightly", task="work", cron="0 3 * * *", tz="Europe/Berlin")
+    before = api.get("/queues/q/schedules/nightly/runs?count=3")
+    assert (before["zone"], before["last"], before["paused"]) == ("Europe/Berlin", None, False)
+    assert [run["local"][11:16] for run in before["runs"]] == ["03:00"] * 3
+    assert before["runs"][0]["at"] > before["now"]
+
+    ran = api.act("POST", "/queues/q/schedules/nightly/run")["job"]
+    last = api.get("/queues/q/schedules/nightly/runs")["last"]
+    if last is None:  # what is run by hand is none of its own
+        api.client.hset("jobd:{q}:schedule:nightly", mapping={"last_job": ran, "last_at": "5"})
+        last = api.get("/queues/q/schedules/nightly/runs")["last"]
+    assert (last["job"], last["state"]) == (ran, "waiting")
+    api.client.hset("jobd:{q}:schedule:nightly", "last_job", "gone")
+    assert api.get("/queues/q/schedules/nightly/runs")["last"]["state"] is None
+
+    api.client.hset("jobd:{q}:schedule:nightly", mapping={"cron": "", "every": 10**18})
+    assert api.get("/queues/q/schedules/nightly/runs")["runs"] == []
+    api.client.hset("jobd:{q}:schedule:nightly", "cron", "x")
+    assert not api.get("/queues/q/schedules/nightly/runs")["reckoned"]
+    assert missing(api, "/queues/q/schedules/x/runs") == (404, "jobd.no_such_schedule")
+
+
+def test_a_job_says_what_it_went_through(api: Api, q: Queue) -> None:
+    """Whatever is recorded."""
+    job = q.add("work").id
+    line = {"kind": "failed", "at": 9, "ran_ms": 4, "worker": "q.1", "host": "w", "error": "<b>"}
+    api.client.hset(f"jobd:{{q}}:job:{job}", "history", json.dumps([line, {"kind": 5}]))
+    first, second = api.get(f"/queues/q/jobs/{job}/attempts")
+    assert (first["number"], first["started_at"], first["slot"], first["error"]) == (
+        1, 5, "q.1", "<b>",
+    )  # fmt: skip
+    assert second["outcome"] == "?"
+    assert missing(api, "/queues/q/jobs/none/attempts") == (404, "jobd.no_such_job")
 
 
 def test_hosts_are_listed_with_the_one_that_serves(api: Api, tmp_path: Path) -> None:

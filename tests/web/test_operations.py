@@ -154,6 +154,10 @@ def test_without_redis_none_is_begun_and_what_goes_on_does(redis_url: str) -> No
         assert place.operations.get(began.id).state == "running"
         place.gate.set()
         eventually("it ends", lambda: place.outcomes == ["done"])
+        # By then its last word was tried, and was lost.
+        for _ in range(3):
+            with pytest.raises(BrokerError):
+                place.operations.all()
         assert other.operations.get(began.id).state == "running"
         link.become(Weather.FAIR)
         link.reset()

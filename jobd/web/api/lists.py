@@ -56,10 +56,15 @@ def _queues(house: House, _call: Call) -> list[QueueRow]:
     return house.browser.queues()
 
 
-def _queue(house: House, call: Call) -> QueueShown:
-    name = house.known(call.path["queue"])
+def show_queue(house: House, name: str) -> QueueShown:
+    """Read a queue and its tasks. Raises NoSuchQueue, BrokerError."""
+    name = house.known(name)
     [row] = [row for row in house.browser.queues() if row.name == name]
     return QueueShown(queue=row, tasks=house.browser.tasks(name))
+
+
+def _queue(house: House, call: Call) -> QueueShown:
+    return show_queue(house, call.path["queue"])
 
 
 def _tasks(house: House, call: Call) -> list[TaskRow]:
@@ -67,12 +72,16 @@ def _tasks(house: House, call: Call) -> list[TaskRow]:
 
 
 def _jobs(house: House, call: Call) -> Page:
-    which: Which = call.query
+    return list_jobs(house, call.path["queue"], call.query)
+
+
+def list_jobs(house: House, queue: str, which: Which) -> Page:
+    """Read one page of jobs. Raises NoSuchQueue, OptionError, BrokerError."""
     for what, name in (("task", which.task), ("group", which.group)):
         if name is not None:
             check_name(name, what=what)
     return house.browser.page(
-        house.known(call.path["queue"]), which.state,
+        house.known(queue), which.state,
         cursor=which.cursor, limit=which.limit,
         task=which.task, error=which.error, like=which.like, group=which.group,
         older_than_ms=read_age(which.older_than, what="older_than"),

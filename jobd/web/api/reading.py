@@ -46,6 +46,11 @@ def read_query(request: Request, kind: type[S]) -> S:
             f"query: {twice[0]!r:.80}, given {len(request.query_params.getlist(twice[0]))} times; "
             "expected each parameter once; drop the others"
         )
+    return read_pairs(dict(pairs), kind)
+
+
+def read_pairs(pairs: Mapping[str, str], kind: type[S]) -> S:
+    """Read parameters, each of which is said once. Raises RequestError."""
     return _converted(dict(pairs), kind, "query", strict=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobd.web.api import alerts, bulk, fleet, jobs, lists, queues, schedules
+from jobd.web.api import alerts, bulk, fleet, jobs, lists, queues, runs, schedules
 from jobd.web.api.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
@@ -11,6 +11,7 @@ TABLE: tuple[Endpoint, ...] = (
     *jobs.ENDPOINTS,
     *bulk.ENDPOINTS,
     *schedules.ENDPOINTS,
+    *runs.ENDPOINTS,
     *alerts.ENDPOINTS,
     *fleet.ENDPOINTS,
 )

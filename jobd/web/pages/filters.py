@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from jobd.core.durations import words
 from jobd.core.sizes import size_words
@@ -26,6 +26,13 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNITS = ("", "k", "M", "G", "T")
 _THOUSAND = 1000
 _MINUTE_MS = 60_000
+_MARKS = re.compile(r"\{\{(-?\d{1,20})\}\}|`([^`]+)`")
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_NAMED = (
+    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+    | {code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)}
+    | {code: f"\\u{code:04x}" for code in (*_TURNING, *range(0xD800, 0xE000))}
+)
 
 
 def number(value: float | None) -> str:
@@ -121,6 +128,40 @@ def pretty(value: Any) -> str:
     return f"{text[:LONGEST_JSON]}\n… {len(text) - LONGEST_JSON:,} more characters"
 
 
+def cut(text: object, most: int = 200) -> str:
+    """Write a text that a line has room for; what is longer is cut, and says so."""
+    whole = visible(text)
+    return whole if len(whole) <= most else f"{whole[:most]}… {len(whole) - most:,} more characters"
+
+
+def visible(text: object) -> str:
+    """Write a stranger's text so that all of it is seen, and nothing around it is moved: signs that
+    control a terminal or turn the direction of writing are named."""
+    return str(text).translate(_NAMED)
+
+
+def mark(ms: int) -> str:
+    """Put an instant into a text that `told` writes."""
+    return f"{{{{{ms}}}}}"
+
+
+def told(text: str) -> Markup:
+    """Write a sentence of ours: instants that `mark` put in as the browser writes them, `commands` as code.
+
+    It may have a stranger's words in it: they are text, whatever marks they imitate.
+    """
+    parts = []
+    for at, piece in enumerate(_MARKS.split(visible(text))):
+        match at % 3, piece:
+            case 0, str():
+                parts.append(escape(piece))
+            case 1, str():
+                parts.append(escape(when(float(piece))))
+            case 2, str():
+                parts.append(Markup("<code>{}</code>").format(piece))
+    return Markup("").join(parts)
+
+
 def dom_id(*names: str) -> str:
     """Make an element's id of names, whatever they are."""
     text = "-".join(names)
@@ -175,5 +216,6 @@ def since(seconds: float | None, now: int) -> int | None:
 FILTERS = {
     "number": number, "short": short, "rate": rate, "percent": percent, "span": span, "millis": millis,
     "size": size, "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
+    "cut": cut, "visible": visible, "told": told,
     "bars": bars, "nice": nice, "added": added, "since": since,
 }  # fmt: skip

@@ -103,6 +103,8 @@ class Pages:
         )
 
     def _streaming(self, page: Page) -> Any:
+        partial = page.live is not None and page.live.template != page.template
+
         async def stream(request: Request) -> Response | Stream:
             who = who_of(request)
             topic = Topic(
@@ -123,7 +125,7 @@ class Pages:
                 except Exception:  # noqa: BLE001 - not known now; it is asked again
                     return True
 
-            return Stream(self.hub, watch, still)
+            return Stream(self.hub, watch, still, partial=partial)
 
         return stream
 
@@ -150,10 +152,11 @@ class Pages:
         if found is None:
             problem = Problem(
                 title="No such job", status=404, code="jobd.no_such_job",
-                detail=f"job {job[:200]!r}: not recorded in any queue; expected an id that was added and is "
-                "still kept (`retain`)",
+                detail=f"job {job[:200]!r}: not recorded in any queue; expected the whole id of a job that is "
+                "still kept (`retain`): a part of one finds nothing. A list of jobs can be narrowed "
+                "down by task, error and age instead",
             )  # fmt: skip
-            return self._problem_page(request, problem)
+            return self._problem_page(request, problem, search=job)
         path = path_of(root, "queues", found.queue, "jobs", found.id)
         return RedirectResponse(path, 303)
 
@@ -163,9 +166,9 @@ class Pages:
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
         return self._problem_page(request, problem_of(error))
 
-    def _problem_page(self, request: Request, problem: Problem) -> Response:
+    def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
         root = request.scope.get("root_path", "")
-        model = {"problem": problem, "title": problem.title, "jobd": __version__}
+        model = {"problem": problem, "title": problem.title, "jobd": __version__, "search": search}
         html = self._renderer.render("error.html", model, root=root, role="viewer")
         return _html(joined(html), problem.status)
 

@@ -1,6 +1,7 @@
 """The stream that keeps a page up to date: Server-Sent Events, one connection a page that is looked at.
 
-    event: whole    {"html": …, "now": …}     all of it, at first and when more than parts changed
+    event: whole    {"html": …, "now": …}     all of it, at first and when more than parts changed;
+                                              never where the rest of the page stands still
     event: parts    {"parts": {id: html}, …}  the elements that changed
     event: away     {"why": …}                nothing can be seen now; it goes on by itself
     event: gone     {}                        there is no such thing any more
@@ -44,12 +45,13 @@ _HEAD: Message = {
 
 
 class Stream:
-    """One answer that goes on. An application of ASGI."""
+    """One answer that goes on. An application of ASGI. `partial`: what is looked at is not the whole page."""
 
-    def __init__(self, hub: Hub, watch: Watch, still: Still) -> None:
+    def __init__(self, hub: Hub, watch: Watch, still: Still, *, partial: bool = False) -> None:
         self._hub = hub
         self._watch = watch
         self._still = still
+        self._partial = partial
         self._before: Parts | None = None
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,8 @@ class Stream:
         self._before = seen.parts
         if found is None:  # it is back, as it was
             return _event("parts", {"parts": {}, "now": seen.at})
+        if found.whole is not None and self._partial:
+            return _event("parts", {"parts": seen.parts.parts, "now": seen.at})
         if found.whole is not None:
             return _event("whole", {"html": found.whole, "now": seen.at})
         return _event("parts", {"parts": found.parts, "now": seen.at})

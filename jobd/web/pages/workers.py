@@ -6,6 +6,7 @@ second, so that two looks at the same fact give the same text.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -92,7 +93,6 @@ def read(house: House, ask: Ask) -> Model:
         "busy": sum(host.busy for host in hosts),
         "memory": sum(host.memory for host in hosts),
         "silent": sum(host.is_silent for host in hosts),
-        "one": None,
     }
 
 
@@ -110,7 +110,8 @@ def read_slot(house: House, ask: Ask) -> Model:
         raise NoSuchSlot(
             f"slot {slot!r}: not on host {host.name!r}; expected one that it runs now; see its workers"
         )
-    return {"host": host, "slot": slot, "seats": seats}
+    commands = [shlex.join(["jobd", verb, slot]) for verb in ("recycle", "dump")]
+    return {"host": host, "slot": slot, "seats": seats, "commands": commands}
 
 
 def _one(house: House, key: str, queue: str | None) -> Shown:

@@ -198,7 +198,7 @@ def test_of_a_large_fleet_so_many_slots_are_shown_and_all_are_counted(
         say(key, daemon(*many, workers_in_all=1000))
     page = tree(site.get("/workers"))
     assert len(page.all("th", scope="row")) == MOST_SHOWN
-    assert "workers3,000" in page.by_id("fleet").text
+    assert "workers 3,000" in page.by_id("fleet").text
     assert "0 of 1,000 workers are shown" in page.by_id("host-c").text
     assert len(tree(site.get("/workers/c")).all("th", scope="row")) == 256
 

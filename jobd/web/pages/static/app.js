@@ -1,9 +1,11 @@
 // What pages need of scripts: times in the viewer's zone, news by themselves, buttons that act.
 import { listen } from "./act.js";
+import { bulk } from "./bulk.js";
 import { copies } from "./copy.js";
 import { follow } from "./live.js";
 import { choose } from "./choose.js";
 import { filters } from "./filter.js";
+import { news } from "./news.js";
 import { keepTime } from "./times.js";
 import { stacks } from "./stacks.js";
 
@@ -13,5 +15,7 @@ choose();
 listen();
 copies();
 filters();
+bulk();
+news();
 stacks();
 follow();

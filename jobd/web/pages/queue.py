@@ -1,0 +1,121 @@
+"""One queue: how it gets on, what holds it back, its tasks, workers and schedules.
+
+Called by the table of pages; costs a handful of round trips, whatever the number of jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from jobd.broker.browse_queues import QueueRow, TaskRow
+from jobd.broker.browse_rows import JobRow
+from jobd.core.portrait import Host, QueueView, Worker
+from jobd.core.tally import UNNAMED
+from jobd.seams.clock import wall_ms
+from jobd.web.api.house import House
+from jobd.web.api.lists import show_queue
+from jobd.web.api.rules import Rule, read_rules
+from jobd.web.pages.overview import is_unserved
+from jobd.web.pages.page import Ask, Model, Page, watched
+
+_BAD = ("failed", "timeout", "dead")
+_SHOWN = ("completed", "cancelled", *_BAD)
+
+
+class TaskLine(NamedTuple):
+    """A task. `error_rate`: bad ends of its runs; `others`: outcomes that have no column, and how often.
+
+    One that `is_named` can be paused and looked for; the unnamed stand for what no worker knows.
+    """
+
+    row: TaskRow
+    error_rate: float | None
+    others: list[tuple[str, int]]
+    is_named: bool
+
+
+class WorkerLine(NamedTuple):
+    """A worker of the queue: on which host, and since when its job runs, ms."""
+
+    host: str
+    key: str
+    worker: Worker
+    silent_for: float
+
+
+class Wanted(NamedTuple):
+    """How many workers a host is to have for the queue, how many it has, and why."""
+
+    host: str
+    key: str
+    there: int
+    view: QueueView
+
+
+def read(house: House, ask: Ask) -> Model:
+    """Read all of it. Raises NoSuchQueue, BrokerError."""
+    name = ask.path["queue"]
+    shown = show_queue(house, name)
+    hosts = house.browser.hosts()
+    return {
+        "queue": shown.queue,
+        "unserved": is_unserved(shown.queue),
+        "firing": list(_firing(read_rules(house).rules, name)),
+        "first": _first(house, shown.queue),
+        "tasks": [task_line(row) for row in shown.tasks],
+        "workers": list(_workers(hosts, name)),
+        "wanted": list(_wanted(hosts, name)),
+        "schedules": house.browser.schedules(name),
+        "now": wall_ms(),
+    }
+
+
+def task_line(row: TaskRow) -> TaskLine:
+    """Add what is worked out of a task's outcomes."""
+    bad = sum(row.outcomes.get(word, 0) for word in _BAD)
+    ended = bad + row.outcomes.get("completed", 0)
+    return TaskLine(
+        row,
+        bad / ended if ended else None,
+        [(word, n) for word, n in row.outcomes.items() if n and word not in _SHOWN],
+        row.name != UNNAMED,
+    )
+
+
+def _first(house: House, row: QueueRow) -> JobRow | None:
+    """Give the job that runs next."""
+    if not row.counts["waiting"]:
+        return None
+    rows = house.browser.page(row.name, "waiting", limit=1, most=1).rows
+    return rows[0] if rows else None
+
+
+def _firing(rules: Sequence[Rule], queue: str) -> Iterator[tuple[Rule, str, int]]:
+    """Give what fires about the queue: the rule, what it saw, since when."""
+    for rule in rules:
+        for seen in rule.instances:
+            if seen.state == "firing" and queue in (seen.of, rule.queue):
+                yield rule, seen.shown, seen.since
+
+
+def _workers(hosts: Sequence[Host], queue: str) -> Iterator[WorkerLine]:
+    for host in hosts:
+        for worker in host.daemon.workers if host.daemon else ():
+            if worker.queue == queue:
+                yield WorkerLine(_name(host), host.key, worker, host.silent_for)
+
+
+def _wanted(hosts: Sequence[Host], queue: str) -> Iterator[Wanted]:
+    for host in hosts:
+        view = host.daemon.queues.get(queue) if host.daemon else None
+        if host.daemon and view:
+            there = sum(worker.queue == queue for worker in host.daemon.workers)
+            yield Wanted(_name(host), host.key, there, view)
+
+
+def _name(host: Host) -> str:
+    return host.daemon.host if host.daemon and host.daemon.host else host.key
+
+
+PAGE = watched(Page("/queues/{queue}", "queue", "{queue}", "queue.html", read, "overview"))

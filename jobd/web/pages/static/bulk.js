@@ -1,0 +1,97 @@
+// Buttons that act on many jobs at once, through an operation of the API:
+//   data-bulk   "ticked": the ticked rows; "all": whatever the filter in data-body finds
+//   data-verb   what is done; data-label its word; data-path, data-body and data-go as in act.js
+// For all that a filter finds the jobs are counted first, by an operation that changes nothing; who is asked
+// sees how many there are, and may say yes when all are counted.
+import { send } from "./act.js";
+import { confirmed } from "./confirm.js";
+import { toast } from "./toast.js";
+
+const EVERY = 300;
+const number = new Intl.NumberFormat();
+const FOR_GOOD = " This cannot be taken back.";
+
+export function bulk() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-bulk]");
+    if (button && button.getAttribute("aria-busy") !== "true") run(button);
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[name=pick], input[data-all]")) count();
+  });
+  addEventListener("pageshow", count); // a browser that goes back has kept what was ticked
+}
+
+const ticked = () => [...document.querySelectorAll("input[name=pick]:checked")].map((box) => box.value);
+
+function count() {
+  const shown = document.getElementById("ticked");
+  if (!shown) return;
+  const many = ticked().length;
+  shown.textContent = many;
+  for (const button of document.querySelectorAll("button[data-bulk=ticked]")) button.disabled = !many;
+  const all = document.querySelector("input[data-all]");
+  const boxes = document.querySelectorAll("input[name=pick]").length;
+  all.checked = boxes > 0 && many === boxes;
+  all.indeterminate = many > 0 && many < boxes;
+}
+
+async function run(button) {
+  const { path, go } = button.dataset;
+  const body = JSON.parse(button.dataset.body);
+  button.setAttribute("aria-busy", "true");
+  try {
+    if (button.dataset.bulk === "ticked") body.ids = ticked();
+    const yes = body.ids ? await askedForTicked(button, body.ids.length) : await askedForAll(button, body);
+    if (!yes) return;
+    const answer = await send("POST", path, body);
+    location.assign(go.replace("{id}", encodeURIComponent(answer.id)));
+  } catch (problem) {
+    toast(problem.message, "problem");
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+const jobs = (many) => (many === 1 ? "1 job" : `${number.format(many)} jobs`);
+const forGood = (button) => (button.dataset.verb === "delete" ? FOR_GOOD : "");
+
+function askedForTicked(button, many) {
+  return confirmed(`${button.dataset.label}: the ${jobs(many)} that you ticked.${forGood(button)}`, button.dataset.label);
+}
+
+async function askedForAll(button, body) {
+  const text = document.getElementById("confirm-text");
+  const yes = document.querySelector("#confirm button[value=yes]");
+  let open = true;
+  const answer = confirmed("Counting…", button.dataset.label).finally(() => { open = false; });
+  yes.disabled = true;
+  try {
+    const found = await counted(button.dataset.path, body, (it) => {
+      if (open) text.textContent = `Counting… ${number.format(sum(it))} found, ${number.format(it.looked)} of about ${number.format(it.total)} looked at.`;
+      return open;
+    });
+    if (open) {
+      text.textContent = found ? `${button.dataset.label}: ${jobs(found)}, as of now.${forGood(button)}` : "There is no such job any more.";
+      yes.disabled = !found;
+      if (found) yes.textContent = `${button.dataset.label} ${jobs(found)}`;
+    }
+  } catch (problem) {
+    if (open) text.textContent = `They could not be counted: ${problem.message}`;
+  }
+  return answer;
+}
+
+const sum = (it) => Object.values(it.counts).reduce((all, many) => all + many, 0);
+
+/** Count what an order would be done to; `tell` is told how far it is, and says whether to go on. */
+async function counted(path, body, tell) {
+  let it = await send("POST", path, { ...body, dry_run: true });
+  while (it.ended_at === null) {
+    if (!tell(it)) { await send("DELETE", `${path}/${it.id}`).catch(() => {}); return 0; }
+    await new Promise((go) => { setTimeout(go, EVERY); });
+    it = await send("GET", `${path}/${it.id}`);
+  }
+  if (it.state !== "done") throw new Error(it.problem?.detail ?? `the counting was ${it.state}`);
+  return sum(it);
+}

@@ -1,0 +1,14 @@
+// A list that stands still while it is read says how many more jobs there are by now than when it was made.
+
+export function news() {
+  const line = document.getElementById("news");
+  if (!line) return;
+  document.addEventListener("jobd:news", () => {
+    const tab = document.getElementById(`tab-${line.dataset.state}`);
+    const more = Number(tab?.dataset.count) - Number(line.dataset.count);
+    line.hidden = !more;
+    const text = `${Math.abs(more).toLocaleString()} ${more > 0 ? "more" : "fewer"} than when this list was made.`;
+    const words = line.querySelector("span");
+    if (more && words.textContent !== text) words.textContent = text;
+  });
+}

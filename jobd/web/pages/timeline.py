@@ -1,0 +1,124 @@
+"""What a job went through, as lines in the order of time: made of what its record says of itself. Pure.
+
+A line of the history may say anything, for anybody may have written it: what cannot be read is not
+there. Called by jobd.web.pages.job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from jobd.broker.views import JobInfo
+from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DEAD_CAUSES, DELAYED, WAITING
+
+# What ended a run, by the word that its line has; and whether that was bad, a pity, or neither.
+ENDED = {
+    "failed": ("failed", "error"),
+    "soft_timeout": ("timed out, and was told so", "error"),
+    "timeout": ("timed out: its process was ended", "error"),
+    "discarded": ("was discarded by its task", "error"),
+    "crash": ("crashed its process", "error"),
+    "memory": ("used too much memory: its process was ended", "error"),
+    "oom": ("was ended by the system for want of memory", "error"),
+    "hung": ("let its process hang: that was ended", "error"),
+    "lost": ("was lost with its host or worker", "warning"),
+    "fenced": ("was lost: its worker had lost its lease", "warning"),
+    "boot": ("was interrupted as its worker began", "warning"),
+    "recycled": ("was interrupted as its worker was replaced", "warning"),
+    "stopped": ("was interrupted by a stop", "warning"),
+    "interrupted": ("was interrupted for a neighbour in its process", "warning"),
+    "cancelled": ("was cancelled while it ran", ""),
+    # These tell of no run.
+    "retried": ("put back in line by hand", ""),
+    "replaced": ("made way for another job", ""),
+}
+_NO_RUN = ("retried", "replaced")
+_LARGEST = 2**53  # of our numbers
+_CLAIM = 1024  # a claim's number is its instant in ms, times this, or larger by a little
+
+
+class Step(NamedTuple):
+    """One line. `number` counts runs; times are ms since 1970. `level` is error, warning, good or "".
+
+    `began`: when the run was begun, or its job claimed. `facts` is what else its line says.
+    """
+
+    key: str
+    what: str
+    level: str
+    at: int | None = None
+    number: int | None = None
+    began: int | None = None
+    ran_ms: int | None = None
+    worker: str = ""
+    host: str = ""
+    error: str = ""
+    traceback: str = ""
+    note: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+_SHOWN = frozenset(
+    {"kind", "at", "worker", "host", "token", "ran_ms", "error", "traceback", "note"}
+)
+
+
+def timeline(job: JobInfo, claimed_at: int | None) -> list[Step]:
+    """Tell all of it, the first thing first. `claimed_at`: since when the run that goes on has it."""
+    steps = [Step("added", "added", "", job.enqueued_at)]
+    runs = 0
+    for at, line in enumerate(job.history):
+        is_run = _word(line, "kind") not in _NO_RUN
+        runs += is_run
+        steps.append(_of_line(f"line-{at}", line, runs if is_run else None))
+    return [*steps, *_now(job, runs, claimed_at)]
+
+
+def _of_line(key: str, line: Mapping[str, Any], number: int | None) -> Step:
+    kind = _word(line, "kind")
+    what, level = ENDED.get(kind, (kind or "an entry that says nothing", ""))
+    at, ran_ms, claim = (_whole(line, name) for name in ("at", "ran_ms", "token"))
+    claimed_at = None if claim is None else claim // _CLAIM
+    began = at - ran_ms if at is not None and ran_ms is not None else claimed_at
+    return Step(
+        key, what, level, at, number, began, ran_ms,
+        worker=_word(line, "worker"), host=_word(line, "host"),
+        error=_word(line, "error"), traceback=_word(line, "traceback"), note=_word(line, "note"),
+        facts=tuple((name, str(value)) for name, value in line.items() if name not in _SHOWN),
+    )  # fmt: skip
+
+
+def _now(job: JobInfo, runs: int, claimed_at: int | None) -> Iterator[Step]:
+    """Tell how it stands: what goes on, what comes next, how it ended."""
+    if job.cancel_asked_at is not None and job.state == ACTIVE:
+        yield Step("asked", "asked to end", "warning", job.cancel_asked_at)
+    match job.state:
+        case s if s == ACTIVE:
+            yield Step("now", "runs", "", None, runs + 1, claimed_at, worker=job.worker or "")
+        case s if s == DELAYED and job.task_paused:
+            yield Step("now", "set aside until its task is resumed", "warning")
+        case s if s == DELAYED:
+            yield Step("now", "due" if runs == 0 else "due again", "", job.due_at)
+        case s if s == WAITING:
+            yield Step("now", "waits for a worker", "")
+        case s if s == COMPLETED:
+            yield Step("now", "completed", "good", job.finished_at)
+        case s if s == DEAD:
+            cause = job.cause or "?"
+            why = DEAD_CAUSES.get(cause, "of another version of jobd")
+            yield Step("now", "died", "error", job.finished_at, note=f"{cause}: {why}")
+        case s if s == CANCELLED:
+            yield Step("now", "cancelled", "", job.finished_at)
+
+
+def _word(line: Mapping[str, Any], name: str) -> str:
+    value = line.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _whole(line: Mapping[str, Any], name: str) -> int | None:
+    value = line.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) <= _LARGEST else None

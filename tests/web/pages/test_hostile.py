@@ -1,0 +1,97 @@
+"""Whatever a stranger wrote into Redis is text on every page: it makes no element, no attribute, no link out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.api import ended
+from support.pages import Node, PageSite, tree
+from support.strangers import HOSTILE, paths, stuff
+
+from jobd.web.pages import filters, render
+from jobd.web.pages.table import PAGES
+
+_LINKS = ("href", "src", "action", "data-path", "data-go", "formaction")
+
+
+# Attributes without a value, and those of times, which a filter makes.
+_BARE = {
+    "autofocus", "checked", "data-ago", "data-all", "data-clock", "data-filter", "data-keep", "data-reload",
+    "data-submit", "data-when", "disabled", "formnovalidate", "hidden", "multiple", "open", "required",
+    "selected",
+}  # fmt: skip
+
+
+def _written_by_us() -> tuple[set[str], set[str]]:
+    """Give the tags and the names of attributes that templates and filters spell."""
+    sources = [*Path(render.__file__).parent.glob("templates/*.html"), Path(filters.__file__)]
+    text = "\n".join(source.read_text() for source in sources)
+    named = set(re.findall(r"""[\s}]([a-zA-Z-]+)=["{]""", text.lower())) | _BARE
+    return set(re.findall(r"<([a-z][a-z0-9]*)", text)), named
+
+
+TAGS, ATTRIBUTES = _written_by_us()
+
+
+class Furnished:
+    """One namespace, and where its pages are."""
+
+    def __init__(self, url: str, directory: Path, texts: tuple[str, ...]) -> None:
+        self.site = PageSite(url, directory, root="/ops")
+        names = stuff(self.site.api, texts)
+        ended(self.site.api, {"id": names["operation"]})
+        self.site.told.clear()
+        self.paths = paths(PAGES, names, more=True)
+
+    def pages(self, who: str = "operator") -> Iterator[tuple[str, Node]]:
+        for path in self.paths:
+            yield path, tree(self.site.get(path, who))
+
+
+@pytest.fixture
+def hostile(redis_url: str, tmp_path: Path) -> Furnished:
+    return Furnished(redis_url, tmp_path, HOSTILE)
+
+
+def test_every_page_is_there_and_nothing_fails_on_the_way(hostile: Furnished) -> None:
+    for path in hostile.paths:
+        assert hostile.site.ask(path, "operator").status_code == 200, (path, hostile.site.told)
+        assert hostile.site.ask(path, "viewer").status_code == 200, path
+    assert hostile.site.told == []
+
+
+def test_no_text_becomes_an_element_or_an_attribute(hostile: Furnished) -> None:
+    for path, page in hostile.pages():
+        for node in page.walk():
+            if node.tag:
+                assert node.tag in TAGS, (path, node.tag)
+                assert node.tag != "img", path
+                strange = node.attrs.keys() - ATTRIBUTES
+                assert not strange, (path, node.tag, strange)
+                assert not [name for name in node.attrs if name.startswith("on")], path
+
+
+def test_no_text_becomes_a_link_to_elsewhere(hostile: Furnished) -> None:
+    for path, page in hostile.pages():
+        for node in page.walk():
+            for name in _LINKS:
+                if name in node.attrs:
+                    assert node.attrs[name].startswith(("/ops/", "#", "?")), (path, node.attrs)
+
+
+def test_what_is_hostile_is_shown_as_it_is(hostile: Furnished) -> None:
+    """Text that is shown is the same with markup in it: it is escaped, and neither dropped nor cut apart."""
+    said = {path: page.text for path, page in hostile.pages()}
+    assert HOSTILE[0] in said["/alerts"]
+    assert any(HOSTILE[2] in text for text in said.values())
+    assert "49" not in said["/dead"].split()
+
+
+def test_a_stream_sends_them_as_text_too(hostile: Furnished) -> None:
+    for path in hostile.paths:
+        with hostile.site.watch(path, "operator") as news:
+            page = tree(news.first())
+        assert {node.tag for node in page.walk() if node.tag} <= TAGS, path

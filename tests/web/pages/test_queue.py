@@ -1,0 +1,112 @@
+"""The page of a queue: what it shows, what may be done and by whom."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.api import HOSTILE, die, ended, furnish
+from support.pages import PageSite, tree
+
+from jobd import Jobd
+from jobd.broker.store import store_ms
+
+
+@pytest.fixture
+def site(redis_url: str, tmp_path: Path) -> PageSite:
+    return PageSite(redis_url, tmp_path)
+
+
+@pytest.fixture
+def app(redis_url: str) -> Jobd:
+    return Jobd(redis_url)
+
+
+def test_a_queue_that_is_not_known_is_a_page_that_says_so(site: PageSite) -> None:
+    answer = site.ask("/queues/nowhere")
+    assert answer.status_code == 404
+    assert "queue 'nowhere': not known" in tree(answer.text).text
+
+
+def test_each_state_leads_to_its_jobs(site: PageSite, app: Jobd) -> None:
+    app.queue("q").add("x")
+    links = tree(site.get("/queues/q")).by_id("totals").links
+    assert links["Waiting 1"] == "/queues/q/jobs?state=waiting"
+    assert links["Dead 0"] == "/queues/q/jobs?state=dead"
+
+
+def test_a_viewer_has_no_buttons_and_an_operator_has_them(site: PageSite, app: Jobd) -> None:
+    die(app.queue("q"), 1)
+    assert tree(site.get("/queues/q", "viewer")).acts == {}
+    page = tree(site.get("/queues/q", "operator"))
+    assert page.by_id("hold").acts == {"Pause": "POST /api/v1/queues/q/pause"}
+    assert page.by_id("task-work").acts == {"Pause": "POST /api/v1/queues/q/pause"}
+    purge = page.one("button", data_path="/api/v1/operations")
+    assert (purge.attrs["data-typed"], purge.attrs["data-go"]) == ("q", "/operations/{id}")
+    assert json.loads(purge.attrs["data-body"]) == {"verb": "purge", "queue": "q", "confirm": "q"}
+
+
+def test_what_a_purge_sends_is_an_operation_that_empties_the_queue(
+    site: PageSite, app: Jobd
+) -> None:
+    app.queue("q").add("x")
+    purge = tree(site.get("/queues/q", "operator")).one("button", data_path="/api/v1/operations")
+    operation = site.api.act("POST", "/operations", json.loads(purge.attrs["data-body"]))
+    assert ended(site.api, operation)["counts"] == {"purged": 1}
+    assert "Waiting 0" in tree(site.get("/queues/q")).by_id("totals").text
+
+
+def test_a_pause_and_why_show_by_themselves_and_it_can_be_resumed(
+    site: PageSite, app: Jobd
+) -> None:
+    app.queue("q").add("x")
+    with site.watch("/queues/q", "operator") as news:
+        assert "Nothing but that nobody serves it" in news.next("whole")["html"]
+        site.api.act("POST", "/queues/q/pause", {"why": "<b>the mailer</b> is down"})
+        parts = news.until("parts", lambda it: "flow" in it["parts"])["parts"]
+    assert "“<b>the mailer</b> is down”" in tree(parts["flow"]).text
+    assert tree(parts["hold"]).acts == {"Resume": "POST /api/v1/queues/q/resume"}
+    assert "paused" in tree(site.get("/")).by_id("queue-q").text
+
+
+def test_one_task_is_paused_and_resumed_by_its_name(site: PageSite, app: Jobd) -> None:
+    die(app.queue("q"), 2)
+    button = tree(site.get("/queues/q", "operator")).by_id("task-work").one("button")
+    path = button.attrs["data-path"].removeprefix("/api/v1")
+    site.api.act("POST", path, json.loads(button.attrs["data-body"]))
+    row = tree(site.get("/queues/q", "operator")).by_id("task-work")
+    assert row.acts == {"Resume": "POST /api/v1/queues/q/resume"}
+    assert json.loads(row.one("button").attrs["data-body"]) == {"task": "work"}
+    assert "Tasks paused: work." in tree(site.get("/queues/q")).by_id("flow").text
+
+
+def test_a_rate_limit_says_how_much_of_it_is_used(site: PageSite, app: Jobd) -> None:
+    queue = app.queue("q")
+    queue.add("x")
+    site.client.hset("jobd:{q}:meta", mapping={"rate_max": 100, "rate_ms": 60_000, "max_active": 7})
+    flow = tree(site.get("/queues/q")).by_id("flow").text
+    assert "0 of 100 starts used, in 1m over all hosts." in flow
+    assert "0 of at most 7 jobs run" in flow
+
+
+def test_the_chart_and_its_table_say_the_same(site: PageSite, app: Jobd) -> None:
+    app.queue("q").add("x")
+    minute = store_ms(site.client) // 60_000
+    site.client.hset(f"jobd:{{q}}:minute:{minute - 7}", mapping={"completed": 12, "failed": 3})
+    page = tree(site.get("/queues/q"))
+    assert "completed 12 failed 3" in page.by_id("hour").text
+    rows = [row.text.split()[-2:] for row in page.by_id("minutes").all("tr")[1:]]
+    assert [at for at, row in enumerate(rows, 1) if row != ["0", "0"]] in ([7], [8])
+    assert ["12", "3"] in rows
+
+
+def test_whatever_a_stranger_wrote_is_text(site: PageSite) -> None:
+    furnish(site.client)
+    keys = "jobd:{q}:"
+    for text in HOSTILE:
+        site.client.hset(f"{keys}meta", mapping={"paused": 1, "paused_why": text})
+        site.client.hset(f"{keys}off", text, 1)
+        html = site.get("/queues/q", "operator")
+        assert "<script>alert" not in html
+        site.get("/")
