@@ -12,9 +12,11 @@ from browser.house import House
 from browser.judging import too_wide
 from browser.strangers import EVIL, planted, told
 from browser.visitor import PHONE
+from jobd.core.states import STATES
 
 PAGES = [
-    "/", "/dead", "/dead?queue=odd", "/alerts", "/operations",
+    "/", "/queues/odd", "/queues/q", "/dead", "/dead?queue=odd", "/alerts", "/workers", "/schedules", "/operations",
+    *(f"/queues/odd/jobs?state={state}" for state in STATES), "/queues/q/jobs?state=dead&error=<img src=x>",
 ]  # fmt: skip
 
 
@@ -53,6 +55,21 @@ def test_a_page_shows_it_as_text(visit: Visit, evil: list[str], path: str) -> No
     expect(page.locator("#live")).to_have_text("Live")
     is_innocent(page)
     assert too_wide(page) == []
+
+
+def test_every_job_is_shown_as_it_was_written(visit: Visit, evil: list[str]) -> None:
+    one = visit("ops", viewport=PHONE)
+    for path in evil:
+        page = one.go(path)
+        is_innocent(page)
+        assert too_wide(page) == [], path
+    # What ran with us has said it all, where it can be read.
+    for path, text in zip(evil, EVIL, strict=False):
+        page = one.go(path)
+        expect(page.locator("#job-error")).to_contain_text(text)
+        expect(page.locator("#job-log")).to_contain_text(text)
+        expect(page.locator("#job-why")).to_contain_text(text)
+        expect(page.locator("main")).to_contain_text(text)
 
 
 def test_what_comes_by_the_stream_is_text_too(visit: Visit, evil: list[str]) -> None:

@@ -10,8 +10,20 @@ from playwright.sync_api import expect
 from browser.conftest import Visit
 from browser.house import House
 from browser.judging import barriers, overlaps, too_wide
-from browser.places import LIVED, Lived, leave, live_in
+from browser.places import EMPTY, LIVED, Lived, leave, live_in
 from browser.visitor import PHONE, Visitor
+
+
+@pytest.mark.parametrize("path", EMPTY)
+def test_where_nothing_is_it_says_so(visit: Visit, path: str) -> None:
+    """Before anything has happened: axe finds nothing either, and each page says what would be there."""
+    for scheme in ("light", "dark"):
+        one = visit("ops", color_scheme=scheme, viewport=PHONE)
+        page = one.go(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert barriers(page) == []
+        assert overlaps(page) == []
+        assert too_wide(page) == []
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from browser.test_live import count, is_live
 # A worker's claim and a look each wait for their own time-outs; the stream tells when a look is over.
 IN_TIME_MS = 40_000
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
@@ -61,7 +63,6 @@ def test_an_open_page_says_that_redis_is_away_and_goes_on_when_it_is_back(
         one.house.queue("odd").add("quiet", {"n": 4})
         expect(count(page, "waiting", "odd")).to_have_text("4", timeout=IN_TIME_MS)
     assert one.is_marked, "the page was loaded again"
-    one.house.clear()
 
 
 def _ways(store: Store) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import Visit
@@ -11,6 +12,8 @@ from browser.visitor import Visitor
 
 # Hosts say every five seconds how they are.
 HEARD_MS = 20_000
+
+pytestmark = pytest.mark.usefixtures("tidy")
 
 
 def test_a_running_job_is_seen_at_its_worker(ops: Visitor) -> None:
