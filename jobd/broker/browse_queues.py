@@ -39,7 +39,8 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `completed` and `failed`: runs that ended well and badly, by the minute, the one that runs last; it
     began at `minute_at`, ms. `throughput`: jobs completed a second, `error_rate`: bad ends of all, 0 to 1;
-    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds, some minutes or about an hour; None: of all time.
+    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds, some minutes or about an
+    hour; None: of all time.
     """
 
     name: str
@@ -210,7 +211,7 @@ class QueueBrowser:
             before = kept[0] if kept and _is_usable(kept[0], now) else None
             if not kept or now - kept[-1].at >= _KEPT_EVERY_MS:
                 kept.append(sums)
-        if before is None and said.before is not None:
+        if before is None and said.before and now - said.before.at >= _SPREAD_MS:
             before = _sums_of(said.before.tally, said.before.at)
         if before is None:
             return spread_of(sums.wait), spread_of(sums.run), None

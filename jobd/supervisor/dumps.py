@@ -37,7 +37,7 @@ class _Question(msgspec.Struct, frozen=True):
     until: float
 
 
-class _Listener:
+class Listener:
     """A client that waits for the stacks of some."""
 
     def __init__(self, client: int, names: set[str], processes: int) -> None:
@@ -70,7 +70,7 @@ class Dumps:
         self._emit = emit
         self._answer = answer
         self._open: list[_Question] = []
-        self._listeners: list[_Listener] = []
+        self._listeners: list[Listener] = []
         self.due = math.inf
         """When to call `collect` next."""
 
@@ -88,7 +88,7 @@ class Dumps:
     def tell(self, order: Tell) -> None:
         """Have a client hear what comes of those that are asked just now."""
         names = {question.name for question in self._open if question.name in order.who}
-        self._listeners.append(_Listener(order.client, names, len(order.who)))
+        self._listeners.append(Listener(order.client, names, len(order.who)))
         self._answer_listeners()
 
     def _answer_listeners(self) -> None:

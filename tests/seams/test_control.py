@@ -40,7 +40,7 @@ from jobd.seams.requests import (
 
 ALL: list[Request] = [
     Reload(), Reload(all=True), Stop(), Stop(now=True), Scale("q", to=3), Scale("q", by=-1),
-    Scale("q"), Recycle("q.1"), Dump(), Dump("q.1"), Ping(),
+    Scale("q"), Recycle("q.1"), Dump(), Dump("q.1"), Dump("q.1", tell=True), Ping(),
 ]  # fmt: skip
 
 
@@ -103,6 +103,13 @@ def test_a_request_arrives_as_it_was_asked(
         (request_, os.getpid(), os.geteuid())
     ]
     assert heard == ["half of it"]
+
+
+def test_a_large_answer_arrives_whole(control: Control, tmp_path: Path) -> None:
+    """Larger than what the system takes at once: stacks of many processes."""
+    text = "x\n" * 400_000
+    with served(control, {"text": text}), Daemon.reach(tmp_path) as daemon:
+        assert daemon.ask(Dump(tell=True), within=10) == {"text": text}
 
 
 def test_every_request_has_a_name() -> None:

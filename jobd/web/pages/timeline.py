@@ -103,13 +103,22 @@ def _now(job: JobInfo, runs: int, claimed_at: int | None) -> Iterator[Step]:
         case s if s == WAITING:
             yield Step("now", "waits for a worker", "")
         case s if s == COMPLETED:
-            yield Step("now", "completed", "good", job.finished_at)
+            yield Step("now", "completed", "good", job.finished_at, runs + 1, _last_claim(job))
         case s if s == DEAD:
             cause = job.cause or "?"
             why = DEAD_CAUSES.get(cause, "of another version of jobd")
             yield Step("now", "died", "error", job.finished_at, note=f"{cause}: {why}")
         case s if s == CANCELLED:
             yield Step("now", "cancelled", "", job.finished_at)
+
+
+def _last_claim(job: JobInfo) -> int | None:
+    """Say when the last run was claimed, where it said anything: that carries the number of its claim."""
+    claims = [line.token for line in job.logs[-1:]]
+    claims += [] if job.progress is None else [job.progress.token]
+    before = max((_whole(line, "token") or 0 for line in job.history), default=0)
+    last = max(claims, default=0)
+    return last // _CLAIM if last > before else None
 
 
 def _word(line: Mapping[str, Any], name: str) -> str:
