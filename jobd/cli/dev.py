@@ -48,8 +48,8 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
     """Run APP (module:attribute) with readable logs until ^C.
 
     Redis is the one of --redis-url or JOBD_REDIS_URL, else a private one that ends with this
-    command and forgets everything. Jobs that run when a file changes may finish first, for 5 s. Health
-    and metrics are served at 127.0.0.1:9180, or at another port where that is taken.
+    command and forgets everything. Jobs that run when a file changes may finish first, for 5 s. The
+    dashboard, health and metrics are served at 127.0.0.1:9180, or at another port where that is taken.
     """
     try:
         target(app)
@@ -82,16 +82,17 @@ def _server(url: str | None, top: str) -> Iterator[Config]:
 
 
 def _greet(app: str, config: Config, directory: Path, address: str) -> None:
-    """Say what runs, and what another terminal needs for looking at it and for adding jobs."""
+    """Say where it can be looked at, what runs, and what another terminal needs for adding jobs."""
+    lines = [f"dashboard, health and metrics: http://{address}/"]
     if config.redis.keeps_nothing:
-        lines = [
+        lines += [
             f"{app}, with a Redis of its own that forgets everything; ^C stops",
             f"in another terminal: export {settings.URL_VARIABLE}={config.redis.url}",
         ]
     else:
-        lines = [f"{app}, with Redis at {safe_url(config.redis.url)}; ^C stops"]
+        lines += [f"{app}, with Redis at {safe_url(config.redis.url)}; ^C stops"]
     lines.append(f"to look at it: jobd status --runtime-dir {directory}")
-    for line in [*lines, f"health and more: http://{address}/"]:
+    for line in lines:
         click.echo(f"jobd: {line}", err=True)
 
 

@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from jobd.cli import effective, runtime, settings
+from jobd.cli import effective, runtime, served, settings
 from jobd.cli.options import config_option, runtime_option, url_option
 from jobd.seams import listening, lockfile
 from jobd.seams.program import python_module
@@ -40,6 +40,7 @@ def command(
     opened = None if activated else effective.listen(found)
     target = directory / runtime.EFFECTIVE
     runtime.write_effective(runtime.effective(found.config, directory, activated=activated), target)
+    served.tell(found, opened, activated=activated)
     if opened is not None:
         listening.hand_over([opened])
     reader = effective.command_line(file, app, redis_url, directory, activated=activated)

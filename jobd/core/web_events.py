@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from jobd.core.events import Event, Level
+from jobd.core.events import Event, Level, Told
 
 
 class WebFailed(Event, frozen=True, kw_only=True):
@@ -19,10 +19,18 @@ class WebFailed(Event, frozen=True, kw_only=True):
     why: str
 
 
+class WebServed(Told, frozen=True, kw_only=True):
+    """Where the dashboard is, or how to have one."""
+
+    event: ClassVar[str] = "web.served"
+    level: ClassVar[Level] = "info"
+
+
 class WebAudit(Event, frozen=True, kw_only=True):
     """Somebody did something over HTTP, or was refused.
 
-    `who` came by `via` (session, token, open; login for one who tries to), from `address`. `what` is the
+    `who` came by `via` (session, token, open; host: as the application says that this is mounted in; login
+    for one who tries to), from `address`. `what` is the
     action, `on` what it was about. `outcome`: done, refused, failed. `unsaid`: refusals before this one
     that were too many to be told each.
     """

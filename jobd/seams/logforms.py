@@ -2,7 +2,7 @@
 
 Invariants: a record is one line without a control character in it, whatever names and errors hold; no
 record is longer than the room it is given, what does not fit is cut where it is longest. In the journal's
-fields values stand as they are, there they are data. Called by jobd.seams.log only.
+fields values stand as they are, there they are data. Called by jobd.seams.log and jobd.seams.applog.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ def with_priority(event: Event, role: str, fields: Fields, _colour: bool) -> byt
 def for_journal(event: Event, role: str, fields: Fields, _colour: bool) -> bytes:
     """Make the journal's fields: one readable line, and all that is known besides."""
     return journal.encode(_fields(event, role, fields))
+
+
+def as_words(event: Event, fields: Fields) -> str:
+    """Write the line for people, to be part of another program's record."""
+    return _plain(event, fields)
 
 
 def _fields(event: Event, role: str, fields: Fields) -> Iterator[tuple[str, str]]:

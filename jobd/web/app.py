@@ -32,6 +32,10 @@ Exposition = Callable[[str], tuple[bytes, str]]
 _SCRAPE_WITHIN = 9.0
 _JSON = "application/json"
 _OPENMETRICS = "application/openmetrics-text"
+_NO_DASHBOARD = (
+    "none: [web.dashboard] of jobd.toml names nobody who may look; add users, with what `jobd hash-password` "
+    "prints, or open = true on your own machine; then `jobd reload`"
+)
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -48,6 +52,11 @@ def make_app(
         routes.append(metrics_route(metrics))
     if all(getattr(route, "path", None) != "/" for route in routes):
         routes.append(_index(routes))
+    return plain_app(routes, emit=emit)
+
+
+def plain_app(routes: Sequence[BaseRoute], *, emit: Emit) -> Starlette:
+    """Make an application of routes, with our headers and our answers to what is wrong."""
     app = Starlette(
         routes=routes,
         middleware=[Middleware(SecureHeaders), Middleware(_Failures, emit=emit)],
@@ -87,11 +96,12 @@ def metrics_route(metrics: Exposition) -> Route:
 
 
 def _index(routes: Sequence[BaseRoute]) -> Route:
-    """Make the page that names the others."""
+    """Make the page that names the others, where there is no dashboard, and says how to have one."""
     paths = [route.path for route in routes if isinstance(route, Route)]
 
     async def index(_request: Request) -> Response:
-        return _json({"jobd": __version__, "paths": paths}, HTTPStatus.OK)
+        found = {"jobd": __version__, "paths": paths, "dashboard": _NO_DASHBOARD}
+        return _json(found, HTTPStatus.OK)
 
     return Route("/", index)
 

@@ -44,6 +44,8 @@ from support.logins import TOKENS, dashboard
 _TOKENS = {"operator": TOKENS["deploy"], "viewer": TOKENS["watch"]}
 _VOID = {"meta", "link", "input", "br", "hr", "img", "col", "wbr"}
 WITHIN = 20.0
+FRAME = {"nav-dead", "nav-alerts"}
+"""The parts that every page has."""
 
 
 class PageSite:
@@ -99,12 +101,12 @@ class PageSite:
             [element] = tree(html).children
             assert isinstance(element, Node)
             assert element.attrs.get("id") == name
-        return found
+        return {name: html for name, html in found.items() if name not in FRAME}
 
     @contextmanager
-    def watch(self, path: str, who: str = "viewer") -> Iterator[News]:
+    def watch(self, path: str, who: str = "viewer", *, frame: bool = False) -> Iterator[News]:
         """Follow the stream of a page."""
-        news = News()
+        news = News(frame=frame)
         loop = asyncio.new_event_loop()
         leave = asyncio.Event()
         scope = _scope(self.root, path, who)
@@ -127,10 +129,11 @@ class PageSite:
 
 
 class News:
-    """What a stream says, event after event."""
+    """What a stream says, event after event. `frame`: with what moves in the menu of every page."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, frame: bool = False) -> None:
         self.status = 0
+        self._frame = frame
         self._rest = ""
         self._events: queue.Queue[tuple[str, Any]] = queue.Queue()
 
@@ -144,12 +147,21 @@ class News:
             text, self._rest = self._rest.split("\n\n", 1)
             if not text.startswith(":"):
                 name, data = text.split("\n")
-                event = name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
-                self._events.put(event)
+                self._put(name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+
+    def _put(self, name: str, content: Any) -> None:
+        parts = content.get("parts")
+        if parts and not self._frame:
+            content["parts"] = {it: html for it, html in parts.items() if it not in FRAME}
+            if not content["parts"]:
+                return
+        self._events.put((name, content))
 
     def next(self, name: str, within: float = WITHIN) -> Any:
-        """Give the content of the next event, which has this name."""
+        """Give the content of the next event, which has this name. What says nothing is dropped."""
         found, content = self._events.get(timeout=within)
+        while found == "beat" != name:
+            found, content = self._events.get(timeout=within)
         assert found == name, (found, content)
         return content
 
@@ -169,7 +181,8 @@ class News:
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing comes for so long."""
         try:
-            self._events.get(timeout=seconds)
+            while self._events.get(timeout=seconds)[0] == "beat":
+                pass
         except queue.Empty:
             return True
         return False

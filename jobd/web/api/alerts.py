@@ -73,7 +73,7 @@ def read_history(house: House, *, rule: str | None, limit: int) -> History:
         shared = house.alerts().history()
     except BrokerError as error:
         away = str(error)
-    own = alertfile.read(house.runtime_dir).history
+    own = house.own_alerts().history
     found = newest(shared, own, rule=rule, limit=limit)
     return History(changes=[shown(each) for each in found], redis_says=away)
 
@@ -85,6 +85,7 @@ def _history(house: House, call: Call) -> History:
 def _mute(house: House, call: Call) -> Muted:
     """Mute a rule; one about Redis itself on this host alone, while Redis is away."""
     rule, for_ms = call.body.rule, milliseconds(bare(call.body.for_), what="for")
+    place = house.runtime_dir
     try:
         _known(house, rule)
         was_muted = rule in house.alerts().mutes()
@@ -94,17 +95,17 @@ def _mute(house: House, call: Call) -> Muted:
             was_muted=was_muted,
         )
     except BrokerError:
-        if rule not in _local(house):
+        if place is None or rule not in _local(house):
             raise
-    until, before = wall_ms() + for_ms, alertfile.read_mutes(house.runtime_dir)
-    alertfile.write_mute(house.runtime_dir, rule, until)
+    until, before = wall_ms() + for_ms, alertfile.read_mutes(place)
+    alertfile.write_mute(place, rule, until)
     return Muted(rule=rule, muted_until=until, was_muted=before.get(rule, 0) > wall_ms())
 
 
 def _unmute(house: House, call: Call) -> Muted:
     rule = call.body.rule
-    here = rule in alertfile.read_mutes(house.runtime_dir)
-    if here:
+    here = rule in house.own_mutes()
+    if here and house.runtime_dir is not None:
         alertfile.write_mute(house.runtime_dir, rule, 0)
     try:
         _known(house, rule)

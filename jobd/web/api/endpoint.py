@@ -20,12 +20,16 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Call(NamedTuple):
-    """One request that was admitted and read. `query` and `body` are what the endpoint says they are."""
+    """One request that was admitted and read. `query` and `body` are what the endpoint says they are.
+
+    `base` is the path below which the API is served to who asks.
+    """
 
     path: Mapping[str, str]
     query: Any
     body: Any
     person: str
+    base: str = ""
 
 
 class Endpoint(NamedTuple):

@@ -8,7 +8,6 @@ import msgspec
 
 from jobd.core.portrait import Host
 from jobd.core.server_facts import ServerFacts, Unfit, judge
-from jobd.seams.place import key_of
 from jobd.seams.requests import Dump, Recycle, Stack
 from jobd.web.api.endpoint import Call, Endpoint
 from jobd.web.api.house import House
@@ -16,9 +15,12 @@ from jobd.web.api.orders import ask
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the daemons of all hosts said of themselves last; `here` names the one that serves this."""
+    """What the daemons of all hosts said of themselves last.
 
-    here: str
+    `here` names the one that serves this; None where an application does, and no daemon.
+    """
+
+    here: str | None
     hosts: list[Host]
 
 
@@ -43,7 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _list(house: House, _call: Call) -> Hosts:
-    return Hosts(here=key_of(house.runtime_dir), hosts=house.browser.hosts())
+    return Hosts(here=house.here, hosts=house.browser.hosts())
 
 
 def _redis(house: House, _call: Call) -> RedisShown:

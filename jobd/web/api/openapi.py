@@ -12,7 +12,7 @@ from jobd import __version__
 from jobd.web.api.endpoint import Endpoint, Nothing
 from jobd.web.api.kinds import NAME_PATTERN
 from jobd.web.api.problems import MEDIA_TYPE, Problem
-from jobd.web.auth.auth import CSRF_HEADER
+from jobd.web.auth.gatekeeper import CSRF_HEADER
 
 _REF = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": NAME_PATTERN}

@@ -15,7 +15,6 @@ from jobd.broker.host_orders import KEPT_MS, HostOrders
 from jobd.broker.hosts import host as read_host
 from jobd.core.errors import DaemonRefused, DaemonSilent, NoDaemon
 from jobd.seams.asking import Daemon
-from jobd.seams.place import key_of
 from jobd.seams.requests import Answer, Refusal, Request, name_of
 from jobd.web.api.house import House
 from jobd.web.api.problems import Busy, NotThere, RequestError
@@ -50,8 +49,8 @@ def ask(house: House, host: str, request: Request, *, by: str) -> tuple[str, dic
 
     Raises NoSuchHost, HostSilent, Busy, NoDaemon, DaemonSilent, DaemonRefused, BrokerError.
     """
-    own = key_of(house.runtime_dir)
-    if host not in (HERE, own):
+    own = house.here
+    if house.runtime_dir is None or own is None or host not in (HERE, own):
         return host, _elsewhere(house, host, request, by)
     with Daemon.reach(house.runtime_dir, within=_WITHIN_HERE) as daemon:
         return own, daemon.ask(request, within=_WITHIN_HERE)
@@ -77,7 +76,8 @@ def _check_live(house: House, host: str) -> None:
     found = read_host(house.client, house.namespace, host)
     if found is None:
         raise NoSuchHost(
-            f"host {host!r}: not known; expected {HERE!r}, or the key of one that GET /hosts lists"
+            f"host {host!r}: not known; expected the key of one that GET /hosts lists, or {HERE!r} "
+            "where a daemon serves this"
         )
     if found.silent_for > _SILENT:
         raise HostSilent(

@@ -22,7 +22,8 @@ from jobd.core.errors import (
     StoreFull,
     TooManyOrders,
 )
-from jobd.web.auth.refused import NotLoggedIn, Refused
+from jobd.web.auth.refused import Refused
+from jobd.web.auth.refused import headers_of as headers_of_refused
 from jobd.web.threads import Crowded, TooLate
 
 MEDIA_TYPE = "application/problem+json"
@@ -142,13 +143,10 @@ def problem_of(error: Exception) -> Problem:
 
 def headers_of(error: Exception, status: int) -> dict[str, str]:
     """Give the headers that go with it."""
-    if isinstance(error, NotLoggedIn):
-        return {"WWW-Authenticate": 'Bearer realm="jobd"'}
     if isinstance(error, WrongMethod):
         return {"Allow": ", ".join(error.allowed)}
-    if isinstance(error, Refused) and error.retry_after is not None:
-        return {"Retry-After": str(error.retry_after)}
-    return {"Retry-After": "1"} if status in (429, 503) else {}
+    found = headers_of_refused(error) if isinstance(error, Refused) else {}
+    return found or ({"Retry-After": "1"} if status in (429, 503) else {})
 
 
 def is_ours(error: Exception) -> bool:

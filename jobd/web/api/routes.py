@@ -52,9 +52,11 @@ def api_routes(
 
 def _describing(described: Mapping[str, object]) -> Endpoint:
     """Make the endpoint that gives the document; it is not in it."""
-    return Endpoint(
-        "GET", DOCUMENT, "describe", "", "This document.", lambda _house, _call: described, dict
-    )
+
+    def describe(_house: House, call: Call) -> Mapping[str, object]:
+        return {**described, "servers": [{"url": call.base}]}
+
+    return Endpoint("GET", DOCUMENT, "describe", "", "This document.", describe, dict)
 
 
 class _Path:
@@ -123,7 +125,7 @@ async def _read(request: Request, endpoint: Endpoint, person: Person) -> Call:
     path = read_path(request)
     query = read_query(request, endpoint.query)
     body = await read_body(request, endpoint.body or Nothing) if endpoint.is_action else None
-    return Call(path, query, body, person.name)
+    return Call(path, query, body, person.name, request.scope.get("root_path", PREFIX))
 
 
 def _said(body: msgspec.Struct) -> dict[str, str]:

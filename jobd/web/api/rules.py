@@ -12,7 +12,6 @@ from jobd.core.alerts.kinds import KINDS
 from jobd.core.alerts.machine import RuleState
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.errors import BrokerError
-from jobd.seams import alertfile
 from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 
@@ -63,7 +62,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 def read_rules(house: House) -> Rules:
     """Read all of it; of a Redis that is away, what this host has."""
     configured = {rule.name: rule for rule in house.rules}
-    own = alertfile.read(house.runtime_dir)
+    own = house.own_alerts()
     states, mutes, away = dict(own.rules), dict(own.mutes), None
     try:
         held = house.alerts().states()
@@ -71,7 +70,7 @@ def read_rules(house: House) -> Rules:
         states |= {name: each.state for name, each in held.items()}
     except BrokerError as error:
         away = error
-    for name, until in alertfile.read_mutes(house.runtime_dir).items():
+    for name, until in house.own_mutes().items():
         mutes[name] = max(mutes.get(name, 0), until)
     found = [
         _rule(name, configured.get(name), states.get(name), mutes.get(name, 0), away)

@@ -19,6 +19,7 @@
 Fails closed: while Redis cannot be asked there is no session, and no try. Not held against: who reads the
 traffic where there is no TLS; other servers on the same host name, to whom browsers send our cookie.
 
-`make_auth` builds all of it. `Auth.admit` judges one request and blocks; `Auth.guard` does so for
-routes of Starlette; `Login` has the routes of logging in and out; `SecureHeaders` is for every answer.
+`make_auth` builds all of it. `Gatekeeper.admit` judges one request and blocks: `Auth` by users of ours,
+`HostAuth` by what the application says that mounts us; `guard` does so for routes of Starlette; `Login` has
+the routes of logging in and out; `SecureHeaders` is for every answer.
 """

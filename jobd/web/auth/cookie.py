@@ -1,7 +1,8 @@
 """The cookie that holds a session's token, and the token against forged requests made from it.
 
-Behind TLS it is __Host-: no other host, and no page without TLS, can set or read it. Its name has the
-namespace's digest in it: browsers do not tell ports apart, and two daemons may share a host.
+Behind TLS it is __Host-: no other host, and no page without TLS, can set or read it; below a path, where
+it is sent to that path only, it is __Secure-. Its name has the namespace's digest in it: browsers do not tell
+ports apart, and two daemons may share a host.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ _LONGEST = 100
 
 
 class Cookie:
-    """The cookie of one namespace."""
+    """The cookie of one namespace, of what lies below one path."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, path: str = "/") -> None:
+        self._path = path
         self._name = f"jobd-{hashlib.sha256(namespace.encode()).hexdigest()[:8]}"
 
     def read(self, request: HTTPConnection, *, https: bool) -> str | None:
@@ -33,17 +35,19 @@ class Cookie:
     def put(self, response: Response, token: str, *, https: bool) -> None:
         """Have the browser keep a token until it is closed; the session ends by itself."""
         response.set_cookie(
-            self._named(https), token, path="/", secure=https, httponly=True, samesite="lax"
+            self._named(https), token, path=self._path, secure=https, httponly=True, samesite="lax"
         )
 
     def drop(self, response: Response, *, https: bool) -> None:
         """Have the browser forget it."""
         response.delete_cookie(
-            self._named(https), path="/", secure=https, httponly=True, samesite="lax"
+            self._named(https), path=self._path, secure=https, httponly=True, samesite="lax"
         )
 
     def _named(self, https: bool) -> str:
-        return f"__Host-{self._name}" if https else self._name
+        if not https:
+            return self._name
+        return f"__Host-{self._name}" if self._path == "/" else f"__Secure-{self._name}"
 
 
 def new_token() -> str:

@@ -1,12 +1,11 @@
 """Guarded routes: nothing of a route is called before its request was admitted; what it did is told.
 
-For pages and forms of Starlette. The API asks `Auth.admit` by itself, since it knows more of its actions.
+For pages and forms of Starlette. The API asks `Gatekeeper.admit` by itself, since it knows more of its actions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import quote
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -15,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobd.core.config_web import Role
 from jobd.core.errors import BrokerError
-from jobd.web.auth.auth import CSRF_FIELD, CSRF_HEADER, Auth, Who
 from jobd.web.auth.forms import FORM, again, fields, kind_of, whole
+from jobd.web.auth.gatekeeper import CSRF_FIELD, CSRF_HEADER, Gatekeeper, Who
 from jobd.web.auth.refused import Busy, NotLoggedIn, Refused, problem
 from jobd.web.threads import Crowded, Threads, TooLate
 
@@ -40,7 +39,7 @@ def note(request: HTTPConnection, on: Mapping[str, str]) -> None:
 
 
 def guard(
-    auth: Auth,
+    auth: Gatekeeper,
     routes: Sequence[BaseRoute],
     *,
     threads: Threads,
@@ -65,7 +64,7 @@ class _Guarded:
     """One route behind its guard."""
 
     def __init__(
-        self, app: ASGIApp, auth: Auth, threads: Threads,
+        self, app: ASGIApp, auth: Gatekeeper, threads: Threads,
         role: Role, acts: Role, login: str | None, page: Refusal | None, name: str,
     ) -> None:  # fmt: skip
         self._app = app
@@ -127,15 +126,10 @@ class _Guarded:
         )
         if not asks_for_a_page:
             return problem(error)
-        if self._login is None or not isinstance(error, NotLoggedIn):
+        way_in = self._auth.way_in(request, self._login)
+        if way_in is None or not isinstance(error, NotLoggedIn):
             return problem(error) if self._page is None else self._page(request, error)
-        root = request.scope.get("root_path", "")
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(
-            f"{root}{self._login}?next={quote(back, safe='/')}",
-            status_code=303,
-            headers={"Cache-Control": "no-store"},
-        )
+        return RedirectResponse(way_in, status_code=303, headers={"Cache-Control": "no-store"})
 
 
 def _is_form(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""Logging in and out: POST /login and /logout, and GET /session, which says who one is.
+"""Logging in and out: POST /login and /logout.
 
 Invariant: the order is place, sender, try charged, password, session; so whatever floods it costs a
 round trip to Redis, and a hash only as often as tries allow, and one at a time. Forms are answered by
@@ -30,6 +30,7 @@ from jobd.web.auth.places import check_sender
 from jobd.web.auth.refused import BadLogin, Busy, Refused, TooManyTries, WrongPassword, problem
 from jobd.web.auth.seen import Seen
 from jobd.web.auth.users import User
+from jobd.web.auth.whoami import session_routes
 from jobd.web.threads import Crowded, Threads, TooLate
 
 _HASHES_IN_LINE = 8
@@ -51,9 +52,7 @@ class Login:
 
     def routes(self) -> list[BaseRoute]:
         """Make them; without users nobody logs in."""
-        made: list[BaseRoute] = guard(
-            self._auth, [Route("/session", self._whoami)], threads=self._threads
-        )
+        made = session_routes(self._auth, threads=self._threads)
         if self._auth.users.can_log_in:
             made.append(Route("/login", self._log_in, methods=["POST"]))
             out: list[BaseRoute] = [
@@ -61,10 +60,6 @@ class Login:
             ]
             made += guard(self._auth, out, threads=self._threads, acts="viewer")
         return made
-
-    async def _whoami(self, request: Request) -> Response:
-        who = who_of(request)
-        return _json({"name": who.name, "role": who.role, "via": who.via, "csrf": who.csrf})
 
     async def _log_in(self, request: Request) -> Response:
         is_form = kind_of(request) == FORM

@@ -21,19 +21,19 @@ def check_open(seen: Seen, hosts: Sequence[str]) -> None:
     if not is_loopback(seen.at) or not is_loopback(seen.peer):
         raise WrongHost(
             "this dashboard is open, and served to this host only; expected a loopback address; "
-            "add users to [web.dashboard] to serve it beyond"
+            "let it know its users to serve it beyond"
         )
     if seen.sent_on:
         raise WrongHost(
             "this dashboard is open, and the request came through a proxy; expected none; "
-            "add users to [web.dashboard] to serve it behind one"
+            "let it know its users to serve it behind one"
         )
     # A page elsewhere may let its own name lead here; then its scripts would be of this site.
     name = _name(seen.host)
     if name != "localhost" and not is_loopback(name) and name not in hosts:
         raise WrongHost(
-            f"host {seen.host[:80]!r}; expected localhost or 127.0.0.1; add the name to `hosts` "
-            "of [web.dashboard] if it is of this host"
+            f"host {seen.host[:80]!r}; expected localhost or 127.0.0.1; add the name to its "
+            "`hosts` if it is of this host"
         )
 
 
@@ -42,7 +42,7 @@ def check_named(seen: Seen, hosts: Sequence[str]) -> None:
     name = _name(seen.host)
     if hosts and name not in hosts and name != "localhost" and not is_loopback(name):
         raise WrongHost(
-            f"host {seen.host[:80]!r}; expected one of `hosts` of [web.dashboard]; add it there"
+            f"host {seen.host[:80]!r}; expected one of the dashboard's `hosts`; add it there"
         )
 
 
@@ -60,7 +60,7 @@ def check_sender(seen: Seen, hosts: Sequence[str]) -> None:
     if seen.origin is not None and not _is_ours(seen, hosts):
         raise NotFromHere(
             f"origin {seen.origin[:80]!r}; expected that of the page itself; a proxy in between has to "
-            "keep the Host header, or its name has to be in `hosts` of [web.dashboard]"
+            "keep the Host header, or its name has to be in the dashboard's `hosts`"
         )
 
 

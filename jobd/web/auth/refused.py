@@ -5,8 +5,8 @@ Invariant: no message says whether a user, session or token exists, or what was 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import ClassVar
 
 import msgspec
 from starlette.responses import Response
@@ -15,11 +15,15 @@ from jobd.core.errors import BrokerError, JobdError
 
 
 class Refused(JobdError):
-    """A request that is not served, or not to this one. `retry_after` is in seconds."""
+    """A request that is not served, or not to this one. `retry_after` is in seconds.
+
+    `headers` are further ones of the answer.
+    """
 
     code = "jobd.refused"
-    status: ClassVar[int] = 403
+    status: int = 403
     retry_after: int | None = None
+    headers: Mapping[str, str] = {}
 
 
 class NotLoggedIn(Refused):
@@ -27,6 +31,24 @@ class NotLoggedIn(Refused):
 
     code = "jobd.not_logged_in"
     status = 401
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="jobd"'}
+
+
+class NotKnown(NotLoggedIn):
+    """The application that this is mounted in knows nobody by this request."""
+
+    headers: Mapping[str, str] = {}
+
+
+class ByHost(Refused):
+    """The application that this is mounted in answers by itself, by an HTTPException."""
+
+    code = "jobd.refused_by_host"
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers
 
 
 class WrongPassword(Refused):
@@ -76,15 +98,19 @@ class Busy(Refused):
     retry_after = 2
 
 
+def headers_of(error: Refused) -> dict[str, str]:
+    """Give the headers that go with it."""
+    late = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return {**error.headers, **late}
+
+
 def problem(error: JobdError) -> Response:
     """Answer with a problem document (RFC 9457)."""
     unavailable = 503 if isinstance(error, BrokerError) else 500
     status = error.status if isinstance(error, Refused) else unavailable
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Refused) and error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, NotLoggedIn):
-        headers["WWW-Authenticate"] = 'Bearer realm="jobd"'
+    if isinstance(error, Refused):
+        headers |= headers_of(error)
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

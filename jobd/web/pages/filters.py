@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -213,9 +213,22 @@ def since(seconds: float | None, now: int) -> int | None:
     return None if seconds is None else round((now - seconds * _THOUSAND) / _THOUSAND) * _THOUSAND
 
 
+def _bounded(write: Callable[..., str]) -> Callable[..., str]:
+    """Make a filter of it for what a stranger may have written, too: a number larger than any is none."""
+
+    def written(value: Any) -> str:
+        try:
+            return write(value)
+        except (OverflowError, ValueError):
+            return NONE
+
+    return written
+
+
+_NUMBERS = (number, short, rate, percent, span, millis, size)
 FILTERS = {
-    "number": number, "short": short, "rate": rate, "percent": percent, "span": span, "millis": millis,
-    "size": size, "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
+    **{write.__name__: _bounded(write) for write in _NUMBERS},
+    "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,
     "cut": cut, "visible": visible, "told": told,
     "bars": bars, "nice": nice, "added": added, "since": since,
 }  # fmt: skip

@@ -1,9 +1,10 @@
 """Looks that are shared: who watches the same sees the same look, and all looks together cost little.
 
-Each page that somebody has open is a topic. One thread looks at one topic after another, about once a
-second, renders it, and tells those who watch. Invariant: looks take at most a twentieth of one
-processor, however many topics and viewers there are - more of them only make news later -, and nothing
-at all while nobody watches. What is told is a level: who missed some looks gets the last.
+Each page that somebody has open is a topic. One thread looks at one topic after another, each about once
+a second, renders it, and tells those who watch. Invariant: looks take at most a twentieth of one
+processor, however many topics and viewers come and go - more of them only make news later -, and nothing
+at all while nobody watches. What is new goes first, but every other turn is of what waits longest. What
+is told is a level: who missed some looks gets the last.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from jobd.web.pages.parts import Parts, split
 
 EVERY = 1.0
 """Seconds from look to look, where there is little to look at."""
-_SHARE = 20  # for each second of processor time so many pass until the next round
+SHARE = 20
+"""For each second of processor time that a look took, so many pass until the next look."""
 
 
 class Topic(NamedTuple):
@@ -100,7 +102,10 @@ class Hub:
         self._lock = threading.Lock()
         self._watches: dict[Topic, set[Watch]] = {}
         self._seen: dict[Topic, Seen] = {}
-        self._fresh = threading.Event()  # somebody watches what nobody has looked at yet
+        self._due: dict[Topic, float] = {}  # when to look again; new topics are not in it
+        self._free = 0.0  # when the last look has been made up for
+        self._was_new = False
+        self._stirred = threading.Event()  # somebody came or went: it may be somebody else's turn
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -120,13 +125,14 @@ class Hub:
                     self._thread = None
                     self._drop(watch)
                     return None
-        self._fresh.set()
+        self._stirred.set()
         return watch
 
     def leave(self, watch: Watch) -> None:
         """Watch no more."""
         with self._lock:
             self._drop(watch)
+        self._stirred.set()
 
     def close(self) -> None:
         """Tell everybody to go: the process ends."""
@@ -136,7 +142,7 @@ class Hub:
         for watch in watches:
             watch.is_closed = True
             watch.wake()
-        self._fresh.set()
+        self._stirred.set()
 
     def seen(self, topic: Topic) -> Seen | None:
         """Give what was seen last, while somebody watches."""
@@ -149,48 +155,43 @@ class Hub:
         if not watches:
             self._watches.pop(watch.topic, None)
             self._seen.pop(watch.topic, None)
+            self._due.pop(watch.topic, None)
 
     def _run(self) -> None:
-        """Look, until nobody watches. What is new is looked at first, and at once."""
-        while not self._ends():
-            began = clock.thread_seconds()
-            for topic in self._line():
-                self._see(topic)
-            spent = clock.thread_seconds() - began
-            self._rest(clock.mono() + max(self._every, _SHARE * spent))
+        """Look, until nobody watches."""
+        while (turn := self._turn()) is not None:
+            topic, due = turn
+            left = max(due, self._free) - clock.mono()
+            if left > 0:
+                self._stirred.wait(left)
+                self._stirred.clear()  # whoever stirs now is seen by the next turn all the same
+                continue
+            began, spent = clock.mono(), clock.thread_seconds()
+            self._see(topic)
+            spent = clock.thread_seconds() - spent
+            with self._lock:
+                self._free = clock.mono() + SHARE * spent
+                self._was_new = topic not in self._due
+                if topic in self._watches:
+                    self._due[topic] = began + self._every
 
-    def _rest(self, until: float) -> None:
-        """Wait, but look at what is new."""
-        while (left := until - clock.mono()) > 0 and self._is_watched():
-            if self._fresh.wait(left):
-                self._fresh.clear()
-                for topic in self._new():
-                    self._see(topic)
-
-    def _is_watched(self) -> bool:
+    def _turn(self) -> tuple[Topic, float] | None:
+        """Give what is to be looked at, and when; None: the thread ends, and has ended for `watch`."""
         with self._lock:
-            return bool(self._watches) and not self._closed
-
-    def _ends(self) -> bool:
-        """Whether the thread may end; then it has ended, and who watches next starts another."""
-        with self._lock:
-            if self._watches and not self._closed:
-                return False
-            self._thread = None
-            return True
-
-    def _line(self) -> list[Topic]:
-        with self._lock:
-            self._fresh.clear()
-            return list(self._watches)
-
-    def _new(self) -> list[Topic]:
-        with self._lock:
-            return [topic for topic in self._watches if topic not in self._seen]
+            if self._closed or not self._watches:
+                self._thread = None
+                return None
+            new = next((topic for topic in self._watches if topic not in self._due), None)
+            old = min(self._due.items(), key=lambda each: each[1], default=None)
+            if new is None or (old is not None and self._was_new and old[1] <= clock.mono()):
+                assert old is not None  # whatever is watched is new, or was looked at
+                return old
+            return new, 0.0
 
     def _see(self, topic: Topic) -> None:
         try:
-            html = self._look(topic)
+            # A value may hold half a surrogate pair, which nothing can be sent with.
+            html = self._look(topic).encode("utf-8", "replace").decode()
         except Exception as error:  # noqa: BLE001 - told to who watches; `look` has made an event of a mistake
             self._tell(topic, None, error)
         else:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from jobd import __version__
-from jobd.web.auth.auth import Auth
+from jobd.web.auth.gatekeeper import Gatekeeper
 from jobd.web.auth.refused import Refused, problem
 from jobd.web.pages.render import Renderer
 
@@ -21,7 +21,7 @@ _WHY = {
 _ELSE = "Logging in did not work: Redis may be away. Try again in a moment."
 
 
-def login_route(auth: Auth, renderer: Renderer) -> Route:
+def login_route(auth: Gatekeeper, renderer: Renderer) -> Route:
     """Make GET /login."""
 
     async def login(request: Request) -> Response:
@@ -32,7 +32,7 @@ def login_route(auth: Auth, renderer: Renderer) -> Route:
         why = request.query_params.get("why")
         model = {
             "title": "Log in",
-            "how": "open" if auth.config.open else "form" if auth.users.can_log_in else "tokens",
+            "how": auth.enter_by,
             "why": None if not why else _WHY.get(why, _ELSE),
             "next": request.query_params.get("next", "/")[:2000],
             "jobd": __version__,

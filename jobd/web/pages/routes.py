@@ -19,9 +19,10 @@ from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
 from jobd.web.api.problems import Problem, is_ours, problem_of
-from jobd.web.auth.auth import Auth, Who
+from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
-from jobd.web.auth.refused import Busy, Refused
+from jobd.web.auth.refused import Busy, Refused, headers_of
+from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import Hub, Topic
 from jobd.web.pages.login_page import login_route
 from jobd.web.pages.page import Ask, Page
@@ -40,7 +41,7 @@ class Pages:
     """All pages of one dashboard. `hub` is what streams are fed by; close it when the process ends."""
 
     def __init__(
-        self, house: House, auth: Auth, *, threads: Threads, emit: Emit,
+        self, house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit,
         table: Sequence[Page] = PAGES,
     ) -> None:  # fmt: skip
         self._house = house
@@ -49,6 +50,7 @@ class Pages:
         self._emit = emit
         self._table = {page.name: page for page in table}
         self._static = StaticFiles()
+        self._badges = Badges(house)
         self._renderer = Renderer(version=self._static.version)
         self.hub = Hub(self._look)
 
@@ -61,12 +63,10 @@ class Pages:
                 path = f"/live{page.path}".rstrip("/")
                 made.append(Route(path, self._streaming(page), name=f"live {page.name}"))
         made.append(Route("/find", self._find, name="find"))
-        guarded = guard(self._auth, made, threads=self._threads, login=LOGIN, page=self._failure)
-        return [
-            *guarded,
-            login_route(self._auth, self._renderer),
-            self._static.route(),
-        ]
+        login = LOGIN if self._auth.enter_by else None
+        guarded = guard(self._auth, made, threads=self._threads, login=login, page=self._failure)
+        form = [login_route(self._auth, self._renderer)] if login else []
+        return [*guarded, *form, self._static.route()]
 
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
@@ -92,6 +92,7 @@ class Pages:
             "place": page.place,
             "who": who,
             "live": None if page.live is None else _live_path(request, root),
+            "badges": self._badges.read(),
             "now": clock.wall_ms(),
             "jobd": __version__,
             "namespace": self._house.namespace,
@@ -134,7 +135,11 @@ class Pages:
         assert live is not None  # it has a route
         try:
             model = live.read(self._house, Ask(dict(topic.path), dict(topic.query), topic.role))
-            return self._renderer.render(live.template, model, root=topic.root, role=topic.role)
+            made = self._renderer.render(live.template, model, root=topic.root, role=topic.role)
+            frame = {"badges": self._badges.read()}
+            return made + self._renderer.render(
+                "frame.html", frame, root=topic.root, role=topic.role
+            )
         except Exception as error:
             if not is_ours(error):
                 self._emit(WebFailed(path=f"/live {topic.page}", why=repr(error)))
@@ -164,7 +169,10 @@ class Pages:
         """Answer with a page that says what went wrong, and what to do."""
         if not is_ours(error) and not isinstance(error, Refused):
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
-        return self._problem_page(request, problem_of(error))
+        page = self._problem_page(request, problem_of(error))
+        if isinstance(error, Refused):
+            page.headers.update(headers_of(error))
+        return page
 
     def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
         root = request.scope.get("root_path", "")
@@ -174,7 +182,7 @@ class Pages:
 
 
 def page_routes(
-    house: House, auth: Auth, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
+    house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
 ) -> list[BaseRoute]:
     """Make the routes of all pages."""
     return Pages(house, auth, threads=threads, emit=emit, table=table).routes()

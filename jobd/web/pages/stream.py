@@ -6,7 +6,9 @@
     event: away     {"why": …}                nothing can be seen now; it goes on by itself
     event: gone     {}                        there is no such thing any more
     event: end      {}                        who looks may no more; load the page again
-    : a comment now and then, so that both sides know of each other
+    event: beat     {"now": …}                nothing is new; so that both sides know of each other
+
+`now` is the instant (ms) at which it is sent: ages that pages show go by it.
 
 Invariant: a viewer who takes nothing in is left after a while; one who may look no more is told so within
 a minute; nothing is kept for a viewer but what was sent last.
@@ -74,7 +76,7 @@ class Stream:
         checked_at = clock.mono()
         while not self._watch.is_closed:
             seen = await self._watch.next(within=BEAT)
-            text = ": still here\n\n" if seen is None else self._words(seen)
+            text = _event("beat", {"now": clock.wall_ms()}) if seen is None else self._words(seen)
             if clock.mono() - checked_at >= CHECKED_EVERY:
                 checked_at = clock.mono()
                 if not await self._still():
@@ -89,19 +91,20 @@ class Stream:
 
     def _words(self, seen: Seen) -> str:
         """Say what this viewer lacks."""
+        now = clock.wall_ms()
         if seen.gone:
             return _event("gone", {})
         if seen.problem is not None:
-            return _event("away", {"why": seen.problem, "now": seen.at})
+            return _event("away", {"why": seen.problem, "now": now})
         found = change(self._before, seen.parts, seen.html)
         self._before = seen.parts
         if found is None:  # it is back, as it was
-            return _event("parts", {"parts": {}, "now": seen.at})
+            return _event("parts", {"parts": {}, "now": now})
         if found.whole is not None and self._partial:
-            return _event("parts", {"parts": seen.parts.parts, "now": seen.at})
+            return _event("parts", {"parts": seen.parts.parts, "now": now})
         if found.whole is not None:
-            return _event("whole", {"html": found.whole, "now": seen.at})
-        return _event("parts", {"parts": found.parts, "now": seen.at})
+            return _event("whole", {"html": found.whole, "now": now})
+        return _event("parts", {"parts": found.parts, "now": now})
 
 
 async def _left(receive: Receive) -> None:

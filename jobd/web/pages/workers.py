@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from jobd.broker.hosts import host as read_one
 from jobd.core.portrait import MOST_WORKERS, SILENT, Daemon, Growth, Host, QueueView, Worker
-from jobd.seams.place import key_of
 from jobd.web.api.house import House
 from jobd.web.api.orders import NoSuchHost
 from jobd.web.api.problems import NotThere
@@ -121,18 +120,26 @@ def _one(house: House, key: str, queue: str | None) -> Shown:
             f"host {key!r}: its daemon has said nothing for an hour, or has ended; "
             "expected one of those that are listed under workers"
         )
-    return _shown(found, key_of(house.runtime_dir), queue, MOST_WORKERS)
+    return _shown(found, house.here, queue, MOST_WORKERS)
 
 
 def _all_shown(house: House, known: Iterable[Host], queue: str | None) -> list[Shown]:
-    here, room, found = key_of(house.runtime_dir), MOST_SHOWN, []
-    for host in known:
+    here, room, found = house.here, MOST_SHOWN, []
+    for host in sorted(known, key=_is_well):  # what stands out stands first
         found.append(_shown(host, here, queue, min(room, MOST_WORKERS)))
         room -= len(found[-1].seats)
     return found
 
 
-def _shown(host: Host, here: str, queue: str | None, most: int) -> Shown:
+def _is_well(host: Host) -> bool:
+    daemon = host.daemon
+    if daemon is None or host.silent_for > SILENT or not daemon.running:
+        return False
+    refused = daemon.reload is not None and daemon.reload.error
+    return not refused and not any(view.gave_up for view in daemon.queues.values())
+
+
+def _shown(host: Host, here: str | None, queue: str | None, most: int) -> Shown:
     daemon = host.daemon
     workers = [] if daemon is None else [w for w in daemon.workers if queue in (None, w.queue)]
     base = _base(host)

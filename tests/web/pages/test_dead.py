@@ -111,7 +111,7 @@ def test_of_very_many_the_newest_are_looked_at_and_that_is_said(site: PageSite, 
     page = tree(site.get("/dead", "operator"))
     assert "5,004 dead: the newest 5,000 were looked at" in page.text
     [retry, _] = page.all("button", "data-act")[:2]
-    assert retry.attrs["data-confirm"].startswith("Retry all dead charge")
+    assert retry.attrs["data-confirm"].startswith("Retry all dead jobs of charge")
 
 
 def test_the_groups_change_by_themselves(app: Jobd, redis_url: str, tmp_path: Path) -> None:

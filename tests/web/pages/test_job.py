@@ -95,6 +95,19 @@ def test_the_history_tells_each_run_with_its_times_host_error_and_traceback(
     assert "cause failed: its attempts are used up" in died.text
 
 
+def test_a_run_that_ended_well_says_when_it_was_claimed_if_it_said_anything(
+    site: PageSite, app: Jobd
+) -> None:
+    job = app.queue("q").add("work").id
+    store, claim = _claimed(app, job)
+    done = Completed(claim.jobs[0].id, claim.number, "work|1|2|3", b"7")
+    assert store.settle("w.1", 30_000, completed=[done]) == []
+    assert "Run 1 completed" in _look(site, job).by_id("step-now").text
+    assert "claimed" not in _look(site, job).by_id("step-now").text
+    _put(site, job, _progress=[1_700_000_000_000, 1_700_000_000_000 * 1024 + 5, 0.5, "half"])
+    assert "claimed 2023-11-14 22:13:20 UTC" in _look(site, job).by_id("step-now").text
+
+
 def test_it_goes_on_while_it_is_looked_at(site: PageSite, app: Jobd) -> None:
     job = app.queue("q").add("work").id
     path = f"/queues/q/jobs/{job}"

@@ -113,7 +113,10 @@ def test_what_is_wrong_with_a_host_stands_out(site: PageSite, say: Say) -> None:
         queues={"mail": QueueView(wanted=1, gave_up=True, useless=9)},
     ))  # fmt: skip
     site.client.hset(f"{NAMESPACE}:hosts", "newer", b"%d [1]" % store_ms(site.client))
+    say("a", daemon())
     page = tree(site.get("/workers"))
+    hosts_shown = [node.attrs["id"] for node in page.all("section", "aria-labelledby")]
+    assert hosts_shown == ["host-bad", "host-newer", "host-quiet", "host-a"]
     quiet, bad, newer = (page.by_id(f"host-{key}") for key in ("quiet", "bad", "newer"))
     assert "Silent." in quiet.text
     assert "1 silent" in page.by_id("fleet").text
@@ -170,8 +173,9 @@ def test_an_operator_recycles_and_looks_at_stacks_and_a_viewer_does_not(
     site: PageSite, say: Say
 ) -> None:
     say("a", daemon(worker(), worker("mail.1", leaving="recycled", incarnation="n.0")))
-    for path in ("/workers", "/workers/a", "/workers/a/mail.1"):
-        assert tree(site.get(path, "operator")).one("main").acts == {
+    of_all = {"Stacks of all processes": "POST /api/v1/hosts/a/dump"}
+    for path, more in (("/workers", {}), ("/workers/a", of_all), ("/workers/a/mail.1", {})):
+        assert tree(site.get(path, "operator")).one("main").acts == more | {
             "Recycle": "POST /api/v1/hosts/a/workers/mail.1/recycle",
             "Stacks": "POST /api/v1/hosts/a/workers/mail.1/dump",
         }
@@ -225,3 +229,10 @@ def test_a_word_of_another_time_is_shown_as_it_is(site: PageSite) -> None:
     said = msgspec.json.encode({"wall_ms": 10**18, "daemon": msgspec.to_builtins(daemon(worker()))})
     site.client.hset(f"{NAMESPACE}:hosts", "a", b"999999999999999 " + said)
     assert "mail.1" in tree(site.get("/workers")).text
+
+
+def test_a_number_larger_than_any_is_none(site: PageSite, say: Say) -> None:
+    much = 10**400
+    say("a", daemon(worker(memory=much, memory_past=[much, 1], settled=much, restarts=much)))
+    row = tree(site.get("/workers")).by_id("worker-a-mail.1-n.mail.1")
+    assert "1,000" not in row.text

@@ -29,6 +29,12 @@ function open(path) {
   source.addEventListener("whole", on(({ html }) => {
     const main = document.getElementById("main");
     const next = parse(html);
+    // What belongs to the frame comes along, and is not of the content.
+    for (const piece of next.querySelectorAll("[data-frame]")) {
+      piece.remove();
+      const element = document.getElementById(piece.id);
+      if (element) morph(element, piece);
+    }
     morphChildren(main, next);
     write(main);
   }));
@@ -37,10 +43,12 @@ function open(path) {
       const element = document.getElementById(id);
       const next = parse(html).firstElementChild;
       if (!element || !next) continue; // not of what stands still
+      if (element.nodeName !== next.nodeName) { element.replaceWith(next); write(next); continue; }
       morph(element, next);
-      write(element.parentElement ?? element);
+      write(element);
     }
   }));
+  source.addEventListener("beat", on(() => {}, false));
   source.addEventListener("away", on(({ why }) => away(`${why}. This page shows what was last seen, and goes on by itself.`), false));
   source.addEventListener("gone", on(() => { away("This is no longer recorded: it was removed, or kept as long as was asked."); close(); }, false));
   source.addEventListener("end", () => { close(); location.reload(); });

@@ -10,7 +10,7 @@ export function parse(html) {
   const text = policy ? policy.createHTML(wrapped) : wrapped;
   const content = new DOMParser().parseFromString(text, "text/html").querySelector("template").content;
   for (const element of content.querySelectorAll("*")) {
-    if (FORBIDDEN.has(element.tagName)) element.remove();
+    if (FORBIDDEN.has(element.tagName.toUpperCase())) element.remove(); // in SVG names are as written
     else for (const { name } of [...element.attributes]) if (name.startsWith("on")) element.removeAttribute(name);
   }
   return document.importNode(content, true);
@@ -18,11 +18,19 @@ export function parse(html) {
 
 /** Make the children of `old` those of `next`. */
 export function morphChildren(old, next) {
+  const stay = new Map();
+  for (const child of next.children) if (child.id) stay.set(child.id, child.nodeName);
   const keyed = new Map();
-  for (const child of old.children) if (child.id) keyed.set(child.id, child);
+  // Who goes goes first: then nobody has to be moved, which would take the focus from within.
+  for (const child of [...old.children]) {
+    if (child.id && stay.get(child.id) !== child.nodeName) child.remove();
+    else if (child.id) keyed.set(child.id, child);
+  }
   let at = old.firstChild;
   for (const wanted of [...next.childNodes]) {
-    const match = (wanted.id && keyed.get(wanted.id)) || (at && alike(at, wanted) && !keyed.has(at.id) ? at : null);
+    const known = wanted.id && keyed.get(wanted.id);
+    while (known && at !== known && at?.nodeType === Node.TEXT_NODE) at = dropped(at);
+    const match = known || (at && alike(at, wanted) && !keyed.has(at.id) ? at : null);
     if (match) {
       if (match !== at) old.insertBefore(match, at);
       else at = at.nextSibling;
@@ -31,11 +39,13 @@ export function morphChildren(old, next) {
       old.insertBefore(wanted, at);
     }
   }
-  while (at) {
-    const gone = at;
-    at = at.nextSibling;
-    gone.remove();
-  }
+  while (at) at = dropped(at);
+}
+
+function dropped(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 /** Make `old` like `next`, an element or text of the same kind. */

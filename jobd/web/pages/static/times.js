@@ -27,12 +27,14 @@ export function keepTime() {
 /** Write all times in an element; `moving`: only those that change by themselves. */
 export function write(root, moving = false) {
   const wanted = moving ? "time[data-ago], time[data-clock]" : "time[datetime]";
-  for (const element of root.querySelectorAll(wanted)) {
+  const within = [...root.querySelectorAll(wanted)];
+  if (root.matches?.(wanted)) within.push(root);
+  for (const element of within) {
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) continue;
     const text = words(element, at);
     if (element.textContent !== text) element.textContent = text;
-    if (!element.title) element.title = `${long.format(at)} (${element.dateTime})`;
+    if (!moving || !element.title) element.title = `${long.format(at)} (${element.dateTime})`;
   }
 }
 

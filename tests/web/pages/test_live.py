@@ -1,0 +1,307 @@
+"""The laws of looks that are shared, and of the stream that tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.api import die
+from support.daemons import eventually
+from support.pages import FRAME, PageSite, tree
+
+from jobd import Jobd
+from jobd.core.errors import BrokerUnavailable
+from jobd.web.api.problems import NotThere
+from jobd.web.pages.badges import Counts
+from jobd.web.pages.live import SHARE, Hub, Seen, Topic, Watch
+from jobd.web.pages.page import Live, Page
+
+
+def topic(name: str) -> Topic:
+    return Topic(name, (), (), "viewer", "")
+
+
+A, B = topic("a"), topic("b")
+
+
+class Looks:
+    """What a hub looks with: counts, gives what it was told to give, takes as long as it was told to."""
+
+    def __init__(self) -> None:
+        self.count: dict[str, int] = {}
+        self.text: str | Exception = "one"
+        self.burns = 0.0
+        self.held: set[str] = set()
+        self.go = threading.Event()
+
+    def __call__(self, it: Topic) -> str:
+        self.count[it.page] = self.count.get(it.page, 0) + 1
+        if it.page in self.held:
+            assert self.go.wait(20)
+        until = time.thread_time() + self.burns
+        while time.thread_time() < until:
+            pass
+        if isinstance(self.text, Exception):
+            raise self.text
+        return f"{it.page} {self.text}"
+
+
+@pytest.fixture
+def looks() -> Looks:
+    return Looks()
+
+
+@contextmanager
+def hub_of(looks: Looks, **more: Any) -> Iterator[Hub]:
+    hub = Hub(looks, **({"every": 0.01} | more))
+    try:
+        yield hub
+    finally:
+        looks.go.set()
+        hub.close()
+        eventually("the end of the looks", lambda: hub._thread is None)
+
+
+def watching(hub: Hub, *topics: Topic, then: Callable[..., Any]) -> None:
+    """Call `then` in an event loop with a watch of each topic."""
+
+    async def run() -> None:
+        watches = [hub.watch(each) for each in topics]
+        assert None not in watches
+        await then(*watches)
+        for watch in watches:
+            assert watch is not None
+            hub.leave(watch)
+
+    asyncio.run(run())
+
+
+async def news(watch: Watch) -> Seen:
+    seen = await watch.next(within=20)
+    assert seen is not None
+    return seen
+
+
+def test_who_watches_the_same_sees_the_same_look(looks: Looks) -> None:
+    async def then(*watches: Watch) -> None:
+        seen = [await news(watch) for watch in watches]
+        assert {id(each) for each in seen} == {id(seen[0])}
+
+    with hub_of(looks, every=60) as hub:
+        watching(hub, *[A] * 20, then=then)
+    assert looks.count == {"a": 1}
+
+
+def test_nobody_looks_while_nobody_watches(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        await news(watch)
+
+    with hub_of(looks) as hub:
+        assert hub._thread is None
+        watching(hub, A, then=then)
+        eventually("the end of the looks", lambda: hub._thread is None)
+        assert hub.seen(A) is None
+        count = dict(looks.count)
+        watching(hub, B, then=then)
+        assert looks.count["a"] == count["a"]
+
+
+def test_what_has_not_changed_is_no_news(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        await news(watch)
+        looked = looks.count["a"]
+        assert await watch.next(within=0.2) is None
+        assert looks.count["a"] > looked
+
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+def test_who_misses_some_gets_the_last(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        first = await news(watch)
+        for n in range(5):
+            looks.text = f"number {n}"
+            looked = looks.count["a"]
+            while looks.count["a"] < looked + 2:
+                await asyncio.sleep(0.005)
+        last = await news(watch)
+        assert last.html == "a number 4"
+        assert last.number >= first.number + 5
+
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+def test_what_cannot_be_seen_is_told_and_what_was_seen_stays(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        await news(watch)
+        looks.text = BrokerUnavailable("redis: away")
+        away = await news(watch)
+        assert (away.problem, away.html, away.gone) == ("redis: away", "a one", False)
+        looks.text = "one"
+        assert (await news(watch)).problem is None
+        looks.text = NotThere("job: gone")
+        assert (await news(watch)).gone
+        looks.text = RuntimeError("with a secret")
+        assert "secret" not in str((await news(watch)).problem)
+
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+def test_looks_take_a_share_of_one_processor_however_many_come_and_go(looks: Looks) -> None:
+    looks.burns = 0.01
+
+    async def then() -> None:
+        for n in range(6):  # somebody who loads page after page
+            for each in (A, topic(str(n))):
+                watch = hub.watch(each)
+                assert watch is not None
+                await news(watch)
+                hub.leave(watch)
+
+    with hub_of(looks) as hub:
+        began = time.monotonic()
+        watching(hub, then=then)
+        took = time.monotonic() - began
+    # Each look was made up for before the next one began: this cannot take less, on any machine.
+    assert sum(looks.count.values()) == 12
+    assert took >= 11 * SHARE * looks.burns
+
+
+def test_who_comes_anew_again_and_again_does_not_keep_others_from_their_news(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        await news(watch)
+        others = [hub.watch(topic(str(n))) for n in range(30)]
+        looked = looks.count["a"]
+        looks.text = "two"
+        assert (await news(watch)).html == "a two"
+        assert looks.count["a"] == looked + 1
+        assert len(looks.count) <= 5  # most of those who came are not served yet
+        for each in others:
+            assert each is not None
+            hub.leave(each)
+
+    looks.burns = 0.002
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+def test_a_hub_has_one_thread_whoever_comes_and_goes(looks: Looks) -> None:
+    async def then() -> None:
+        for n in range(200):
+            watch = hub.watch(topic(str(n % 3)))
+            assert watch is not None
+            if n % 7 == 0:
+                await news(watch)
+            hub.leave(watch)
+            assert sum(each.name == "looks" for each in threading.enumerate()) <= 2
+
+    with hub_of(looks) as hub:
+        watching(hub, then=then)
+
+
+def test_there_are_so_many_viewers_and_no_more(looks: Looks) -> None:
+    async def then(*_: Watch) -> None:
+        assert hub.watch(B) is None
+
+    with hub_of(looks, most=3) as hub:
+        watching(hub, A, A, A, then=then)
+        watching(hub, A, B, B, then=then)
+
+
+def test_closing_sends_everybody_away(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        await news(watch)
+        hub.close()
+        await watch.next(within=20)
+        assert watch.is_closed
+        assert hub.watch(B) is None
+
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+def test_half_a_surrogate_pair_can_be_sent(looks: Looks) -> None:
+    async def then(watch: Watch) -> None:
+        assert (await news(watch)).html == "a ?"
+
+    looks.text = "\ud800"
+    with hub_of(looks) as hub:
+        watching(hub, A, then=then)
+
+
+# Pages of the whole.
+
+
+def test_the_menu_counts_the_dead_on_every_page(site: PageSite, redis_url: str) -> None:
+    assert "hidden" in tree(site.get("/operations")).by_id("nav-dead").attrs
+    with site.watch("/operations", frame=True) as news:
+        news.next("whole")
+        die(Jobd(redis_url).queue("q"), 3)
+        found = news.until("parts", lambda it: "nav-dead" in it["parts"])["parts"]["nav-dead"]
+    assert tree(found).text == "3 dead"
+    assert tree(site.get("/")).by_id("nav-dead").text == "3 dead"
+
+
+@pytest.fixture
+def site(redis_url: str, tmp_path: Path) -> PageSite:
+    return PageSite(redis_url, tmp_path)
+
+
+def test_a_look_that_hangs_delays_nobodys_answer(redis_url: str, tmp_path: Path) -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> dict[str, Any]:
+        begun.set()
+        assert go.wait(20)
+        return {"badges": Counts()}
+
+    page = Page("/", "p", "P", "p.html", lambda *_: {}, live=Live(hang, "frame.html"))
+    other = Page("/{x}", "q", "Q", "frame.html", lambda *_: {})
+    site = PageSite(redis_url, tmp_path, table=[page, other])
+    with site.watch("/", frame=True) as news:
+        assert begun.wait(20)
+        assert site.ask("/x").status_code == 200
+        go.set()
+        news.next("parts")
+
+
+def test_ages_go_by_when_it_is_sent_not_by_when_it_was_seen(site: PageSite, redis_url: str) -> None:
+    Jobd(redis_url).queue("q").add("x")
+    with site.watch("/queues/q") as first:
+        now = first.next("whole")["now"]
+        eventually("a look later", lambda: site.pages.hub._watches)
+        time.sleep(0.05)
+        with site.watch("/queues/q") as second:
+            assert second.next("whole")["now"] >= now + 50
+
+
+def test_a_stream_without_news_says_that_it_is_there(
+    site: PageSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobd.web.pages.stream.BEAT", 0.05)
+    with site.watch("/operations") as news:
+        news.next("whole")
+        assert news.next("beat")["now"] > 0
+
+
+def test_of_a_look_at_less_than_the_page_only_parts_are_sent(
+    redis_url: str, tmp_path: Path
+) -> None:
+    read = lambda *_: {"badges": Counts()}  # noqa: E731
+    page = Page("/", "p", "P", "login.html", read, live=Live(read, "frame.html"))
+    site = PageSite(redis_url, tmp_path, table=[page])
+    with site.watch("/", frame=True) as news:
+        assert set(news.next("parts")["parts"]) == FRAME
+
+
+def test_who_may_not_look_has_no_stream(site: PageSite) -> None:
+    assert site.ask("/live", who=None).status_code == 303
