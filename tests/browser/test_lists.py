@@ -26,12 +26,12 @@ def test_what_comes_meanwhile_is_told_and_moves_no_row(ops: Visitor) -> None:
     page.get_by_label(f"Tick job {first}").check()
     ops.mark()
     ops.house.dead(2, "never")
-    expect(page.locator("#tab-dead .count")).to_have_text("3")
+    expect(page.locator("#tab-dead .many")).to_have_text("3")
     expect(page.locator("#news")).to_contain_text("2 more than when this list was made.")
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_label(f"Tick job {first}")).to_be_checked()
     assert ops.is_marked, "the page was loaded again"
-    page.get_by_role("link", name="Show them").click()
+    page.get_by_role("link", name="Show now").click()
     expect(page.locator("tbody tr")).to_have_count(3)
     expect(page.locator("#news")).to_be_hidden()
 

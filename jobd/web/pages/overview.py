@@ -40,7 +40,7 @@ def read(house: House, _ask: Ask) -> Model:
     return {
         "queues": rows,
         "all": summed(rows),
-        "unserved": [row for row in rows if is_unserved(row)],
+        "unserved": [row.name for row in rows if is_unserved(row)],
         "firing": [rule for rule in rules if rule.state == "firing"],
         "watched": len(rules),
         "hosts": sorted(house.browser.hosts(), key=_name),

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from jobd.broker.browse_queues import QueueRow, TaskRow
 from jobd.broker.browse_rows import JobRow
 from jobd.core.portrait import Host, QueueView, Worker
-from jobd.core.tally import UNNAMED
+from jobd.core.spread import Spread
+from jobd.core.tally import ENDS, UNNAMED
 from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.lists import show_queue
@@ -24,14 +25,19 @@ _SHOWN = ("completed", "cancelled", *_BAD)
 
 
 class TaskLine(NamedTuple):
-    """A task. `error_rate`: bad ends of its runs; `others`: outcomes that have no column, and how often.
+    """A task: figures of the last hour where they are known, else since its first job (`in_all`: jobs ended).
 
-    One that `is_named` can be paused and looked for; the unnamed stand for what no worker knows.
+    `error_rate`: bad ends of its runs; `others`: outcomes that have no column, and how often. One that
+    `is_named` can be paused and looked for; the unnamed stand for what no worker knows.
     """
 
     row: TaskRow
+    outcomes: dict[str, int]
+    wait: Spread
+    run: Spread
     error_rate: float | None
     others: list[tuple[str, int]]
+    in_all: int
     is_named: bool
 
 
@@ -64,6 +70,7 @@ def read(house: House, ask: Ask) -> Model:
         "firing": list(_firing(read_rules(house).rules, name)),
         "first": _first(house, shown.queue),
         "tasks": [task_line(row) for row in shown.tasks],
+        "lately_for": next((row.lately_for for row in shown.tasks), None),
         "workers": list(_workers(hosts, name)),
         "wanted": list(_wanted(hosts, name)),
         "schedules": house.browser.schedules(name),
@@ -72,13 +79,20 @@ def read(house: House, ask: Ask) -> Model:
 
 
 def task_line(row: TaskRow) -> TaskLine:
-    """Add what is worked out of a task's outcomes."""
-    bad = sum(row.outcomes.get(word, 0) for word in _BAD)
-    ended = bad + row.outcomes.get("completed", 0)
+    """Choose what is shown of a task."""
+    outcomes, wait, run = row.outcomes, row.wait, row.run
+    if row.lately_for is not None:
+        outcomes, wait, run = row.lately, row.wait_lately, row.run_lately
+    bad = sum(outcomes.get(word, 0) for word in _BAD)
+    ended = bad + outcomes.get("completed", 0)
     return TaskLine(
         row,
+        {word: outcomes.get(word, 0) for word in _SHOWN},
+        wait,
+        run,
         bad / ended if ended else None,
-        [(word, n) for word, n in row.outcomes.items() if n and word not in _SHOWN],
+        [(word, n) for word, n in outcomes.items() if n and word not in _SHOWN],
+        sum(row.outcomes.get(word, 0) for word in ENDS),
         row.name != UNNAMED,
     )
 

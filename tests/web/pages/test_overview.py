@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.api import NAMESPACE, die
+from support.evaluators import Host, rules
 from support.pages import PageSite, tree
 
 from jobd import Jobd
+from jobd.broker import hosts
+from jobd.broker.store import store_ms
+from jobd.core.portrait import Daemon
 
 
 @pytest.fixture
@@ -32,6 +37,51 @@ def test_a_queue_is_a_row_and_its_counts_move_by_themselves(site: PageSite, app:
         content = news.until("parts", lambda content: "queue-mail" in content["parts"])
     assert ">2<" in content["parts"]["queue-mail"]
     assert ">2<" in site.parts("/")["queue-mail"]
+
+
+def test_jobs_that_nobody_serves_stand_out(site: PageSite, app: Jobd) -> None:
+    app.queue("mail").add("x")
+    app.queue("later").add("x", delay="1h")
+    page = tree(site.get("/"))
+    needs = page.by_id("needs")
+    assert "mail has jobs that nobody serves" in needs.text
+    assert "later" not in needs.text
+    assert page.by_id("queue-mail").attrs["class"] == "needy"
+    assert "nobody" in page.by_id("queue-mail").text
+    assert "class" not in page.by_id("queue-later").attrs
+
+
+def test_what_fires_is_shown_with_what_it_saw(redis_url: str, tmp_path: Path) -> None:
+    site = PageSite(redis_url, tmp_path, rules=rules("dead"))
+    die(Jobd(redis_url).queue("mail"), 2)
+    assert "dead" not in tree(site.get("/")).by_id("needs").text
+    Host(site.client, "dead").look()
+    page = tree(site.get("/"))
+    assert "dead fires: mail" in page.by_id("needs").text
+    assert page.by_id("needs").links == {"See alerts": "/alerts"}
+    assert "Alerts firing 1 of 1 rule" in page.by_id("totals").text
+
+
+def test_a_host_that_is_silent_is_seen_to_be(site: PageSite) -> None:
+    said = Daemon(
+        running=True, stopping=False, pid=7, started_at=1.0, up_for=1.0, generation=1,
+        last_error=None, helpers={}, host="web1", jobd="1.2.3", workers=[],
+    )  # fmt: skip
+    hosts.say(site.client, NAMESPACE, "h1", said, wall_ms=store_ms(site.client))
+    assert "web1 running" in tree(site.get("/")).by_id("host-h1").text
+    field = site.client.hget(f"{NAMESPACE}:hosts", "h1").partition(b" ")[2]
+    site.client.hset(f"{NAMESPACE}:hosts", "h1", b"%d " % (store_ms(site.client) - 60_000) + field)
+    assert "web1 silent heard of" in tree(site.get("/")).by_id("host-h1").text
+
+
+def test_nothing_is_sent_while_nothing_happens(site: PageSite, app: Jobd) -> None:
+    die(app.queue("mail"), 2)
+    app.queue("mail").add("x", delay="1h")
+    for path in ("/", "/queues/mail"):
+        with site.watch(path, frame=True) as news:
+            news.next("whole")
+            # What is known of the last minutes may come in once, a minute may end.
+            assert news.is_silent(0.5) or news.is_silent(0.5), path
 
 
 def test_nobody_sees_it_who_is_not_logged_in(site: PageSite) -> None:

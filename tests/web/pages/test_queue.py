@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.api import HOSTILE, die, ended, furnish
+from support.api import HOSTILE, NAMESPACE, die, ended, furnish
 from support.pages import PageSite, tree
 
 from jobd import Jobd
+from jobd.broker import hosts
 from jobd.broker.store import store_ms
+from jobd.core.portrait import Daemon, QueueView, Worker
 
 
 @pytest.fixture
@@ -88,6 +91,31 @@ def test_a_rate_limit_says_how_much_of_it_is_used(site: PageSite, app: Jobd) -> 
     flow = tree(site.get("/queues/q")).by_id("flow").text
     assert "0 of 100 starts used, in 1m over all hosts." in flow
     assert "0 of at most 7 jobs run" in flow
+
+
+def test_workers_and_schedules_of_the_queue_and_of_no_other_are_shown(
+    site: PageSite, app: Jobd
+) -> None:
+    def worker(slot: str, **more: Any) -> Worker:
+        queue = slot.partition(".")[0]
+        return Worker(
+            slot=slot, queue=queue, phase="busy", pid=4, incarnation=None, restarts=0,
+            last_exit=None, **more,
+        )  # fmt: skip
+
+    said = Daemon(
+        running=True, stopping=False, pid=7, started_at=1.0, up_for=1.0, generation=1,
+        last_error=None, helpers={}, host="web1", jobd="1.2.3",
+        workers=[worker("q.1", job="j-1", task="work", running=1, running_for=5.0), worker("r.1")],
+        queues={"q": QueueView(wanted=3, gave_up=True, useless=9)},
+    )  # fmt: skip
+    app.queue("q").schedules.put("nightly", "work", cron="0 3 * * *")
+    hosts.say(site.client, NAMESPACE, "h1", said, wall_ms=store_ms(site.client))
+    page = tree(site.get("/queues/q"))
+    assert page.by_id("worker-h1-q.1--4").links["work"] == "/queues/q/jobs/j-1"
+    assert page.all(id="worker-h1-r.1--4") == []
+    assert "(9 in a row)" in page.by_id("flow").text
+    assert page.by_id("schedule-nightly").links == {"nightly": "/queues/q/schedules/nightly"}
 
 
 def test_the_chart_and_its_table_say_the_same(site: PageSite, app: Jobd) -> None:
