@@ -36,7 +36,7 @@ TOKEN = f"sha256:{'0' * 64}"
 
 def whole(directory: Path) -> str:
     """Give a configuration with every key, that is good."""
-    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", template("mutants:app"))
+    text = re.sub(r'(?m)^# (?=\[|[a-z_]+ = |  "\*)', "", template("mutants:app"))
     for line in ('url_file = "redis-url"', 'url_file = "watch-url"'):
         text = text.replace(line, f"# {line}")
     text = text.replace('app = "shop.mail:app"', 'app = "mutants:app"')

@@ -15,7 +15,7 @@ from jobd.core.config_drawn import Outside, Secret
 from jobd.core.errors import ConfigError
 
 # The example with every key in it said.
-EXAMPLE = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", template("a:b"))
+EXAMPLE = re.sub(r'(?m)^# (?=\[|[a-z_]+ = |  "\*)', "", template("a:b"))
 CANARIES = [
     "hUnTeR2", "hUnTeR2://h", "redis://h/hUnTeR2", "redis://h?db=hUnTeR2", "redis://h?hUnTeR2=1",
     "redis://hUnTeR2:hUnTeR2/", "https://hUnTeR2:hUnTeR2/", "https://h:1hUnTeR2", "hUnTeR2://h/x",
