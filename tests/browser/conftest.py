@@ -69,3 +69,10 @@ def visit(chromium: Browser, house: House) -> Iterator[Visit]:
 def ops(visit: Visit) -> Visitor:
     """An operator who is logged in."""
     return visit("ops")
+
+
+@pytest.fixture
+def tidy(house: House) -> Iterator[None]:
+    """Leave no jobs behind, whatever becomes of the test."""
+    yield
+    house.clear()

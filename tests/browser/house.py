@@ -18,6 +18,7 @@ from jobd.broker.connection import connect
 from jobd.client.operate import VERBS
 from jobd.client.operate_many import Order, Sweep
 from jobd.core.passwords import Scrypt, hashed, written
+from jobd.web.auth.auth import CSRF_HEADER
 
 APP = '''
 import os, time
@@ -47,6 +48,14 @@ def picky(path: str) -> str:
 @q.task(attempts=3, backoff=Fixed("1h"))
 def tries_again(n: int) -> None:
     raise LookupError(f"nothing at {n}")
+
+@q.task()
+def curse(job: Job, text: str, times: int = 1) -> None:
+    """Says evil things in every way it can."""
+    text = times * text
+    job.log(text)
+    job.progress(0.5, text)
+    raise ValueError(text)
 
 @reports.task()
 def report(job: Job, path: str, steps: int) -> int:
@@ -145,6 +154,17 @@ class House(Site):
             assert answer.status_code == 200, answer.text
             self._cookies[user] = dict(answer.cookies)
         return self._cookies[user]
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """Do or ask something over the API, as the operator."""
+        cookies = self.session("ops")
+        csrf = httpx.get(f"{self.at}/session", cookies=cookies).json()["csrf"]
+        answer = httpx.request(
+            method, f"{self.at}/api/v1{path}", cookies=cookies, json=body,
+            headers={"Origin": self.at, CSRF_HEADER: csrf},
+        )  # fmt: skip
+        assert answer.is_success, answer.text
+        return answer.json()
 
     def forget_sessions(self) -> None:
         """Log in anew for the next browser."""

@@ -24,11 +24,11 @@ _OVERLAPS = """
   };
   const clipped = (e, box) => {
     let { left, top, right, bottom } = box;
+    if (!e.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) return null;
     for (let at = e; at; at = at.parentElement) {
       const style = getComputedStyle(at);
-      if (style.visibility === 'hidden' || style.display === 'none' || style.opacity === '0') return null;
       if (style.clipPath !== 'none' || style.clip !== 'auto') return null;
-      if (at !== e && at !== document.body && at !== document.documentElement
+      if (at !== document.body && at !== document.documentElement
           && (style.overflowX !== 'visible' || style.overflowY !== 'visible')) {
         const edge = at.getBoundingClientRect();
         left = Math.max(left, edge.left); right = Math.min(right, edge.right);

@@ -37,6 +37,11 @@ def live_in(house: House) -> Lived:
     eventually("progress", report.progress, within=20)
     eventually("all done", lambda: done[-1].state() == "completed", within=20)
     eventually("a second try", lambda: house.client.zcard("jobd:{q}:delayed") == 1, within=20)
+    order = {"verb": "retry", "queue": "odd", "states": ["dead"]}
+    lived.ids["operation"] = str(house.api("POST", "/operations", order)["id"])
+    lived.ids["host"] = str(
+        eventually("a host", lambda: house.api("GET", "/hosts")["hosts"])[0]["key"]
+    )
     return lived
 
 
@@ -50,10 +55,18 @@ def leave(house: House, lived: Lived) -> None:
 
 
 Where = Callable[[Lived], str]
+# The states, and where `live_in` has left a job in each.
+QUEUE_OF = {
+    "waiting": "odd", "delayed": "q", "active": "reports", "completed": "q", "dead": "q", "cancelled": "odd",
+}  # fmt: skip
 
 
 def _at(path: str) -> Where:
     return lambda _lived: path
+
+
+def _jobs(state: str, queue: str) -> Where:
+    return _at(f"/queues/{queue}/jobs?state={state}")
 
 
 def _job(state: str, queue: str) -> Where:
@@ -62,4 +75,21 @@ def _job(state: str, queue: str) -> Where:
 
 LIVED: dict[str, Where] = {
     "overview": _at("/"),
+    "queue": _at("/queues/q"),
+    "paused queue": _at("/queues/naps"),
+    **{state: _jobs(state, queue) for state, queue in QUEUE_OF.items()},
+    **{f"a job that is {state}": _job(state, queue) for state, queue in QUEUE_OF.items()},
+    "workers": _at("/workers"),
+    "a host": lambda lived: f"/workers/{lived.ids['host']}",
+    "a worker": lambda lived: f"/workers/{lived.ids['host']}/reports.1",
+    "schedules": _at("/schedules"),
+    "a schedule": _at("/queues/q/schedules/nightly"),
+    "alerts": _at("/alerts"),
+    "dead letters": _at("/dead"),
+    "operations": _at("/operations"),
+    "an operation": lambda lived: f"/operations/{lived.ids['operation']}",
 }
+EMPTY = [
+    "/", "/queues/odd", "/queues/odd/jobs?state=dead", "/queues/odd/jobs?state=waiting&task=x", "/workers?queue=odd",
+    "/schedules?queue=odd", "/alerts", "/dead", "/operations", "/login",
+]  # fmt: skip

@@ -6,11 +6,14 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.conftest import Visit
 from browser.judging import shifts
 from browser.visitor import Visitor
+
+pytestmark = pytest.mark.usefixtures("tidy")
 
 
 def count(page: Page, state: str, queue: str = "q") -> Locator:
@@ -37,21 +40,23 @@ def test_counts_move_while_jobs_run(ops: Visitor) -> None:
     house.dead(3)
     expect(count(page, "dead")).to_have_text("3")
     assert ops.is_marked, "the page was loaded again"
-    house.clear()
 
 
 def test_news_move_nothing(ops: Visitor) -> None:
-    """Neither figures that grow nor a row that is new shift what is there."""
-    house, page = ops.house, ops.go("/")
+    """Figures grow and shrink where they stand; what they push aside would be clicked by mistake."""
+    house, odd = ops.house, ops.house.queue("odd")
+    odd.add("quiet", {"n": 0})
+    page = ops.go("/")
     is_live(page)
+    expect(count(page, "waiting", "odd")).to_have_text("1")
+    before, _ = shifts(page)
     for number in (1, 100, 2000):
-        house.queue("odd").add_many([("quiet", {"n": n}) for n in range(number)])
-        expect(count(page, "waiting", "odd")).to_have_text(re.compile(r"^[\d,]+$"))
+        odd.add_many([("quiet", {"n": n}) for n in range(number)])
         waiting = house.client.zcard("jobd:{odd}:waiting")
         expect(count(page, "waiting", "odd")).to_have_text(f"{waiting:,}")
+        house.queue("q").add_many([("quick", {"n": n}) for n in range(number)])
     moved, what = shifts(page)
-    assert moved < 0.01, what
-    house.clear()
+    assert moved - before < 0.005, what
 
 
 def test_a_hidden_tab_is_sent_nothing(ops: Visitor) -> None:
@@ -76,7 +81,6 @@ def test_a_hidden_tab_is_sent_nothing(ops: Visitor) -> None:
         document.dispatchEvent(new Event('visibilitychange')); }"""
     )
     expect(count(page, "waiting", "odd")).to_have_text("2")
-    house.clear()
 
 
 def test_the_stream_comes_back_after_the_web_process_was_killed(ops: Visitor) -> None:
@@ -93,7 +97,6 @@ def test_the_stream_comes_back_after_the_web_process_was_killed(ops: Visitor) ->
     expect(page.locator("#away")).to_be_hidden()
     assert ops.is_marked, "the page was loaded again"
     assert house.web_pid() != before
-    house.clear()
 
 
 def test_whose_session_ends_is_asked_to_log_in(visit: Visit) -> None:

@@ -13,6 +13,12 @@ export function confirmed(text, label, typed) {
   input.value = "";
   yes.disabled = Boolean(typed);
   input.oninput = () => { yes.disabled = Boolean(typed) && input.value !== typed; };
+  // Of itself it would press the first button, which leaves it.
+  input.onkeydown = (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    yes.click();
+  };
   dialog.returnValue = "no";
   dialog.showModal();
   (typed ? input : dialog.querySelector("button[value=no]")).focus();

@@ -1,0 +1,87 @@
+"""What strangers have written is text on every page, in every place, and when it comes by the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.conftest import Visit
+from browser.house import House
+from browser.judging import too_wide
+from browser.strangers import EVIL, planted, told
+from browser.visitor import PHONE
+from jobd.core.states import STATES
+
+PAGES = [
+    "/", "/queues/odd", "/queues/q", "/dead", "/dead?queue=odd", "/alerts", "/workers", "/schedules", "/operations",
+    *(f"/queues/odd/jobs?state={state}" for state in STATES), "/queues/q/jobs?state=dead&error=<img src=x>",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def evil(house: House) -> Iterator[list[str]]:
+    """Paths of jobs that are written by strangers."""
+    of_ours, of_redis = told(house), planted(house)
+    yield [
+        *(f"/queues/q/jobs/{job}" for job in of_ours),
+        *(f"/queues/odd/jobs/{job}" for job in of_redis),
+    ]
+    house.client.flushall()
+
+
+def is_innocent(page: Page) -> None:
+    """No script ran, and nothing of the text has become an element or an attribute."""
+    assert page.evaluate("window.__owned ?? null") is None
+    assert (
+        page.evaluate(
+            "document.querySelectorAll('[data-owned], [onfocus], [onload], [onerror]').length"
+        )
+        == 0
+    )
+    links = page.evaluate(
+        "[...document.querySelectorAll('a, form')].map((e) => e.href ?? e.action)"
+    )
+    assert [link for link in links if not str(link).startswith("http://127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_shows_it_as_text(visit: Visit, evil: list[str], path: str) -> None:
+    one = visit("ops", viewport=PHONE)
+    page = one.go(path)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    is_innocent(page)
+    expect(page.locator("#live")).to_have_text("Live")
+    is_innocent(page)
+    assert too_wide(page) == []
+
+
+def test_every_job_is_shown_as_it_was_written(visit: Visit, evil: list[str]) -> None:
+    one = visit("ops", viewport=PHONE)
+    for path in evil:
+        page = one.go(path)
+        is_innocent(page)
+        assert too_wide(page) == [], path
+    # What ran with us has said it all, where it can be read.
+    for path, text in zip(evil, EVIL, strict=False):
+        page = one.go(path)
+        expect(page.locator("#job-error")).to_contain_text(text)
+        expect(page.locator("#job-log")).to_contain_text(text)
+        expect(page.locator("#job-why")).to_contain_text(text)
+        expect(page.locator("main")).to_contain_text(text)
+
+
+def test_what_comes_by_the_stream_is_text_too(visit: Visit, evil: list[str]) -> None:
+    """The overview shows why a queue is paused, which somebody writes while another looks."""
+    one = visit("ops")
+    page = one.go("/")
+    expect(page.locator("#live")).to_have_text("Live")
+    for text in EVIL:
+        page.evaluate(
+            "window.__seen = new Promise((r) => document.addEventListener('jobd:news', r, { once: true }))"
+        )
+        one.house.queue("odd").pause(why=text)
+        one.house.queue("odd").add("quiet", {"n": 1})
+        page.evaluate("window.__seen.then(() => true)")
+        is_innocent(page)
