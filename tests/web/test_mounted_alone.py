@@ -221,3 +221,26 @@ def test_what_is_beside_a_prefix_is_the_others() -> None:
     for wrong in ("", "jobd", "/jobd/", "/"):
         with pytest.raises(ValueError, match="expected a path such as '/jobd'"):
             prefixed(wrong, ours, theirs)
+
+
+def test_below_a_path_with_strange_characters_links_lead_there(redis_url: str) -> None:
+    """Nothing of it begins a query in a link, or is taken for another path."""
+
+    def eva(request: Request) -> Person | None:
+        return Person("eva") if "who" in request.query_params else None
+
+    here = dashboard(Jobd(redis_url), auth=eva, login_url="/enter")
+    app = Starlette(routes=[Mount("/t/{tenant}/jobd", here)])
+    root = "/t/a%3Fb%25%23%20c/jobd"
+    page = ask(app, f"{root}/workers?who=1", headers={"accept": "text/html"})
+    assert f'href="{root}/schedules"' in page.text
+    assert f'name="live" content="{root}/live/workers?who=1"' in page.text
+    assert f'name="root" content="{root}"' in page.text
+    assert f"Path={root};" in page.headers["set-cookie"]
+    document = ask(app, f"{root}/api/v1/openapi.json?who=1")
+    assert document.json()["servers"] == [{"url": f"{root}/api/v1"}]
+    assert ask(app, f"{root}/find?who=1").headers["location"] == f"{root}/"
+    led = ask(app, f"{root}/workers", headers={"accept": "text/html"}).headers["location"]
+    assert httpx.URL(led).params["next"] == f"{root}/workers"
+    beside = prefixed("/a?b", here, here)
+    assert ask(beside, "/a%3Fb?x=1").headers["location"] == "/a%3Fb/?x=1"

@@ -30,6 +30,7 @@ from jobd.web.auth.person import Person
 from jobd.web.auth.places import check_named, check_open
 from jobd.web.auth.refused import ByHost, NotKnown
 from jobd.web.auth.seen import Seen
+from jobd.web.below import root_of
 
 Ask = Callable[[Request], Person | Awaitable[Person | None] | None]
 """The application's own: says who asks; None: nobody who may."""
@@ -52,8 +53,7 @@ class HostSide:
         self.loop = asyncio.get_running_loop()
         self.context: Context = copy_context()
         self.https = scope.get("scheme") == "https"
-        root = scope.get("root_path", "")
-        self._cookie = Cookie(f"{namespace} {root}", quote(root, safe="/") or "/")
+        self._cookie = Cookie(f"{namespace} {scope.get('root_path', '')}", root_of(scope) or "/")
         self.token = self._cookie.read(self.request, https=self.https)
         self._is_new = False
 
