@@ -10,7 +10,7 @@ import msgspec
 
 from jobd.broker.finding import Wanted
 from jobd.client.operate import VERBS, How
-from jobd.client.operate_many import Order, Sweep, by_id
+from jobd.client.operate_many import Order, Sweep, as_of_now, by_id
 from jobd.core.names import check_name
 from jobd.core.options import read_new_due
 from jobd.core.states import DELAYED, WAITING
@@ -43,7 +43,8 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dead have it; `older_than` and `newer_than` count from the end of a job that
     has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
     `confirm` repeats. `reschedule` wants a `delay` from now or an instant with its zone. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
-    counts.
+    counts. What was added, or has ended, after `as_of` (ms since 1970 by Redis' clock, of the last hour; none:
+    now) is left alone: with that of a dry run, what is done is done to what was counted.
     """
 
     verb: Literal["retry", "cancel", "delete", "run-now", "reschedule", "purge"]
@@ -61,6 +62,7 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     confirm: str | None = None
     delay: Span | None = None
     run_after: datetime | None = None
+    as_of: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 def _start(house: House, call: Call) -> Operation:
@@ -70,10 +72,11 @@ def _start(house: House, call: Call) -> Operation:
     if body.queue is not None:
         house.known(check_name(body.queue, what="queue"))
     due = _due(body)
-    work = _by_ids(house, body, due) if body.ids else _by_filter(house, body, wanted, due)
+    as_of = None if body.ids else as_of_now(house.client, body.as_of)
+    work = _by_filter(house, body, wanted, due, as_of) if as_of else _by_ids(house, body, due)
     return house.operations.start(
         work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run,
-        which=_which(body),
+        which=_which(body), as_of=as_of,
     )  # fmt: skip
 
 
@@ -120,8 +123,6 @@ def _refuse_unclear(body: Start, wanted: Wanted) -> None:
             raise RequestError(
                 f"states: {state!r:.40}; expected for {verb}: {one_of(may)}{nearest(state, may)}"
             )
-    for job in body.ids:
-        check_name(job, what="ids")
     if body.force and verb != "cancel":
         raise RequestError(f"force: with {verb}; expected it with cancel alone; drop it")
     if verb == PURGE:
@@ -132,15 +133,25 @@ def _refuse_unclear(body: Start, wanted: Wanted) -> None:
             )
     elif body.confirm is not None:
         raise RequestError(f"confirm: with {verb}; expected it with purge alone; drop it")
-    if body.ids and (wanted or body.states):
-        raise RequestError(
-            "ids and a filter; expected one of the two; drop either (queue may stay)"
-        )
-    if not (body.ids or wanted or body.states or body.queue):
+    if body.ids:
+        _refuse_filtered(body, wanted)
+    elif not (wanted or body.states or body.queue):
         raise RequestError(
             f"{verb}: no job named; expected ids, or a filter such as queue or task; "
             f"states: [{may[0]!r}] alone means every such job of every queue"
         )
+
+
+def _refuse_filtered(body: Start, wanted: Wanted) -> None:
+    """Refuse ids that are none, or a filter beside them. Raises OptionError, RequestError."""
+    for job in body.ids:
+        check_name(job, what="ids")
+    if wanted or body.states:
+        raise RequestError(
+            "ids and a filter; expected one of the two; drop either (queue may stay)"
+        )
+    if body.as_of is not None:
+        raise RequestError("as_of: with ids; expected it with a filter alone; drop it")
 
 
 def _by_ids(house: House, body: Start, due: str) -> Work:
@@ -161,13 +172,14 @@ def _by_ids(house: House, body: Start, due: str) -> Work:
     return work
 
 
-def _by_filter(house: House, body: Start, wanted: Wanted, due: str) -> Work:
+def _by_filter(house: House, body: Start, wanted: Wanted, due: str, as_of: int) -> Work:
     def work(progress: Progress) -> bool:
         order = Order(
             verb=body.verb,
             queues=(body.queue,) if body.queue else tuple(house.views().queues()),
             states=tuple(dict.fromkeys(body.states)) or _USUAL[body.verb],
             wanted=wanted, dry_run=body.dry_run, force=body.force, due=due,
+            as_of=as_of,
         )  # fmt: skip
         return (
             Sweep(house.client, house.namespace, order)
