@@ -98,5 +98,5 @@ def _command(queue: str, state: str, said: Mapping[str, str]) -> str:
 
 PAGE = Page(
     "/queues/{queue}/jobs", "jobs", "Jobs of {queue}", "jobs.html", read,
-    live=Live(read_counts, "jobs_tabs.html"),
+    live=Live(read_counts, "jobs_tabs.html"), query=("state", "limit", *FILTERS),
 )  # fmt: skip
