@@ -15,7 +15,7 @@ from jobd.broker.browse_cursor import Place
 from jobd.broker.browse_rows import Seen, number
 from jobd.broker.browse_walk import Walk
 from jobd.broker.connection import Client
-from jobd.broker.finding import Finder, Wanted, is_wanted
+from jobd.broker.finding import LOOKED_AT, Finder, Wanted, is_wanted
 from jobd.broker.store import Store, store_ms
 from jobd.broker.views import Views
 from jobd.client.operate import DONE, VERBS, How, carry_out
@@ -26,7 +26,6 @@ from jobd.core.states import ACTIVE, DELAYED, STATES, TERMINAL, WAITING
 
 AS_OF_WITHIN_MS = 3_600_000
 """How old an instant may be for which an order is to hold: long enough to think about what was counted."""
-_LOOKED_AT = ("task", "error", "at", "options")
 # The way that jobs go: one that moves on while a state is gone through is met in the next.
 _ALONG = (DELAYED, WAITING, ACTIVE, *(state for state in STATES if state in TERMINAL))
 
@@ -159,7 +158,7 @@ class Sweep:
         return store_ms(self._client) if self._now is None else self._now
 
     def _through(self, queue: str, state: str) -> Iterator[Step]:
-        walk = Walk(self._client, self._namespace, queue, state, fields=_LOOKED_AT)
+        walk = Walk(self._client, self._namespace, queue, state, fields=LOOKED_AT)
         end = None if state in TERMINAL or state == ACTIVE else _order_of(walk.last())
         # Behind all that ends from now on.
         after = Place(b"%d" % (self._began + 1), b"") if state in TERMINAL else None

@@ -255,6 +255,12 @@ def test_alerts(redis_url: str, tmp_path: Path) -> None:
         ("unmuted", "operator"), ("muted", "operator"), ("muted", "operator"),
     ]  # fmt: skip
     assert api.get("/alerts/history?rule=other") == {"changes": [], "redis_says": None}
+    for span in ("0", 0, "59s", "36500d"):
+        answer = api.ask(
+            "POST", "/alerts/mute", who="operator", json={"rule": "a <b> rule", "for": span}
+        )
+        assert answer.status_code == 400
+        assert "expected 1m to 90d" in answer.json()["detail"]
     assert refused(api, "POST", "/alerts/mute", {"rule": "a", "for": "2h"}) == (
         404,
         "jobd.no_such_rule",

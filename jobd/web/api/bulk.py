@@ -32,7 +32,7 @@ _USUAL = {
     PURGE: (WAITING, DELAYED),
 }
 MOST_IDS = 500
-_LONGEST_SAID = 300  # characters
+LONGEST_SAID = 300  # characters
 
 
 class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,8 +40,8 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     A filter has a queue (none: all), states (none: the usual ones of the verb), and what a job must be
     like: `error` is a part of its error's text, in any case, and `like` the whole shape of it, as groups of the
-    dead have it; `older_than` and `newer_than` count from the end of a job that
-    has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
+    dead have it; `cause` is what a job is dead of, `?` where that is not recorded; `older_than` and `newer_than`
+    count from the end of a job that has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
     `confirm` repeats. `reschedule` wants a `delay` from now or an instant with its zone. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
     counts. What was added, or has ended, after `as_of` (ms since 1970 by Redis' clock, of the last hour; none:
     now) is left alone: with that of a dry run, what is done is done to what was counted.
@@ -53,6 +53,7 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     task: Name | None = None
     error: str | None = None
     like: str | None = None
+    cause: str | None = None
     group: Name | None = None
     older_than: Span | None = None
     newer_than: Span | None = None
@@ -84,11 +85,12 @@ def _which(body: Start) -> dict[str, str]:
     """Say for people which jobs were asked for."""
     said = {
         "states": ", ".join(body.states), "task": body.task, "error": body.error, "like": body.like,
+        "cause": body.cause,
         "group": body.group, "older_than": body.older_than, "newer_than": body.newer_than,
         "ids": len(set(body.ids)) or None,
     }  # fmt: skip
     return {
-        name: str(value)[:_LONGEST_SAID]
+        name: str(value)[:LONGEST_SAID]
         for name, value in said.items()
         if value is not None and (value != "" or name == "like")
     }
@@ -99,7 +101,7 @@ def _wanted(body: Start) -> Wanted:
         if name is not None:
             check_name(name, what=what)
     return Wanted(
-        task=body.task, error=body.error, like=body.like, group=body.group,
+        task=body.task, error=body.error, like=body.like, cause=body.cause, group=body.group,
         older_than_ms=read_age(body.older_than, what="older_than"),
         newer_than_ms=read_age(body.newer_than, what="newer_than"),
     )  # fmt: skip
