@@ -69,4 +69,4 @@ def _fires(rule: Rule) -> str:
     return f"above {unit.say(rule.threshold or 0.0)}{lasting}{over}"
 
 
-PAGE = watched(Page("/alerts", "alerts", "Alerts", "alerts.html", read, "alerts"))
+PAGE = watched(Page("/alerts", "alerts", "Alerts", "alerts.html", read, "alerts"), "history")

@@ -164,6 +164,4 @@ def _commands(job: JobInfo) -> list[str]:
     return commands
 
 
-PAGE = watched(
-    Page("/queues/{queue}/jobs/{job}", "job", "{job}", "job.html", read),
-)
+PAGE = watched(Page("/queues/{queue}/jobs/{job}", "job", "{job}", "job.html", read), "logs")

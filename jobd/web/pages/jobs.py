@@ -87,5 +87,5 @@ def _state(query: Mapping[str, str]) -> str:
 
 PAGE = Page(
     "/queues/{queue}/jobs", "jobs", "Jobs of {queue}", "jobs.html", read,
-    live=Live(read_counts, "jobs_tabs.html"),
+    live=Live(read_counts, "jobs_tabs.html"), query=("state", "limit", *FILTERS),
 )  # fmt: skip

@@ -112,20 +112,20 @@ class Pages:
             topic = Topic(
                 page.name,
                 tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
-                tuple(sorted(_query(request).items())),
+                tuple(sorted(it for it in _query(request).items() if it[0] in page.query)),
                 who.role,
                 root_of(request.scope),
             )
-            watch = self.hub.watch(topic)
+            watch = self.hub.watch(topic, f"{who.via} {who.name}", most=self._auth.most_streams)
             if watch is None:
-                busy = Busy("too many look at pages at once; try again in a moment")
+                busy = Busy("too many pages are looked at; close some, or try again in a moment")
                 return self._failure(request, busy)
 
-            async def still() -> bool:
+            async def still() -> bool | None:
                 try:
                     return await self._threads.run(lambda: self._auth.is_still(request, who))
                 except Exception:  # noqa: BLE001 - not known now; it is asked again
-                    return True
+                    return None
 
             return Stream(self.hub, watch, still, partial=partial)
 

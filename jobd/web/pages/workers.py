@@ -239,8 +239,8 @@ def _since(base: float | None, span: float | None) -> int | None:
 
 
 PAGES = (
-    watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers")),
-    watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers")),
+    watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers"), "queue"),
+    watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers"), "queue"),
     watched(
         Page(
             "/workers/{host}/{slot}", "slot", "{slot} on {host}", "slot.html", read_slot, "workers"
