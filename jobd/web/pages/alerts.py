@@ -40,6 +40,7 @@ def read(house: House, ask: Ask) -> Model:
     return {
         "rules": [_words(rule) for rule in sorted(found.rules, key=_rank)],
         "redis_says": found.redis_says,
+        "sinks": house.sinks,
         "history": shown,
         "has_more": len(past) > len(shown),
         "is_all": is_all,

@@ -83,14 +83,15 @@ def read(house: House, ask: Ask) -> Model:
     hosts = _all_shown(house, known, queue)
     if queue is not None:
         hosts = [host for host in hosts if host.pools or host.seats]
+    heard = [host for host in hosts if not host.is_silent]
     return {
         "hosts": hosts,
         "queue": queue,
         "queues": sorted({name for host in known for name in _queues_of(host)}),
         "known": len(known),
-        "workers": sum(host.in_all for host in hosts),
-        "busy": sum(host.busy for host in hosts),
-        "memory": sum(host.memory for host in hosts),
+        "workers": sum(host.in_all for host in heard),
+        "busy": sum(host.busy for host in heard),
+        "memory": sum(host.memory for host in heard),
         "silent": sum(host.is_silent for host in hosts),
     }
 
