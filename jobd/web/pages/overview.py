@@ -21,6 +21,9 @@ from jobd.web.pages.page import Ask, Model, Page, watched
 SILENT = 15.0
 """Seconds after which a host that said nothing is shown as one to look after; they speak every few."""
 
+RESET_SHOWN_MS = 3_600_000
+"""For so long it is said that Redis has lost what it held: zeros alone look as if all were well."""
+
 
 class Summed(NamedTuple):
     """All queues together; `throughput`: completed a second."""
@@ -32,9 +35,9 @@ class Summed(NamedTuple):
     workers: int
 
 
-def read(house: House, _ask: Ask) -> Model:
+def read(house: House, ask: Ask) -> Model:
     """Read all of it. Raises BrokerError."""
-    rows = house.browser.queues()
+    rows = house.browser.queues(within=ask.within)
     rules = read_rules(house).rules
     server = _server(house)
     return {
@@ -43,12 +46,19 @@ def read(house: House, _ask: Ask) -> Model:
         "unserved": [row.name for row in rows if is_unserved(row)],
         "firing": [rule for rule in rules if rule.state == "firing"],
         "watched": len(rules),
-        "hosts": sorted(house.browser.hosts(), key=_name),
+        "hosts": sorted(house.browser.hosts(within=ask.within), key=_name),
         "server": server,
         "unfit": [] if server is None else judge(server),
+        "reset_at": _reset_at(house),
         "silent": SILENT,
         "now": wall_ms(),
     }
+
+
+def _reset_at(house: House) -> int | None:
+    """Give when Redis was flushed, replaced or set back, where that is not long ago."""
+    at = house.alerts().reset_at()
+    return at if at is not None and wall_ms() - at < RESET_SHOWN_MS else None
 
 
 def is_unserved(row: QueueRow) -> bool:
