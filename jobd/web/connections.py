@@ -1,15 +1,17 @@
 """Connections that cost something and bring nothing are closed: slow, silent, endless ones.
 
 Invariant: a connection has IDLE_FOR for each whole request, and TAKEN_WITHIN to take its answer in, of
-which something has to be taken in meanwhile; none is asked for more while it does not take in what it has
-asked for. Of more than MOST the one whose client has let us wait longest is closed: for a request, for its
-body, or to take in an answer. Where all are at work, SPARE more may ask whether we are well. So nobody
-keeps a probe from being answered by opening connections.
+which something has to be taken in meanwhile. Of requests that come without waiting for answers none is
+begun while answers are not taken in, and each leaves the others a turn. Of more than MOST connections the
+one whose client has let us wait longest is closed: for a request, for its body, or to take in an answer.
+Where all are at work, SPARE more may ask whether we are well. So nobody keeps a probe from being answered
+by opening connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import cast
 
 import h11
@@ -30,6 +32,10 @@ TAKEN_WITHIN = 30.0
 # For the first bytes of one that was accepted as the process ends.
 READ_WITHIN = 0.2
 LONGEST_HEAD = 16 << 10
+# What the system keeps for a client that takes nothing in; it would keep megabytes.
+_KEPT = 128 << 10
+# For each connection, until a request is begun that came before the answer to the last: others go first.
+_IN_TURN = 0.001
 _JSON = "application/json"
 _HEADERS = {**HEADERS, "Cache-Control": "no-store", "Connection": "close"}
 
@@ -46,6 +52,8 @@ class Connection(H11Protocol):
         self._idle_since = self._paused_at = self._taken_at = mono()
         self._to_take = 0
         self._is_held = False
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KEPT)
         super().connection_made(transport)
         self._check: asyncio.TimerHandle | None = self.loop.call_later(self.idle_for, self._look)
         if len(self.connections) > self.most:
@@ -59,12 +67,14 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, once the answer is taken in."""
+        """Begin to wait for the next request; one that is there already has to wait its turn."""
         self._idle_since = mono()
-        if self.flow.write_paused:
-            self._is_held = True
-        else:
+        is_there = bool(self.conn.trailing_data[0])
+        self._is_held = self.flow.write_paused or is_there
+        if not self._is_held:
             super().on_response_complete()
+        elif not self.flow.write_paused:
+            self.loop.call_later(_IN_TURN * len(self.connections), self._go_on)
 
     def pause_writing(self) -> None:
         """Send no more for now: its client does not take it in."""
@@ -74,10 +84,7 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         """Go on sending, or with the request that comes after what was sent."""
         super().resume_writing()
-        was_held, self._is_held = self._is_held, False
-        if was_held and not self._is_answering:
-            self._idle_since = mono()
-            super().on_response_complete()
+        self._go_on()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse nonsense. If what came before it is being answered, that ends without a word."""
@@ -114,6 +121,13 @@ class Connection(H11Protocol):
         if not self._is_answering or self.cycle.more_body or self.transport.is_closing():
             return self._idle_since
         return self._paused_at if self.flow.write_paused else None
+
+    def _go_on(self) -> None:
+        """Take the next request."""
+        was_held, self._is_held = self._is_held, False
+        if was_held and not self._is_answering:
+            self._idle_since = mono()
+            super().on_response_complete()
 
     def _make_room(self) -> None:
         """End the one that lets us wait longest; else serve this one as far as can be."""
