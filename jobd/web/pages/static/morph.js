@@ -29,7 +29,8 @@ export function morphChildren(old, next) {
   let at = old.firstChild;
   for (const wanted of [...next.childNodes]) {
     const known = wanted.id && keyed.get(wanted.id);
-    while (known && at !== known && at?.nodeType === Node.TEXT_NODE) at = dropped(at);
+    // Space between elements is nobody's: with it in the way an element would be taken for another one.
+    while (wanted.nodeType === Node.ELEMENT_NODE && at?.nodeType === Node.TEXT_NODE) at = dropped(at);
     const match = known || (at && alike(at, wanted) && !keyed.has(at.id) ? at : null);
     if (match) {
       if (match !== at) old.insertBefore(match, at);
