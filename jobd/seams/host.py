@@ -354,6 +354,11 @@ def end_for_certain(pid: int, ticks: int, *, within: float) -> bool:
 # --- signals ---
 
 
+# A signal may come as the process ends, when who made one has forgotten it; and in a fork its
+# descriptors' numbers may be others' by now: so none is ever closed. A process makes one, or two.
+_kept: list[Signals] = []
+
+
 class Signals:
     """Signals as data: handlers only enqueue. Watch `fileno()` for reading, then `take()`."""
 
@@ -362,6 +367,7 @@ class Signals:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        _kept.append(self)
         for number in numbers:
             signal.signal(number, _enqueued)
 
