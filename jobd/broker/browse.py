@@ -57,6 +57,7 @@ class Browser:
         error: str | None = None,
         group: str | None = None,
         like: str | None = None,
+        cause: str | None = None,
         older_than_ms: int | None = None,
         newer_than_ms: int | None = None,
         most: int = MOST_SCANNED,
@@ -71,6 +72,7 @@ class Browser:
             error=error,
             group=group,
             like=like,
+            cause=cause,
             older_than_ms=older_than_ms,
             newer_than_ms=newer_than_ms,
         )

@@ -85,3 +85,19 @@ def test_what_comes_by_the_stream_is_text_too(visit: Visit, evil: list[str]) -> 
         one.house.queue("odd").add("quiet", {"n": 1})
         page.evaluate("window.__seen.then(() => true)")
         is_innocent(page)
+
+
+def test_no_act_goes_where_a_browser_takes_its_path_to(visit: Visit, house: House) -> None:
+    """Of a schedule named `..` the path to pause it is the path to pause its queue."""
+    one = visit("ops")
+    page = one.go("/queues/q")
+    said = page.evaluate(
+        """async () => {
+            const script = document.querySelector("script[type=module]").src;
+            const { send } = await import(script.replace("app.js", "act.js"));
+            return send("POST", "/api/v1/queues/q/schedules/../pause", {}).then(
+                () => "done", (refusal) => refusal.message);
+        }"""
+    )
+    assert said.startswith("A name on this page leads to another place; nothing was done.")
+    assert house.queue("q").flow().paused_at is None

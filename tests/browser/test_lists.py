@@ -65,6 +65,20 @@ def test_all_are_counted_before_and_left_alone_by_who_says_no(ops: Visitor) -> N
     assert ops.house.client.zcard("jobd:{q}:dead") == 3
 
 
+def test_what_dies_while_somebody_thinks_about_it_is_left_alone(ops: Visitor) -> None:
+    """The number in the question is that of the answer."""
+    ops.house.dead(3, "never")
+    page = ops.go("/queues/q/jobs?state=dead")
+    ops.button("Delete all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete: 3 jobs, as of now.")
+    late = ops.house.dead(2, "never")
+    dialog.get_by_role("button", name="Delete 3 jobs").click()
+    expect(page.locator("#operation-state")).to_have_text("done")
+    expect(page.locator("#operation-counts")).to_contain_text(re.compile(r"deleted\s*3"))
+    assert {ops.house.queue().job(job).state() for job in late} == {"dead"}
+
+
 def test_a_job_is_moved_to_another_time(ops: Visitor) -> None:
     handle = ops.house.queue("odd").add("quiet", {"n": 1})
     page = ops.go(f"/queues/odd/jobs/{handle.id}")

@@ -245,9 +245,9 @@ class Node:
         """What the buttons and forms within do, by their label: `POST /api/v1/queues/q/pause`."""
         return {
             (node.text if node.tag == "button" else node.all("button")[-1].text): (
-                f"{node.attrs['data-act']} {unquote(node.attrs['data-path'])}"
+                f"{node.attrs.get('data-act', 'POST')} {unquote(node.attrs['data-path'])}"
             )
-            for node in self.all("", "data-act")
+            for node in self.all("", "data-path")
         }
 
 

@@ -24,6 +24,7 @@ from jobd.web.auth.cookie import is_csrf
 from jobd.web.auth.places import check_sender
 from jobd.web.auth.refused import NotFromHere, NotYours, Refused
 from jobd.web.auth.seen import Seen, seen
+from jobd.web.below import path_below, query_of, root_of
 
 CSRF_HEADER = "x-jobd-csrf"
 CSRF_FIELD = "csrf"
@@ -117,7 +118,7 @@ class Gatekeeper(ABC):
         """Say where a browser without a session is sent; `page` is the path of a form of ours."""
         if page is None:
             return None
-        root = request.scope.get("root_path", "")
+        root = root_of(request.scope)
         back = asked_for(request).removeprefix(root)
         return f"{root}{page}?next={quote(back, safe='/')}"
 
@@ -141,7 +142,8 @@ class Gatekeeper(ABC):
 
 def asked_for(request: HTTPConnection) -> str:
     """Give path and query as they were asked for, below whatever this is mounted at."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    scope = request.scope
+    return f"{root_of(scope)}{path_below(scope)}{query_of(scope)}"
 
 
 def bearer(request: HTTPConnection) -> str | None:

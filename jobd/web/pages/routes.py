@@ -22,6 +22,7 @@ from jobd.web.api.problems import Problem, is_ours, problem_of
 from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused, headers_of
+from jobd.web.below import path_below, query_of, root_of
 from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import Hub, Topic
 from jobd.web.pages.login_page import login_route
@@ -72,7 +73,7 @@ class Pages:
         async def serve(request: Request) -> Response:
             who = who_of(request)
             ask = _asked(request, who)
-            root = request.scope.get("root_path", "")
+            root = root_of(request.scope)
 
             def make() -> str:
                 model = page.read(self._house, ask)
@@ -113,7 +114,7 @@ class Pages:
                 tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
                 tuple(sorted(_query(request).items())),
                 who.role,
-                request.scope.get("root_path", ""),
+                root_of(request.scope),
             )
             watch = self.hub.watch(topic)
             if watch is None:
@@ -147,7 +148,7 @@ class Pages:
 
     async def _find(self, request: Request) -> Response:
         """Lead to a job by its id, from wherever it is."""
-        root, job = request.scope.get("root_path", ""), _query(request).get("id", "").strip()
+        root, job = root_of(request.scope), _query(request).get("id", "").strip()
         try:
             if not job:
                 return RedirectResponse(f"{root}/", 303)
@@ -175,7 +176,7 @@ class Pages:
         return page
 
     def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
-        root = request.scope.get("root_path", "")
+        root = root_of(request.scope)
         model = {"problem": problem, "title": problem.title, "jobd": __version__, "search": search}
         html = self._renderer.render("error.html", model, root=root, role="viewer")
         return _html(joined(html), problem.status)
@@ -200,8 +201,7 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _live_path(request: Request, root: str) -> str:
-    path = request.url.path.removeprefix(root).rstrip("/")
-    return f"{root}/live{path}" + (f"?{request.url.query}" if request.url.query else "")
+    return f"{root}/live{path_below(request.scope).rstrip('/')}{query_of(request.scope)}"
 
 
 def _html(text: str, status: int = 200) -> Response:
