@@ -85,6 +85,7 @@ class Api:
         table: Sequence[Endpoint] = TABLE,
         rules: Sequence[RuleConfig] = (),
         mask: Masking = MASK,
+        sinks: Sequence[str] | None = None,
     ) -> None:
         self.told: list[Event] = []
         self.gate = Gatekeeper()
@@ -99,6 +100,7 @@ class Api:
             rules,
             Operations(self.client, NAMESPACE, host="here", emit=self.told.append),
             mask,
+            sinks,
         )
         self.app = Starlette(
             routes=api_routes(

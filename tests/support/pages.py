@@ -54,8 +54,9 @@ class PageSite:
     def __init__(
         self, url: str, runtime_dir: Path, *, table: Sequence[Page] = PAGES,
         rules: Sequence[RuleConfig] = (), mask: Masking = MASK, root: str = "",
+        sinks: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
-        self.api = Api(url, runtime_dir, rules=rules, mask=mask)
+        self.api = Api(url, runtime_dir, rules=rules, mask=mask, sinks=sinks)
         self.client, self.told, self.root = self.api.client, self.api.told, root
         made = make_auth(
             WebConfig(dashboard=dashboard()), self.client, NAMESPACE,

@@ -9,7 +9,14 @@ from jobd.core.config_web import DashboardConfig
 from jobd.core.web_events import WebProxyUnnamed
 from jobd.seams.log import Emit
 from jobd.web.auth.cookie import Cookie, csrf_of, new_token
-from jobd.web.auth.gatekeeper import CSRF_FIELD, CSRF_HEADER, Gatekeeper, Who, bearer
+from jobd.web.auth.gatekeeper import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    STREAMS_OF_ALL,
+    Gatekeeper,
+    Who,
+    bearer,
+)
 from jobd.web.auth.places import check_named, check_open
 from jobd.web.auth.refused import NotLoggedIn
 from jobd.web.auth.seen import Seen
@@ -35,6 +42,8 @@ class Auth(Gatekeeper):
         self.users = Users(config)
         self.cookie = Cookie(namespace)
         self.enter_by = "open" if config.open else "form" if self.users.can_log_in else "tokens"
+        if config.open:
+            self.most_streams = STREAMS_OF_ALL
         # An open dashboard has no sessions: what its pages send along is of this process.
         self._open_csrf = csrf_of(new_token())
         self._emit = emit

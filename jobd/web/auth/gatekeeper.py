@@ -29,6 +29,8 @@ from jobd.web.below import path_below, query_of, root_of
 CSRF_HEADER = "x-jobd-csrf"
 CSRF_FIELD = "csrf"
 BEARER = "bearer "
+STREAMS_OF_ALL = 60
+"""Pages that are watched at once where all who come are one person."""
 _RANK: dict[Role, int] = {"viewer": 0, "operator": 1}
 
 
@@ -61,6 +63,8 @@ class Gatekeeper(ABC):
     """
 
     enter_by: Literal["form", "tokens", "open"] | None = None
+    most_streams = 20
+    """Pages that one person may watch at once."""
 
     def __init__(self, hosts: Sequence[str], proxies: Sequence[str], *, emit: Emit) -> None:
         """`hosts`: the names that it is reached by, none: any; `proxies`: whose headers are believed."""

@@ -25,7 +25,7 @@ from jobd.core.errors import BrokerError, JobdError
 from jobd.core.web_events import WebFailed
 from jobd.seams.log import Emit
 from jobd.web.auth.cookie import Cookie, csrf_of, new_token
-from jobd.web.auth.gatekeeper import Gatekeeper, Who, asked_for, bearer
+from jobd.web.auth.gatekeeper import STREAMS_OF_ALL, Gatekeeper, Who, asked_for, bearer
 from jobd.web.auth.person import Person
 from jobd.web.auth.places import check_named, check_open
 from jobd.web.auth.refused import ByHost, NotKnown
@@ -85,6 +85,8 @@ class HostAuth(Gatekeeper):
         # The server that runs the application knows its proxies: what it says of a request counts.
         super().__init__(hosts, (), emit=emit)
         self._ask = ask
+        if ask is anybody:
+            self.most_streams = STREAMS_OF_ALL
         self._namespace = namespace
         self._secret = secret
         self._login_url = login_url

@@ -63,5 +63,5 @@ def _shown(group: DeadGroup, sampled: int) -> Group:
 
 PAGE = Page(
     "/dead", "dead", "Dead letters", "dead.html", read, "dead",
-    live=Live(slowly(read, every=EVERY), "dead.html"),
+    live=Live(slowly(read, every=EVERY), "dead.html"), query=("queue",),
 )  # fmt: skip

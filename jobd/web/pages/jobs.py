@@ -53,7 +53,7 @@ def read_counts(house: House, ask: Ask) -> Model:
     """Read what goes on: how many jobs are in each state."""
     queue = house.known(check_name(ask.path["queue"], what="queue"))
     state = _state(ask.query)
-    said = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
+    said = {name: ask.query[name] for name in FILTERS if name in ask.query}
     return {
         "queue": queue,
         "state": state,
@@ -87,5 +87,5 @@ def _state(query: Mapping[str, str]) -> str:
 
 PAGE = Page(
     "/queues/{queue}/jobs", "jobs", "Jobs of {queue}", "jobs.html", read,
-    live=Live(read_counts, "jobs_tabs.html"),
+    live=Live(read_counts, "jobs_tabs.html"), query=("state", "limit", *FILTERS),
 )  # fmt: skip

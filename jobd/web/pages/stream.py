@@ -11,7 +11,7 @@
 `now` is the instant (ms) at which it is sent: ages that pages show go by it.
 
 Invariant: a viewer who takes nothing in is left after a while; one who may look no more is told so within
-a minute; nothing is kept for a viewer but what was sent last.
+a minute, and one of whom that cannot be found out though pages are seen, after some; nothing is kept for a viewer but what was sent last.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ BEAT = 10.0
 """Seconds of silence at most."""
 TAKEN_WITHIN = 20.0
 CHECKED_EVERY = 30.0
+MOST_UNKNOWN = 4
+"""So often in a row it may not be known whether somebody may go on, while there is something to be seen."""
 
-Still = Callable[[], Awaitable[bool]]
-"""Says whether who looks may go on."""
+Still = Callable[[], Awaitable[bool | None]]
+"""Says whether who looks may go on; None: that cannot be found out now."""
 
 _HEAD: Message = {
     "type": "http.response.start",
@@ -55,6 +57,8 @@ class Stream:
         self._still = still
         self._partial = partial
         self._before: Parts | None = None
+        self._sees = True
+        self._unknown = 0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send, until somebody goes."""
@@ -79,7 +83,7 @@ class Stream:
             text = _event("beat", {"now": clock.wall_ms()}) if seen is None else self._words(seen)
             if clock.mono() - checked_at >= CHECKED_EVERY:
                 checked_at = clock.mono()
-                if not await self._still():
+                if not await self._may_go_on():
                     text = _event("end", {})
                     self._watch.is_closed = True
             if text:
@@ -89,9 +93,16 @@ class Stream:
                 await asyncio.wait_for(send(body), TAKEN_WITHIN)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def _may_go_on(self) -> bool:
+        """Say whether to go on. While Redis is away nothing new is shown, and nobody is sent away."""
+        known = await self._still()
+        self._unknown = self._unknown + 1 if known is None and self._sees else 0
+        return known if known is not None else self._unknown < MOST_UNKNOWN
+
     def _words(self, seen: Seen) -> str:
         """Say what this viewer lacks."""
         now = clock.wall_ms()
+        self._sees = seen.problem is None
         if seen.gone:
             return _event("gone", {})
         if seen.problem is not None:
