@@ -53,7 +53,7 @@ def read_counts(house: House, ask: Ask) -> Model:
     """Read what goes on: how many jobs are in each state."""
     queue = house.known(check_name(ask.path["queue"], what="queue"))
     state = _state(ask.query)
-    said = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
+    said = {name: ask.query[name] for name in FILTERS if name in ask.query}
     return {
         "queue": queue,
         "state": state,

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from jobd.web.api.house import House
 
+MEANT_EMPTY = ("like",)
+"""Parameters of the query that mean something when they are empty: jobs without an error are like that."""
+
 
 class Ask(NamedTuple):
     """What is asked for: the path's parameters and the query's. `role` is that of who asks."""

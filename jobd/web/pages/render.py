@@ -19,6 +19,7 @@ from jinja2.runtime import Context
 from jobd.core.names import DOTS
 from jobd.web.pages import parts
 from jobd.web.pages.filters import FILTERS, dom_id
+from jobd.web.pages.page import MEANT_EMPTY
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NOWHERE = "#no-path"
@@ -64,7 +65,8 @@ class Renderer:
 
 
 def path_of(root: str, *segments: str, **query: object) -> str:
-    """Give the path of a page below `root`, which is quoted; of the query, what is None or empty is left out.
+    """Give the path of a page below `root`, which is quoted; of the query, what is None or empty is left out,
+    but for MEANT_EMPTY.
 
     A segment `.` or `..`, however it is quoted, is taken by browsers for another place: what a stranger has
     named so has no path, and what is given then leads nowhere.
@@ -72,7 +74,11 @@ def path_of(root: str, *segments: str, **query: object) -> str:
     if any(str(segment) in DOTS for segment in segments):
         return _NOWHERE
     path = "/".join(quote(str(segment), safe="") for segment in segments)
-    said = {name: value for name, value in query.items() if value is not None and value != ""}
+    said = {
+        name: value
+        for name, value in query.items()
+        if value is not None and (value != "" or name in MEANT_EMPTY)
+    }
     return f"{root}/{path}" + (f"?{urlencode(said)}" if said else "")
 
 

@@ -18,7 +18,7 @@ from jobd.core.web_events import WebFailed
 from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
-from jobd.web.api.problems import Problem, is_ours, problem_of
+from jobd.web.api.problems import Problem, RequestError, is_ours, problem_of
 from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused, headers_of
@@ -26,7 +26,7 @@ from jobd.web.below import path_below, query_of, root_of
 from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import Hub, Topic
 from jobd.web.pages.login_page import login_route
-from jobd.web.pages.page import Ask, Page
+from jobd.web.pages.page import MEANT_EMPTY, Ask, Page
 from jobd.web.pages.parts import joined
 from jobd.web.pages.render import Renderer, path_of
 from jobd.web.pages.static import StaticFiles
@@ -72,11 +72,10 @@ class Pages:
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
             who = who_of(request)
-            ask = _asked(request, who)
             root = root_of(request.scope)
 
             def make() -> str:
-                model = page.read(self._house, ask)
+                model = page.read(self._house, _asked(request, who))
                 return self._whole(page, model, request, who, root)
 
             try:
@@ -109,10 +108,14 @@ class Pages:
 
         async def stream(request: Request) -> Response | Stream:
             who = who_of(request)
+            try:
+                query = _query(request)
+            except RequestError as error:
+                return self._failure(request, error)
             topic = Topic(
                 page.name,
                 tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
-                tuple(sorted(it for it in _query(request).items() if it[0] in page.query)),
+                tuple(sorted(it for it in query.items() if it[0] in page.query)),
                 who.role,
                 root_of(request.scope),
             )
@@ -148,8 +151,9 @@ class Pages:
 
     async def _find(self, request: Request) -> Response:
         """Lead to a job by its id, from wherever it is."""
-        root, job = root_of(request.scope), _query(request).get("id", "").strip()
+        root = root_of(request.scope)
         try:
+            job = _query(request).get("id", "").strip()
             if not job:
                 return RedirectResponse(f"{root}/", 303)
             found = await self._threads.run(lambda: self._house.browser.find(job))
@@ -195,9 +199,18 @@ def _asked(request: Request, who: Who) -> Ask:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Give what is said; of a value that is said twice, the last, and none that is empty."""
-    said = request.query_params
-    return {name: text[:_LONGEST_QUERY] for name, text in said.items() if text}
+    """Give what is said; of a value that is said twice, the last, and none that is empty but for MEANT_EMPTY.
+
+    Raises RequestError for one that is too long: a part of it would mean more.
+    """
+    said = request.query_params.items()
+    for name, text in said:
+        if len(text) > _LONGEST_QUERY:
+            raise RequestError(
+                f"query: {name!r:.80}: {len(text)} characters; expected at most {_LONGEST_QUERY}; "
+                "use the API or the command line for longer ones"
+            )
+    return {name: text for name, text in said if text or name in MEANT_EMPTY}
 
 
 def _live_path(request: Request, root: str) -> str:

@@ -124,6 +124,13 @@ def test_an_error_that_is_empty_is_a_group_that_can_be_named(
     site.client.hset(QueueKeys(NAMESPACE, "mail").job(job), "error", b"")
     [group] = groups(site, who="operator")
     assert "(no error is recorded)" in group.text
+    die(Jobd(redis_url).queue("mail"), 2, "charge", "another")
+    [all_of_them] = [each for each in group.all("a") if each.text == "all of them"]
+    listed = tree(site.get(all_of_them.attrs["href"], "operator"))
+    assert len(listed.one("tbody").all("tr")) == 1
+    [field] = [each for each in listed.all("input") if each.attrs.get("name") == "like"]
+    assert "data-empty" in field.attrs
+    assert '"like": ""' in listed.all("button", "data-bulk")[-1].attrs["data-body"]
     body = json.loads(group.all("button")[0].attrs["data-body"])
     assert ended(site.api, site.api.act("POST", "/operations", body))["counts"] == {"retried": 1}
 

@@ -251,3 +251,15 @@ def test_links_know_below_which_path_the_dashboard_is(
         each.attrs["data-path"] == "/admin/api/v1/operations"
         for each in inner.all("button", "data-bulk")
     )
+
+
+def test_a_value_that_is_too_long_is_refused_not_cut(site: PageSite) -> None:
+    """A part of it would find more jobs than were meant."""
+    long = "x" * 2001
+    for path in (f"/queues/q/jobs?error={long}", f"/dead?queue={long}", f"/find?id={long}"):
+        answer = site.ask(path)
+        assert answer.status_code == 400, path
+        assert "2001 characters; expected at most 2000" in answer.text
+    assert site.ask(f"/live/queues/q/jobs?error={long}").status_code == 400
+    assert site.told == []
+    assert site.ask(f"/queues/none/jobs?error={long[1:]}").status_code == 404
