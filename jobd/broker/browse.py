@@ -60,6 +60,7 @@ class Browser:
         error: str | None = None,
         group: str | None = None,
         like: str | None = None,
+        cause: str | None = None,
         older_than_ms: int | None = None,
         newer_than_ms: int | None = None,
         most: int = MOST_SCANNED,
@@ -74,6 +75,7 @@ class Browser:
             error=error,
             group=group,
             like=like,
+            cause=cause,
             older_than_ms=older_than_ms,
             newer_than_ms=newer_than_ms,
         )

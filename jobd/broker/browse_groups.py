@@ -19,6 +19,7 @@ from jobd.broker.browse_cursor import Place
 from jobd.broker.browse_rows import Seen, text, whole
 from jobd.broker.browse_walk import Stretch, Walk
 from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.finding import cause_of
 from jobd.broker.keys import QueueKeys
 from jobd.core.error_lines import first_line, shape
 from jobd.core.states import DEAD
@@ -37,7 +38,7 @@ class _Kind(NamedTuple):
 
     queue: str
     task: bytes | None
-    cause: bytes | None
+    cause: str
     like: str
 
 
@@ -170,7 +171,7 @@ class _Reading:
         self._found[kind] = DeadGroup(
             queue=queue,
             task=text(kind.task or b"?"),
-            cause=text(kind.cause or b"?"),
+            cause=kind.cause,
             like=kind.like,
             error=error,
             count=1,
@@ -183,4 +184,4 @@ class _Reading:
 def _read(queue: str, seen: Seen) -> tuple[_Kind, str]:
     task, cause, error = seen.record
     says = text(error or b"")
-    return _Kind(queue, task, cause, shape(says)), first_line(says)
+    return _Kind(queue, task, cause_of(cause), shape(says)), first_line(says)

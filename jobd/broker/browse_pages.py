@@ -12,7 +12,7 @@ from jobd.broker.browse_cursor import Cursor, Place, read, write
 from jobd.broker.browse_rows import JobRow, Seen, row_of
 from jobd.broker.browse_walk import BITE, Walk
 from jobd.broker.connection import Client
-from jobd.broker.finding import Wanted, is_wanted
+from jobd.broker.finding import LOOKED_AT, Wanted, is_wanted
 from jobd.broker.store import store_ms
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name
@@ -104,7 +104,9 @@ class _Reading:
     def _take(self, seen: Seen) -> None:
         self._scanned += 1
         ended_at = seen.score if self._has_ended else None
-        if not self._wanted or is_wanted(self._wanted, seen.record[:4], ended_at, self._as_of):
+        if not self._wanted or is_wanted(
+            self._wanted, seen.record[: len(LOOKED_AT)], ended_at, self._as_of
+        ):
             self._rows.append(row_of(self._queue, self._state, seen))
 
     def _beginning(self) -> Place | None:

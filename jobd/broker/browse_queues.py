@@ -22,7 +22,7 @@ from jobd.broker.overview import overview
 from jobd.broker.store import store_ms
 from jobd.broker.tally_past import Before, Past
 from jobd.core.spread import Spread, since, spread_of
-from jobd.core.tally import QueueTally, TaskTally, come_since, read_tally
+from jobd.core.tally import QueueTally, TaskTally, bad_runs, come_since, read_tally
 
 MINUTES = 60
 """Of so many minutes, the one that runs among them, a row tells how many runs ended."""
@@ -30,7 +30,7 @@ RATE_MINUTES = 5
 """Throughput and error rate are of so many minutes that are over, and the one that runs."""
 
 _MINUTE_MS = 60_000
-_GOOD, _BAD = ("completed",), ("failed", "timeout", "dead")
+_GOOD = "completed"
 # Spreads are of the last five minutes, where somebody looked then; sums are kept so often.
 _SPREAD_MS, _KEPT_EVERY_MS, _SHORTEST_MS = 300_000, 15_000, 30_000
 
@@ -40,7 +40,8 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `completed` and `failed`: runs that ended well and badly, by the minute, the one that runs last; it
     began at `minute_at`, ms. `throughput`: jobs completed a second, `error_rate`: bad ends of all, 0 to 1;
-    None where nothing ended. `wait` and `run` are of the last `spread_for` seconds, some minutes or about an
+    None where nothing ended. `parked`: how often a job was set aside in the last two minutes because no
+    worker knows its task. `wait` and `run` are of the last `spread_for` seconds, some minutes or about an
     hour; None: of all time.
     """
 
@@ -58,13 +59,15 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     failed: list[int]
     throughput: float
     error_rate: float | None
+    parked: int
     wait: Spread
     run: Spread
     spread_for: float | None
 
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One task of a queue, since its first job. `outcomes` are counts by the words of core/tally.py.
+    """One task of a queue, since its first job. `outcomes` are counts by the words of core/tally.py, and
+    `failed_runs` are the bad runs, as it says what those are.
 
     `lately`, `wait_lately` and `run_lately` are of the last `lately_for` seconds, about an hour; None where
     nobody was there to keep what was before.
@@ -74,13 +77,17 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
     resuming: bool
     outcomes: dict[str, int]
+    failed_runs: int
     wait: Spread
     run: Spread
     mean_wait_ms: float | None
     mean_run_ms: float | None
     lately: dict[str, int] = {}
+    failed_runs_lately: int = 0
     wait_lately: Spread = Spread()
     run_lately: Spread = Spread()
+    mean_wait_lately_ms: float | None = None
+    mean_run_lately_ms: float | None = None
     lately_for: float | None = None
 
 
@@ -179,8 +186,8 @@ class QueueBrowser:
         self, name: str, counts: dict[str, int], flow: Flow, backlog: Backlog, said: _Said,
         minutes: list[dict[str, int]], now: int,
     ) -> QueueRow:  # fmt: skip
-        completed = [_sum(each, _GOOD) for each in minutes]
-        failed = [_sum(each, _BAD) for each in minutes]
+        completed = [each.get(_GOOD, 0) for each in minutes]
+        failed = [bad_runs(each) for each in minutes]
         lately = slice(-RATE_MINUTES - 1, None)
         good, bad = sum(completed[lately]), sum(failed[lately])
         seconds = RATE_MINUTES * 60 + now % _MINUTE_MS / 1000
@@ -200,6 +207,7 @@ class QueueBrowser:
             failed=failed,
             throughput=round(good / seconds, 4),
             error_rate=round(bad / (good + bad), 4) if good + bad else None,
+            parked=sum(each.get("parked", 0) for each in minutes[-2:]),
             wait=wait,
             run=run,
             spread_for=spread_for,
@@ -237,21 +245,35 @@ def _sums_of(tally: QueueTally, now: int) -> _Sums:
 
 
 def _task_row(name: str, tally: TaskTally, flow: Flow, before: Before | None, now: int) -> TaskRow:
-    wait, run = spread_of(tally.wait), spread_of(tally.run)
+    mean_wait, mean_run = _means(tally)
     lately = TaskTally() if before is None else come_since(tally, before.tally.tasks.get(name))
+    mean_wait_lately, mean_run_lately = _means(lately)
     return TaskRow(
         name=name,
         paused=name in flow.paused_tasks,
         resuming=name in flow.resuming,
         outcomes=tally.outcomes,
-        wait=wait,
-        run=run,
-        mean_wait_ms=round(tally.wait_ms / wait.count, 3) if wait.count else None,
-        mean_run_ms=round(tally.run_us / 1000 / run.count, 3) if run.count else None,
+        failed_runs=tally.bad,
+        wait=spread_of(tally.wait),
+        run=spread_of(tally.run),
+        mean_wait_ms=mean_wait,
+        mean_run_ms=mean_run,
         lately=lately.outcomes,
+        failed_runs_lately=lately.bad,
         wait_lately=spread_of(lately.wait),
         run_lately=spread_of(lately.run),
+        mean_wait_lately_ms=mean_wait_lately,
+        mean_run_lately_ms=mean_run_lately,
         lately_for=None if before is None else (now - before.at) / 1000,
+    )
+
+
+def _means(tally: TaskTally) -> tuple[float | None, float | None]:
+    """Give the mean wait and run, ms, which are exact: of them the sums are kept, too."""
+    waited, ran = sum(tally.wait), sum(tally.run)
+    return (
+        round(tally.wait_ms / waited, 3) if waited else None,
+        round(tally.run_us / 1000 / ran, 3) if ran else None,
     )
 
 
@@ -264,7 +286,3 @@ def _counts(reply: Any) -> dict[str, int]:
         for outcome, n in reply.items()
         if n.isdigit() and len(n) < 16
     }
-
-
-def _sum(counts: dict[str, int], outcomes: tuple[str, ...]) -> int:
-    return sum(counts.get(outcome, 0) for outcome in outcomes)

@@ -11,15 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from jobd.broker.browse_cursor import Place
-from jobd.broker.finding import group_of
+from jobd.broker.finding import LOOKED_AT, group_of
 from jobd.broker.flow import SET_ASIDE
 from jobd.core.error_lines import first_line
 from jobd.core.states import ACTIVE, CLAIM_PER_MS, COMPLETED, DEAD, DELAYED, PARKED, TERMINAL
 
-# What a row needs. The first four are what a filter looks at.
-FIELDS = (
-    "task", "error", "at", "options", "priority", "failed", "timeouts", "crashes", "lost", "cause",
-)  # fmt: skip
+# What a row needs; first what a filter looks at.
+FIELDS = (*LOOKED_AT, "priority", "failed", "timeouts", "crashes", "lost")
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +66,7 @@ class Seen(NamedTuple):
 
 def row_of(queue: str, state: str, seen: Seen) -> JobRow:
     """Make the row of a job whose FIELDS were read."""
-    task, error, added, options, priority, failed, timeouts, crashes, lost, cause = seen.record
+    task, error, added, options, cause, priority, failed, timeouts, crashes, lost = seen.record
     score = whole(seen.place.score)
     paused = state == DELAYED and seen.score >= SET_ASIDE
     says = text(error or b"")

@@ -280,8 +280,10 @@ class QueueCommands:
         known = "" if begun is None else begun
         return self._call("release", incarnation, incarnation, limit, known, *flat)
 
-    def reap(self, incarnation: str, seen: str | bytes, limit: int = bites.BITE) -> Command:
-        return self._call("reap", incarnation, incarnation, seen, limit)
+    def reap(
+        self, incarnation: str, seen: str | bytes, limit: int = bites.BITE, host: str = ""
+    ) -> Command:
+        return self._call("reap", incarnation, incarnation, seen, limit, host)
 
     def promote(self, limit: int = bites.PROMOTE_BITE) -> Command:
         return self._call("promote", None, limit)

@@ -23,13 +23,17 @@ from jobd.core.labels import labels_of
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD
 
 PAGE = 500
+LOOKED_AT = ("task", "error", "at", "options", "cause")
+"""The fields of a record that say whether a job is wanted."""
 _ENDED = (COMPLETED, DEAD, CANCELLED)
+_LONGEST_CAUSE = 100  # characters; ours are words
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a job must be like. `error` is a part of its error's text, in any case; `group` is the whole.
 
-    `like` is the shape of its error (core/error_lines.py). The ages count from the end of a job that has
+    `like` is the shape of its error (core/error_lines.py). `cause` is what it is dead of, by a word of
+    core/states.py or a stranger's; no other job has one. The ages count from the end of a job that has
     ended, and from its adding otherwise; at just that age it is both.
     """
 
@@ -39,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     older_than_ms: int | None = None
     newer_than_ms: int | None = None
     like: str | None = None
+    cause: str | None = None
 
     def __bool__(self) -> bool:
         return self != _ANYTHING
@@ -116,7 +121,7 @@ class Finder:
         with translated(self._place):
             pipe = self._client.pipeline(transaction=False)
             for job in page:
-                pipe.hmget(self._keys.job(job.id), "task", "error", "at", "options")
+                pipe.hmget(self._keys.job(job.id), *LOOKED_AT)
             records: list[Any] = pipe.execute(raise_on_error=False)
         return [
             job
@@ -129,11 +134,13 @@ class Finder:
 def is_wanted(
     wanted: Wanted, record: Sequence[bytes | None], ended_at: float | None, now: int
 ) -> bool:
-    """Say whether a job is wanted, by the fields task, error, at, options of its record."""
-    task, error, added, options = record
+    """Say whether a job is wanted, by the fields LOOKED_AT of its record."""
+    task, error, added, options, cause = record
     if wanted.task is not None and (task is None or _text(task) != wanted.task):
         return False
     if wanted.group is not None and wanted.group != group_of(options):
+        return False
+    if wanted.cause is not None and wanted.cause != cause_of(cause):
         return False
     if wanted.error is not None and wanted.error.lower() not in _text(error or b"").lower():
         return False
@@ -149,6 +156,11 @@ def _has_age(wanted: Wanted, since: float | None, now: int) -> bool:
     if since is None:
         return False
     return (least is None or now - since >= least) and (most is None or now - since <= most)
+
+
+def cause_of(raw: bytes | None) -> str:
+    """Give the cause that is recorded of a dead job as filters and groups have it; `?` for none."""
+    return _text(raw)[:_LONGEST_CAUSE] if raw else "?"
 
 
 def group_of(options: bytes | None) -> str | None:

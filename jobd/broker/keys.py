@@ -100,6 +100,7 @@ class SharedKeys:
         self.web_operation_stops = (
             web + "operation_stops"
         )  # ZSET operation -> when its end was asked for, ms; has a TTL
+        self.web_secret = web + "secret"  # STRING random, made once: for tokens against forgery
         self.web_known = web + "known"  # ZSET "user address" -> when that was a right password, ms
 
 

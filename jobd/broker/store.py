@@ -152,10 +152,11 @@ class Store:
         ]:
             blamed = ()
 
-    def reap(self, incarnation: str, seen: str) -> bool:
-        """Take back everything a vanished worker held. False when its owner is alive after all."""
+    def reap(self, incarnation: str, seen: str, host: str = "") -> bool:
+        """Take back everything a vanished worker held; `host` is its host's name, where that is known.
+        False when its owner is alive after all."""
         while True:
-            reply = run(self._client, self.commands.reap(incarnation, seen))
+            reply = run(self._client, self.commands.reap(incarnation, seen, host=host))
             if reply == [b"alive"]:
                 return False
             if reply == [b"released"]:

@@ -13,6 +13,7 @@ from jobd.broker.replies import read_number
 from jobd.broker.store import store_ms
 from jobd.broker.together import read_together
 from jobd.broker.views import JobInfo, Views
+from jobd.core.tally import UNRUN
 from jobd.core.why_facts import Busy, JobFacts, QueueFacts
 
 _LOOKS = 5  # a job may move between two reads
@@ -83,7 +84,7 @@ class WhyFacts:
                 pipe.zcard(keys.waiting)
                 pipe.hget(keys.meta, "slots")
                 for back in range(_MINUTES):
-                    pipe.hvals(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
+                    pipe.hgetall(f"{keys.minute_prefix}{now // _MINUTE_MS - back}")
                 for name, _ in leases:
                     pipe.hgetall(keys.held(_text(name)))
 
@@ -148,7 +149,10 @@ class WhyFacts:
 def _pace(minutes: Iterable[object], now: int) -> float | None:
     """Give how many jobs a second have ended, or gone back, since the first of these minutes."""
     counts = [
-        sum(_number(n) or 0 for n in each) if isinstance(each, list) else 0 for each in minutes
+        sum(_number(n) or 0 for word, n in each.items() if word != UNRUN.encode())
+        if isinstance(each, dict)
+        else 0
+        for each in minutes
     ]
     busy = [back for back, count in enumerate(counts) if count]
     if not busy:

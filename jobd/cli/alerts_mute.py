@@ -7,15 +7,16 @@ import click
 from jobd.cli.alerts import is_local, known_rule, look, place
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable, when
-from jobd.core.durations import milliseconds
-from jobd.core.errors import OptionError
+from jobd.core.alerts.mutes import mute_ms
 from jobd.seams import alertfile
 from jobd.seams.clock import wall_ms
 
 
 @click.command("mute")
 @click.argument("rule")
-@click.option("--for", "span", required=True, metavar="SPAN", help="For how long, as in 2h.")
+@click.option(
+    "--for", "span", required=True, metavar="SPAN", help="For how long, as in 2h: 1m to 90d."
+)
 @config_option
 @url_option
 @runtime_option
@@ -33,11 +34,7 @@ def command(
     It goes through its states all the same. What fires still when the mute is over is told then. While
     Redis is away a rule about Redis itself can be muted, on this host alone.
     """
-    for_ms = milliseconds(span, what="--for")
-    if for_ms <= 0:
-        raise OptionError(
-            f"--for: {span!r}; expected more than no time, as in 2h; `jobd alerts unmute` ends a mute"
-        )
+    for_ms = mute_ms(span, what="--for")
     at = place(config_file, redis_url, runtime_dir)
     known = look(at)
     known_rule(rule, known)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import click
 import msgspec
 
+from jobd.broker.finding import Wanted
 from jobd.broker.views import JobInfo, Views
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.cli.redis import finder_of, views_of
 from jobd.cli.table import print_table
-from jobd.cli.wanted import read_wanted, wanted_options
+from jobd.cli.wanted import wanted_options
 from jobd.core.durations import words
 from jobd.core.names import check_name
 from jobd.core.states import DEAD, DELAYED, STATES
@@ -43,17 +44,13 @@ _COUNTERS = {
 def command(
     queue: str | None,
     state: str | None,
-    task: str | None,
-    error: str | None,
-    group: str | None,
-    older_than: str | None,
+    wanted: Wanted,
     limit: int,
     config_file: str | None,
     redis_url: str | None,
     as_json: bool,
 ) -> None:
     """List jobs: what runs next first, what ended last first."""
-    wanted = read_wanted(task, error, group, older_than)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     if queue is not None:
         check_name(queue, what="--queue")

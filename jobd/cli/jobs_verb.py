@@ -11,13 +11,14 @@ from collections import Counter
 import click
 import msgspec
 
+from jobd.broker.finding import Wanted
 from jobd.cli import settings
 from jobd.cli.operate import Operation, Request
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json, printable
 from jobd.cli.queue_name import known_queue
 from jobd.cli.redis import views_of
-from jobd.cli.wanted import read_wanted, wanted_options
+from jobd.cli.wanted import wanted_options
 from jobd.client.operate import DONE, VERBS
 from jobd.client.operate_many import Outcome
 from jobd.core.errors import EX_NOINPUT
@@ -45,17 +46,13 @@ def make(verb: str, help_text: str, *, forcible: bool = False) -> click.Command:
         ids: tuple[str, ...],
         queue: str | None,
         state: tuple[str, ...],
-        task: str | None,
-        error: str | None,
-        group: str | None,
-        older_than: str | None,
+        wanted: Wanted,
         dry_run: bool,
         config_file: str | None,
         redis_url: str | None,
         as_json: bool,
         force: bool = False,
     ) -> int:
-        wanted = read_wanted(task, error, group, older_than)
         _refuse_unclear(verb, ids, bool(queue or state or wanted), bool(state or wanted))
         for job_id in ids:
             check_name(job_id, what="job id")

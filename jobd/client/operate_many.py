@@ -1,7 +1,7 @@
 """What people do to all jobs that a filter finds, step by step: so that it can be watched and stopped.
 
-What is done is done to the jobs that are there when it begins: one that is added, or that dies again,
-while it goes on is left alone. Memory does not grow with the number of jobs. Called by the commands
+What is done is done to the jobs that are there when it begins, or were when somebody counted them: one
+that is added, or that dies again, after that is left alone. Memory does not grow with the number of jobs. Called by the commands
 `jobd jobs retry|cancel|delete|run-now`, `jobd queues purge` and the dashboard's API.
 """
 
@@ -15,15 +15,17 @@ from jobd.broker.browse_cursor import Place
 from jobd.broker.browse_rows import Seen, number
 from jobd.broker.browse_walk import Walk
 from jobd.broker.connection import Client
-from jobd.broker.finding import Finder, Wanted, is_wanted
+from jobd.broker.finding import LOOKED_AT, Finder, Wanted, is_wanted
 from jobd.broker.store import Store, store_ms
 from jobd.broker.views import Views
 from jobd.client.operate import DONE, VERBS, How, carry_out
+from jobd.core.durations import words
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name
 from jobd.core.states import ACTIVE, DELAYED, STATES, TERMINAL, WAITING
 
-_LOOKED_AT = ("task", "error", "at", "options")
+AS_OF_WITHIN_MS = 3_600_000
+"""How old an instant may be for which an order is to hold: long enough to think about what was counted."""
 # The way that jobs go: one that moves on while a state is gone through is met in the next.
 _ALONG = (DELAYED, WAITING, ACTIVE, *(state for state in STATES if state in TERMINAL))
 
@@ -31,7 +33,8 @@ _ALONG = (DELAYED, WAITING, ACTIVE, *(state for state in STATES if state in TERM
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done: to all jobs of these queues and states that are as `wanted`.
 
-    `force` and `due` are as in jobd.client.operate.How. Raises OptionError for what makes no sense.
+    `force` and `due` are as in jobd.client.operate.How. What was added, or has ended, after `as_of` (ms since
+    1970 by Redis' clock; None: when it begins) is left alone. Raises OptionError for what makes no sense.
     """
 
     verb: str
@@ -41,6 +44,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     force: bool = False
     due: str = ""
+    as_of: int | None = None
 
     def __post_init__(self) -> None:
         if self.verb not in VERBS:
@@ -80,6 +84,21 @@ class Progress(msgspec.Struct, kw_only=True):
     counts: dict[str, int] = {}
     stopped: bool = False
     finished: bool = False
+
+
+def as_of_now(client: Client, asked: int | None) -> int:
+    """Give the instant for which an order is to hold, ms by Redis' clock: what was asked for, or now.
+
+    Raises OptionError for one that is to come or too long ago, BrokerError.
+    """
+    now = store_ms(client)
+    if asked is None or now - AS_OF_WITHIN_MS <= asked <= now:
+        return now if asked is None else asked
+    off = words(abs(now - asked) / 1000)
+    raise OptionError(
+        f"as_of: {asked}, {off} {'ago' if asked < now else 'ahead'} by Redis' clock; expected at most "
+        f"{words(AS_OF_WITHIN_MS / 1000)} ago, as a dry run gives it; count again"
+    )
 
 
 class Sweep:
@@ -127,14 +146,19 @@ class Sweep:
 
     def steps(self) -> Iterator[Step]:
         """Do it, a step each time the next is asked for. Raises BrokerError."""
-        self._began = store_ms(self._client) if self._now is None else self._now
+        self._began = self._instant()
         for queue in self._order.queues:
             for state in sorted(set(self._order.states), key=_ALONG.index):
                 self._met = set()
                 yield from self._through(queue, state)
 
+    def _instant(self) -> int:
+        if self._order.as_of is not None:
+            return self._order.as_of
+        return store_ms(self._client) if self._now is None else self._now
+
     def _through(self, queue: str, state: str) -> Iterator[Step]:
-        walk = Walk(self._client, self._namespace, queue, state, fields=_LOOKED_AT)
+        walk = Walk(self._client, self._namespace, queue, state, fields=LOOKED_AT)
         end = None if state in TERMINAL or state == ACTIVE else _order_of(walk.last())
         # Behind all that ends from now on.
         after = Place(b"%d" % (self._began + 1), b"") if state in TERMINAL else None
@@ -147,7 +171,7 @@ class Sweep:
 
     def _is_meant(self, state: str, seen: Seen) -> bool:
         added = number(seen.record[2])
-        if state in (WAITING, DELAYED) and added is not None and added > self._began:
+        if state not in TERMINAL and added is not None and added > self._began:
             return False
         if state == ACTIVE or self._order.verb == "reschedule":
             # What goes to another worker, or to another time, may be met there again.

@@ -1,6 +1,7 @@
 """The first line of an error, and its shape: what errors of one kind have in common.
 
-Numbers, ids and addresses differ from run to run and say nothing of what went wrong. Pure.
+Numbers, ids and addresses differ from run to run and say nothing of what went wrong. The name of an
+error's type, which stands before the first colon, is no such thing, whatever digits it has. Pure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _VARYING = re.compile(
     """,
     re.VERBOSE,
 )
+# What an error's line begins with: the name of its type. Of such digits nothing is folded.
+_TYPE = re.compile(r"[A-Za-z_][\w.]*(?=:\s|$| \()")
 # Of a very long line so much is looked at: whoever is told apart only behind it is not.
 _LOOKED_AT = 500
 
@@ -30,8 +33,12 @@ def first_line(error: str) -> str:
 
 
 def shape(error: str) -> str:
-    """Give the first line with each number, id and address as `#`, cut to what lists show."""
-    folded = _VARYING.sub("#", _first(error)[:_LOOKED_AT])
+    """Give the first line with each number, id and address as `#`, cut to what lists show; as it is the
+    name of the error's type that it begins with."""
+    line = _first(error)[:_LOOKED_AT]
+    named = _TYPE.match(line)
+    begin = named.end() if named else 0
+    folded = line[:begin] + _VARYING.sub("#", line[begin:])
     return folded if len(folded) <= LONGEST else folded[: LONGEST - 1] + "…"
 
 

@@ -1,4 +1,7 @@
-"""Names of tasks, queues and jobs, and what a bad one is told."""
+"""Names of tasks, queues and jobs, and what a bad one is told.
+
+`.` and `..` are none: in a path, as the dashboard makes them of names, they lead to another place.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import re
 
 from jobd.core.errors import OptionError
 
-_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,128}")
 _RAW_NAME = re.compile(_NAME.pattern.encode())
+
+DOTS = (".", "..")
+NOT_DOTS = ", and neither . nor .."
 
 
 def is_name(raw: bytes) -> bool:
@@ -21,6 +27,7 @@ def check_name(value: object, *, what: str) -> str:
         return value
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     raise OptionError(
-        f"{what}: {shown}; expected 1 to 128 characters of A-Z a-z 0-9 _ . : -; "
+        f"{what}: {shown}; expected 1 to 128 characters of A-Z a-z 0-9 _ . : -"
+        f"{NOT_DOTS if value in DOTS else ''}; "
         "choose such a name and keep other data in the arguments or `meta`"
     )

@@ -1,7 +1,8 @@
 """How spans are spread, out of the tally's buckets: a middle, and what only few exceed. Pure.
 
-Bucket b holds spans below 2^b ms and not below half of that, so a figure is right within a factor of two;
-inside a bucket spans are taken to be spread evenly.
+Bucket b holds spans below 2^b ms and not below half of that, so a figure is right within a factor of two.
+Inside a bucket spans are taken to be spread evenly by their logarithms: of log-normal spans, as runs and
+waits mostly are, that is nearer than evenly by themselves.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def _within(buckets: Sequence[int], rank: float) -> float:
     passed = 0
     for bucket, n in enumerate(buckets):
         if n and passed + n >= rank:
-            low, high = 0.0 if bucket == 0 else 2.0 ** (bucket - 1), 2.0**bucket
+            low = 2.0 ** (bucket - 1)
             if bucket == LAST_BUCKET:
                 return low
-            return round(low + (high - low) * max(0.0, rank - passed) / n, 3)
+            share = max(0.0, rank - passed) / n
+            return round(low * 2.0**share if bucket else share, 3)
         passed += n
     raise AssertionError("a rank is at most the count")

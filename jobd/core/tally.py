@@ -1,6 +1,7 @@
 """What a queue's `tally` hash says: the counters and histograms of its tasks, as scripts write them.
 
     <outcome>|<task>            how often something of that task has ended so (OUTCOMES)
+    unrun|<task>                of `dead`: deaths that no run of their own led to
     wait|<task>|<bucket>        runs that began so long after they were due
     run|<task>|<bucket>         runs that took so long
     total|<task>|<bucket>       both together
@@ -33,6 +34,12 @@ and was not settled before its worker died has not been counted, and is when it 
 The first three end a job, once for each time it is brought to life; of the others a job may have many.
 The last attempt of a job that dies of it is its death and no `failed` or `timeout`.
 
+**What a bad run is** is said here once (`bad_runs`), for charts, totals, error rates and alerts alike. One
+that raised, was ended by its timeout, ended with its process, or was lost with its host; and one of which
+the job died. A job that died without a run (`unrun`) is no bad run: it expired, could not be read, nobody
+knew its task; or its runs had ended it, and were counted then, as crashed or lost. The counts of a
+minute, which has the words and `unrun` as well, mean the same.
+
 **What a histogram counts** is runs whose length is known: that returned, raised (also to be put off, or
 after a cancellation), or were ended by their timeout. Those that ended with their process are in no
 histogram: nobody knows how long they ran.
@@ -63,6 +70,10 @@ OUTCOMES = (
     *ENDS, "failed", "timeout", "snoozed", "throttled", "parked", "crashed", "lost", "interrupted",
 )  # fmt: skip
 
+UNRUN = "unrun"
+"""How many of the dead died without a run; beside the outcomes, not one of them."""
+_BAD_RUNS = ("failed", "timeout", "crashed", "lost")
+
 _OUTCOMES = {outcome.encode(): outcome for outcome in OUTCOMES}
 _MOST_DIGITS = 19  # of what Redis can count
 
@@ -80,6 +91,12 @@ class TaskTally(msgspec.Struct):
     total: list[int] = msgspec.field(default_factory=_no_buckets)
     wait_ms: int = 0
     run_us: int = 0
+    unrun: int = 0
+
+    @property
+    def bad(self) -> int:
+        """How many of its runs were bad."""
+        return bad_runs(self.outcomes | {UNRUN: self.unrun})
 
     def add(self, other: TaskTally) -> None:
         """Add another's figures to these."""
@@ -94,6 +111,13 @@ class TaskTally(msgspec.Struct):
                 mine[bucket] += n
         self.wait_ms += other.wait_ms
         self.run_us += other.run_us
+        self.unrun += other.unrun
+
+
+def bad_runs(counts: Mapping[str, int]) -> int:
+    """Count the bad runs among outcomes, those of a minute or of a task."""
+    ran = counts.get("dead", 0) - counts.get(UNRUN, 0)
+    return max(0, ran) + sum(counts.get(outcome, 0) for outcome in _BAD_RUNS)
 
 
 def come_since(now: TaskTally, before: TaskTally | None) -> TaskTally:
@@ -108,6 +132,7 @@ def come_since(now: TaskTally, before: TaskTally | None) -> TaskTally:
         total=_less(now.total, before.total),
         wait_ms=max(0, now.wait_ms - before.wait_ms),
         run_us=max(0, now.run_us - before.run_us),
+        unrun=max(0, now.unrun - before.unrun),
     )
     least = min((*found.outcomes.values(), *found.wait, *found.run, *found.total))
     return now if least < 0 else found
@@ -163,6 +188,8 @@ def _take(found: QueueTally, tally: TaskTally, parts: list[bytes], number: int) 
             tally.wait_ms = number
         case [b"run_us", _]:
             tally.run_us = number
+        case [b"unrun", _]:
+            tally.unrun = number
         case [kind, _] if kind in _OUTCOMES:
             tally.outcomes[_OUTCOMES[kind]] = number
         case [b"wait" | b"run" | b"total" as kind, _, bucket]:

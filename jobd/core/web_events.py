@@ -46,6 +46,14 @@ class WebAudit(Event, frozen=True, kw_only=True):
     unsaid: int | None = None
 
 
+class WebProxyUnnamed(Told, frozen=True, kw_only=True):
+    """A request names the client that it is for, and its sender is no named proxy; told once."""
+
+    event: ClassVar[str] = "web.proxy_unnamed"
+    level: ClassVar[Level] = "warning"
+    peer: str
+
+
 class WebOperationEnded(Event, frozen=True, kw_only=True):
     """What somebody began over HTTP, on many jobs, has ended: done, stopped or failed.
 

@@ -123,6 +123,7 @@ class _Explainer:
                 f"{self._instant(due)}",
                 until=due,
                 do=_DEPLOY,
+                holds=True,
             )
         if due <= self._queue.now:
             return Reason(word="due", text=f"it was due {self._instant(due)}")
@@ -161,7 +162,7 @@ class _Explainer:
         if self._is_parked():
             since = self._instant(job.parked_since or 0)
             text = f"no worker that took it has known the task {job.task!r}, since {since}"
-            return Reason(word="unknown_task", text=text, do=_DEPLOY)
+            return Reason(word="unknown_task", text=text, do=_DEPLOY, holds=True)
         if used := job.failed + job.timeouts:
             text = f"attempt {used + 1}{self._of_attempts()} is due"
             text += f", after {_short(job.error)}" if job.error else ""

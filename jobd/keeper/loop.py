@@ -42,6 +42,7 @@ from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
 from jobd.keeper.schedules import Scheduler
 from jobd.keeper.tidy import Tidier
+from jobd.keeper.whereabouts import Whereabouts
 from jobd.seams.clock import mono, wall_ms
 from jobd.seams.lines import Lines
 from jobd.seams.scoreboard import Scoreboard
@@ -228,11 +229,14 @@ class Keeper:
         store_now = store_ms(self._client)
         again = self._lease / 6
         self._known = self._known_queues()
+        where = Whereabouts(self._client, self._namespace)
         for queue in self._known:
             reaper = self._reapers.setdefault(
                 queue, Reaper(self._store(queue), lease=self._lease, period=self._lease / 6)
             )
-            reaped, soon = reaper.look(ours=ours, store_now=store_now, clock=mono)
+            reaped, soon = reaper.look(
+                ours=ours, store_now=store_now, clock=mono, host_of=where.host_of
+            )
             again = min(again, soon)
             for name in reaped:
                 self._emit(LeaseReaped(incarnation=name, queue=queue))

@@ -36,11 +36,17 @@ class Reaper:
         self._suspects.clear()
 
     def look(
-        self, *, ours: set[str], store_now: int, clock: Callable[[], float]
+        self,
+        *,
+        ours: set[str],
+        store_now: int,
+        clock: Callable[[], float],
+        host_of: Callable[[str], str] = lambda _: "",
     ) -> tuple[list[str], float]:
         """Look once; give who was reaped, and in how many seconds to look again.
 
         `ours` are the incarnations of this host: the supervisor answers for those. `clock` is ours.
+        `host_of` names a worker's host.
         """
         leases = {n: s for n, s in self._store.open_leases().items() if n not in ours}
         # Read when the answer is here, not when it was asked for: a server that was frozen in between
@@ -61,7 +67,7 @@ class Reaper:
             wait = self._lease if score == "0" else self._period
             if now - known.since < wait:
                 again = min(again, known.since + wait - now + 0.005)
-            elif self._store.reap(name, score):
+            elif self._store.reap(name, score, host_of(name)):
                 reaped.append(name)
                 del self._suspects[name]
         return reaped, again

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobd.broker.browse import Browser
 from jobd.broker.connection import connect
+from jobd.broker.web_secret import WebSecret
 from jobd.client.app import Jobd
 from jobd.core.masking import DEFAULT_MASK, Masking
 from jobd.seams.applog import to_logger
@@ -70,7 +71,12 @@ def dashboard(
         client, namespace, Browser(client, namespace), None, (), operations, Masking(mask)
     )  # fmt: skip
     gate = HostAuth(
-        auth, namespace, login_url=login_url, hosts=[each.lower() for each in hosts], emit=emit
+        auth,
+        namespace,
+        secret=WebSecret(client, namespace).read,
+        login_url=login_url,
+        hosts=[each.lower() for each in hosts],
+        emit=emit,
     )
     threads = LoopThreads(name="jobd.web")
     pages = Pages(house, gate, threads=threads, emit=emit)

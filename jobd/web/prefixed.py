@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from jobd.web.below import query_of, root_of
+
 
 def prefixed(prefix: str, app: ASGIApp, otherwise: ASGIApp) -> ASGIApp:
     """Serve `app` at a prefix such as '/jobd' and below it, and everything else by `otherwise`.
@@ -23,8 +25,7 @@ def prefixed(prefix: str, app: ASGIApp, otherwise: ASGIApp) -> ASGIApp:
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root)
         if path == prefix and scope["type"] == "http":
-            query = scope.get("query_string", b"").decode("latin-1")
-            there = f"{root}{prefix}/" + (f"?{query}" if query else "")
+            there = f"{root_of({**scope, 'root_path': root + prefix})}/{query_of(scope)}"
             await RedirectResponse(there)(scope, receive, send)
         elif path.startswith(f"{prefix}/"):
             await app({**scope, "root_path": root + prefix}, receive, send)

@@ -105,6 +105,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> _Managing:
         config.alerts.rules,
         Operations(client, namespace, host=key_of(runtime_dir), emit=emit),
         Masking(config.web.dashboard.mask),
+        [sink.name for sink in config.alerts.sinks],
     )
     pages = Pages(house, made.auth, threads=threads, emit=emit)
     routes = [

@@ -207,7 +207,12 @@ def test_the_dead_are_grouped_and_a_whole_group_is_retried(ops: Visitor) -> None
     expect(group).to_contain_text("no such file yet")
     expect(group.locator(".much strong")).to_have_text("5")
     house.tell("grouped")
-    ops.act("Retry all", group)
+    ops.button("Retry all", group).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(
+        "Retry: 5 jobs of picky in queue q, dead of failed with an error like “ValueError: no such file yet"
+    )
+    dialog.get_by_role("button", name="Retry 5 jobs").click()
     expect(page.locator("#operation-state")).to_have_text("done")
     expect(page.locator("#operation-counts")).to_contain_text(re.compile(r"retried\s*5"))
     page.goto(f"/queues/q/jobs/{late[0]}")

@@ -65,6 +65,20 @@ def test_all_are_counted_before_and_left_alone_by_who_says_no(ops: Visitor) -> N
     assert ops.house.client.zcard("jobd:{q}:dead") == 3
 
 
+def test_what_dies_while_somebody_thinks_about_it_is_left_alone(ops: Visitor) -> None:
+    """The number in the question is that of the answer."""
+    ops.house.dead(3, "never")
+    page = ops.go("/queues/q/jobs?state=dead")
+    ops.button("Delete all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete: 3 jobs, as of now.")
+    late = ops.house.dead(2, "never")
+    dialog.get_by_role("button", name="Delete 3 jobs").click()
+    expect(page.locator("#operation-state")).to_have_text("done")
+    expect(page.locator("#operation-counts")).to_contain_text(re.compile(r"deleted\s*3"))
+    assert {ops.house.queue().job(job).state() for job in late} == {"dead"}
+
+
 def test_a_job_is_moved_to_another_time(ops: Visitor) -> None:
     handle = ops.house.queue("odd").add("quiet", {"n": 1})
     page = ops.go(f"/queues/odd/jobs/{handle.id}")
@@ -73,3 +87,20 @@ def test_a_job_is_moved_to_another_time(ops: Visitor) -> None:
     ops.button("Move it").click()
     expect(page.locator("#job-head .state")).to_have_text("delayed")
     assert handle.state() == "delayed"
+
+
+def test_what_cannot_be_begun_says_so_and_leads_to_what_is_under_way(ops: Visitor) -> None:
+    [job] = ops.house.dead(1, "never")
+    page = ops.go("/queues/q/jobs?state=dead")
+    ops.button("Delete all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete: 1 job, as of now.")
+    ops.context.set_offline(True)
+    with ops.watch.allowing("ERR_INTERNET_DISCONNECTED"):
+        dialog.get_by_role("button", name="Delete 1 job").click()
+        told = page.locator(".toast")
+        expect(told).to_contain_text("The dashboard does not answer")
+        ops.context.set_offline(False)
+    assert ops.house.queue().job(job).state() == "dead"
+    told.get_by_role("link", name="See the operations").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")

@@ -28,6 +28,7 @@ from jobd.core.errors import BrokerError
 UNASKED = {"wake", "owner", "own_series", "page"}
 UNASKED |= {"operation_say", "operation_stop"}
 UNASKED |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
+UNASKED |= {"web_secret"}
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
 pytestmark = pytest.mark.process
 

@@ -58,6 +58,27 @@ def test_dead_letters_are_found_and_retried_by_what_is_known_of_them(ask: Ask, q
     assert (counts["waiting"], counts["dead"]) == (3, 4)
 
 
+def test_they_are_told_apart_by_what_they_died_of_and_by_the_shape_of_their_error(
+    ask: Ask, q: Queue
+) -> None:
+    """Each filter is one of the list and of the verbs."""
+    crashed, failed, other = (
+        *die(q, 2, "mail", "no answer in 30 s"),
+        *die(q, 1, "mail", "no answer"),
+    )
+    q._producer.client.hset(f"jobd:{{q}}:job:{crashed}", "cause", "poison")
+    filters = ("--state", "dead", "--like", "no answer in # s")
+
+    assert {job["id"] for job in ask("list", *filters)} == {crashed, failed}
+    assert ask("list", "--cause", "lost") == []
+    assert [job["id"] for job in ask("list", *filters, "--cause", "poison")] == [crashed]
+    assert ask("retry", *filters, "--cause=failed")["counts"] == {"retried": 1}
+    assert [q.job(each).state() for each in (crashed, failed, other)] == ["dead", "waiting", "dead"]
+    q._producer.client.zincrby("jobd:{q}:dead", -8 * 86_400_000, other)
+    assert ask("delete", "--newer-than", "7d")["counts"] == {"deleted": 1}
+    assert q.job(other).state() == "dead"
+
+
 def test_more_than_a_page_is_done_whole(ask: Ask, q: Queue) -> None:
     """Each once, also where a scan meets what is on the move."""
     for _ in range(6):

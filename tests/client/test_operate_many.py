@@ -10,10 +10,10 @@ from jobd.broker.commands import Ending
 from jobd.broker.connection import Client
 from jobd.broker.finding import Wanted
 from jobd.broker.new_job import NewJob
-from jobd.broker.store import Store
+from jobd.broker.store import Store, store_ms
 from jobd.broker.views import Views
 from jobd.client.operate import VERBS
-from jobd.client.operate_many import Order, Progress, Sweep
+from jobd.client.operate_many import AS_OF_WITHIN_MS, Order, Progress, Sweep, as_of_now
 from jobd.core.errors import OptionError
 from jobd.core.states import CANCELLED, DEAD, DELAYED, WAITING
 
@@ -107,6 +107,34 @@ def test_what_is_added_meanwhile_is_left_alone(client: Client) -> None:
     left = Views(client, "t").jobs("q", WAITING, 10_000)
     assert counts(client) == {"cancelled": 500, WAITING: len(left)}
     assert {i.partition("x")[0][:-1] for i in left} == {"-1", "5", "7", "9", "10"}
+
+
+def test_what_was_counted_is_what_it_is_done_to(client: Client) -> None:
+    """With the instant of the count: what was added, began or ended since then is left alone."""
+    dead(client, 5)
+    store(client).add([NewJob(f"a{n}", "t", b"{}") for n in range(3)])
+    later = store(client, NOW + 10)
+    later.add([NewJob(f"b{n}", "late", b"{}") for n in range(4)])
+    later.join("w.2", LEASE)
+    later.claim("w.2", LEASE, limit=2, budget_us=10**9, costs=["t", 1])
+    later.add([NewJob("c", "late", b"{}", priority=0)])
+    store(client, NOW + 11).claim("w.2", LEASE, limit=1, budget_us=10**9, costs=["late", 1])
+    kill(client, "a2", "b0", "b1", "b2", "b3", at=NOW + 20)
+    order = {"at": NOW + 30, "as_of": NOW + 5}
+
+    assert sweep(client, "delete", DEAD, **order).run(lambda _: None).counts == {"deleted": 5}
+    assert sweep(client, "cancel", **order).run(lambda _: None).counts == {"asked": 2}
+    assert counts(client) == {DEAD: 5, "active": 3}
+
+
+def test_an_instant_that_is_to_come_or_long_ago_is_refused(client: Client) -> None:
+    """Nobody has counted then, or nobody knows any more what."""
+    now = store_ms(client)
+    for asked, words in ((now + 60_000, "ahead"), (now - AS_OF_WITHIN_MS - 1, "1h ago")):
+        with pytest.raises(OptionError, match=f"{words} by Redis' clock"):
+            as_of_now(client, asked)
+    assert as_of_now(client, now) == now
+    assert as_of_now(client, None) >= now
 
 
 def test_what_ends_meanwhile_where_it_has_not_been_yet_is_left_alone(client: Client) -> None:

@@ -77,6 +77,9 @@ def test_a_name_that_nobody_knows() -> None:
     assert reason.do.startswith("deploy the code that declares it")
     [reason] = asked(job | {"state": "waiting"}).reasons
     assert reason.text == "no worker that took it has known the task 'welcome', since T-3600s"
+    for state in ("delayed", "waiting"):
+        said = asked(job | {"state": state})
+        assert (said.starts_at, said.when) == (None, "not before that has changed: unknown_task")
 
 
 def test_a_paused_queue_holds_all_of_its_jobs() -> None:

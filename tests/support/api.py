@@ -86,6 +86,7 @@ class Api:
         rules: Sequence[RuleConfig] = (),
         mask: Masking = MASK,
         timeout: float = 2.0,
+        sinks: Sequence[str] | None = None,
     ) -> None:
         """`timeout` is that of its client of Redis, in seconds."""
         self.told: list[Event] = []
@@ -101,6 +102,7 @@ class Api:
             rules,
             Operations(self.client, NAMESPACE, host="here", emit=self.told.append),
             mask,
+            sinks,
         )
         self.app = Starlette(
             routes=api_routes(

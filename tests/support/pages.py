@@ -53,8 +53,9 @@ class PageSite:
     def __init__(
         self, url: str, runtime_dir: Path, *, table: Sequence[Page] = PAGES,
         rules: Sequence[RuleConfig] = (), mask: Masking = MASK, root: str = "",
+        sinks: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
-        self.api = Api(url, runtime_dir, rules=rules, mask=mask)
+        self.api = Api(url, runtime_dir, rules=rules, mask=mask, sinks=sinks)
         self.client, self.told, self.root = self.api.client, self.api.told, root
         made = make_auth(
             WebConfig(dashboard=dashboard()), self.client, NAMESPACE,
@@ -246,9 +247,9 @@ class Node:
         """What the buttons and forms within do, by their label: `POST /api/v1/queues/q/pause`."""
         return {
             (node.text if node.tag == "button" else node.all("button")[-1].text): (
-                f"{node.attrs['data-act']} {unquote(node.attrs['data-path'])}"
+                f"{node.attrs.get('data-act', 'POST')} {unquote(node.attrs['data-path'])}"
             )
-            for node in self.all("", "data-act")
+            for node in self.all("", "data-path")
         }
 
 

@@ -12,6 +12,7 @@ from support.daemons import eventually
 
 from jobd import Jobd, Queue
 from jobd.broker.connection import connect
+from jobd.broker.store import store_ms
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.web_events import WebOperationEnded
 from jobd.seams import alertfile
@@ -113,6 +114,22 @@ def test_many_jobs_by_a_filter_with_progress(api: Api, q: Queue) -> None:
     assert [each["id"] for each in api.get("/operations")] == [started["id"], dry["id"]]
 
 
+def test_what_comes_after_the_count_is_left_alone(api: Api, q: Queue) -> None:
+    """With the instant that the dry run's answer gives."""
+    counted, by = die(q, 3), {"verb": "delete", "queue": "q"}
+    dry = ended(api, api.act("POST", "/operations", by | {"dry_run": True}))
+    eventually("another instant", lambda: store_ms(api.client) > dry["as_of"])
+    late = die(q, 2)
+    done = ended(api, api.act("POST", "/operations", by | {"as_of": dry["as_of"]}))
+    assert (done["counts"], done["as_of"]) == ({"deleted": 3}, dry["as_of"])
+    assert {q.job(job).state() for job in counted} == {None}
+    assert {q.job(job).state() for job in late} == {"dead"}
+    for instant in (dry["as_of"] - 3_600_001, dry["as_of"] + 3_600_000, 10**40):
+        sent = by | {"as_of": instant}
+        assert refused(api, "POST", "/operations", sent) == (400, "jobd.option"), instant
+    assert api.act("POST", "/operations", {"verb": "delete", "ids": late})["as_of"] is None
+
+
 def test_many_jobs_by_their_ids(api: Api, q: Queue) -> None:
     [dead], waiting = die(q, 1), q.add("work").id
     ids = [dead, waiting, dead, "strange"]
@@ -158,6 +175,8 @@ UNCLEAR: list[tuple[dict[str, object], str]] = [
     ({"verb": "retry", "ids": ["a"] * 501}, "length <= 500"),
     ({"verb": "retry", "queue": "q", "force": True}, "force: with retry"),
     ({"verb": "retry", "queue": "q", "confirm": "q"}, "confirm: with retry"),
+    ({"verb": "retry", "ids": ["a"], "as_of": 1}, "as_of: with ids"),
+    ({"verb": "retry", "queue": "q", "as_of": -1}, ">= 0"),
     ({"verb": "retry", "queue": "q", "older_than": "soon"}, "older_than"),
     ({"verb": "retry", "queue": "nobody"}, "queue 'nobody': not known"),
 ]  # fmt: skip
@@ -236,6 +255,12 @@ def test_alerts(redis_url: str, tmp_path: Path) -> None:
         ("unmuted", "operator"), ("muted", "operator"), ("muted", "operator"),
     ]  # fmt: skip
     assert api.get("/alerts/history?rule=other") == {"changes": [], "redis_says": None}
+    for span in ("0", 0, "59s", "36500d"):
+        answer = api.ask(
+            "POST", "/alerts/mute", who="operator", json={"rule": "a <b> rule", "for": span}
+        )
+        assert answer.status_code == 400
+        assert "expected 1m to 90d" in answer.json()["detail"]
     assert refused(api, "POST", "/alerts/mute", {"rule": "a", "for": "2h"}) == (
         404,
         "jobd.no_such_rule",

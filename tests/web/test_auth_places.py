@@ -18,6 +18,7 @@ from support.logins import PASSWORDS, Browser, Site, code, dashboard
 from jobd.broker.logins import OF_ADDRESS, OF_USER
 from jobd.core.config_web import DashboardConfig
 from jobd.core.peers import client_of, is_loopback, is_proxy, neighbourhood, read_address
+from jobd.core.web_events import WebProxyUnnamed
 
 OPEN = DashboardConfig(open=True)
 Make = Callable[..., Site]
@@ -52,8 +53,11 @@ HOSTS = {
     "localhost": True, "localhost:9180": True, "LOCALHOST.:1": True, "127.0.0.1": True,
     "127.9.9.9:80": True, "[::1]:9180": True, "jobs.test:9180": True, "evil.example": False,
     "evil.example:9180": False, "localhost.evil.example": False, "127.0.0.1.evil.example": False,
-    "192.168.0.1": False, "0.0.0.0": False, "": False, "[::1": True, "[::ffff:127.0.0.1]": True,
+    "192.168.0.1": False, "0.0.0.0": False, "": False, "[::1": False, "[::ffff:127.0.0.1]": True,
     "localhost@evil.example": False, "evil.example#localhost": False,
+    "[::1].evil.example": False, "127.0.0.1%evil": False, "127.0.0.1:9180@evil": False, "localhost:80:evil": False,
+    "localhost:evil": False, "[::1%evil]": False, "[::1]:80:80": False, "localhost..": False, "127.0.0.1 ": False,
+    "::1": False, "localhost:": True, "[::1]": True,
 }  # fmt: skip
 
 
@@ -76,7 +80,18 @@ def test_an_open_dashboard_answers_to_no_name_of_somebody_else(make: Make) -> No
         ("http://127.0.0.1:9180", "127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}),
         ("http://127.0.0.1:9180", "127.0.0.1", {"Forwarded": "for=127.0.0.1"}),
         ("http://127.0.0.1:9180", "127.0.0.1", {"X-Real-IP": "127.0.0.1"}),
-        ("http://127.0.0.1:9180", "127.0.0.1", {"Via": "1.1 proxy"}),
+        *(
+            ("http://127.0.0.1:9180", "127.0.0.1", {name: "127.0.0.1"})
+            for name in (
+                "Via",
+                "X-Forwarded-Proto",
+                "X-Forwarded-Host",
+                "X-Forwarded-Any",
+                "CF-Connecting-IP",
+                "True-Client-IP",
+                "X-Client-IP",
+            )
+        ),
     ],
 )
 def test_an_open_dashboard_serves_nobody_from_beyond(
@@ -87,6 +102,35 @@ def test_an_open_dashboard_serves_nobody_from_beyond(
     assert code(beyond.get(headers=headers)) == (403, "jobd.wrong_host")
     assert code(beyond.post(headers=headers)) == (403, "jobd.wrong_host")
     assert site.did == []
+
+
+@pytest.mark.parametrize("header", ["Origin", "Referer"])
+def test_an_open_dashboard_serves_pages_of_this_host_alone(make: Make, header: str) -> None:
+    """A proxy that says nothing of itself hands on what browsers say of where they are."""
+    browser = Browser(make(DashboardConfig(open=True, hosts=["jobs.test"])))
+    for page, good in {
+        "http://localhost:9180/x": True, "http://127.0.0.1:3000": True, "http://[::1]:1/": True,
+        "https://jobs.test/": True, "https://jobs.example/": False, "http://127.0.0.1@evil.example/": False,
+        "http://127.0.0.1%evil/": False, "http://[::1].evil.example/": False, "null": False, "": False,
+        "ftp://localhost/": False, "http://[": False, "//localhost/": False,
+    }.items():  # fmt: skip
+        answer = browser.get(headers={header: page})
+        assert answer.status_code == (200 if good else 403), page
+        if not good:
+            assert code(answer) == (403, "jobd.not_from_here")
+
+
+def test_a_proxy_that_is_not_named_is_told_of_once(make: Make) -> None:
+    site = make(dashboard(proxies=["10.0.0.1"]))
+    sent = {"X-Forwarded-For": "192.0.2.1"}
+    Browser(site, address="10.0.0.1").get(headers=sent)
+    Browser(site, address="10.0.0.66").get()
+    assert not [each for each in site.events if isinstance(each, WebProxyUnnamed)]
+    for _ in range(3):
+        Browser(site, address="10.0.0.66").get(headers=sent)
+    [told] = [each for each in site.events if isinstance(each, WebProxyUnnamed)]
+    assert (told.peer, told.level) == ("10.0.0.66", "warning")
+    assert "name it in `proxies`" in told.why
 
 
 def test_with_users_names_count_only_where_they_are_listed(make: Make) -> None:

@@ -13,7 +13,9 @@ from support.servers import eventually
 from support.web import Site
 
 from jobd import Jobd
+from jobd.broker.keys import SharedKeys
 from jobd.broker.store import register_queues
+from jobd.web.auth.cookie import csrf_of
 from jobd.web.auth.gatekeeper import CSRF_HEADER
 from jobd.web.auth.headers import HEADERS
 
@@ -159,11 +161,37 @@ def test_a_token_is_of_the_user_it_was_given_to(host: Host, app: Jobd) -> None:
 def test_a_program_with_a_bearer_of_the_applications_needs_no_token(host: Host, app: Jobd) -> None:
     """No browser sends that by itself; from another site's page it does not count."""
     program, bearer = Visitor(host), {"Authorization": "Bearer t-ops"}
+    assert code(program.post(PAUSE, Cookie="a=b", **bearer)) == (403, "jobd.not_from_here")
     assert "set-cookie" not in program.get("/session", headers=bearer).headers
     cross = bearer | {"Sec-Fetch-Site": "cross-site", CSRF_HEADER: ""}
     assert code(program.post(PAUSE, **cross)) == (403, "jobd.not_from_here")
     assert not is_paused(app)
     assert program.post(PAUSE, **bearer, **{CSRF_HEADER: ""}).status_code == 200
+
+
+def test_any_bearer_beside_the_applications_cookie_is_no_program(host: Host, app: Jobd) -> None:
+    """The application knows the user by the cookie, and the word beside it may be any."""
+    ops = Visitor(host, user="ops")
+    junk = {"Authorization": "Bearer junk", CSRF_HEADER: ""}
+    assert code(ops.post(PAUSE, **junk)) == (403, "jobd.not_from_here")
+    assert not is_paused(app)
+    csrf = ops.get("/session", headers=junk).json()["csrf"]
+    assert ops.post(PAUSE, **junk | {CSRF_HEADER: csrf}).status_code == 200
+
+
+def test_who_plants_a_cookie_does_not_know_the_token(host: Host, app: Jobd) -> None:
+    """It is made with a secret of the namespace, which only Redis and we have."""
+    ops = Visitor(host, user="ops")
+    answer = ops.get("/session")
+    token = answer.headers["set-cookie"].partition(";")[0].partition("=")[2]
+    key = SharedKeys("jobd").web_secret
+    secret = app.producer.client.get(key)
+    assert isinstance(secret, bytes)
+    assert len(secret) == 32
+    csrf = answer.json()["csrf"]
+    assert csrf not in (csrf_of(token), csrf_of(f"{token} ops"), csrf_of(f"None {token} ops"))
+    assert csrf == csrf_of(f"{secret.hex()} {token} ops")
+    assert app.producer.client.ttl(key) == -1
 
 
 def test_our_cookie_goes_below_the_path_and_nowhere_else(host: Host) -> None:
@@ -318,7 +346,9 @@ def test_without_redis_it_says_so(tmp_path: Path) -> None:
     host = Host(tmp_path, "redis://127.0.0.1:1/0", FASTAPI, "api")
     try:
         ops = Visitor(host, user="ops")
-        assert ops.get("/session").status_code == 200
+        assert (
+            ops.get("/session").status_code == 503
+        )  # what a page acts with is made of what is there
         assert ops.get("/api/v1/queues").status_code == 503
         assert ops.get("/", headers=HTML).status_code == 503
     finally:

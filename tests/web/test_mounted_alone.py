@@ -221,3 +221,27 @@ def test_what_is_beside_a_prefix_is_the_others() -> None:
     for wrong in ("", "jobd", "/jobd/", "/"):
         with pytest.raises(ValueError, match="expected a path such as '/jobd'"):
             prefixed(wrong, ours, theirs)
+
+
+def test_below_a_path_with_strange_characters_links_lead_there(redis_url: str) -> None:
+    """Nothing of it begins a query in a link, or is taken for another path."""
+
+    def eva(request: Request) -> Person | None:
+        return Person("eva") if "who" in request.headers else None
+
+    here = dashboard(Jobd(redis_url), auth=eva, login_url="/enter")
+    app = Starlette(routes=[Mount("/t/{tenant}/jobd", here)])
+    root = "/t/a%3Fb%25%23%20c/jobd"
+    html, who = {"accept": "text/html"}, {"who": "eva"}
+    page = ask(app, f"{root}/workers?queue=%3F", headers=html | who)
+    assert f'href="{root}/schedules"' in page.text
+    assert f'name="live" content="{root}/live/workers?queue=%3F"' in page.text
+    assert f'name="root" content="{root}"' in page.text
+    assert f"Path={root};" in page.headers["set-cookie"]
+    document = ask(app, f"{root}/api/v1/openapi.json", headers=who)
+    assert document.json()["servers"] == [{"url": f"{root}/api/v1"}]
+    assert ask(app, f"{root}/find", headers=who).headers["location"] == f"{root}/"
+    led = ask(app, f"{root}/workers", headers=html).headers["location"]
+    assert httpx.URL(led).params["next"] == f"{root}/workers"
+    beside = prefixed("/a?b", here, here)
+    assert ask(beside, "/a%3Fb?x=1").headers["location"] == "/a%3Fb/?x=1"

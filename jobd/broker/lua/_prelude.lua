@@ -145,6 +145,16 @@ local function count_of_task(tally, outcome, key)
   add_up(tally, field, 1)
 end
 
+-- Count what became of jobs in this minute, by outcome. Statistics only: the one place where losing a
+-- key to its TTL is harmless. pcall: no transition fails by what a stranger has put there.
+local function count_of_minute(minute_prefix, now, counts)
+  local key = minute_prefix .. int(math.floor(now / 60000))
+  for outcome, n in pairs(counts) do
+    add_up(key, outcome, int(n))
+  end
+  redis.pcall('PEXPIRE', key, 7200000)
+end
+
 -- Write a line more into a job's history. Appending to a JSON array is text; a history that grew too
 -- long keeps its beginning.
 local function chronicle(key, note)

@@ -159,6 +159,7 @@ if #aside > 0 then redis.call('ZADD', delayed, unpack(aside)) end
 for _, id in ipairs(corrupt) do
   bury(dead, outbox, awaited, unique_prefix, job_prefix .. id, id, 'corrupt', at, { waiting, meta, wake_list, job_prefix })
   add_up(tally, 'dead|?', 1)
+  add_up(tally, 'unrun|?', 1)
 end
 local head = next_due(delayed)
 if taken == 0 then

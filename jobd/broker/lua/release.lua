@@ -1,5 +1,5 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate unique:* job:*
+-- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate minute:* unique:* job:*
 -- ARGV    now incarnation limit begun blamed...
 -- WITH    rate
 -- REPLY   released | more
@@ -18,7 +18,7 @@ local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_lis
 if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
-local back, taken, causes = {}, {}, { crashes = 'crash', lost = 'lost' }
+local back, taken, minute, causes = {}, {}, {}, { crashes = 'crash', lost = 'lost' }
 -- A timeout is counted when it is judged: as one, or as the job's death.
 local OUTCOMES = { crashes = 'crashed', suspected = 'crashed', lost = 'lost', interrupted = 'interrupted' }
 
@@ -41,12 +41,17 @@ for i = blamed_at, #ARGV, 4 do
       end
     end
     add_up(tally, counter, 1)
-    if OUTCOMES[counter] then count_of_task(tally, OUTCOMES[counter], key) end
+    local outcome = OUTCOMES[counter]
+    if outcome then
+      count_of_task(tally, outcome, key)
+      minute[outcome] = (minute[outcome] or 0) + 1
+    end
     back[#back + 1] = id
     taken[id] = true
     if causes[counter] then tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, causes[counter], clock(now)) end
   end
 end
+if next(minute) then count_of_minute(minute_prefix, clock(now), minute) end
 local holds = redis.call('HGETALL', held)
 for i = 1, #holds, 2 do
   if #back >= tonumber(limit) then break end

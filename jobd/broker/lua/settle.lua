@@ -14,7 +14,7 @@
 --         somebody else has asked for is never shortened), cancelled (it was told so, and ended). What was cancelled while it ran runs no more: its
 --         retry ends as cancelled.
 --         figures is "task|wait bucket|run bucket|total bucket"; "task|||" of what was no run: its
---         outcome is counted, and the histograms know nothing of it.
+--         outcome is counted, and the histograms know nothing of it; a death is `unrun` as well.
 --         Trimming rides along, a little more removed than was settled: Redis never holds more than
 --         `keep` completed jobs for long, no settle takes long, and no worker pays for others. What
 --         is more than that, the keepers trim in their time.
@@ -170,6 +170,10 @@ if accepted > 0 then
       fields[field] = (fields[field] or 0) + n
     end
     minute[outcome] = (minute[outcome] or 0) + n
+    if outcome == 'dead' and run == '' then
+      fields['unrun|' .. task] = (fields['unrun|' .. task] or 0) + n
+      minute.unrun = (minute.unrun or 0) + n
+    end
   end
   for i = 0, sums - 1 do
     local field, amount = ARGV[items_at + i * 2], tonumber(ARGV[items_at + i * 2 + 1])
@@ -178,11 +182,6 @@ if accepted > 0 then
   for field, n in pairs(fields) do
     add_up(tally, field, int(n))
   end
-  local this_minute = minute_prefix .. int(math.floor(at / 60000))
-  for outcome, n in pairs(minute) do
-    add_up(this_minute, outcome, int(n))
-  end
-  -- Statistics only: the one place where losing a key to its TTL is harmless.
-  redis.call('PEXPIRE', this_minute, 7200000)
+  count_of_minute(minute_prefix, at, minute)
 end
 return { 'ok', stamp, unpack(gone) }

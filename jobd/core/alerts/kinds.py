@@ -3,7 +3,7 @@
     backlog          jobs are due and not begun, more than `above` (a number; no default)
     latency          the oldest due job has waited longer than `above` (a span; no default)
     failure_rate     of the runs that ended within `window` (5m; in whole minutes), a greater share than
-                     `above` (20%) failed, timed out or ended dead; fewer than `min_runs` (10) say nothing
+                     `above` (20%) were bad (core/tally.py says which are); fewer than `min_runs` (10) say nothing
     dead             within `window` (15m) more than `above` (0) jobs died, and are dead still
     crash_loop       a host gave the queue up, or within `window` (5m) more than `above` (5) workers crashed
     stalled          work is due, neither paused nor limited, and nothing was claimed for `above` (10m)
@@ -98,7 +98,7 @@ KINDS: dict[str, Kind] = {
     "failure_rate": Kind(
         look=queues.failure_rate, unit=SHARE, needs=_QUEUES, takes=(*_WITHIN, "min_runs"),
         above=0.2, window=300.0, min_runs=10, detail="minutes",
-        watches="the share of runs that failed, timed out or ended dead",
+        watches="the share of runs that failed, timed out, crashed or were lost",
         hint="Look at the errors with `jobd jobs list --state dead` and `jobd jobs show`, and at what "
         "the tasks depend on; `jobd queues pause` keeps the rest from failing too.",
     ),

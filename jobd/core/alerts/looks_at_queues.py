@@ -12,10 +12,9 @@ from jobd.core.alerts.facts import Facts, QueueFacts, Reading
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.durations import words
 from jobd.core.portrait import QueueView
+from jobd.core.tally import bad_runs
 
 Recent = Mapping[str, int]
-
-_ENDED_BADLY = ("failed", "timeout", "dead")
 
 
 def queues_of(rule: RuleConfig, facts: Facts) -> dict[str, QueueFacts]:
@@ -53,7 +52,7 @@ def failure_rate(rule: RuleConfig, facts: Facts, _recent: Recent) -> list[Readin
 def _failures(name: str, queue: QueueFacts, rule: RuleConfig, facts: Facts) -> Reading:
     since = (facts.at_ms - round((rule.window or 0) * 1000)) // 60_000
     minutes = [counts for minute, counts in queue.minutes.items() if minute >= since]
-    bad = sum(counts.get(outcome, 0) for counts in minutes for outcome in _ENDED_BADLY)
+    bad = sum(bad_runs(counts) for counts in minutes)
     ended = bad + sum(counts.get("completed", 0) for counts in minutes)
     if ended < (rule.min_runs or 1):
         return Reading(of=name, value=0.0, shown=f"{bad} of {ended} runs failed: too few to judge")

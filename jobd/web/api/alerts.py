@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from jobd.core.alerts.history import KEPT, Change, Shown, newest, shown
-from jobd.core.durations import milliseconds
+from jobd.core.alerts.mutes import mute_ms
 from jobd.core.errors import BrokerError
 from jobd.core.suggest import nearest, one_of
 from jobd.seams import alertfile
@@ -27,7 +27,7 @@ class NoSuchRule(NotThere):
 
 
 class Mute(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule, and for how long it tells nobody: `2h`, or seconds."""
+    """A rule, and for how long it tells nobody: `2h`, or seconds; a minute at least, and 90 days at most."""
 
     rule: str
     for_: Span = msgspec.field(name="for")
@@ -84,7 +84,7 @@ def _history(house: House, call: Call) -> History:
 
 def _mute(house: House, call: Call) -> Muted:
     """Mute a rule; one about Redis itself on this host alone, while Redis is away."""
-    rule, for_ms = call.body.rule, milliseconds(bare(call.body.for_), what="for")
+    rule, for_ms = call.body.rule, mute_ms(bare(call.body.for_), what="for")
     place = house.runtime_dir
     try:
         _known(house, rule)

@@ -10,7 +10,7 @@ import msgspec
 
 from jobd.broker.finding import Wanted
 from jobd.client.operate import VERBS, How
-from jobd.client.operate_many import Order, Sweep, by_id
+from jobd.client.operate_many import Order, Sweep, as_of_now, by_id
 from jobd.core.names import check_name
 from jobd.core.options import read_new_due
 from jobd.core.states import DELAYED, WAITING
@@ -32,7 +32,7 @@ _USUAL = {
     PURGE: (WAITING, DELAYED),
 }
 MOST_IDS = 500
-_LONGEST_SAID = 300  # characters
+LONGEST_SAID = 300  # characters
 
 
 class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,10 +40,11 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     A filter has a queue (none: all), states (none: the usual ones of the verb), and what a job must be
     like: `error` is a part of its error's text, in any case, and `like` the whole shape of it, as groups of the
-    dead have it; `older_than` and `newer_than` count from the end of a job that
-    has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
+    dead have it; `cause` is what a job is dead of, `?` where that is not recorded; `older_than` and `newer_than`
+    count from the end of a job that has ended and from its adding otherwise. `purge` removes jobs for good, of one whole queue, whose name
     `confirm` repeats. `reschedule` wants a `delay` from now or an instant with its zone. `force` lets cancel end the process of what runs. `dry_run` changes nothing, and
-    counts.
+    counts. What was added, or has ended, after `as_of` (ms since 1970 by Redis' clock, of the last hour; none:
+    now) is left alone: with that of a dry run, what is done is done to what was counted.
     """
 
     verb: Literal["retry", "cancel", "delete", "run-now", "reschedule", "purge"]
@@ -52,6 +53,7 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     task: Name | None = None
     error: str | None = None
     like: str | None = None
+    cause: str | None = None
     group: Name | None = None
     older_than: Span | None = None
     newer_than: Span | None = None
@@ -61,6 +63,7 @@ class Start(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     confirm: str | None = None
     delay: Span | None = None
     run_after: datetime | None = None
+    as_of: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 def _start(house: House, call: Call) -> Operation:
@@ -70,10 +73,11 @@ def _start(house: House, call: Call) -> Operation:
     if body.queue is not None:
         house.known(check_name(body.queue, what="queue"))
     due = _due(body)
-    work = _by_ids(house, body, due) if body.ids else _by_filter(house, body, wanted, due)
+    as_of = None if body.ids else as_of_now(house.client, body.as_of)
+    work = _by_filter(house, body, wanted, due, as_of) if as_of else _by_ids(house, body, due)
     return house.operations.start(
         work, verb=body.verb, queue=body.queue, by=call.person, dry_run=body.dry_run,
-        which=_which(body),
+        which=_which(body), as_of=as_of,
     )  # fmt: skip
 
 
@@ -81,11 +85,12 @@ def _which(body: Start) -> dict[str, str]:
     """Say for people which jobs were asked for."""
     said = {
         "states": ", ".join(body.states), "task": body.task, "error": body.error, "like": body.like,
+        "cause": body.cause,
         "group": body.group, "older_than": body.older_than, "newer_than": body.newer_than,
         "ids": len(set(body.ids)) or None,
     }  # fmt: skip
     return {
-        name: str(value)[:_LONGEST_SAID]
+        name: str(value)[:LONGEST_SAID]
         for name, value in said.items()
         if value is not None and (value != "" or name == "like")
     }
@@ -96,7 +101,7 @@ def _wanted(body: Start) -> Wanted:
         if name is not None:
             check_name(name, what=what)
     return Wanted(
-        task=body.task, error=body.error, like=body.like, group=body.group,
+        task=body.task, error=body.error, like=body.like, cause=body.cause, group=body.group,
         older_than_ms=read_age(body.older_than, what="older_than"),
         newer_than_ms=read_age(body.newer_than, what="newer_than"),
     )  # fmt: skip
@@ -120,8 +125,6 @@ def _refuse_unclear(body: Start, wanted: Wanted) -> None:
             raise RequestError(
                 f"states: {state!r:.40}; expected for {verb}: {one_of(may)}{nearest(state, may)}"
             )
-    for job in body.ids:
-        check_name(job, what="ids")
     if body.force and verb != "cancel":
         raise RequestError(f"force: with {verb}; expected it with cancel alone; drop it")
     if verb == PURGE:
@@ -132,15 +135,25 @@ def _refuse_unclear(body: Start, wanted: Wanted) -> None:
             )
     elif body.confirm is not None:
         raise RequestError(f"confirm: with {verb}; expected it with purge alone; drop it")
-    if body.ids and (wanted or body.states):
-        raise RequestError(
-            "ids and a filter; expected one of the two; drop either (queue may stay)"
-        )
-    if not (body.ids or wanted or body.states or body.queue):
+    if body.ids:
+        _refuse_filtered(body, wanted)
+    elif not (wanted or body.states or body.queue):
         raise RequestError(
             f"{verb}: no job named; expected ids, or a filter such as queue or task; "
             f"states: [{may[0]!r}] alone means every such job of every queue"
         )
+
+
+def _refuse_filtered(body: Start, wanted: Wanted) -> None:
+    """Refuse ids that are none, or a filter beside them. Raises OptionError, RequestError."""
+    for job in body.ids:
+        check_name(job, what="ids")
+    if wanted or body.states:
+        raise RequestError(
+            "ids and a filter; expected one of the two; drop either (queue may stay)"
+        )
+    if body.as_of is not None:
+        raise RequestError("as_of: with ids; expected it with a filter alone; drop it")
 
 
 def _by_ids(house: House, body: Start, due: str) -> Work:
@@ -161,13 +174,14 @@ def _by_ids(house: House, body: Start, due: str) -> Work:
     return work
 
 
-def _by_filter(house: House, body: Start, wanted: Wanted, due: str) -> Work:
+def _by_filter(house: House, body: Start, wanted: Wanted, due: str, as_of: int) -> Work:
     def work(progress: Progress) -> bool:
         order = Order(
             verb=body.verb,
             queues=(body.queue,) if body.queue else tuple(house.views().queues()),
             states=tuple(dict.fromkeys(body.states)) or _USUAL[body.verb],
             wanted=wanted, dry_run=body.dry_run, force=body.force, due=due,
+            as_of=as_of,
         )  # fmt: skip
         return (
             Sweep(house.client, house.namespace, order)

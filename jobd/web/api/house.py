@@ -27,7 +27,8 @@ class House(NamedTuple):
 
     `rules` are those of this host's configuration. `runtime_dir` is its daemon's; None: no daemon belongs
     to who serves this, as where an application has mounted it. `mask` says what
-    of payloads is not shown (`shown`).
+    of payloads is not shown (`shown`). `sinks` are the names of those that alerts are told to; None: nobody
+    here knows.
     """
 
     client: Client
@@ -37,6 +38,7 @@ class House(NamedTuple):
     rules: Sequence[RuleConfig]
     operations: Operations
     mask: Masking = Masking()
+    sinks: Sequence[str] | None = None
 
     @property
     def here(self) -> str | None:

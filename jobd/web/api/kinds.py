@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-NAME_PATTERN = "^[A-Za-z0-9_.:-]{1,128}$"
+NAME_PATTERN = r"^(?!\.\.?$)[A-Za-z0-9_.:-]{1,128}$"
 _SPAN_EXAMPLES = ["90s", "2h", "7d"]
 
 Name = Annotated[str, Meta(extra_json_schema={"pattern": NAME_PATTERN})]

@@ -23,8 +23,8 @@ class Which(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which jobs, of one state, and which page of them: `cursor` is the `next` of the page before.
 
     `error` is a part of the error's text, in any case; `like` is the whole shape of it, as groups of the dead
-    have it. Ages (`90s`, or seconds) count from the end of a job that has ended and from its adding
-    otherwise. A page of a filter may have few rows, or none, and a next one all the same: a call looks at
+    have it. `cause` is what a job is dead of, `?` where that is not recorded. Ages (`90s`, or seconds) count from
+    the end of a job that has ended and from its adding otherwise. A page of a filter may have few rows, or none, and a next one all the same: a call looks at
     so many jobs and no more.
     """
 
@@ -34,6 +34,7 @@ class Which(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     task: Name | None = None
     error: str | None = None
     like: str | None = None
+    cause: str | None = None
     group: Name | None = None
     older_than: str | None = None
     newer_than: str | None = None
@@ -82,7 +83,7 @@ def list_jobs(house: House, queue: str, which: Which) -> Page:
     return house.browser.page(
         house.known(queue), which.state,
         cursor=which.cursor, limit=which.limit,
-        task=which.task, error=which.error, like=which.like, group=which.group,
+        task=which.task, error=which.error, like=which.like, cause=which.cause, group=which.group,
         older_than_ms=read_age(which.older_than, what="older_than"),
         newer_than_ms=read_age(which.newer_than, what="newer_than"),
     )  # fmt: skip

@@ -22,7 +22,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `host` is where it is carried out. One is `lost` when nothing was heard of it for ten seconds: its
     process is gone, or hangs. It shows what was done until `ended_at`, when it was heard last; begin
     another to do the rest. `which` is the filter, by the names that it was asked for with, cut where it is
-    very long; of ids only how many there were.
+    very long; of ids only how many there were. `as_of`: what was added, or has ended, after that (ms by Redis'
+    clock) is left alone; None for ids.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     problem: Problem | None = None
     host: str = ""
+    as_of: int | None = None
 
 
 class Progress:

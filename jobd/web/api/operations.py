@@ -50,13 +50,13 @@ class Operations:
 
     def start(
         self, work: Work, *, verb: str, queue: str | None, by: str, dry_run: bool = False,
-        which: Mapping[str, str] | None = None,
+        which: Mapping[str, str] | None = None, as_of: int | None = None,
     ) -> Operation:  # fmt: skip
         """Begin in a thread; give what it is. Raises Busy, and BrokerError: nothing is begun then."""
         operation = Operation(
             id=uuid7(wall_ms(), int.from_bytes(os.urandom(10))),
             verb=verb, queue=queue, which=dict(which or {}), by=by, dry_run=dry_run, state="running",
-            started_at=wall_ms(), host=self._host,
+            started_at=wall_ms(), host=self._host, as_of=as_of,
         )  # fmt: skip
         run = self._admit(operation)
         try:

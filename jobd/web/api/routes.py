@@ -26,6 +26,7 @@ from jobd.web.api.openapi import document
 from jobd.web.api.problems import MEDIA_TYPE, NotThere, WrongMethod, headers_of, is_ours, problem_of
 from jobd.web.api.reading import read_body, read_path, read_query
 from jobd.web.api.table import TABLE
+from jobd.web.below import root_of
 from jobd.web.threads import Threads
 
 PREFIX = "/api/v1"
@@ -125,7 +126,7 @@ async def _read(request: Request, endpoint: Endpoint, person: Person) -> Call:
     path = read_path(request)
     query = read_query(request, endpoint.query)
     body = await read_body(request, endpoint.body or Nothing) if endpoint.is_action else None
-    return Call(path, query, body, person.name, request.scope.get("root_path", PREFIX))
+    return Call(path, query, body, person.name, root_of(request.scope, PREFIX))
 
 
 def _said(body: msgspec.Struct) -> dict[str, str]:

@@ -7,7 +7,8 @@
                             only; ends unused, at its age, at log-out, with its user, with his password
     fixing a session        a log-in makes a new token, and ends the session the browser had
     forging a request       what is not GET or HEAD needs a token of this session, and comes from this site
-    rebinding a name        where there are no users, only names and addresses of this host are answered
+    rebinding a name        where there are no users, only names and addresses of this host are answered, and only
+                            pages of it
     reaching an open one    without users nobody beyond loopback is served, whatever opened the socket, nor
                             anything that a proxy has sent on
     lying about addresses   X-Forwarded-* count as far as named proxies go, and no further

@@ -2,8 +2,8 @@
 
 Invariant: fails closed. Whoever the application does not name is not served; what its function raises lets
 nobody in; whatever changes something needs our token against forgery, since the application's session says
-nothing of where a request comes from. The token is made of a cookie of our own and the user's name, and
-of nothing that one process has and another has not.
+nothing of where a request comes from. The token is made of a cookie of our own, the user's name and a secret
+that all processes share by Redis: who plants a cookie does not know it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from jobd.core.errors import JobdError
+from jobd.core.errors import BrokerError, JobdError
 from jobd.core.web_events import WebFailed
 from jobd.seams.log import Emit
 from jobd.web.auth.cookie import Cookie, csrf_of, new_token
-from jobd.web.auth.gatekeeper import Gatekeeper, Who, asked_for, bearer
+from jobd.web.auth.gatekeeper import STREAMS_OF_ALL, Gatekeeper, Who, asked_for, bearer
 from jobd.web.auth.person import Person
 from jobd.web.auth.places import check_named, check_open
 from jobd.web.auth.refused import ByHost, NotKnown
 from jobd.web.auth.seen import Seen
+from jobd.web.below import root_of
 
 Ask = Callable[[Request], Person | Awaitable[Person | None] | None]
 """The application's own: says who asks; None: nobody who may."""
+
+Secret = Callable[[], str | None]
+"""Gives what tokens are made with; None: there is none, and nobody acts. Blocks; raises BrokerError."""
 
 _SIDE = "jobd.host_side"
 _WITHIN = 15.0
@@ -52,8 +56,7 @@ class HostSide:
         self.loop = asyncio.get_running_loop()
         self.context: Context = copy_context()
         self.https = scope.get("scheme") == "https"
-        root = scope.get("root_path", "")
-        self._cookie = Cookie(f"{namespace} {root}", quote(root, safe="/") or "/")
+        self._cookie = Cookie(f"{namespace} {scope.get('root_path', '')}", root_of(scope) or "/")
         self.token = self._cookie.read(self.request, https=self.https)
         self._is_new = False
 
@@ -76,12 +79,16 @@ class HostAuth(Gatekeeper):
     """Who may look and who may act, as a function of the application says."""
 
     def __init__(
-        self, ask: Ask, namespace: str, *, login_url: str | None, hosts: Sequence[str], emit: Emit
-    ) -> None:
+        self, ask: Ask, namespace: str, *, secret: Secret, login_url: str | None, hosts: Sequence[str],
+        emit: Emit,
+    ) -> None:  # fmt: skip
         # The server that runs the application knows its proxies: what it says of a request counts.
         super().__init__(hosts, (), emit=emit)
         self._ask = ask
+        if ask is anybody:
+            self.most_streams = STREAMS_OF_ALL
         self._namespace = namespace
+        self._secret = secret
         self._login_url = login_url
         self._emit = emit
 
@@ -98,9 +105,11 @@ class HostAuth(Gatekeeper):
             check_named(it, self.hosts)
 
     def is_still(self, request: HTTPConnection, who: Who) -> bool:
-        """Say whether the application still lets in who is served by a stream. Blocks."""
+        """Say whether the application still lets in who is served by a stream. Blocks; raises BrokerError."""
         try:
             return self._who(request, self.seen(request)) == who
+        except BrokerError:
+            raise
         except JobdError:
             return False
         except Exception as error:  # noqa: BLE001 - a mistake of the application's function
@@ -125,13 +134,22 @@ class HostAuth(Gatekeeper):
         if not isinstance(person, Person):
             raise TypeError(f"auth: {type(person).__name__}; expected None, or a jobd.web.Person")
         # A page is given a token to act with; what acts has to have one.
-        token = side.draw() if it.is_safe and bearer(request) is None else side.token
-        csrf = csrf_of(f"{token} {person.name}") if token else ""
+        token = side.draw() if it.is_safe and not _is_program(request) else side.token
+        secret = self._secret() if token else None
+        csrf = csrf_of(f"{secret} {token} {person.name}") if secret else ""
         return Who(person.name, person.role, "host", it.client, csrf)
 
     def _is_meant(self, request: HTTPConnection, who: Who, csrf: str | None) -> bool:
-        """Say whether the token comes along, or a Bearer's: that is nothing browsers send by themselves."""
-        return bearer(request) is not None or super()._is_meant(request, who, csrf)
+        """Say whether the token comes along, or whether it is a program that asks."""
+        return _is_program(request) or super()._is_meant(request, who, csrf)
+
+
+def _is_program(request: HTTPConnection) -> bool:
+    """Say whether it comes with a Bearer's token, which browsers do not send by themselves.
+
+    With a cookie beside it, it may be that by which the application knows the user, and the other any word.
+    """
+    return bearer(request) is not None and "cookie" not in request.headers
 
 
 def _answer(ask: Ask, side: HostSide) -> Any:

@@ -31,6 +31,7 @@ from jobd.web.auth.refused import BadLogin, Busy, Refused, TooManyTries, WrongPa
 from jobd.web.auth.seen import Seen
 from jobd.web.auth.users import User
 from jobd.web.auth.whoami import session_routes
+from jobd.web.below import root_of
 from jobd.web.threads import Crowded, Threads, TooLate
 
 _HASHES_IN_LINE = 8
@@ -164,8 +165,7 @@ def _inside(path: str) -> str:
 
 
 def _on(request: Request, path: str) -> Response:
-    root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}{path}", status_code=303, headers=_NOT_KEPT)
+    return RedirectResponse(f"{root_of(request.scope)}{path}", status_code=303, headers=_NOT_KEPT)
 
 
 def _json(content: Any) -> Response:

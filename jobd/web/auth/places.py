@@ -6,6 +6,7 @@ no browser of the last years, and still needs the session's token for whatever c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -14,10 +15,13 @@ from jobd.web.auth.refused import NotFromHere, WrongHost
 from jobd.web.auth.seen import Seen
 
 _PORTS = {"http": "80", "https": "443"}
+_PORT = r"(?::(\d{0,5}))?"
+_NAMED = re.compile(rf"([a-z0-9._-]+?)\.?{_PORT}", re.IGNORECASE)
+_IN_BRACKETS = re.compile(rf"\[([0-9a-f:.]+)\]{_PORT}", re.IGNORECASE)
 
 
 def check_open(seen: Seen, hosts: Sequence[str]) -> None:
-    """Refuse what an open dashboard is not for: all that is not surely of this host. Raises WrongHost."""
+    """Refuse what an open dashboard is not for: all that is not surely of this host. Raises Refused."""
     if not is_loopback(seen.at) or not is_loopback(seen.peer):
         raise WrongHost(
             "this dashboard is open, and served to this host only; expected a loopback address; "
@@ -29,18 +33,23 @@ def check_open(seen: Seen, hosts: Sequence[str]) -> None:
             "let it know its users to serve it behind one"
         )
     # A page elsewhere may let its own name lead here; then its scripts would be of this site.
-    name = _name(seen.host)
-    if name != "localhost" and not is_loopback(name) and name not in hosts:
+    if not _is_of_this_host(seen.host, hosts):
         raise WrongHost(
             f"host {seen.host[:80]!r}; expected localhost or 127.0.0.1; add the name to its "
             "`hosts` if it is of this host"
         )
+    # A proxy that tells nothing of itself hands on what the browser says of the page it shows.
+    for what, page in (("origin", seen.origin), ("referer", seen.referer)):
+        if page is not None and not _is_of_this_host(_place(page), hosts):
+            raise NotFromHere(
+                f"{what} {page[:80]!r}; expected a page of this host; type the address of the dashboard "
+                "into the browser, or add the name to its `hosts` if it is of this host"
+            )
 
 
 def check_named(seen: Seen, hosts: Sequence[str]) -> None:
     """Refuse names that are not listed, where some are. Raises WrongHost."""
-    name = _name(seen.host)
-    if hosts and name not in hosts and name != "localhost" and not is_loopback(name):
+    if hosts and not _is_of_this_host(seen.host, hosts):
         raise WrongHost(
             f"host {seen.host[:80]!r}; expected one of the dashboard's `hosts`; add it there"
         )
@@ -75,15 +84,26 @@ def _is_ours(seen: Seen, hosts: Sequence[str]) -> bool:
     own = _PORTS[origin.scheme]
     if (origin.hostname or "") in hosts:
         return True
-    return (origin.hostname, str(port or own)) == (_name(seen.host), _port(seen.host) or own)
+    name, own_port = _parted(seen.host)
+    return (origin.hostname, str(port or own)) == (name, own_port or own)
 
 
-def _name(host: str) -> str:
-    """Give the name of a Host header: without port, brackets and a last dot."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
+def _is_of_this_host(host: str, hosts: Sequence[str]) -> bool:
+    """Say whether a Host header names this very host, or one of the listed names."""
+    name, _ = _parted(host)
+    return name == "localhost" or is_loopback(name) or name in hosts
 
 
-def _port(host: str) -> str:
-    return host.rpartition("]")[2].partition(":")[2]
+def _place(page: str) -> str:
+    """Give what stands in a page's address where Host would; nothing where it is no address of the web."""
+    try:
+        parts = urlsplit(page)
+    except ValueError:
+        return ""
+    return parts.netloc if parts.scheme in _PORTS else ""
+
+
+def _parted(host: str) -> tuple[str, str]:
+    """Give name and port of a Host header: without brackets and a last dot; of what is none, nothing."""
+    found = _NAMED.fullmatch(host) or _IN_BRACKETS.fullmatch(host)
+    return (found[1].lower(), found[2] or "") if found else ("", "")

@@ -10,15 +10,17 @@ from starlette.requests import HTTPConnection
 from jobd.core.peers import UNIX, client_of, is_proxy
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-# Whoever sends one of these on is a proxy.
-_SENT_ON = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+# Whoever sends one of these on is a proxy; so is who sends any X-Forwarded-*.
+_FORWARDED = "x-forwarded-"
+_SENT_ON = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
 
 
 class Seen(NamedTuple):
     """One request.
 
     `peer` is who is connected, `client` who it is for. `at` is the address that it came in at, or
-    'unix'. `host` is as the request names it, with a port or without.
+    'unix'. `host` is as the request names it, with a port or without. `sent_on`: a proxy had it before;
+    `unnamed`: it names a client, and comes from none of the named proxies.
     """
 
     method: str
@@ -28,7 +30,9 @@ class Seen(NamedTuple):
     peer: str
     client: str
     sent_on: bool
+    unnamed: bool
     origin: str | None
+    referer: str | None
     site: str | None
     mode: str | None
 
@@ -53,8 +57,10 @@ def seen(request: HTTPConnection, proxies: Sequence[str]) -> Seen:
         at=server[0] if server and server[1] is not None else UNIX,
         peer=peer,
         client=client_of(peer, [each for each in forwarded if each.strip()], proxies),
-        sent_on=any(name in headers for name in _SENT_ON),
+        sent_on=any(name in _SENT_ON or name.startswith(_FORWARDED) for name in headers),
+        unnamed=not trusted and "x-forwarded-for" in headers,
         origin=headers.get("origin"),
+        referer=headers.get("referer"),
         site=headers.get("sec-fetch-site"),
         mode=headers.get("sec-fetch-mode"),
     )

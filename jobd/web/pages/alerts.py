@@ -40,6 +40,7 @@ def read(house: House, ask: Ask) -> Model:
     return {
         "rules": [_words(rule) for rule in sorted(found.rules, key=_rank)],
         "redis_says": found.redis_says,
+        "sinks": house.sinks,
         "history": shown,
         "has_more": len(past) > len(shown),
         "is_all": is_all,
@@ -68,4 +69,4 @@ def _fires(rule: Rule) -> str:
     return f"above {unit.say(rule.threshold or 0.0)}{lasting}{over}"
 
 
-PAGE = watched(Page("/alerts", "alerts", "Alerts", "alerts.html", read, "alerts"))
+PAGE = watched(Page("/alerts", "alerts", "Alerts", "alerts.html", read, "alerts"), "history")

@@ -49,9 +49,11 @@ def read(house: House, ask: Ask) -> Model:
 
 
 def _shown(group: DeadGroup, sampled: int) -> Group:
-    which = {"queue": group.queue, "task": group.task, "like": group.like}
+    which = {
+        "queue": group.queue, "task": group.task, "like": group.like, "cause": group.cause,
+    }  # fmt: skip
     return Group(
-        id=dom_id("dead", *which.values(), group.cause),
+        id=dom_id("dead", *which.values()),
         of=group,
         share=group.count / max(1, sampled),
         meaning=DEAD_CAUSES.get(group.cause, _NOT_OURS),
@@ -61,5 +63,5 @@ def _shown(group: DeadGroup, sampled: int) -> Group:
 
 PAGE = Page(
     "/dead", "dead", "Dead letters", "dead.html", read, "dead",
-    live=Live(slowly(read, every=EVERY), "dead.html"),
+    live=Live(slowly(read, every=EVERY), "dead.html"), query=("queue",),
 )  # fmt: skip

@@ -24,6 +24,8 @@ LONGEST_JSON = 65_536
 NONE = "—"
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNITS = ("", "k", "M", "G", "T")
+_UNITS_OF_RATE = (("s", 1), ("min", 60))
+_OFTEN_ENOUGH = 0.1  # of one in a second or a minute, to be told so
 _THOUSAND = 1000
 _MINUTE_MS = 60_000
 _MARKS = re.compile(r"\{\{(-?\d{1,20})\}\}|`([^`]+)`")
@@ -53,10 +55,12 @@ def short(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Write so many a second: 0.4, 12, 1.2k."""
-    if value is None:
-        return NONE
-    return f"{value:.2g}" if value < 10 else short(value)
+    """Write so many a second; what is seldom as so many a minute or an hour: 1.2k/s, 0.4/s, 10/h."""
+    if not value:
+        return NONE if value is None else "0"
+    units = ((unit, value * seconds) for unit, seconds in _UNITS_OF_RATE)
+    unit, many = next((each for each in units if each[1] >= _OFTEN_ENOUGH), ("h", value * 3600))
+    return f"{many:.2g}/{unit}" if many < 10 else f"{short(many)}/{unit}"
 
 
 def percent(value: float | None) -> str:
@@ -78,6 +82,16 @@ def millis(value: float | None) -> str:
     if value < _THOUSAND:
         return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
     return f"{value / _THOUSAND:.1f} s" if value < _MINUTE_MS else words(value / _THOUSAND)
+
+
+def about(value: float | None) -> str:
+    """Write a span of milliseconds that is known to some two digits: ~12 ms, ~1.2 s, ~3m."""
+    if value is None:
+        return NONE
+    known = float(f"{value:.2g}")
+    if 10 * _THOUSAND <= known < _MINUTE_MS:
+        return f"~{known / _THOUSAND:.0f} s"
+    return f"~{millis(known)}"
 
 
 def size(value: int | None) -> str:
@@ -225,7 +239,7 @@ def _bounded(write: Callable[..., str]) -> Callable[..., str]:
     return written
 
 
-_NUMBERS = (number, short, rate, percent, span, millis, size)
+_NUMBERS = (number, short, rate, percent, span, millis, about, size)
 FILTERS = {
     **{write.__name__: _bounded(write) for write in _NUMBERS},
     "when": when, "ago": ago, "clock": clock, "pretty": pretty, "points": points,

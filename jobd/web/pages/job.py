@@ -23,7 +23,7 @@ from jobd.web.api.house import House
 from jobd.web.api.problems import NoSuchJob
 from jobd.web.pages.filters import cut, mark
 from jobd.web.pages.page import Ask, Model, Page, watched
-from jobd.web.pages.timeline import timeline
+from jobd.web.pages.timeline import AtWork, timeline
 
 BLOCK = 50
 """Lines of the log that are sent again together, when there is a new one among them."""
@@ -56,11 +56,12 @@ def read(house: House, ask: Ask) -> Model:
         "title": f"{cut(job.task, 60)} {job_id}",
         "job": job,
         "why": None if asking is None else explain(asking.job, asking.queue, mark),
-        "steps": timeline(job, _claimed_at(job, asking)),
+        "steps": timeline(job, _claimed_at(job, asking), _at_work(house, job)),
         "can": [verb for verb, states in VERBS.items() if job.state in states and verb != "purge"],
         "share": _share(job),
         "error": _error(job),
-        "labels": _pairs(job.options),
+        "force": _in_force(job.options),
+        "labels": _pairs({n: v for n, v in job.options.items() if n not in _POLICY}),
         "logs": logs if shows_all else logs[-LAST_BLOCKS:],
         "earlier": 0 if shows_all else sum(len(block.lines) for block in logs[:-LAST_BLOCKS]),
         "commands": _commands(job),
@@ -68,6 +69,9 @@ def read(house: House, ask: Ask) -> Model:
     }
 
 
+# What a call may say of its runs; of what it does not say the worker's code and file decide.
+_POLICY = ("attempts", "timeout", "backoff")
+_AS_CONFIGURED = "as the worker's configuration says"
 _COUNTERS = ("failed", "timeouts", "crashes", "lost", "interrupted", "snoozed", "throttled")
 
 
@@ -86,6 +90,24 @@ def _claimed_at(job: JobInfo, asking: Asking | None) -> int | None:
     if job.state != ACTIVE or asking is None:
         return None
     return next((each.since for each in asking.queue.busy if each.job == job.id), None)
+
+
+def _at_work(house: House, job: JobInfo) -> AtWork | None:
+    """Say where the run that goes on is, by what hosts said of their workers a few seconds ago."""
+    if job.state != ACTIVE or not job.worker:
+        return None
+    for host in house.browser.hosts():
+        for worker in host.daemon.workers if host.daemon else ():
+            if worker.incarnation == job.worker:
+                name = (host.daemon.host if host.daemon else "") or host.key
+                return AtWork(name, host.key, worker.slot)
+    return None
+
+
+def _in_force(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give attempts, timeout and backoff: what the call says, else who decides."""
+    said = dict(_pairs(options))
+    return [(name, said.get(name, _AS_CONFIGURED)) for name in _POLICY]
 
 
 def _share(job: JobInfo) -> float | None:
@@ -142,6 +164,4 @@ def _commands(job: JobInfo) -> list[str]:
     return commands
 
 
-PAGE = watched(
-    Page("/queues/{queue}/jobs/{job}", "job", "{job}", "job.html", read),
-)
+PAGE = watched(Page("/queues/{queue}/jobs/{job}", "job", "{job}", "job.html", read), "logs")

@@ -6,21 +6,21 @@ what was put in still there. Called by the table of pages.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from jobd.broker.browse_pages import Page as Rows
 from jobd.client.operate import VERBS
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name, is_name
-from jobd.core.states import STATES, WAITING
+from jobd.core.states import DEAD_CAUSES, STATES, WAITING
 from jobd.web.api.house import House
 from jobd.web.api.lists import Which, list_jobs
 from jobd.web.api.problems import NotThere, RequestError
 from jobd.web.api.reading import read_pairs
 from jobd.web.pages.page import Ask, Live, Model, Page
+from jobd.web.pages.terminal import list_command
 
-FILTERS = ("task", "error", "like", "group", "older_than", "newer_than")
+FILTERS = ("task", "error", "like", "cause", "group", "older_than", "newer_than")
 LIMITS = ("25", "50", "100", "200")
 _MOST_TASKS = 500  # that the form offers
 # What can be done to many at once: the word on the button, and what is asked before.
@@ -30,8 +30,6 @@ _BULK = {
     "cancel": "Cancel",
     "delete": "Delete",
 }
-# What `jobd jobs list` can say, too.
-_OPTIONS = {"task": "--task", "error": "--error", "group": "--group", "older_than": "--older-than"}
 
 
 def read(house: House, ask: Ask) -> Model:
@@ -55,7 +53,7 @@ def read_counts(house: House, ask: Ask) -> Model:
     """Read what goes on: how many jobs are in each state."""
     queue = house.known(check_name(ask.path["queue"], what="queue"))
     state = _state(ask.query)
-    said = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
+    said = {name: ask.query[name] for name in FILTERS if name in ask.query}
     return {
         "queue": queue,
         "state": state,
@@ -66,7 +64,8 @@ def read_counts(house: House, ask: Ask) -> Model:
         "limit": ask.query.get("limit", ""),
         "cursor": ask.query.get("cursor", ""),
         "bulk": {verb: word for verb, word in _BULK.items() if state in VERBS[verb]},
-        "command": _command(queue, state, said),
+        "causes": DEAD_CAUSES,
+        "command": list_command(queue, state, said),
     }
 
 
@@ -86,17 +85,7 @@ def _state(query: Mapping[str, str]) -> str:
     return state if state in STATES else WAITING
 
 
-def _command(queue: str, state: str, said: Mapping[str, str]) -> str:
-    """Write the command that lists the same; "" where there is none."""
-    if not set(said) <= set(_OPTIONS):
-        return ""
-    words = ["jobd", "jobs", "list", "--queue", queue, "--state", state]
-    for name, text in said.items():
-        words += [_OPTIONS[name], text]
-    return shlex.join(words)
-
-
 PAGE = Page(
     "/queues/{queue}/jobs", "jobs", "Jobs of {queue}", "jobs.html", read,
-    live=Live(read_counts, "jobs_tabs.html"),
+    live=Live(read_counts, "jobs_tabs.html"), query=("state", "limit", *FILTERS),
 )  # fmt: skip

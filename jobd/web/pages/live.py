@@ -3,9 +3,10 @@
 Each page that somebody has open is a topic. One thread looks at one topic after another, each about once
 a second, renders it, and tells those who watch. Invariant: looks take at most a twentieth of one
 processor, however many topics and viewers come and go - more of them only make news later -, and nothing
-at all while nobody watches. What is new goes first, but every other turn is of what waits longest. What
-is told is a level: who missed some looks gets the last. That Redis does not answer is told to everybody at
-once, and one question a second asks for all whether it is back: each look would wait for a time-out.
+at all while nobody watches. What is new goes first, but every other turn is of what waits longest; turns go
+round the people who watch, and one of them has so many streams and no more. What is told is a level: who missed some looks gets the last.
+That Redis does not answer is told to everybody at once, and one question a second asks for all whether it
+is back: each look would wait for a time-out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jobd.core.errors import BrokerUnavailable, JobdError
 from jobd.seams import clock
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.parts import Parts, split
+from jobd.web.pages.turns import Turns
 
 EVERY = 1.0
 """Seconds from look to look, where there is little to look at."""
@@ -57,9 +59,10 @@ Look = Callable[[Topic], str]
 class Watch:
     """One viewer's interest in one topic. Belongs to the event loop it was made in."""
 
-    def __init__(self, hub: Hub, topic: Topic) -> None:
+    def __init__(self, hub: Hub, topic: Topic, person: str = "") -> None:
         self._hub = hub
         self.topic = topic
+        self.person = person
         self._loop = asyncio.get_running_loop()
         self._since = clock.wall_ms()
         self._news = asyncio.Event()
@@ -118,15 +121,18 @@ class Hub:
         self._is_away = False  # Redis
         self._free = 0.0  # when the last look has been made up for
         self._was_new = False
+        self._turns = Turns()
         self._stirred = threading.Event()  # somebody came or went: it may be somebody else's turn
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def watch(self, topic: Topic) -> Watch | None:
-        """Begin to watch; None when there are too many already. `leave` ends it."""
-        watch = Watch(self, topic)
+    def watch(self, topic: Topic, person: str = "", *, most: int | None = None) -> Watch | None:
+        """Begin to watch; None when there are too many already, or `most` of this person. `leave` ends it."""
+        watch = Watch(self, topic, person)
         with self._lock:
-            if self._closed or sum(map(len, self._watches.values())) >= self._most:
+            people = [each.person for watches in self._watches.values() for each in watches]
+            is_full = most is not None and people.count(person) >= most
+            if self._closed or is_full or len(people) >= self._most:
                 return None
             self._watches.setdefault(topic, set()).add(watch)
             if self._thread is None:
@@ -185,6 +191,8 @@ class Hub:
                 self._stirred.wait(left)
                 self._stirred.clear()  # whoever stirs now is seen by the next turn all the same
                 continue
+            with self._lock:
+                self._turns.took({watch.person for watch in self._watches.get(topic, ())})
             began, spent = clock.mono(), clock.thread_seconds()
             is_away = self._see(topic)
             spent = clock.thread_seconds() - spent
@@ -208,12 +216,22 @@ class Hub:
             if self._closed or not self._watches:
                 self._thread = None
                 return None
-            new = next((topic for topic in self._watches if topic not in self._due), None)
-            old = min(self._due.items(), key=lambda each: each[1], default=None)
+            fresh = (topic for topic in self._watches if topic not in self._due)
+            new = min(fresh, key=self._rank, default=None)
+            now = clock.mono()
+            old = min(
+                self._due.items(),
+                # Of what is due already, what is of those who had no turn for longest.
+                key=lambda each: (max(0.0, each[1] - now), self._rank(each[0]), each[1]),
+                default=None,
+            )
             if new is None or (old is not None and self._was_new and old[1] <= clock.mono()):
                 assert old is not None  # whatever is watched is new, or was looked at
                 return old
             return new, 0.0
+
+    def _rank(self, topic: Topic) -> int:
+        return self._turns.rank(watch.person for watch in self._watches.get(topic, ()))
 
     def _see(self, topic: Topic) -> bool:
         """Look and tell; say whether Redis is away, so that nothing could be seen by anybody."""

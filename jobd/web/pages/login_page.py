@@ -9,6 +9,7 @@ from starlette.routing import Route
 from jobd import __version__
 from jobd.web.auth.gatekeeper import Gatekeeper
 from jobd.web.auth.refused import Refused, problem
+from jobd.web.below import root_of
 from jobd.web.pages.render import Renderer
 
 _WHY = {
@@ -37,9 +38,7 @@ def login_route(auth: Gatekeeper, renderer: Renderer) -> Route:
             "next": request.query_params.get("next", "/")[:2000],
             "jobd": __version__,
         }
-        html = renderer.render(
-            "login.html", model, root=request.scope.get("root_path", ""), role="viewer"
-        )
+        html = renderer.render("login.html", model, root=root_of(request.scope), role="viewer")
         return Response(
             html.encode("utf-8", "replace"), 200, {"Cache-Control": "no-store"},
             media_type="text/html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobd.core.names import check_name
 from jobd.web.api.house import House
 from jobd.web.pages.page import Ask, Model, Page, watched
+from jobd.web.pages.terminal import operation_command
 
 
 def read_all(house: House, _ask: Ask) -> Model:
@@ -15,7 +16,8 @@ def read_all(house: House, _ask: Ask) -> Model:
 def read_one(house: House, ask: Ask) -> Model:
     """Read one. Raises NoSuchOperation."""
     name = check_name(ask.path["operation"], what="operation")
-    return {"operation": house.operations.get(name)}
+    found = house.operations.get(name)
+    return {"operation": found, "command": operation_command(found)}
 
 
 LIST = watched(

@@ -5,21 +5,19 @@ Called by the table of pages; costs a handful of round trips, whatever the numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from jobd.broker.browse_queues import MINUTES, QueueRow
 from jobd.core.errors import NotPermitted
-from jobd.core.portrait import Host
+from jobd.core.portrait import SILENT, Host
 from jobd.core.server_facts import ServerFacts, judge
 from jobd.core.states import STATES
 from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.rules import read_rules
 from jobd.web.pages.page import Ask, Model, Page, watched
-
-SILENT = 15.0
-"""Seconds after which a host that said nothing is shown as one to look after; they speak every few."""
 
 RESET_SHOWN_MS = 3_600_000
 """For so long it is said that Redis has lost what it held: zeros alone look as if all were well."""
@@ -35,22 +33,34 @@ class Summed(NamedTuple):
     workers: int
 
 
+class Line(NamedTuple):
+    """A host. `place`: where its daemon runs, of one whose name another has as well; what a silent one said
+    of its workers is of the past, and not shown."""
+
+    of: Host
+    name: str
+    place: str
+    is_silent: bool
+
+
 def read(house: House, ask: Ask) -> Model:
     """Read all of it. Raises BrokerError."""
     rows = house.browser.queues(within=ask.within)
     rules = read_rules(house).rules
     server = _server(house)
+    hosts = _lines(house.browser.hosts(within=ask.within))
     return {
         "queues": rows,
         "all": summed(rows),
         "unserved": [row.name for row in rows if is_unserved(row)],
+        "unknown": [row.name for row in rows if has_unknown(row)],
         "firing": [rule for rule in rules if rule.state == "firing"],
         "watched": len(rules),
-        "hosts": sorted(house.browser.hosts(within=ask.within), key=_name),
+        "hosts": hosts,
+        "silent": [each for each in hosts if each.is_silent],
         "server": server,
         "unfit": [] if server is None else judge(server),
         "reset_at": _reset_at(house),
-        "silent": SILENT,
         "now": wall_ms(),
     }
 
@@ -64,6 +74,11 @@ def _reset_at(house: House) -> int | None:
 def is_unserved(row: QueueRow) -> bool:
     """Whether jobs could run, and no worker is there to take them."""
     return row.workers == 0 and row.due > 0
+
+
+def has_unknown(row: QueueRow) -> bool:
+    """Whether workers have just set jobs aside because none of them knows their task."""
+    return row.parked > 0 and bool(row.counts["delayed"] or row.counts["waiting"])
 
 
 def summed(rows: Iterable[QueueRow]) -> Summed:
@@ -89,8 +104,21 @@ def _server(house: House) -> ServerFacts | None:
         return None
 
 
+def _lines(hosts: Iterable[Host]) -> list[Line]:
+    named = sorted(((_name(host), host.key, host) for host in hosts), key=lambda each: each[:2])
+    often = Counter(name for name, _, _ in named)
+    return [
+        Line(host, name, _place(host) if often[name] > 1 else "", host.silent_for > SILENT)
+        for name, _, host in named
+    ]
+
+
 def _name(host: Host) -> str:
-    return host.daemon.host if host.daemon else host.key
+    return (host.daemon.host if host.daemon else "") or host.key
+
+
+def _place(host: Host) -> str:
+    return (host.daemon.runtime_dir if host.daemon else "") or host.key
 
 
 PAGE = watched(Page("/", "overview", "Overview", "overview.html", read, "overview"))

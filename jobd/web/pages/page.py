@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from jobd.web.api.house import House
 
+MEANT_EMPTY = ("like",)
+"""Parameters of the query that mean something when they are empty: jobs without an error are like that."""
+
 
 class Ask(NamedTuple):
     """What is asked for: the path's parameters and the query's. `role` is that of who asks.
@@ -39,7 +42,8 @@ class Page(NamedTuple):
     """`title` may name the path's parameters, as `{queue}`. `place` is its entry in the menu.
 
     `live` None: nothing of it changes by itself. Where it names another template, only the parts of
-    that are kept up to date, and the rest of the page stands still.
+    that are kept up to date, and the rest of the page stands still. `query` names the parameters behind the
+    question mark that what is live goes by: other ones make no other stream.
     """
 
     path: str
@@ -49,8 +53,9 @@ class Page(NamedTuple):
     read: Read
     place: str = ""
     live: Live | None = None
+    query: tuple[str, ...] = ()
 
 
-def watched(page: Page) -> Page:
-    """Keep all of a page up to date."""
-    return page._replace(live=Live(page.read, page.template))
+def watched(page: Page, *query: str) -> Page:
+    """Keep all of a page up to date, as these parameters of the query ask for."""
+    return page._replace(live=Live(page.read, page.template), query=query)

@@ -5,6 +5,7 @@ Called by the table of pages; costs a handful of round trips, whatever the numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,24 +18,29 @@ from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.lists import show_queue
 from jobd.web.api.rules import Rule, read_rules
-from jobd.web.pages.overview import is_unserved
+from jobd.web.pages.overview import has_unknown, is_unserved
 from jobd.web.pages.page import Ask, Model, Page, watched
 
-_BAD = ("failed", "timeout", "dead")
-_SHOWN = ("completed", "cancelled", *_BAD)
+_SHOWN = ("completed", "dead", "cancelled")
+PARKED_LOOK = 50
+"""Delayed jobs that are looked at for some whose task no worker knows: those are due within seconds."""
 
 
 class TaskLine(NamedTuple):
     """A task: figures of the last hour where they are known, else since its first job (`in_all`: jobs ended).
 
-    `error_rate`: bad ends of its runs; `others`: outcomes that have no column, and how often. One that
-    `is_named` can be paused and looked for; the unnamed stand for what no worker knows.
+    `failed_runs`: bad runs (core/tally.py), `error_rate` their share; `others`: outcomes that have no column,
+    and how often. One that `is_named` can be paused and looked for; the unnamed stand for what no worker
+    knows.
     """
 
     row: TaskRow
     outcomes: dict[str, int]
+    failed_runs: int
     wait: Spread
     run: Spread
+    mean_wait_ms: float | None
+    mean_run_ms: float | None
     error_rate: float | None
     others: list[tuple[str, int]]
     in_all: int
@@ -69,6 +75,8 @@ def read(house: House, ask: Ask) -> Model:
         "unserved": is_unserved(shown.queue),
         "firing": list(_firing(read_rules(house).rules, name)),
         "first": _first(house, shown.queue),
+        "parked": (parked := _parked(house, shown.queue)),
+        "was_parked": not parked and has_unknown(shown.queue),
         "tasks": [task_line(row) for row in shown.tasks],
         "lately_for": next((row.lately_for for row in shown.tasks), None),
         "workers": list(_workers(hosts, name)),
@@ -80,18 +88,25 @@ def read(house: House, ask: Ask) -> Model:
 
 def task_line(row: TaskRow) -> TaskLine:
     """Choose what is shown of a task."""
-    outcomes, wait, run = row.outcomes, row.wait, row.run
-    if row.lately_for is not None:
-        outcomes, wait, run = row.lately, row.wait_lately, row.run_lately
-    bad = sum(outcomes.get(word, 0) for word in _BAD)
+    is_lately = row.lately_for is not None
+    outcomes, bad = row.outcomes, row.failed_runs
+    if is_lately:
+        outcomes, bad = row.lately, row.failed_runs_lately
     ended = bad + outcomes.get("completed", 0)
     return TaskLine(
         row,
         {word: outcomes.get(word, 0) for word in _SHOWN},
-        wait,
-        run,
+        bad,
+        row.wait_lately if is_lately else row.wait,
+        row.run_lately if is_lately else row.run,
+        row.mean_wait_lately_ms if is_lately else row.mean_wait_ms,
+        row.mean_run_lately_ms if is_lately else row.mean_run_ms,
         bad / ended if ended else None,
-        [(word, n) for word, n in outcomes.items() if n and word not in _SHOWN],
+        [
+            ("set aside, times" if word == "parked" else word, n)
+            for word, n in outcomes.items()
+            if n and word not in _SHOWN
+        ],
         sum(row.outcomes.get(word, 0) for word in ENDS),
         row.name != UNNAMED,
     )
@@ -103,6 +118,14 @@ def _first(house: House, row: QueueRow) -> JobRow | None:
         return None
     rows = house.browser.page(row.name, "waiting", limit=1, most=1).rows
     return rows[0] if rows else None
+
+
+def _parked(house: House, row: QueueRow) -> list[tuple[str, int]]:
+    """Count jobs by task that wait for a worker that knows it: at least so many, the most first."""
+    if not row.counts["delayed"]:
+        return []
+    found = house.browser.page(row.name, "delayed", limit=PARKED_LOOK, most=PARKED_LOOK)
+    return Counter(each.task for each in found.rows if each.parked).most_common()
 
 
 def _firing(rules: Sequence[Rule], queue: str) -> Iterator[tuple[Rule, str, int]]:

@@ -1,11 +1,13 @@
 """From a model to HTML: Jinja2, with everything escaped and nothing missing without a word.
 
 Invariant: a name that a model has not is an error, never an empty place; a value is text, whatever is
-in it. Templates are of this package, read once.
+in it. What has no path, as it would be that of something else (see `path_of`), has no link and no button.
+Templates are of this package, read once.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,18 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from jobd.core.names import DOTS
 from jobd.web.pages import parts
 from jobd.web.pages.filters import FILTERS, dom_id
+from jobd.web.pages.page import MEANT_EMPTY
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_NOWHERE = "#no-path"
+# Values of attributes are escaped: no text can spell these.
+_ACTS_NOWHERE = re.compile(
+    rf'<(button|form)\b[^>]* data-(?:path|go)="{_NOWHERE}[^>]*>.*?</\1>', re.DOTALL
+)
+_LINKS_NOWHERE = re.compile(rf' href="{_NOWHERE}[^"]*"')
 
 
 class Renderer:
@@ -45,16 +55,30 @@ class Renderer:
         }
 
     def render(self, template: str, model: Mapping[str, Any], *, root: str, role: str) -> str:
-        """Render a template: `root` is the path below which the dashboard is mounted."""
-        return self._jinja.get_template(template).render(
+        """Render a template: `root` is the path below which the dashboard is mounted, quoted."""
+        html = self._jinja.get_template(template).render(
             {**model, "root": root, "may_act": role == "operator"}
         )
+        if _NOWHERE not in html:
+            return html
+        return _LINKS_NOWHERE.sub("", _ACTS_NOWHERE.sub("", html))
 
 
 def path_of(root: str, *segments: str, **query: object) -> str:
-    """Give the path of a page below `root`; of the query, what is None or empty is left out."""
+    """Give the path of a page below `root`, which is quoted; of the query, what is None or empty is left out,
+    but for MEANT_EMPTY.
+
+    A segment `.` or `..`, however it is quoted, is taken by browsers for another place: what a stranger has
+    named so has no path, and what is given then leads nowhere.
+    """
+    if any(str(segment) in DOTS for segment in segments):
+        return _NOWHERE
     path = "/".join(quote(str(segment), safe="") for segment in segments)
-    said = {name: value for name, value in query.items() if value is not None and value != ""}
+    said = {
+        name: value
+        for name, value in query.items()
+        if value is not None and (value != "" or name in MEANT_EMPTY)
+    }
     return f"{root}/{path}" + (f"?{urlencode(said)}" if said else "")
 
 

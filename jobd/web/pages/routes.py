@@ -21,14 +21,15 @@ from jobd.core.web_events import WebFailed
 from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
-from jobd.web.api.problems import NotThere, Problem, is_ours, problem_of
+from jobd.web.api.problems import NotThere, Problem, RequestError, is_ours, problem_of
 from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused, headers_of
+from jobd.web.below import path_below, query_of, root_of
 from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import EVERY, Hub, Topic
 from jobd.web.pages.login_page import login_route
-from jobd.web.pages.page import Ask, Page
+from jobd.web.pages.page import MEANT_EMPTY, Ask, Page
 from jobd.web.pages.parts import joined
 from jobd.web.pages.render import Renderer, path_of
 from jobd.web.pages.static import StaticFiles
@@ -83,9 +84,8 @@ class Pages:
         return guard(self._auth, routes, threads=self._threads, login=login, page=self._failure)
 
     async def _nowhere(self, request: Request) -> Response:
-        root = request.scope.get("root_path", "")
         error = NotThere(
-            f"{request.url.path.removeprefix(root)[:200]!r}: nothing has this address; expected that of a page "
+            f"{path_below(request.scope)[:200]!r}: nothing has this address; expected that of a page "
             "or an endpoint; the overview leads to all of them"
         )
         return self._failure(request, error)
@@ -93,11 +93,10 @@ class Pages:
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
             who = who_of(request)
-            ask = _asked(request, who)
-            root = request.scope.get("root_path", "")
+            root = root_of(request.scope)
 
             def make() -> str:
-                model = page.read(self._house, ask)
+                model = page.read(self._house, _asked(request, who))
                 return self._whole(page, model, request, who, root)
 
             try:
@@ -130,23 +129,27 @@ class Pages:
 
         async def stream(request: Request) -> Response | Stream:
             who = who_of(request)
+            try:
+                query = _query(request)
+            except RequestError as error:
+                return self._failure(request, error)
             topic = Topic(
                 page.name,
                 tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
-                tuple(sorted(_query(request).items())),
+                tuple(sorted(it for it in query.items() if it[0] in page.query)),
                 who.role,
-                request.scope.get("root_path", ""),
+                root_of(request.scope),
             )
-            watch = self.hub.watch(topic)
+            watch = self.hub.watch(topic, f"{who.via} {who.name}", most=self._auth.most_streams)
             if watch is None:
-                busy = Busy("too many look at pages at once; try again in a moment")
+                busy = Busy("too many pages are looked at; close some, or try again in a moment")
                 return self._failure(request, busy)
 
-            async def still() -> bool:
+            async def still() -> bool | None:
                 try:
                     return await self._threads.run(lambda: self._auth.is_still(request, who))
                 except Exception:  # noqa: BLE001 - not known now; it is asked again
-                    return True
+                    return None
 
             return Stream(self.hub, watch, still, partial=partial)
 
@@ -174,8 +177,9 @@ class Pages:
 
     async def _find(self, request: Request) -> Response:
         """Lead to a job by its id, from wherever it is."""
-        root, job = request.scope.get("root_path", ""), _query(request).get("id", "").strip()
+        root = root_of(request.scope)
         try:
+            job = _query(request).get("id", "").strip()
             if not job:
                 return RedirectResponse(f"{root}/", 303)
             found = await self._threads.run(lambda: self._house.browser.find(job))
@@ -206,7 +210,7 @@ class Pages:
     def _problem_page(
         self, request: Request, problem: Problem, *, search: str = "", is_shut: bool = False
     ) -> Response:
-        root = request.scope.get("root_path", "")
+        root = root_of(request.scope)
         model = {"problem": problem, "title": problem.title, "search": search, "is_shut": is_shut}
         html = self._renderer.render("error.html", model, root=root, role="viewer")
         return _html(joined(html), problem.status)
@@ -225,14 +229,22 @@ def _asked(request: Request, who: Who) -> Ask:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Give what is said; of a value that is said twice, the last, and none that is empty."""
-    said = request.query_params
-    return {name: text[:_LONGEST_QUERY] for name, text in said.items() if text}
+    """Give what is said; of a value that is said twice, the last, and none that is empty but for MEANT_EMPTY.
+
+    Raises RequestError for one that is too long: a part of it would mean more.
+    """
+    said = request.query_params.items()
+    for name, text in said:
+        if len(text) > _LONGEST_QUERY:
+            raise RequestError(
+                f"query: {name!r:.80}: {len(text)} characters; expected at most {_LONGEST_QUERY}; "
+                "use the API or the command line for longer ones"
+            )
+    return {name: text for name, text in said if text or name in MEANT_EMPTY}
 
 
 def _live_path(request: Request, root: str) -> str:
-    path = request.url.path.removeprefix(root).rstrip("/")
-    return f"{root}/live{path}" + (f"?{request.url.query}" if request.url.query else "")
+    return f"{root}/live{path_below(request.scope).rstrip('/')}{query_of(request.scope)}"
 
 
 def _html(text: str, status: int = 200) -> Response:

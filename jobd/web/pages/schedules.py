@@ -184,6 +184,8 @@ def _recent(house: House, info: ScheduleInfo, now: int) -> list[Past]:
 
 _ONE = "/queues/{queue}/schedules/{schedule}"
 PAGES = (
-    watched(Page("/schedules", "schedules", "Schedules", "schedules.html", read, "schedules")),
+    watched(
+        Page("/schedules", "schedules", "Schedules", "schedules.html", read, "schedules"), "queue"
+    ),
     watched(Page(_ONE, "schedule", "{schedule}", "schedule.html", read_one, "schedules")),
 )

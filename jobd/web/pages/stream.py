@@ -12,7 +12,7 @@
 shown is older than it should be: so many ms.
 
 Invariant: a viewer who takes nothing in is left after a while; one who may look no more is told so within
-a minute; nothing is kept for a viewer but what was sent last.
+a minute, and one of whom that cannot be found out though pages are seen, after some; nothing is kept for a viewer but what was sent last.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ LATE_MS = 5000
 """What was looked at longer ago is late: there is more to look at than looks may cost."""
 TAKEN_WITHIN = 20.0
 CHECKED_EVERY = 30.0
+MOST_UNKNOWN = 4
+"""So often in a row it may not be known whether somebody may go on, while there is something to be seen."""
 
-Still = Callable[[], Awaitable[bool]]
-"""Says whether who looks may go on."""
+Still = Callable[[], Awaitable[bool | None]]
+"""Says whether who looks may go on; None: that cannot be found out now."""
 
 _HEAD: Message = {
     "type": "http.response.start",
@@ -62,6 +64,8 @@ class Stream:
         self._before: Parts | None = None
         self._said_at = clock.mono()
         self._was_late = False
+        self._sees = True
+        self._unknown = 0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send, until somebody goes."""
@@ -86,7 +90,7 @@ class Stream:
             text = self._beat() if seen is None else self._words(seen)
             if clock.mono() - checked_at >= CHECKED_EVERY:
                 checked_at = clock.mono()
-                if not await self._still():
+                if not await self._may_go_on():
                     text = _event("end", {})
                     self._watch.is_closed = True
             if text:
@@ -96,6 +100,12 @@ class Stream:
                 }  # fmt: skip
                 await asyncio.wait_for(send(body), TAKEN_WITHIN)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _may_go_on(self) -> bool:
+        """Say whether to go on. While Redis is away nothing new is shown, and nobody is sent away."""
+        known = await self._still()
+        self._unknown = self._unknown + 1 if known is None and self._sees else 0
+        return known if known is not None else self._unknown < MOST_UNKNOWN
 
     def _beat(self) -> str:
         """Say how late news are, while they are; else, now and then, that nothing is new."""
@@ -113,6 +123,7 @@ class Stream:
     def _words(self, seen: Seen) -> str:
         """Say what this viewer lacks."""
         when = self._when()
+        self._sees = seen.problem is None
         if seen.gone:
             return _event("gone", {})
         if seen.problem is not None:

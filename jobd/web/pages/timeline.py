@@ -38,10 +38,19 @@ _LARGEST = 2**53  # of our numbers
 _CLAIM = 1024  # a claim's number is its instant in ms, times this, or larger by a little
 
 
+class AtWork(NamedTuple):
+    """Where a run goes on: the host's name and key, and the slot."""
+
+    host: str
+    key: str
+    slot: str
+
+
 class Step(NamedTuple):
     """One line. `number` counts runs; times are ms since 1970. `level` is error, warning, good or "".
 
-    `began`: when the run was begun, or its job claimed. `facts` is what else its line says.
+    `began`: when the run was begun, or its job claimed; `unsaid` is which of its times nothing records.
+    `facts` is what else its line says.
     """
 
     key: str
@@ -53,9 +62,11 @@ class Step(NamedTuple):
     ran_ms: int | None = None
     worker: str = ""
     host: str = ""
+    at_work: AtWork | None = None
     error: str = ""
     traceback: str = ""
     note: str = ""
+    unsaid: str = ""
     facts: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,15 +75,16 @@ _SHOWN = frozenset(
 )
 
 
-def timeline(job: JobInfo, claimed_at: int | None) -> list[Step]:
-    """Tell all of it, the first thing first. `claimed_at`: since when the run that goes on has it."""
+def timeline(job: JobInfo, claimed_at: int | None, at_work: AtWork | None = None) -> list[Step]:
+    """Tell all of it, the first thing first. `claimed_at`: since when the run that goes on has it, and
+    `at_work` where that is, as far as it is known."""
     steps = [Step("added", "added", "", job.enqueued_at)]
     runs = 0
     for at, line in enumerate(job.history):
         is_run = _word(line, "kind") not in _NO_RUN
         runs += is_run
         steps.append(_of_line(f"line-{at}", line, runs if is_run else None))
-    return [*steps, *_now(job, runs, claimed_at)]
+    return [*steps, *_now(job, runs, claimed_at, at_work)]
 
 
 def _of_line(key: str, line: Mapping[str, Any], number: int | None) -> Step:
@@ -89,21 +101,30 @@ def _of_line(key: str, line: Mapping[str, Any], number: int | None) -> Step:
     )  # fmt: skip
 
 
-def _now(job: JobInfo, runs: int, claimed_at: int | None) -> Iterator[Step]:
+def _now(job: JobInfo, runs: int, claimed_at: int | None, at_work: AtWork | None) -> Iterator[Step]:
     """Tell how it stands: what goes on, what comes next, how it ended."""
     if job.cancel_asked_at is not None and job.state == ACTIVE:
         yield Step("asked", "asked to end", "warning", job.cancel_asked_at)
     match job.state:
         case s if s == ACTIVE:
-            yield Step("now", "runs", "", None, runs + 1, claimed_at, worker=job.worker or "")
+            yield Step(
+                "now", "runs", "", None, runs + 1, claimed_at,
+                worker=job.worker or "", at_work=at_work,
+            )  # fmt: skip
         case s if s == DELAYED and job.task_paused:
             yield Step("now", "set aside until its task is resumed", "warning")
+        case s if s == DELAYED and job.parked_since is not None:
+            what = "set aside: no worker has known its task"
+            yield Step("now", what, "warning", began=job.parked_since)
         case s if s == DELAYED:
             yield Step("now", "due" if runs == 0 else "due again", "", job.due_at)
         case s if s == WAITING:
             yield Step("now", "waits for a worker", "")
         case s if s == COMPLETED:
-            yield Step("now", "completed", "good", job.finished_at, runs + 1, _last_claim(job))
+            claim = _last_claim(job)
+            # A run that ends well writes no line of its own: that would cost each job something.
+            unsaid = "how long it ran" if claim else "when it began, and how long it ran"
+            yield Step("now", "completed", "good", job.finished_at, runs + 1, claim, unsaid=unsaid)
         case s if s == DEAD:
             cause = job.cause or "?"
             why = DEAD_CAUSES.get(cause, "of another version of jobd")

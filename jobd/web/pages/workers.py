@@ -83,14 +83,15 @@ def read(house: House, ask: Ask) -> Model:
     hosts = _all_shown(house, known, queue)
     if queue is not None:
         hosts = [host for host in hosts if host.pools or host.seats]
+    heard = [host for host in hosts if not host.is_silent]
     return {
         "hosts": hosts,
         "queue": queue,
         "queues": sorted({name for host in known for name in _queues_of(host)}),
         "known": len(known),
-        "workers": sum(host.in_all for host in hosts),
-        "busy": sum(host.busy for host in hosts),
-        "memory": sum(host.memory for host in hosts),
+        "workers": sum(host.in_all for host in heard),
+        "busy": sum(host.busy for host in heard),
+        "memory": sum(host.memory for host in heard),
         "silent": sum(host.is_silent for host in hosts),
     }
 
@@ -238,8 +239,8 @@ def _since(base: float | None, span: float | None) -> int | None:
 
 
 PAGES = (
-    watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers")),
-    watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers")),
+    watched(Page("/workers", "workers", "Workers", "workers.html", read, "workers"), "queue"),
+    watched(Page("/workers/{host}", "host", "{host}", "host.html", read_host, "workers"), "queue"),
     watched(
         Page(
             "/workers/{host}/{slot}", "slot", "{slot} on {host}", "slot.html", read_slot, "workers"

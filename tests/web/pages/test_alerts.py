@@ -41,11 +41,28 @@ def test_without_rules_it_is_said_how_to_have_one(redis_url: str, tmp_path: Path
 
 
 def test_a_rule_says_in_words_what_it_watches_and_when_it_fires(site: PageSite) -> None:
-    assert f"dead watches {KINDS['dead'].watches}. Fires above 0. Tells all sinks." in (
-        rule(site, "dead").text
-    )
+    assert f"dead watches {KINDS['dead'].watches}. Fires above 0." in (rule(site, "dead").text)
     assert "Fires when it is so for 30s" in rule(site, "no_workers").text
     assert "Each host looks and tells for itself" in rule(site, "redis_down").text
+
+
+@pytest.mark.parametrize(
+    ("sinks", "said", "unsaid"),
+    [
+        (["ops", "night"], "Tells ops, night. Told last", "Logged"),
+        ([], "Tells nobody, for there is no sink; the log has it. Logged last", "Told"),
+        (None, "Told last", "Tells"),
+    ],
+)
+def test_who_is_told_is_said_as_far_as_it_is_known(
+    redis_url: str, tmp_path: Path, sinks: list[str] | None, said: str, unsaid: str
+) -> None:
+    """One that an application has mounted knows no sinks, and says nothing of them."""
+    site = PageSite(redis_url, tmp_path, rules=rules("dead"), sinks=sinks)
+    fire(site, redis_url, "dead")
+    text = rule(site, "dead").text
+    assert said in text
+    assert unsaid not in text
 
 
 def test_a_rule_that_nobody_looked_at_is_unknown(site: PageSite) -> None:

@@ -48,7 +48,7 @@ def test_a_group_says_what_killed_its_jobs_and_leads_to_them(site: PageSite, app
     assert "3 75 %" in first.text
     assert "its attempts are used up" in first.text
     assert first.links["all of them"] == (
-        "/queues/mail/jobs?state=dead&task=charge&like=CardError%3A+card+%23+was+declined"
+        "/queues/mail/jobs?state=dead&task=charge&like=CardError%3A+card+%23+was+declined&cause=failed"
     )
     assert first.links["newest job"].startswith("/queues/mail/jobs/")
     assert "1 25 %" in second.text
@@ -75,7 +75,9 @@ def test_what_a_button_sends_concerns_its_group_alone(
     [button] = [
         node for node in groups(site, who="operator")[0].all("button") if node.text == label
     ]
-    assert "charge in queue mail" in button.attrs["data-confirm"]
+    assert button.attrs["data-of"] == (
+        "of charge in queue mail, dead of failed with an error like “CardError: card # was declined”"
+    )
     assert button.attrs["data-go"] == "/operations/{id}"
     body = json.loads(button.attrs["data-body"])
     ended(site.api, site.api.act("POST", "/operations", body))
@@ -84,6 +86,27 @@ def test_what_a_button_sends_concerns_its_group_alone(
     counts = site.api.house.views().counts("mail")
     assert counts["dead"] == 1
     assert state is None or counts[state] == 3
+
+
+def test_groups_that_differ_in_their_cause_alone_are_acted_on_one_by_one(
+    site: PageSite, app: Jobd
+) -> None:
+    crashed = die(app.queue("mail"), 2, "charge", CARD)
+    key = QueueKeys(NAMESPACE, "mail").job
+    site.client.hset(key(crashed[0]), "cause", "poison")
+    site.client.hdel(key(crashed[1]), "cause")
+    for cause, count in (("poison", 1), ("?", 1), ("failed", 3)):
+        [group] = [each for each in groups(site, who="operator") if f"charge {cause} " in each.text]
+        listed = tree(site.get(group.links["all of them"]))
+        assert len(listed.one("tbody").all("tr")) == count
+        assert (
+            f"charge in queue mail, dead of {cause} with" in group.all("button")[0].attrs["data-of"]
+        )
+        body = json.loads(group.all("button")[0].attrs["data-body"])
+        assert ended(site.api, site.api.act("POST", "/operations", body))["counts"] == {
+            "retried": count
+        }
+    assert SILENT in groups(site)[0].text
 
 
 def test_a_group_whose_task_a_stranger_named_has_no_buttons(site: PageSite) -> None:
@@ -101,6 +124,13 @@ def test_an_error_that_is_empty_is_a_group_that_can_be_named(
     site.client.hset(QueueKeys(NAMESPACE, "mail").job(job), "error", b"")
     [group] = groups(site, who="operator")
     assert "(no error is recorded)" in group.text
+    die(Jobd(redis_url).queue("mail"), 2, "charge", "another")
+    [all_of_them] = [each for each in group.all("a") if each.text == "all of them"]
+    listed = tree(site.get(all_of_them.attrs["href"], "operator"))
+    assert len(listed.one("tbody").all("tr")) == 1
+    [field] = [each for each in listed.all("input") if each.attrs.get("name") == "like"]
+    assert "data-empty" in field.attrs
+    assert '"like": ""' in listed.all("button", "data-bulk")[-1].attrs["data-body"]
     body = json.loads(group.all("button")[0].attrs["data-body"])
     assert ended(site.api, site.api.act("POST", "/operations", body))["counts"] == {"retried": 1}
 
@@ -110,8 +140,6 @@ def test_of_very_many_the_newest_are_looked_at_and_that_is_said(site: PageSite, 
         die(app.queue("mail"), 250, "charge", CARD)
     page = tree(site.get("/dead", "operator"))
     assert "5,004 dead: the newest 5,000 were looked at" in page.text
-    [retry, _] = page.all("button", "data-act")[:2]
-    assert retry.attrs["data-confirm"].startswith("Retry all dead jobs of charge")
 
 
 def test_the_groups_change_by_themselves(app: Jobd, redis_url: str, tmp_path: Path) -> None:

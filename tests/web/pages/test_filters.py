@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobd.web.pages.filters import added, bars, nice, since
+from jobd.web.pages.filters import about, added, bars, nice, rate, since
 
 COUNTS = st.lists(st.integers(0, 10**9), min_size=1, max_size=60)
 _BAR = re.compile(r"M(\S+) (\S+)v(-?[\d.e+]+)")
@@ -50,3 +51,25 @@ def test_an_instant_is_a_whole_second_close_by(seconds: float, now: int) -> None
     assert at % 1000 == 0
     assert abs(now - seconds * 1000 - at) <= 501
     assert since(None, now) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "—"), (0, "0"), (0.0028, "0.17/min"), (0.001, "3.6/h"), (0.4, "0.4/s"), (12, "12/s"),
+        (0.1, "0.1/s"), (1234, "1.23k/s"),
+    ],
+)  # fmt: skip
+def test_what_is_seldom_is_told_by_the_minute_or_the_hour(value: float | None, said: str) -> None:
+    assert rate(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "—"), (0.5, "~0.5 ms"), (22.627, "~23 ms"), (412.0, "~410 ms"), (1234.0, "~1.2 s"), (9_960.0, "~10 s"), (22_700.0, "~23 s"),
+        (123_456.0, "~2m"),
+    ],
+)  # fmt: skip
+def test_what_is_known_to_a_factor_is_told_to_two_digits(value: float | None, said: str) -> None:
+    assert about(value) == said

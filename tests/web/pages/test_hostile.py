@@ -19,7 +19,7 @@ _LINKS = ("href", "src", "action", "data-path", "data-go", "formaction")
 
 # Attributes without a value, and those of times, which a filter makes.
 _BARE = {
-    "autofocus", "checked", "data-ago", "data-all", "data-clock", "data-filter", "data-frame", "data-keep", "data-reload",
+    "autofocus", "checked", "data-ago", "data-all", "data-clock", "data-empty", "data-filter", "data-frame", "data-keep", "data-reload",
     "data-submit", "data-when", "disabled", "formnovalidate", "hidden", "multiple", "open", "required",
     "selected",
 }  # fmt: skip

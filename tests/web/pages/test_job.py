@@ -11,10 +11,13 @@ from support.api import HOSTILE, NAMESPACE, die, furnish
 from support.pages import Node, PageSite, tree
 
 from jobd import Jobd
+from jobd.broker import hosts
 from jobd.broker.commands import Completed
 from jobd.broker.keys import QueueKeys
+from jobd.broker.store import store_ms
 from jobd.cli.main import main
 from jobd.core.masking import MASKED
+from jobd.core.portrait import Daemon, Worker
 from jobd.core.states import STATES
 from jobd.web.pages.filters import mark, told, visible
 
@@ -269,3 +272,50 @@ def test_sentences_of_ours_have_times_and_commands_and_nothing_else() -> None:
     )
     assert told(mark(10**15)) == "—"
     assert visible("a\0\x1b\n\t\x9b\ud800") == "a␀␛\n\t\\x9b\\ud800"
+
+
+def test_a_run_that_goes_on_says_where_and_leads_there(site: PageSite, app: Jobd) -> None:
+    """By what the hosts said of their workers; where none has, the worker's name is all."""
+    job = app.queue("q").add("work").id
+    _claimed(app, job)
+    assert "worker w.1" in _look(site, job).by_id("step-now").text
+    worker = Worker(
+        slot="q.3", queue="q", phase="busy", pid=4, incarnation="w.1", restarts=0, last_exit=None
+    )
+    said = Daemon(
+        running=True, stopping=False, pid=7, started_at=1.0, up_for=1.0, generation=1,
+        last_error=None, helpers={}, host="web1", jobd="1.2.3", workers=[worker],
+    )  # fmt: skip
+    hosts.say(site.client, NAMESPACE, "h1", said, wall_ms=store_ms(site.client))
+    step = _look(site, job).by_id("step-now")
+    assert step.links == {"web1": "/workers/h1", "q.3": "/workers/h1/q.3"}
+
+
+def test_what_no_record_has_of_the_last_run_is_said(site: PageSite, app: Jobd) -> None:
+    job = app.queue("q").add("work").id
+    store, claim = _claimed(app, job)
+    done = [Completed(job.encode(), claim.number, "work|1|1|2", b"")]
+    store.settle("w.1", 30_000, completed=done)
+    step = _look(site, job).by_id("step-now").text
+    assert "when it began, and how long it ran not recorded" in step
+
+
+def test_attempts_timeout_and_backoff_are_those_of_the_call_or_the_workers(
+    site: PageSite, app: Jobd
+) -> None:
+    job = app.queue("q").add("work", attempts=4).id
+    facts = _look(site, job).by_id("job-facts").text
+    assert "attempts 4" in facts
+    assert "timeout as the worker's configuration says" in facts
+    assert "backoff as the worker's configuration says" in facts
+
+
+def test_a_job_whose_task_nobody_knows_does_not_start_in_seconds(site: PageSite, app: Jobd) -> None:
+    """That is only when it is looked at again."""
+    job = app.queue("q").add("tpyo", delay="15s").id
+    error = "no worker knows the task 'tpyo'; deploy the code that declares it"
+    _put(site, job, error=error, parked=1_700_000_000_000)
+    page = _look(site, job)
+    why = page.by_id("job-why").text
+    assert "Starts: not before that has changed: unknown_task" in why
+    assert "set aside: no worker has known its task" in page.by_id("step-now").text

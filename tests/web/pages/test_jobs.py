@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from support.api import HOSTILE, NAMESPACE, die, ended, furnish
@@ -12,6 +13,7 @@ from support.pages import Node, PageSite, tree
 
 from jobd import Jobd
 from jobd.broker.keys import QueueKeys
+from jobd.cli.main import main
 from jobd.core.states import STATES
 
 
@@ -118,6 +120,21 @@ def test_an_empty_state_says_what_would_be_there(site: PageSite, app: Jobd, stat
     assert "Jobs" in _look(site, f"?state={state}").one("div", class_="empty").text
 
 
+@pytest.mark.parametrize(
+    ("query", "found"), [("cause=failed", 2), ("cause=poison", 0), ("cause=odd", 1)]
+)
+def test_the_dead_are_chosen_by_what_they_died_of(
+    site: PageSite, app: Jobd, query: str, found: int
+) -> None:
+    ids = die(app.queue("q"), 3)
+    site.client.hset(QueueKeys(NAMESPACE, "q").job(ids[0]), "cause", "odd")
+    page = _look(site, f"?state=dead&{query}")
+    assert (len(_ids(page)) if found else 0) == found
+    chosen = page.one("select", name="cause").one("option", "selected")
+    assert f"cause={chosen.text}" == query
+    assert not _look(site, "?state=waiting").all("select", name="cause")
+
+
 def _bulk(page: Node) -> dict[str, dict[str, object]]:
     return {
         f"{button.attrs['data-bulk']} {button.attrs['data-verb']}": json.loads(
@@ -194,9 +211,32 @@ def test_the_command_that_lists_the_same_is_one_that_a_shell_reads(
     app.queue("q").add("work")
     page = _look(site, "?state=dead&error=" + quote("it's; rm"))
     assert page.one("button", "data-copy").attrs["data-copy"] == (
-        "jobd jobs list --queue q --state dead --error 'it'\"'\"'s; rm'"
+        "jobd jobs list --queue q --state dead '--error=it'\"'\"'s; rm'"
     )
-    assert not _look(site, "?state=dead&like=x").all("button", "data-copy")
+
+
+def test_the_command_lists_what_the_page_does_by_each_filter(
+    site: PageSite, app: Jobd, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBD_REDIS_URL", redis_url)
+    wanted = die(app.queue("q"), 2, "mail", "--no 17")
+    die(app.queue("q"), 1, "mail", "other")
+    die(app.queue("q"), 1, "work", "--no 17")
+    said = {
+        "task": "mail",
+        "error": "--no",
+        "like": "--no #",
+        "cause": "failed",
+        "newer_than": "1h",
+        "older_than": "0",
+    }
+    page = _look(site, f"?state=dead&{urlencode(said)}")
+    assert set(_ids(page)) == set(wanted)
+    command = page.one("button", "data-copy").attrs["data-copy"]
+    assert main([*shlex.split(command)[1:], "--json"]) == 0
+    assert {job["id"] for job in json.loads(capsys.readouterr().out)} == set(wanted)
 
 
 def test_links_know_below_which_path_the_dashboard_is(
@@ -211,3 +251,15 @@ def test_links_know_below_which_path_the_dashboard_is(
         each.attrs["data-path"] == "/admin/api/v1/operations"
         for each in inner.all("button", "data-bulk")
     )
+
+
+def test_a_value_that_is_too_long_is_refused_not_cut(site: PageSite) -> None:
+    """A part of it would find more jobs than were meant."""
+    long = "x" * 2001
+    for path in (f"/queues/q/jobs?error={long}", f"/dead?queue={long}", f"/find?id={long}"):
+        answer = site.ask(path)
+        assert answer.status_code == 400, path
+        assert "2001 characters; expected at most 2000" in answer.text
+    assert site.ask(f"/live/queues/q/jobs?error={long}").status_code == 400
+    assert site.told == []
+    assert site.ask(f"/queues/none/jobs?error={long[1:]}").status_code == 404

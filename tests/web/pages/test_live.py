@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +19,15 @@ from support.daemons import eventually
 from support.pages import FRAME, PageSite, tree
 
 from jobd import Jobd
-from jobd.core.errors import BrokerUnavailable
+from jobd.core.errors import BrokerUnavailable, StoreUnusable
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.badges import Counts
 from jobd.web.pages.live import SHARE, Hub, Seen, Topic, Watch
 from jobd.web.pages.page import Live, Page
+from jobd.web.pages.stream import MOST_UNKNOWN
+from jobd.web.pages.table import PAGES
+from jobd.web.pages.turns import Turns
+from jobd.web.threads import Crowded
 
 
 def topic(name: str) -> Topic:
@@ -40,6 +47,12 @@ class Looks:
         self.held: set[str] = set()
         self.late: set[str] = set()
         self.go = threading.Event()
+
+    @classmethod
+    def failing(cls, error: Exception) -> Looks:
+        made = cls()
+        made.text = error
+        return made
 
     def __call__(self, it: Topic) -> str:
         self.count[it.page] = self.count.get(it.page, 0) + 1
@@ -262,6 +275,56 @@ def test_there_are_so_many_viewers_and_no_more(looks: Looks) -> None:
         watching(hub, A, B, B, then=then)
 
 
+def test_of_one_person_there_are_so_many_and_others_come_in(looks: Looks) -> None:
+    async def then() -> None:
+        watches = [hub.watch(topic(str(n)), "eva", most=3) for n in range(5)]
+        assert [each is None for each in watches] == [False] * 3 + [True] * 2
+        ops = hub.watch(A, "ops", most=3)
+        assert watches[0] is not None
+        hub.leave(watches[0])
+        again = hub.watch(B, "eva", most=3)
+        for each in (again, ops, *watches[1:3]):
+            assert each is not None
+            hub.leave(each)
+
+    with hub_of(looks) as hub:
+        watching(hub, then=then)
+
+
+def test_turns_go_round_the_people_however_many_pages_one_has_open(looks: Looks) -> None:
+    """Else who has most of the pages has most of the looks, and news are late for all others."""
+
+    async def then() -> None:
+        many = [hub.watch(topic(str(n)), "eva") for n in range(30)]
+        one = hub.watch(A, "ops")
+        assert one is not None
+        await news(one)
+        while looks.count["a"] < 10:
+            looks.text = f"number {looks.count['a']}"
+            await news(one)
+        others = sum(count for name, count in looks.count.items() if name != "a")
+        assert others <= 2 * looks.count["a"] + 2
+        for each in (one, *many):
+            assert each is not None
+            hub.leave(each)
+
+    looks.burns = 0.001  # 50 looks a second, and 31 pages that are due 100 times
+    with hub_of(looks) as hub:
+        watching(hub, then=then)
+
+
+def test_who_comes_anew_is_not_brought_forward(looks: Looks) -> None:
+    turns = Turns()
+    assert turns.rank(["eva"]) == turns.rank([]) == 0
+    turns.took(["eva"])
+    turns.took(["ops", "kim"])
+    assert turns.rank(["eva"]) < turns.rank(["ops"]) == turns.rank(["kim"])
+    assert turns.rank(["ops", "eva"]) == turns.rank(["eva"])
+    for n in range(5000):
+        turns.took([str(n)])
+    assert len(turns._last) == 1000
+
+
 def test_closing_sends_everybody_away(looks: Looks) -> None:
     async def then(watch: Watch) -> None:
         await news(watch)
@@ -399,6 +462,83 @@ def test_what_somebody_has_just_done_is_seen_on_the_page_that_follows(site: Page
     assert "paused" not in tree(site.get("/")).by_id("queue-q").text
     queue("q").pause("")
     assert "paused" in tree(site.get("/")).by_id("queue-q").text
+
+
+def test_parameters_that_a_page_does_not_know_make_no_other_look(
+    site: PageSite, redis_url: str
+) -> None:
+    Jobd(redis_url).queue("q").add("x")
+    watches = site.pages.hub._watches
+    with site.watch("/queues/q?x=1") as one, site.watch("/queues/q?x=2&queue=q") as other:
+        assert one.next("whole")["html"] == other.next("whole")["html"]
+        [its] = watches
+        assert (its.query, len(watches[its])) == ((), 2)
+    with site.watch("/dead?queue=q&x=1") as news:
+        news.next("whole")
+        [its] = watches
+        assert its.query == (("queue", "q"),)
+
+
+def test_a_page_names_all_parameters_that_it_goes_by() -> None:
+    """What it reads of the query is in its row: else a stream shows something else than its page."""
+    for page in PAGES:
+        if page.live is not None:
+            source = inspect.getsource(sys.modules[page.read.__module__])
+            read = set(re.findall(r"""query(?:\.get\(|\[)"(\w+)""", source)) - {"cursor"}
+            of_others = {"queue"} if page.name in ("schedule", "slot") else set()
+            assert read - of_others <= set(page.query), page.name
+
+
+def test_one_person_has_so_many_streams(site: PageSite) -> None:
+    site.pages._auth.most_streams = 2
+    with site.watch("/") as one, site.watch("/dead") as two:
+        one.first()
+        two.first()
+        assert site.ask("/live", headers={"accept": "*/*"}).status_code == 503
+        with site.watch("/", "operator") as other:
+            other.first()
+
+
+def test_a_stream_ends_when_it_is_not_known_for_long_who_looks(
+    site: PageSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody sees to it that there is never a thread to look him up."""
+    monkeypatch.setattr("jobd.web.pages.stream.BEAT", 0.02)
+    monkeypatch.setattr("jobd.web.pages.stream.CHECKED_EVERY", 0.02)
+    asked = []
+
+    def crowded(*_: Any) -> bool:
+        asked.append(1)
+        raise Crowded if len(asked) != 2 else StoreUnusable("redis: may not be asked")
+
+    monkeypatch.setattr(site.pages._auth, "is_still", crowded)
+    with site.watch("/operations") as news:
+        news.until("end", lambda _: True)
+    assert len(asked) == MOST_UNKNOWN
+
+
+def test_while_redis_is_away_nobody_is_sent_away(
+    site: PageSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who is back is asked for anew."""
+    monkeypatch.setattr("jobd.web.pages.stream.BEAT", 0.02)
+    monkeypatch.setattr("jobd.web.pages.stream.CHECKED_EVERY", 0.02)
+    asked, away = [], BrokerUnavailable("redis: away")
+
+    def unknown(*_: Any) -> bool:
+        asked.append(1)
+        raise away
+
+    with site.watch("/operations") as news:
+        news.until("whole", lambda _: True)
+        look = site.pages.hub._look
+        monkeypatch.setattr(site.pages.hub, "_look", Looks.failing(away))
+        news.until("away", lambda _: True)
+        monkeypatch.setattr(site.pages._auth, "is_still", unknown)
+        eventually("many answers", lambda: len(asked) > 5 * MOST_UNKNOWN)
+        news.until("beat", lambda _: True)
+        monkeypatch.setattr(site.pages.hub, "_look", look)
+        news.until("end", lambda _: True)
 
 
 def test_who_may_not_look_has_no_stream(site: PageSite) -> None:

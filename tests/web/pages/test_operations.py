@@ -120,3 +120,26 @@ def test_what_the_api_begins_says_its_filter_cut_where_it_is_long(
     assert begun["which"] == {"error": "x" * 300, "task": "a"}
     ids = site.api.act("POST", "/operations", {"verb": "retry", "ids": ["a", "b", "a"]})
     assert ids["which"] == {"ids": "2"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        ({"verb": "delete", "states": ["dead", "cancelled"], "cause": "lost", "older_than": "7d"},
+         "jobd jobs delete --queue q --state dead --state cancelled --cause=lost --older-than=7d"),
+        ({"verb": "run-now", "like": "", "dry_run": True}, "jobd jobs run-now --queue q --like= --dry-run"),
+        ({"verb": "purge", "confirm": "q"}, "jobd queues purge q"),
+        ({"verb": "reschedule", "delay": "1h"}, None),
+        ({"verb": "retry", "error": "x" * 300}, None),
+        ({"verb": "retry", "ids": ["a"]}, None),
+    ],
+)  # fmt: skip
+def test_it_can_be_done_again_in_a_terminal(
+    site: PageSite, redis_url: str, asked: dict[str, object], command: str | None
+) -> None:
+    """Where there is a command for it, and nothing of what was asked for is cut."""
+    Jobd(redis_url).queue("q").add("work")
+    begun = site.api.act("POST", "/operations", asked | {"queue": "q"})
+    ended(site.api, begun)
+    copies = tree(site.get(f"/operations/{begun['id']}")).all("button", "data-copy")
+    assert [each.attrs["data-copy"] for each in copies] == ([command] if command else [])

@@ -13,7 +13,7 @@ from jobd import Jobd
 from jobd.broker import hosts
 from jobd.broker.alerts import AlertStore
 from jobd.broker.store import store_ms
-from jobd.core.portrait import Daemon
+from jobd.core.portrait import Daemon, Worker
 
 
 @pytest.fixture
@@ -98,3 +98,47 @@ def test_nothing_is_sent_while_nothing_happens(site: PageSite, app: Jobd) -> Non
 def test_nobody_sees_it_who_is_not_logged_in(site: PageSite) -> None:
     answer = site.ask("/", who=None)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/")
+
+
+def _said(name: str, place: str) -> Daemon:
+    worker = Worker(
+        slot="mail.1", queue="mail", phase="busy", pid=4, incarnation="n.1", restarts=0,
+        last_exit=None, running=1, job="j", memory=1 << 20,
+    )  # fmt: skip
+    return Daemon(
+        running=True, stopping=False, pid=7, started_at=1.0, up_for=1.0, generation=1,
+        last_error=None, helpers={}, host=name, jobd="1.2.3", workers=[worker], runtime_dir=place,
+    )  # fmt: skip
+
+
+def test_two_daemons_of_one_machine_are_told_apart(site: PageSite) -> None:
+    """By where they run; each leads to its own page."""
+    for key, name, place in (("h1", "vm", "/run/a"), ("h2", "vm", "/run/b"), ("h3", "db", "/c")):
+        hosts.say(
+            site.client, NAMESPACE, key, _said(name, place), wall_ms=store_ms(site.client)
+        )  # fmt: skip
+    page = tree(site.get("/"))
+    assert page.by_id("host-h1").text.startswith("vm /run/a running")
+    assert page.by_id("host-h2").text.startswith("vm /run/b running")
+    assert page.by_id("host-h2").links == {"vm": "/workers/h2"}
+    assert page.by_id("host-h3").text.startswith("db running 1 1 1")
+
+
+def test_of_a_silent_host_nothing_is_counted_and_it_needs_somebody(site: PageSite) -> None:
+    """On the overview and among the workers alike: what it said is of the past."""
+    hosts.say(site.client, NAMESPACE, "h1", _said("web1", "/r"), wall_ms=store_ms(site.client))
+    field = site.client.hget(f"{NAMESPACE}:hosts", "h1").partition(b" ")[2]
+    site.client.hset(f"{NAMESPACE}:hosts", "h1", b"%d " % (store_ms(site.client) - 60_000) + field)
+    page = tree(site.get("/"))
+    assert "silent: web1" in page.by_id("needs").text
+    assert page.by_id("needs").links["See the host"] == "/workers/h1"
+    assert page.by_id("host-h1").text.endswith("— — —")
+    fleet = tree(site.get("/workers")).by_id("fleet").text
+    assert "1 silent, and not counted" in fleet
+    assert "workers 0 busy 0" in fleet
+
+
+def test_active_jobs_are_no_share_of_workers(site: PageSite, app: Jobd) -> None:
+    """One worker may run many."""
+    app.queue("mail").add("x")
+    assert "Active 0 by 0 workers" in tree(site.get("/")).by_id("totals").text

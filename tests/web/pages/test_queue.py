@@ -138,3 +138,54 @@ def test_whatever_a_stranger_wrote_is_text(site: PageSite) -> None:
         html = site.get("/queues/q", "operator")
         assert "<script>alert" not in html
         site.get("/")
+
+
+def test_what_never_ran_is_no_failed_run_and_spans_say_how_well_they_are_known(
+    site: PageSite, app: Jobd
+) -> None:
+    """Chart, rate and tasks count the same."""
+    app.queue("q").add("x")
+    minute = store_ms(site.client) // 60_000
+    counts = {"completed": 6, "crashed": 2, "lost": 1, "failed": 1, "dead": 3, "unrun": 3}
+    site.client.hset(f"jobd:{{q}}:minute:{minute}", mapping=counts)
+    tally = {f"{word}|work": n for word, n in counts.items()}
+    tally |= {"run|work|9": 10, "run_us|work": 3_000_000, "parked|?": 9}
+    site.client.hset("jobd:{q}:tally", mapping=tally)
+    page = tree(site.get("/queues/q"))
+    assert "completed 6 failed 4" in page.by_id("hour").text
+    assert "Errors 40 %" in page.by_id("pace").text
+    assert "Run p50 / p95 ~360 ms / ~490 ms" in page.by_id("pace").text
+    row = page.by_id("task-work").text
+    assert row.startswith("work 6 4 3 0 40 %")
+    assert "~360 ms / ~490 ms mean 300 ms" in row
+    assert "failed 1" in row
+    assert "crashed 2" in row
+    assert "set aside, times 9" in page.text
+
+
+def test_jobs_whose_task_nobody_knows_hold_a_queue_back(site: PageSite, app: Jobd) -> None:
+    """On its page, and on the overview as long as workers meet them."""
+    queue = app.queue("q")
+    jobs = [queue.add("tpyo", delay="15s").id for _ in range(3)]
+    queue.add("work", delay="10s")
+    for job in jobs:
+        error = "no worker knows the task 'tpyo'; deploy the code that declares it"
+        site.client.hset(f"jobd:{{q}}:job:{job}", mapping={"error": error, "parked": 1})
+    page = tree(site.get("/queues/q"))
+    assert "at least 3 jobs of tpyo wait for a worker that knows it" in page.by_id("flow").text
+    assert page.by_id("flow").links["See them"] == "/queues/q/jobs?state=delayed&task=tpyo"
+    assert "no worker knows tpyo" in page.by_id("needs").text
+    assert "Nothing: no pause" not in page.by_id("flow").text
+    assert "no worker knows" not in tree(site.get("/")).by_id("needs").text
+    minute = store_ms(site.client) // 60_000
+    site.client.hset(f"jobd:{{q}}:minute:{minute}", mapping={"parked": 3})
+    for job in jobs:  # they are due, and stand in line again
+        site.client.zrem("jobd:{q}:delayed", job)
+    assert "set jobs aside" in tree(site.get("/queues/q")).by_id("flow").text
+    assert "no worker knows tasks of q" in tree(site.get("/")).by_id("needs").text
+
+
+def test_an_empty_chart_has_an_axis_that_counts(site: PageSite, app: Jobd) -> None:
+    app.queue("q").add("x")
+    axis = tree(site.get("/queues/q")).by_id("hour").one("div", class_="y")
+    assert axis.text == "2 1 0"

@@ -51,6 +51,10 @@ function said(element, done, answer) {
 
 /** Ask the API; give its answer. Throws an Error with words for people. */
 export async function send(method, path, body) {
+  // A browser takes `..` in a path for the place above: what is meant is not what would be done.
+  if (new URL(path, location).pathname !== path.split("?")[0]) {
+    throw new Error("A name on this page leads to another place; nothing was done. Use the command line.");
+  }
   const options = { method, headers: { Accept: "application/json", "X-Jobd-Csrf": csrf() } };
   if (method !== "GET") {
     options.headers["Content-Type"] = "application/json";

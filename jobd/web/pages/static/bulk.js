@@ -1,8 +1,10 @@
 // Buttons that act on many jobs at once, through an operation of the API:
 //   data-bulk   "ticked": the ticked rows; "all": whatever the filter in data-body finds
 //   data-verb   what is done; data-label its word; data-path, data-body and data-go as in act.js
+//   data-of     which jobs these are, in words that follow "3 jobs"
 // For all that a filter finds the jobs are counted first, by an operation that changes nothing; who is asked
-// sees how many there are, and may say yes when all are counted.
+// sees how many there are, and may say yes when all are counted. It is done to these: to nothing that comes
+// after the instant of the count.
 import { send } from "./act.js";
 import { confirmed } from "./confirm.js";
 import { toast } from "./toast.js";
@@ -47,7 +49,8 @@ async function run(button) {
     const answer = await send("POST", path, body);
     location.assign(go.replace("{id}", encodeURIComponent(answer.id)));
   } catch (problem) {
-    toast(problem.message, "problem");
+    // It may have been begun all the same; or others are under way, and can be stopped.
+    toast(problem.message, "problem", { href: go.replace("/{id}", ""), text: "See the operations" });
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -72,9 +75,14 @@ async function askedForAll(button, body) {
       return open;
     });
     if (open) {
-      text.textContent = found ? `${button.dataset.label}: ${jobs(found)}, as of now.${forGood(button)}` : "There is no such job any more.";
-      yes.disabled = !found;
-      if (found) yes.textContent = `${button.dataset.label} ${jobs(found)}`;
+      const { label, of } = button.dataset;
+      const many = found ? sum(found) : 0;
+      text.textContent = many ? `${label}: ${jobs(many)}${of ? ` ${of}` : ""}, as of now.${forGood(button)}` : "There is no such job any more.";
+      yes.disabled = !many;
+      if (many) {
+        yes.textContent = `${label} ${jobs(many)}`;
+        body.as_of = found.as_of;
+      }
     }
   } catch (problem) {
     if (open) text.textContent = `They could not be counted: ${problem.message}`;
@@ -84,14 +92,14 @@ async function askedForAll(button, body) {
 
 const sum = (it) => Object.values(it.counts).reduce((all, many) => all + many, 0);
 
-/** Count what an order would be done to; `tell` is told how far it is, and says whether to go on. */
+/** Count what an order would be done to; give the operation that did, or null. `tell` is told how far it is, and says whether to go on. */
 async function counted(path, body, tell) {
   let it = await send("POST", path, { ...body, dry_run: true });
   while (it.ended_at === null) {
-    if (!tell(it)) { await send("DELETE", `${path}/${it.id}`).catch(() => {}); return 0; }
+    if (!tell(it)) { await send("DELETE", `${path}/${it.id}`).catch(() => {}); return null; }
     await new Promise((go) => { setTimeout(go, EVERY); });
     it = await send("GET", `${path}/${it.id}`);
   }
   if (it.state !== "done") throw new Error(it.problem?.detail ?? `the counting was ${it.state}`);
-  return sum(it);
+  return it;
 }

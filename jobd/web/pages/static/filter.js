@@ -1,10 +1,11 @@
-// Forms that choose what a list shows leave out of the address what was not filled in; a box ticks all rows.
+// Forms that choose what a list shows leave out of the address what was not filled in, but for what means
+// something when it is empty (data-empty); a box ticks all rows.
 
 export function filters() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.matches("form[data-filter]")) return;
-    for (const field of form.elements) if (field.name && field.value === "") field.disabled = true;
+    for (const field of form.elements) if (field.name && field.value === "" && !("empty" in field.dataset)) field.disabled = true;
     setTimeout(() => { for (const field of form.elements) field.disabled = false; });
   });
   document.addEventListener("change", (event) => {
