@@ -28,6 +28,9 @@ from jobd.web.scrape import Late, Shared
 Exposition = Callable[[str], tuple[bytes, str]]
 """Gives the metrics and their content type, as an Accept header asks. Blocks."""
 
+HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+"""What probes ask for: answered at once, whatever else is going on."""
+
 # Prometheus gives up after ten seconds, where it was not told otherwise.
 _SCRAPE_WITHIN = 9.0
 _JSON = "application/json"
@@ -75,7 +78,10 @@ def health_routes(knowledge: Knowledge) -> list[BaseRoute]:
     async def readyz(_request: Request) -> Response:
         return _health(knowledge.readiness())
 
-    return [Route("/livez", livez), Route("/readyz", readyz), Route("/healthz", readyz)]
+    return [
+        Route(path, asked)
+        for path, asked in zip(HEALTH_PATHS, (livez, readyz, readyz), strict=True)
+    ]
 
 
 def metrics_route(metrics: Exposition) -> Route:

@@ -79,13 +79,13 @@ class _Guarded:
         request = Request(scope, receive)
         is_safe = self._auth.seen(request).is_safe
         try:
+            who = await self._known(request, self._role if is_safe else self._acts)
             csrf = None
             if not is_safe and _is_form(request):
-                self._auth.check_place(self._auth.seen(request))
                 body = await whole(request)
                 csrf = fields(FORM, body).get(CSRF_FIELD, "")
                 receive = again(body, receive)
-            who = await self._admit(request, self._role if is_safe else self._acts, csrf)
+            self._auth.check_meant(request, who, csrf)
         except (Refused, BrokerError) as error:
             await self._refusal(request, error)(scope, receive, send)
             return
@@ -95,9 +95,10 @@ class _Guarded:
         else:
             await self._act(request, who, receive, send)
 
-    async def _admit(self, request: Request, role: Role, csrf: str | None) -> Who:
+    async def _known(self, request: Request, role: Role) -> Who:
+        """Find out who asks, before anything of a body is waited for."""
         try:
-            return await self._threads.run(lambda: self._auth.admit(request, role, csrf=csrf))
+            return await self._threads.run(lambda: self._auth.known(request, role))
         except (Crowded, TooLate) as busy:
             raise Busy("too many requests are under way; try again in a moment") from busy
 

@@ -29,7 +29,8 @@ from jobd.web.pages.parts import Parts, change
 
 BEAT = 10.0
 """Seconds of silence at most."""
-TAKEN_WITHIN = 20.0
+TAKEN_WITHIN = 40.0
+"""Longer than our own server waits, which then ends it without a word; another one may wait for ever."""
 CHECKED_EVERY = 30.0
 MOST_UNKNOWN = 4
 """So often in a row it may not be known whether somebody may go on, while there is something to be seen."""
