@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.logins import TOKENS, dashboard
+from support.logins import dashboard
 from support.servers import eventually
 from support.web import Answer
 from support.web_process import Web
 
+from jobd.core.config_web import TokenConfig
+from jobd.core.passwords import hashed_token
 from jobd.web.auth.headers import HEADERS
 from jobd.web.connections import MOST
 
@@ -24,13 +26,8 @@ FEW = 20
 HOST = b"Host: 127.0.0.1\r\n"
 STYLE = b"GET /static/x/jobd.css HTTP/1.1\r\n" + HOST + b"\r\n"
 FORM = HOST + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
-STREAM = (
-    b"GET /live?x=%d HTTP/1.1\r\n"
-    + HOST
-    + b"Authorization: Bearer "
-    + TOKENS["watch"].encode()
-    + b"\r\n\r\n"
-)
+# Many people, for each has so many streams at most.
+PEOPLE = {f"p{number}": f"jobd_{number:043}" for number in range(FEW)}
 
 Start = Callable[..., Web]
 
@@ -38,9 +35,15 @@ Start = Callable[..., Web]
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
     made: list[Web] = []
+    tokens = {
+        name: TokenConfig(token=hashed_token(token), role="viewer")
+        for name, token in PEOPLE.items()
+    }
 
     def start(**limits: float) -> Web:
-        web = Web(tmp_path, redis_url, dashboard=dashboard(), **{"idle_for": 60.0, **limits})
+        web = Web(
+            tmp_path, redis_url, dashboard=dashboard(tokens=tokens), **{"idle_for": 60.0, **limits}
+        )
         made.append(web)
         web.say()
         assert web.ask("/livez").status == 200
@@ -75,12 +78,13 @@ def asking(web: Web, request: bytes) -> socket.socket:
 def streaming(web: Web, crowd: list[socket.socket], many: int) -> list[socket.socket]:
     """Open streams, not all at once: so many are not admitted at the same time."""
     made: list[socket.socket] = []
+    those = [f"Authorization: Bearer {token}\r\n\r\n".encode() for token in PEOPLE.values()]
 
     def are_open() -> bool:
         return all(has_come(each) for each in made)
 
     while len(made) < many:
-        made += [asking(web, STREAM % number) for number in range(len(made), len(made) + FEW)]
+        made += [asking(web, b"GET /live HTTP/1.1\r\n" + HOST + each) for each in those]
         crowd += made[-FEW:]
         eventually(are_open, within=30)
     return made

@@ -34,7 +34,8 @@ STEP = 2.0
 """Seconds until it is looked again whether news are late."""
 LATE_MS = 5000
 """What was looked at longer ago is late: there is more to look at than looks may cost."""
-TAKEN_WITHIN = 20.0
+TAKEN_WITHIN = 40.0
+"""Longer than our own server waits, which then ends it without a word; another one may wait for ever."""
 CHECKED_EVERY = 30.0
 MOST_UNKNOWN = 4
 """So often in a row it may not be known whether somebody may go on, while there is something to be seen."""
