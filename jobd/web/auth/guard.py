@@ -38,6 +38,11 @@ def note(request: HTTPConnection, on: Mapping[str, str]) -> None:
     request.scope[_ABOUT].update(on)
 
 
+def asks_for_a_page(request: HTTPConnection) -> bool:
+    """Say whether a browser asks, for somebody to read the answer."""
+    return request.scope["method"] == "GET" and "text/html" in request.headers.get("accept", "")
+
+
 def guard(
     auth: Gatekeeper,
     routes: Sequence[BaseRoute],
@@ -122,10 +127,7 @@ class _Guarded:
             self._auth.audit(request, who, self._name, path | request.scope[_ABOUT], outcome)
 
     def _refusal(self, request: Request, error: Refused | BrokerError) -> Response:
-        asks_for_a_page = request.method == "GET" and "text/html" in request.headers.get(
-            "accept", ""
-        )
-        if not asks_for_a_page:
+        if not asks_for_a_page(request):
             return problem(error)
         way_in = self._auth.way_in(request, self._login)
         if way_in is None or not isinstance(error, NotLoggedIn):

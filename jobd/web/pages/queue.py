@@ -69,7 +69,7 @@ def read(house: House, ask: Ask) -> Model:
     """Read all of it. Raises NoSuchQueue, BrokerError."""
     name = ask.path["queue"]
     shown = show_queue(house, name)
-    hosts = house.browser.hosts()
+    hosts = house.browser.hosts(within=ask.within)
     return {
         "queue": shown.queue,
         "unserved": is_unserved(shown.queue),

@@ -10,7 +10,7 @@ import { confirmed } from "./confirm.js";
 import { toast } from "./toast.js";
 
 const EVERY = 300;
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat("en");
 const FOR_GOOD = " This cannot be taken back.";
 
 export function bulk() {
