@@ -45,17 +45,22 @@ class Reader:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
 
     def open(self, path: str) -> Answer:
-        """Open a page. Raises RunFailed for one that is not there."""
-        headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
+        """Open a page, and the one it leads on to. Raises RunFailed for one that is not there."""
         begun = time.perf_counter()
-        self._connection.request("GET", path, headers=headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
+        answer, body = self._ask(path)
+        if answer.status == http.client.SEE_OTHER:
+            answer, body = self._ask(answer.headers["Location"])
         taken = time.perf_counter() - begun
         text = body.decode("utf-8", "replace")
         if answer.status != http.client.OK:
             raise RunFailed(f"{path} was answered with {answer.status}: {text[:300]}")
         return Answer(taken, text)
+
+    def _ask(self, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
+        self._connection.request("GET", path, headers=headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read()
 
     def answers(self, path: str) -> bool:
         """Say whether anything is served yet."""

@@ -7,19 +7,17 @@ watched by many viewers or by nobody.
 """
 
 import itertools
-import random
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from html import unescape
+from dataclasses import dataclass
 
 from benchmarks.bench import Bench
-from benchmarks.crowd import CROWD, config, job_id, plant
+from benchmarks.crowd import config, plant
 from benchmarks.errors import RunFailed
-from benchmarks.figures import middle, percentile, show, spread
+from benchmarks.figures import Spread, middle, percentile, show, spread
 from benchmarks.outcome import Bar, Outcome, Table
+from benchmarks.pages import WATCHED, Kind, kinds_of
 from benchmarks.processes import Group
 from benchmarks.servers import RedisServer, free_port
 from benchmarks.systems.base import Order, Site
@@ -34,33 +32,20 @@ START_SECONDS = 60.0
 #: After viewers came or went, this long is not counted.
 LEAD_SECONDS = 1.5
 SLICE_SECONDS = 2.0
+#: So long the streams are watched while no job runs.
+IDLE_SECONDS = 10.0
 TALLY = ("HGET", "jobd:{bench}:tally", "completed|noop")
 LINE = ("ZCARD", "jobd:{bench}:waiting")
 #: Jobs a second at the most; sizes what there is to do in a pair.
 RATE = 90_000
-_NEXT = re.compile(r'<a\b[^>]*\brel="next"[^>]*>')
-_HREF = re.compile(r'\bhref="([^"]*)"')
-# What viewers have open, over and over until there are enough.
-WATCHED = (
-    "/", f"/queues/{CROWD}", "/queues/bench", "/", f"/queues/{CROWD}/jobs?state=dead", "/workers",
-    f"/queues/{CROWD}/jobs?state=waiting", f"/queues/{CROWD}/jobs/{job_id('delayed', 7)}", "/dead", "/schedules",
-)  # fmt: skip
 
 
-@dataclass
-class Kind:
-    """One kind of page: `next` says what to open, from what came last."""
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What the streams alone take while no job runs: cores of the web process and of Redis."""
 
-    name: str
-    next: Callable[[str], str]
-    times: list[float] = field(default_factory=list)
-    cold: list[float] = field(default_factory=list)
-    last: str = ""
-
-    def open(self, reader: Reader, times: list[float]) -> None:
-        answer = reader.open(self.next(self.last))
-        self.last = answer.text
-        times.append(answer.seconds * 1000)
+    web_cores: float
+    redis_cores: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +73,16 @@ def _measure(bench: Bench) -> Outcome:
             f"dashboard: planting {plan.crowd_jobs:,} waiting and delayed, {plan.crowd_dead:,} dead"
         )
         plant(server, plan.crowd_jobs, plan.crowd_dead)
-        kinds = _kinds(bench)
+        kinds = kinds_of(plan.crowd_jobs, plan.crowd_dead)
         for _ in range(plan.cold_starts):
             with _served(bench, system, site, port) as (_, reader):
                 for kind in kinds:
                     kind.open(reader, kind.cold)
         with _served(bench, system, site, port) as (group, reader):
             _look(bench, kinds, reader)
+            alone = _watching(bench, server, group, port)
             pairs = _pairs(bench, system, site, server, group, port)
-    return _outcome(bench, kinds, pairs)
+    return _outcome(bench, kinds, alone, pairs)
 
 
 @contextmanager
@@ -116,45 +102,6 @@ def _served(
         reader.close()
 
 
-def _kinds(bench: Bench) -> list[Kind]:
-    """Each page, of which every look is at another one where there are others."""
-    rng, jobs = random.Random(7), bench.plan.crowd_jobs
-    jobs_of = f"/queues/{CROWD}/jobs"
-    groups, ages = (itertools.cycle(range(1000)) for _ in range(2))
-
-    def follows(first: str) -> Callable[[str], str]:
-        return lambda last: _next_of(last) or first
-
-    def one(state: str) -> Callable[[str], str]:
-        return lambda _: f"{jobs_of}/{job_id(state, rng.randrange(bench.plan.crowd_dead))}"
-
-    return [
-        Kind("overview", lambda _: "/"),
-        Kind("queue with the crowd", lambda _: f"/queues/{CROWD}"),
-        Kind("queue of the worker", lambda _: "/queues/bench"),
-        *(Kind(f"jobs, {state}, each the next page", follows(f"{jobs_of}?state={state}"))
-          for state in ("waiting", "delayed", "dead", "completed", "active")),
-        Kind("jobs, dead, an error nothing has", lambda _: f"{jobs_of}?state=dead&error=nothing{next(ages)}"),
-        Kind("jobs, delayed, a rare group", lambda _: f"{jobs_of}?state=delayed&group=g{next(groups)}"),
-        Kind("jobs, waiting, of one task", follows(f"{jobs_of}?state=waiting&task=task7")),
-        Kind("job, dead", one("dead")),
-        Kind("job, waiting", one("waiting")),
-        Kind("search by id", lambda _: f"/find?id={job_id('waiting', rng.randrange(jobs))}"),
-        Kind("workers", lambda _: "/workers"),
-        Kind("schedules", lambda _: "/schedules"),
-        Kind("alerts", lambda _: "/alerts"),
-        Kind("dead letters", lambda _: "/dead"),
-        Kind("operations", lambda _: "/operations"),
-    ]  # fmt: skip
-
-
-def _next_of(page: str) -> str | None:
-    """Find the link to the next page of a list."""
-    link = _NEXT.search(page)
-    href = _HREF.search(link[0]) if link else None
-    return unescape(href[1]) if href else None
-
-
 def _look(bench: Bench, kinds: list[Kind], reader: Reader) -> None:
     """Open all in turns, so that what is kept for a moment is not what is timed."""
     for number in range(bench.plan.page_looks):
@@ -162,6 +109,30 @@ def _look(bench: Bench, kinds: list[Kind], reader: Reader) -> None:
             kind.open(reader, kind.times)
         if number % 20 == 0:
             bench.say(f"dashboard: {number + 1} looks at each of {len(kinds)} pages")
+
+
+def _streams(bench: Bench) -> list[str]:
+    in_turn = itertools.islice(itertools.cycle(WATCHED), bench.plan.viewers)
+    return ["/live" + path.rstrip("/") for path in in_turn]
+
+
+def _watching(bench: Bench, server: RedisServer, group: Group, port: int) -> Watching:
+    """Account for the streams by processor time, which others on the machine disturb less than rates."""
+
+    def look() -> tuple[float, float, float]:
+        return time.monotonic(), _web_cpu(group), server.process_cpu_seconds()
+
+    with Viewers(port, []):
+        before = look()
+        time.sleep(IDLE_SECONDS)
+        quiet = [now - then for now, then in zip(look(), before, strict=True)]
+    with Viewers(port, _streams(bench)):
+        time.sleep(LEAD_SECONDS)
+        before = look()
+        time.sleep(IDLE_SECONDS)
+        watched = [now - then for now, then in zip(look(), before, strict=True)]
+    web, redis = (watched[n] / watched[0] - quiet[n] / quiet[0] for n in (1, 2))
+    return Watching(web, redis)
 
 
 def _pairs(
@@ -189,8 +160,7 @@ def _pairs(
 
 
 def _slice(bench: Bench, server: RedisServer, group: Group, port: int, *, watched: bool) -> Slice:
-    watched_in_turn = itertools.islice(itertools.cycle(WATCHED), bench.plan.viewers)
-    paths = ["/live" + path.rstrip("/") for path in watched_in_turn]
+    paths = _streams(bench)
     with Viewers(port, paths if watched else []) as viewers:
         time.sleep(LEAD_SECONDS)
         read, web = viewers.read_bytes, _web_cpu(group)
@@ -212,7 +182,20 @@ def _web_cpu(group: Group) -> float:
     return float(times.user + times.system)
 
 
-def _outcome(bench: Bench, kinds: list[Kind], pairs: list[tuple[Slice, Slice]]) -> Outcome:
+def _outcome(
+    bench: Bench, kinds: list[Kind], alone: Watching, pairs: list[tuple[Slice, Slice]]
+) -> Outcome:
+    slowest = spread([max(percentile(kind.times, 0.95) for kind in kinds)])
+    ratio = middle([watched.rate / unwatched.rate for watched, unwatched in pairs])
+    bars = [
+        Bar("p95 of the slowest page in a crowd", "<=", BAR_MS, "ms", slowest),
+        Bar(f"a worker's rate while {bench.plan.viewers} viewers watch", ">=", LEAST, "x", ratio),
+    ]
+    return Outcome([_of_pages(bench, kinds), _of_loss(bench, alone, pairs, ratio)], bars)
+
+
+def _of_pages(bench: Bench, kinds: list[Kind]) -> Table:
+    plan = bench.plan
     rows = [
         [
             kind.name, str(len(kind.times)), f"{percentile(kind.times, 0.5):.1f}",
@@ -221,8 +204,7 @@ def _outcome(bench: Bench, kinds: list[Kind], pairs: list[tuple[Slice, Slice]]) 
         ]
         for kind in kinds
     ]  # fmt: skip
-    plan = bench.plan
-    pages = Table(
+    return Table(
         title="Pages of the dashboard in a crowd",
         intro=(
             f"{plan.crowd_jobs:,} jobs wait, {plan.crowd_jobs:,} are delayed, {plan.crowd_dead:,} are dead in one "
@@ -232,28 +214,30 @@ def _outcome(bench: Bench, kinds: list[Kind], pairs: list[tuple[Slice, Slice]]) 
         ),
         columns=["page", "n", "p50 ms", "p95 ms", "max ms", "cold ms", "KiB"],
         rows=rows,
-    )  # fmt: skip
-    slowest = spread([max(percentile(kind.times, 0.95) for kind in kinds)])
-    ratio = middle([watched.rate / alone.rate for watched, alone in pairs])
-    loss = Table(
-        title=f"A worker at full speed while {plan.viewers} viewers watch",
+    )
+
+
+def _of_loss(
+    bench: Bench, alone: Watching, pairs: list[tuple[Slice, Slice]], ratio: Spread
+) -> Table:
+    watched, unwatched = zip(*pairs, strict=True)
+    return Table(
+        title=f"A worker at full speed while {bench.plan.viewers} viewers watch",
         intro=(
             f"{len(pairs)} pairs of slices of {SLICE_SECONDS:g} s of one run, with viewers and without, in an order that "
             f"changes; the {LEAD_SECONDS:g} s after they came or went are not counted. Live streams of {len(set(WATCHED))} "
-            "pages, in the same crowd, read by this process. The ratio is the median of all pairs (and their middle half)."
+            "pages, in the same crowd, read by this process. The ratio is the median of all pairs (and their middle half). "
+            f"The last two rows are of {IDLE_SECONDS:g} s in which no job ran, less what is taken when nobody watches."
         ),
         columns=["", "found"],
         rows=[
-            ["jobs/s, nobody watches", show(spread([alone.rate for _, alone in pairs]))],
-            ["jobs/s, watched", show(spread([watched.rate for watched, _ in pairs]))],
+            ["jobs/s, nobody watches", show(spread([each.rate for each in unwatched]))],
+            ["jobs/s, watched", show(spread([each.rate for each in watched]))],
             ["ratio, pair by pair", ratio.text(3, " x")],
-            ["cores of the web process, nobody watches", show(spread([alone.web_cores for _, alone in pairs]), 3)],
-            ["cores of the web process, watched", show(spread([watched.web_cores for watched, _ in pairs]), 3)],
-            ["KiB/s of all streams", show(spread([watched.read / 1024 for watched, _ in pairs]), 1)],
+            ["cores of the web process, nobody watches", show(spread([each.web_cores for each in unwatched]), 3)],
+            ["cores of the web process, watched", show(spread([each.web_cores for each in watched]), 3)],
+            ["KiB/s of all streams", show(spread([each.read / 1024 for each in watched]), 1)],
+            ["cores of the web process for the streams", f"{alone.web_cores:.3f}"],
+            ["cores of Redis for the streams", f"{alone.redis_cores:.3f}"],
         ],
     )  # fmt: skip
-    bars = [
-        Bar("p95 of the slowest page in a crowd", "<=", BAR_MS, "ms", slowest),
-        Bar(f"a worker's rate while {plan.viewers} viewers watch", ">=", LEAST, "x", ratio),
-    ]
-    return Outcome([pages, loss], bars)

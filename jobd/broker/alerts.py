@@ -209,13 +209,18 @@ class AlertStore:
                 raise ours(reply, self._place)
         is_marked = not isinstance(marked, RedisError)  # a full store takes no mark
         found = int(before or 0)
-        reset_at = _text(reset).rpartition(" ")[2]
         return Life(
             epoch=_text(epoch),
-            reset_ms=_whole(reset_at.encode()) or None,
+            reset_ms=_reset_ms(reset),
             found=found,
             left=max(found, at_ms) if is_marked else found,
         )
+
+    def reset_at(self) -> int | None:
+        """Give when somebody noticed that the store began anew or lost something, ms. Raises BrokerError."""
+        with translated(self._place):
+            mark: Any = self._client.get(self._keys.alert_reset)
+        return _reset_ms(mark)
 
     def note_reset(self, epoch: str, at_ms: int, *, again: bool = False) -> int:
         """Say that the store began anew, or (`again`) that it lives on and has lost something; give when.
@@ -269,6 +274,10 @@ def _change(row: bytes) -> Change | None:
         return replace(msgspec.json.decode(document, type=Change), at_ms=_whole(at))
     except msgspec.MsgspecError:
         return None
+
+
+def _reset_ms(mark: bytes | None) -> int | None:
+    return _whole(_text(mark).rpartition(" ")[2].encode()) or None
 
 
 def _ms(time: Any) -> int:

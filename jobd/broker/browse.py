@@ -17,6 +17,7 @@ from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.finding import Wanted
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import QueueKeys
+from jobd.broker.lately import Lately
 from jobd.broker.schedule_records import ScheduleInfo
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.server import read_facts
@@ -45,6 +46,8 @@ class Browser:
         self._views = Views(client, namespace, now=now)
         self._grouper = Grouper(client, namespace)
         self._queues = QueueBrowser(client, namespace, now=now)
+        self._all_queues = Lately(self._queues.rows)
+        self._all_hosts = Lately(lambda: hosts(client, namespace))
 
     def page(
         self,
@@ -100,9 +103,15 @@ class Browser:
         queues = [check_name(queue, what="queue")] if queue else self._views.queues()
         return self._grouper.read(queues, most)
 
-    def queues(self) -> list[QueueRow]:
-        """List the queues with their figures, by name. Raises BrokerError."""
-        return self._queues.rows()
+    def queues(self, *, within: float = 0.0) -> list[QueueRow]:
+        """List the queues with their figures, by name; as they were within so many seconds. Raises
+        BrokerError."""
+        return list(self._all_queues.get(within=within))
+
+    def queue(self, queue: str) -> QueueRow:
+        """Give one queue with its figures, which are none where there is no such queue. Costs the same,
+        however many queues there are. Raises OptionError, BrokerError."""
+        return self._queues.rows([check_name(queue, what="queue")])[0]
 
     def tasks(self, queue: str) -> list[TaskRow]:
         """List the tasks of a queue with their figures. Raises OptionError, BrokerError."""
@@ -132,9 +141,10 @@ class Browser:
             for rule, held in sorted(states.items())
         ]
 
-    def hosts(self) -> list[Host]:
-        """List the daemons of the namespace, as each last said of itself. Raises BrokerError."""
-        return hosts(self._client, self._namespace)
+    def hosts(self, *, within: float = 0.0) -> list[Host]:
+        """List the daemons of the namespace, as each last said of itself; as it was within so many seconds.
+        Raises BrokerError."""
+        return list(self._all_hosts.get(within=within))
 
     def server(self) -> ServerFacts:
         """Read what the server says of itself. Raises NotPermitted where our user may not ask,

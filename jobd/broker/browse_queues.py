@@ -8,6 +8,7 @@ grow say how it goes now only beside what they were.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -114,21 +115,23 @@ class QueueBrowser:
         self._namespace = namespace
         self._now = now
         self._lock = Lock()
-        self._past: dict[tuple[str, int], dict[str, int]] = {}
+        self._past: dict[str, dict[int, dict[str, int]]] = {}
         self._sums: dict[str, deque[_Sums]] = {}
         self._kept = Past(client, namespace)
 
-    def rows(self, *, now: int | None = None) -> list[QueueRow]:
-        """Read all queues, by name. Raises BrokerError."""
+    def rows(
+        self, queues: Iterable[str] | None = None, *, now: int | None = None
+    ) -> list[QueueRow]:
+        """Read these queues, in their order; None: all, by name. Raises BrokerError."""
         now = now or self._now or store_ms(self._client)
-        counts, flows = overview(self._client, self._namespace)
-        queues = list(counts)
-        backlogs = Backlogs(self._client, self._namespace, now=now).read(queues)
-        minutes = self._minutes(queues, now // _MINUTE_MS)
-        said = self._said(queues, now)
+        counts, flows = overview(self._client, self._namespace, queues)
+        names = list(counts)
+        backlogs = Backlogs(self._client, self._namespace, now=now).read(names)
+        minutes = self._minutes(names, now // _MINUTE_MS)
+        said = self._said(names, now)
         return [
             self._row(name, counts[name], flows[name], backlogs[name], said[name], minutes[name], now)
-            for name in queues
+            for name in names
         ]  # fmt: skip
 
     def tasks(self, queue: str) -> list[TaskRow]:
@@ -165,17 +168,19 @@ class QueueBrowser:
         """Read the last minutes of each queue, the one that runs last."""
         span = range(this - MINUTES + 1, this + 1)
         with self._lock:
-            past = {at: counts for at, counts in self._past.items() if at[1] >= span[0]}
-        wanted = [(q, m) for q in queues for m in span if m == this or (q, m) not in past]
+            found = {queue: dict(self._past.get(queue, {})) for queue in queues}
+        wanted = [(q, m) for q in queues for m in span if m == this or m not in found[q]]
         with translated(place_of(self._client)):
             pipe: Any = self._client.pipeline(transaction=False)
             for queue, minute in wanted:
                 pipe.hgetall(f"{QueueKeys(self._namespace, queue).minute_prefix}{minute}")
             replies = pipe.execute(raise_on_error=False) if wanted else []
-        found = past | {at: _counts(reply) for at, reply in zip(wanted, replies, strict=True)}
+        for (queue, minute), reply in zip(wanted, replies, strict=True):
+            found[queue][minute] = _counts(reply)
         with self._lock:
-            self._past = {at: counts for at, counts in found.items() if at[1] < this}
-        return {queue: [found[queue, minute] for minute in span] for queue in queues}
+            for queue, minutes in found.items():
+                self._past[queue] = {minute: minutes[minute] for minute in span if minute < this}
+        return {queue: [found[queue][minute] for minute in span] for queue in queues}
 
     def _row(
         self, name: str, counts: dict[str, int], flow: Flow, backlog: Backlog, said: _Said,

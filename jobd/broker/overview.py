@@ -6,6 +6,7 @@ queues are not of the same instant; those of one queue are as close as one pipel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from jobd.broker.connection import Client, place_of, translated
@@ -25,11 +26,10 @@ class Overview(NamedTuple):
     flows: dict[str, Flow]
 
 
-def overview(client: Client, namespace: str) -> Overview:
-    """Look at all queues. Raises BrokerError."""
+def overview(client: Client, namespace: str, queues: Iterable[str] | None = None) -> Overview:
+    """Look at these queues; None: at all. Raises BrokerError."""
     with translated(place_of(client)):
-        members: Any = client.smembers(SharedKeys(namespace).queues)
-        names = sorted(name.decode() for name in members if is_name(name))
+        names = _all(client, namespace) if queues is None else list(queues)
         replies = _ask_each(client, namespace, names)
         held = _count_held(client, namespace, names, replies)
     counts, flows = {}, {}
@@ -40,6 +40,11 @@ def overview(client: Client, namespace: str) -> Overview:
         counts[name] = dict(zip(STATES, numbers, strict=True))
         flows[name] = flow_of(mine[len(_CONTAINERS) + 1 :])
     return Overview(counts, flows)
+
+
+def _all(client: Client, namespace: str) -> list[str]:
+    members: Any = client.smembers(SharedKeys(namespace).queues)
+    return sorted(name.decode() for name in members if is_name(name))
 
 
 def _ask_each(client: Client, namespace: str, names: list[str]) -> list[Any]:

@@ -5,8 +5,9 @@ Every answer that is no page or exposition is JSON, errors included. Further rou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
+from typing import cast
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,12 +22,16 @@ from jobd import __version__
 from jobd.core.health import Health
 from jobd.core.web_events import WebFailed
 from jobd.seams.log import Emit
+from jobd.web.auth.guard import asks_for_a_page
 from jobd.web.auth.headers import SecureHeaders
 from jobd.web.health import Knowledge
 from jobd.web.scrape import Late, Shared
 
 Exposition = Callable[[str], tuple[bytes, str]]
 """Gives the metrics and their content type, as an Accept header asks. Blocks."""
+
+HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+"""What probes ask for: answered at once, whatever else is going on."""
 
 # Prometheus gives up after ten seconds, where it was not told otherwise.
 _SCRAPE_WITHIN = 9.0
@@ -45,22 +50,26 @@ def make_app(
     emit: Emit,
     metrics: Exposition | None = None,
     more: Sequence[BaseRoute] = (),
+    nowhere: ASGIApp | None = None,
 ) -> Starlette:
-    """Make the application. Without `metrics` there is no /metrics."""
+    """Make the application. Without `metrics` there is no /metrics. `nowhere` as for `plain_app`."""
     routes = [*health_routes(knowledge), *more]
     if metrics is not None:
         routes.append(metrics_route(metrics))
     if all(getattr(route, "path", None) != "/" for route in routes):
         routes.append(_index(routes))
-    return plain_app(routes, emit=emit)
+    return plain_app(routes, emit=emit, nowhere=nowhere)
 
 
-def plain_app(routes: Sequence[BaseRoute], *, emit: Emit) -> Starlette:
-    """Make an application of routes, with our headers and our answers to what is wrong."""
+def plain_app(
+    routes: Sequence[BaseRoute], *, emit: Emit, nowhere: ASGIApp | None = None
+) -> Starlette:
+    """Make an application of routes, with our headers and our answers to what is wrong. `nowhere` answers
+    browsers that ask for what is not there."""
     app = Starlette(
         routes=routes,
         middleware=[Middleware(SecureHeaders), Middleware(_Failures, emit=emit)],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refusing(nowhere)},
     )
     app.router.redirect_slashes = False
     return app
@@ -75,7 +84,10 @@ def health_routes(knowledge: Knowledge) -> list[BaseRoute]:
     async def readyz(_request: Request) -> Response:
         return _health(knowledge.readiness())
 
-    return [Route("/livez", livez), Route("/readyz", readyz), Route("/healthz", readyz)]
+    return [
+        Route(path, asked)
+        for path, asked in zip(HEALTH_PATHS, (livez, readyz, readyz), strict=True)
+    ]
 
 
 def metrics_route(metrics: Exposition) -> Route:
@@ -115,11 +127,18 @@ def _json(content: object, status: int, headers: dict[str, str] = _NOT_KEPT) -> 
     return Response(body, status_code=status, media_type=_JSON, headers=headers)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    """Answer what is not served, or not in this way."""
-    assert isinstance(error, HTTPException)
-    headers = _NOT_KEPT | dict(error.headers or {})
-    return _json({"ok": False, "error": error.detail.lower()}, error.status_code, headers)
+def _refusing(nowhere: ASGIApp | None) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Make what answers what is not served, or not in this way."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        is_missing = error.status_code == HTTPStatus.NOT_FOUND
+        if nowhere is not None and is_missing and asks_for_a_page(request):
+            return cast(Response, nowhere)  # a response is called as any application is
+        headers = _NOT_KEPT | dict(error.headers or {})
+        return _json({"ok": False, "error": error.detail.lower()}, error.status_code, headers)
+
+    return refused
 
 
 class Told(Exception):

@@ -85,7 +85,7 @@ def dashboard(
         *api_routes(house, gate, threads=threads, emit=emit),
         *pages.routes(),
     ]
-    return _Mounted(plain_app(routes, emit=emit), gate, pages.hub.close)
+    return _Mounted(plain_app(routes, emit=emit, nowhere=pages.nowhere()), gate, pages.hub.close)
 
 
 class _Mounted:

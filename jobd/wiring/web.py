@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from setproctitle import setproctitle
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from jobd.broker import alerts
 from jobd.broker.browse import Browser
@@ -58,8 +59,9 @@ def main(argv: list[str]) -> int:
     knowledge = Knowledge(attendance, redis, HostWatch(board), lease=lease, emit=emit)
     managing = _managing(config, runtime_dir, emit)
     app = make_app(
-        knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer, more=managing.routes
-    )
+        knowledge, emit=emit, metrics=_metrics(config, runtime_dir).answer, more=managing.routes,
+        nowhere=managing.nowhere,
+    )  # fmt: skip
     Server(
         app, knowledge, attendance, map(int, argv[4:]),
         signals=signals, emit=emit, ends=managing.close,
@@ -68,9 +70,11 @@ def main(argv: list[str]) -> int:
 
 
 class _Managing(NamedTuple):
-    """What people and programs look and act by; `close` ends the streams among it."""
+    """What people and programs look and act by; `nowhere` answers browsers that ask for something else,
+    `close` ends the streams."""
 
     routes: list[BaseRoute]
+    nowhere: ASGIApp | None
     close: Callable[[], None]
 
 
@@ -92,7 +96,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> _Managing:
     threads = Threads(name="web")
     made = make_auth(config.web, client, namespace, emit=emit, threads=threads)
     if made is None or config.web.dashboard is None:
-        return _Managing([], lambda: None)
+        return _Managing([], None, lambda: None)
     house = House(
         client,
         namespace,
@@ -109,7 +113,7 @@ def _managing(config: Config, runtime_dir: Path, emit: Emit) -> _Managing:
         *api_routes(house, made.auth, threads=threads, emit=emit),
         *pages.routes(),
     ]
-    return _Managing(routes, pages.hub.close)
+    return _Managing(routes, pages.nowhere(), pages.hub.close)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,35 @@ def test_minutes_that_are_over_are_not_asked_for_again(client: Client) -> None:
     assert after.completed[-3:] == [2, 0, 0]
 
 
+def test_one_queue_costs_the_same_however_many_there_are(client: Client) -> None:
+    """And is the row that all together have."""
+    work(client, "ab", NOW)
+
+    def cost() -> int:
+        browser = Browser(client, "t", now=NOW)
+        client.config_resetstat()
+        row = browser.queue("q")
+        calls = sum(said["calls"] for said in client.info("commandstats").values())
+        assert row == next(each for each in browser.queues() if each.name == "q")
+        return calls
+
+    alone = cost()
+    for n in range(20):
+        store(client, queue=f"r{n}")
+    assert cost() == alone
+    assert Browser(client, "t", now=NOW).queue("none").counts["waiting"] == 0
+
+
+def test_what_was_read_lately_is_given_to_whoever_is_content_with_it(client: Client) -> None:
+    browser = Browser(client, "t")
+    store(client, queue="a")
+    assert [row.name for row in browser.queues(within=60)] == ["a"]
+    store(client, queue="b")
+    assert [row.name for row in browser.queues(within=60)] == ["a"]
+    assert [row.name for row in browser.queues()] == ["a", "b"]
+    assert [row.name for row in browser.queues(within=60)] == ["a", "b"]
+
+
 def test_several_threads_may_look_at_once(client: Client) -> None:
     """What is remembered is theirs together."""
     for n in range(5):

@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 _GRAVE = ("serious", "critical")
+_TOO = ("landmark-unique", "heading-order", "landmark-one-main")
 _AXE = Axe()
 
 # Texts and controls whose boxes meet, though neither is within the other. What is out of sight, what
@@ -85,7 +86,7 @@ def barriers(page: Page) -> list[str]:
     return [
         f"{each['impact']}: {each['id']}: {each['help']}: {node['html'][:160]} {node['failureSummary'][:300]}"
         for each in found
-        if each["impact"] in _GRAVE
+        if each["impact"] in _GRAVE or each["id"] in _TOO
         for node in each["nodes"][:3]
     ]
 

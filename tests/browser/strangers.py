@@ -36,17 +36,18 @@ def told(house: House) -> list[str]:
 
 
 def planted(house: House) -> list[str]:
-    """Write evil into Redis itself; give the ids of the jobs."""
+    """Write evil into Redis itself; give ids of the jobs: each text is among them, and each state."""
     ids = furnish(house.client, "odd")
     keys, now = QueueKeys(NAMESPACE, "odd"), int(time.time() * 1000)
-    found = [job for of_state in ids.values() for job in of_state]
+    found = [*ids["dead"], *ids["active"]]
     for number, text in enumerate(EVIL):
-        for state in (*sorted(TERMINAL), "waiting", "delayed"):
+        for turn, state in enumerate((*sorted(TERMINAL), "waiting", "delayed")):
             job = f"evil-{state}-{number}"
             house.client.hset(keys.job(job), mapping=_record(text, now))
             score = now if state != "waiting" else 5 * 2**40 + number
             house.client.zadd(f"{keys.root}{state}", {job: score + (state == "delayed") * 10**9})
-            found.append(job)
+            if (number + turn) % len(EVIL) < 2:
+                found.append(job)
         house.client.zadd(keys.dead, {text: now})
         house.client.hset(keys.job(text), mapping=_record(text, now))
     house.client.sadd(SharedKeys(NAMESPACE).queues, *EVIL)

@@ -59,17 +59,13 @@ def test_a_page_shows_it_as_text(visit: Visit, evil: list[str], path: str) -> No
 
 def test_every_job_is_shown_as_it_was_written(visit: Visit, evil: list[str]) -> None:
     one = visit("ops", viewport=PHONE)
-    for path in evil:
+    for number, path in enumerate(evil):
         page = one.go(path)
         is_innocent(page)
         assert too_wide(page) == [], path
-    # What ran with us has said it all, where it can be read.
-    for path, text in zip(evil, EVIL, strict=False):
-        page = one.go(path)
-        expect(page.locator("#job-error")).to_contain_text(text)
-        expect(page.locator("#job-log")).to_contain_text(text)
-        expect(page.locator("#job-why")).to_contain_text(text)
-        expect(page.locator("main")).to_contain_text(text)
+        if number < len(EVIL):  # ran with us: it has said it all, where it can be read
+            for part in ("#job-error", "#job-log", "#job-why", ".timeline"):
+                expect(page.locator(part).first).to_contain_text(EVIL[number])
 
 
 def test_what_comes_by_the_stream_is_text_too(visit: Visit, evil: list[str]) -> None:

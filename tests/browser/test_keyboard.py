@@ -87,6 +87,17 @@ def test_news_leave_the_focus_where_it_is(ops: Visitor) -> None:
     ops.house.queue("odd").resume(task="quiet")
 
 
+def test_who_presses_what_then_is_gone_stays_where_they_are(ops: Visitor) -> None:
+    """A button that makes way for its opposite hands on the focus."""
+    page = ops.go("/queues/odd")
+    expect(page.locator("#live")).to_have_text("Live")
+    for pressed, then in (("Pause", "Resume"), ("Resume", "Pause")):
+        head = page.locator("#hold")
+        ops.button(pressed, head).focus()
+        page.keyboard.press("Enter")
+        expect(ops.button(then, head)).to_be_focused()
+
+
 def test_a_question_takes_the_focus_and_gives_it_back(ops: Visitor) -> None:
     page = ops.go("/schedules")
     row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="tidy"))

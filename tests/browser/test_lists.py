@@ -87,3 +87,20 @@ def test_a_job_is_moved_to_another_time(ops: Visitor) -> None:
     ops.button("Move it").click()
     expect(page.locator("#job-head .state")).to_have_text("delayed")
     assert handle.state() == "delayed"
+
+
+def test_what_cannot_be_begun_says_so_and_leads_to_what_is_under_way(ops: Visitor) -> None:
+    [job] = ops.house.dead(1, "never")
+    page = ops.go("/queues/q/jobs?state=dead")
+    ops.button("Delete all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete: 1 job, as of now.")
+    ops.context.set_offline(True)
+    with ops.watch.allowing("ERR_INTERNET_DISCONNECTED"):
+        dialog.get_by_role("button", name="Delete 1 job").click()
+        told = page.locator(".toast")
+        expect(told).to_contain_text("The dashboard does not answer")
+        ops.context.set_offline(False)
+    assert ops.house.queue().job(job).state() == "dead"
+    told.get_by_role("link", name="See the operations").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")

@@ -99,6 +99,66 @@ def test_the_stream_comes_back_after_the_web_process_was_killed(ops: Visitor) ->
     assert house.web_pid() != before
 
 
+def test_a_browser_that_is_offline_says_so_and_is_back_by_itself(ops: Visitor) -> None:
+    page = ops.go("/")
+    is_live(page)
+    ops.mark()
+    with ops.watch.allowing("/live", "/session", "ERR_"):
+        ops.context.set_offline(True)
+        expect(page.locator("#live")).to_have_text("Offline")
+        expect(page.locator("#away")).to_contain_text("offline")
+        ops.house.queue("odd").add("quiet", {"n": 1})
+        ops.context.set_offline(False)
+        expect(count(page, "waiting", "odd")).to_have_text("1")
+    is_live(page)
+    expect(page.locator("#away")).to_be_hidden()
+    assert ops.is_marked, "the page was loaded again"
+
+
+# A stream whose server has too much to look at; what says so is of tests/web/pages/test_live.py.
+LATE = """
+globalThis.EventSource = class extends EventTarget {
+  constructor() { super(); globalThis.__stream = this; }
+  close() {}
+};
+globalThis.__say = (name, content) => __stream.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(content) }));
+"""
+
+
+def test_news_that_are_late_are_said_to_be_and_how_late(ops: Visitor) -> None:
+    ops.page.add_init_script(LATE)
+    page, badge = ops.go("/"), ops.page.locator("#live")
+    page.evaluate("__say('parts', { now: Date.now(), parts: {}, late: 12400 })")
+    expect(badge).to_have_text("Behind")
+    expect(badge).to_have_attribute("data-late", " 12s")
+    page.evaluate("__say('away', { now: Date.now(), why: 'redis: no answer', late: 13400 })")
+    page.evaluate("__say('beat', { now: Date.now(), late: 14400 })")
+    expect(badge).to_have_text("No news")
+    page.evaluate("__say('parts', { now: Date.now(), parts: {} })")
+    is_live(page)
+    expect(badge).to_have_attribute("data-late", "")
+
+
+@pytest.mark.parametrize(("locale", "hours"), [("de-DE", 24), ("en-US", 12), ("fr-FR", 24)])
+def test_times_are_english_in_the_viewers_zone_and_way_to_count_hours(
+    visit: Visit, locale: str, hours: int
+) -> None:
+    """As all of the page is, which says that it is."""
+    page = visit("ops", locale=locale, timezone_id="America/New_York").go("/schedules")
+    ages = page.locator("time[data-ago]").first
+    expect(ages).to_have_text(re.compile(r"^in \d+ (hr|h|min|days?)"))
+    assert ages.get_attribute("title") is not None
+    shown = page.evaluate(
+        """async () => { const path = document.querySelector('script[type=module]').src.replace('app.js', 'times.js');
+        const { write } = await import(path);
+        const time = Object.assign(document.createElement('time'), { dateTime: '2026-11-29T20:15:03Z' });
+        const div = document.createElement('div'); div.append(time); write(div); return time.textContent; }"""
+    )
+    assert "Nov" in shown
+    assert ("3:15:03" if hours == 12 else "15:15:03") in shown
+    assert ("PM" in shown) == (hours == 12)
+
+
 def test_whose_session_ends_is_asked_to_log_in(visit: Visit) -> None:
     """However it ends: the open page leads to the form by itself, and from there back."""
     one = visit(None)

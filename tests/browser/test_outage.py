@@ -56,6 +56,7 @@ def test_an_open_page_says_that_redis_is_away_and_goes_on_when_it_is_back(
         try:
             banner = page.locator("#away")
             expect(banner).to_contain_text("last seen", timeout=IN_TIME_MS)
+            expect(page.locator("#live")).to_have_text("No news")
             assert count(page, "waiting", "odd").inner_text() == "3", "what was shown is gone"
         finally:
             back()
@@ -84,6 +85,7 @@ def test_a_page_that_is_opened_meanwhile_says_why_and_tries_again(
             assert answer.status == 503
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             expect(page.locator("main")).to_contain_text("tries again")
+            expect(page.locator("main")).to_contain_text("keeps who is logged in")
             assert "Traceback" not in page.content()
         finally:
             back()

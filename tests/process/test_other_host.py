@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.api import Api
@@ -14,9 +17,11 @@ from support.daemons import Daemon, eventually
 from jobd import Jobd
 from jobd.broker.connection import connect
 from jobd.broker.hosts import hosts
+from jobd.broker.keys import SharedKeys
 from jobd.core.config import QueueConfig
 from jobd.keeper.hosts import key_of
 from jobd.web.api import orders
+from jobd.web.watch_redis import PATIENCE
 
 APP = """
 import time
@@ -106,21 +111,51 @@ def test_its_own_host_tells_the_stacks_too(far: Daemon, redis_url: str) -> None:
 def test_a_host_that_does_not_take_its_order_is_named_and_never_carries_it_out(
     far: Daemon, near: Daemon, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its keeper is stopped meanwhile."""
-    monkeypatch.setattr(orders, "WITHIN", 0.5)
-    api, key = Api(redis_url, near.runtime), key_of(far.runtime)
+    """Its keeper is stopped meanwhile; for longer than a client waits for Redis."""
+    monkeypatch.setattr(orders, "WITHIN", PATIENCE + 1.5)
+    api, key = Api(redis_url, near.runtime, timeout=PATIENCE), key_of(far.runtime)
     [before] = far.running(1)
-    keeper = next(pid for pid in _children(far.process.pid) if "keeper" in _title(pid))
-    os.kill(keeper, signal.SIGSTOP)
-    try:
+    with _stopped_keeper(far):
         answer = api.ask("POST", f"/hosts/{key}/workers/q.1/recycle", who="operator")
-    finally:
-        os.kill(keeper, signal.SIGCONT)
     assert (answer.status_code, answer.json()["code"]) == (504, "jobd.host_silent")
     assert "nothing is done" in answer.json()["detail"]
     monkeypatch.setattr(orders, "WITHIN", 8.0)
     assert api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]  # it takes orders again
     assert [slot.incarnation for slot in far.running(1)] == [before.incarnation]
+
+
+def test_an_order_is_withdrawn_however_the_wait_for_it_ended(
+    far: Daemon, near: Daemon, redis_url: str
+) -> None:
+    """What was answered as a failure of Redis is not done behind somebody's back."""
+    api, key = Api(redis_url, near.runtime), key_of(far.runtime)
+    waiting = SharedKeys("jobd").host_orders_prefix + key
+    client: Any = connect(redis_url)
+    [before] = far.running(1)
+
+    def spoil() -> None:
+        [order] = eventually("the order", lambda: client.hkeys(waiting))
+        client.hset(SharedKeys("jobd").host_answer_prefix + order.decode(), "not", "a list")
+
+    with _stopped_keeper(far):
+        spoiling = threading.Thread(target=spoil)
+        spoiling.start()
+        answer = api.ask("POST", f"/hosts/{key}/workers/q.1/recycle", who="operator")
+        spoiling.join()
+        assert (answer.status_code, answer.json()["code"]) == (503, "jobd.broker")
+        assert not client.exists(waiting)
+    assert api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]
+    assert [slot.incarnation for slot in far.running(1)] == [before.incarnation]
+
+
+@contextmanager
+def _stopped_keeper(daemon: Daemon) -> Iterator[None]:
+    keeper = next(pid for pid in _children(daemon.process.pid) if "keeper" in _title(pid))
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(keeper, signal.SIGCONT)
 
 
 def _children(pid: int) -> list[int]:

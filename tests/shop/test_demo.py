@@ -76,7 +76,7 @@ def test_every_job_is_accounted_for(ran: Ran) -> None:
 
 
 @pytest.mark.parametrize("told", [
-    r"book-carrier +failed twice +\d+ ms and \d+ ms later +completed",
+    r"book-carrier +failed twice +\S+ m?s and \S+ m?s later +completed",
     r"cover +process crashed once +\S+ m?s later +completed",
     r"supplier-stock +.*timeout once +.* later +completed",
     r"supplier-stock +.*timeout twice +.* later +dead: timeout",

@@ -85,11 +85,13 @@ class Api:
         table: Sequence[Endpoint] = TABLE,
         rules: Sequence[RuleConfig] = (),
         mask: Masking = MASK,
+        timeout: float = 2.0,
         sinks: Sequence[str] | None = None,
     ) -> None:
+        """`timeout` is that of its client of Redis, in seconds."""
         self.told: list[Event] = []
         self.gate = Gatekeeper()
-        self.client = connect(url, timeout=2.0)
+        self.client = connect(url, timeout=timeout)
         self._url = url
         self._runtime_dir = runtime_dir
         self.house = House(

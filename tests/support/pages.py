@@ -25,12 +25,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import httpx
-from starlette.applications import Starlette
 
 from jobd.core.config import WebConfig
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.masking import Masking
-from jobd.web.auth.headers import SecureHeaders
+from jobd.web.app import plain_app
 from jobd.web.auth.make import make_auth
 from jobd.web.pages.live import Hub
 from jobd.web.pages.page import Page
@@ -65,11 +64,13 @@ class PageSite:
         assert made is not None
         auth, login = made
         self.pages = Pages(
-            self.api.house, auth, threads=threads, emit=self.told.append, table=table
-        )
+            self.api.house, auth, threads=threads, emit=self.told.append, table=table,
+            shared_for=0.04,
+        )  # fmt: skip
         self.pages.hub.close()
-        self.pages.hub = Hub(self.pages._look, every=0.05)
-        self.app = SecureHeaders(Starlette(routes=[*login.routes(), *self.pages.routes()]))
+        self.pages.hub = Hub(self.pages._look, ask=self.pages._ping, every=0.05)
+        routes = [*login.routes(), *self.pages.routes()]
+        self.app = plain_app(routes, emit=self.told.append, nowhere=self.pages.nowhere())
 
     def ask(
         self, path: str, who: str | None = "viewer", headers: Mapping[str, str] | None = None

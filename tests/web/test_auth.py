@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import msgspec
@@ -446,26 +447,50 @@ def test_many_log_ins_at_once_are_hashed_one_at_a_time_and_the_rest_refused(make
     assert Browser(site).log_in().status_code == 200
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forms, "_WITHIN", 0.05)
+def without_body(site: Site, path: str, kind: str, **headers: str) -> tuple[object, bytes]:
+    """Send a head alone. Give status and body of what is answered."""
+    given = {"host": "127.0.0.1:9180", "content-type": kind} | headers
     scope = {
-        "type": "http", "method": "POST", "scheme": "http", "path": "/login", "query_string": b"",
+        "type": "http", "method": "POST", "scheme": "http", "path": path, "query_string": b"",
         "root_path": "", "server": ("127.0.0.1", 9180), "client": ("127.0.0.1", 5),
-        "headers": [(b"host", b"127.0.0.1:9180"), (b"content-type", b"application/json")],
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }  # fmt: skip
-    sent: list[dict[str, object]] = []
+    sent: list[dict[str, Any]] = []
 
     async def never() -> None:
         await asyncio.Event().wait()
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(asyncio.wait_for(site.app(scope, never, send), 10))  # type: ignore[arg-type]
-    assert sent[0]["status"] == 400
-    assert b"no whole body within" in sent[1]["body"]  # type: ignore[operator]
+    asyncio.run(asyncio.wait_for(site.app(scope, never, send), 9))  # type: ignore[arg-type]
+    return sent[0]["status"], sent[1]["body"]
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "_WITHIN", 0.05)
+    status, said = without_body(site, "/login", "application/json")
+    assert status == 400
+    assert b"no whole body within" in said
+
+
+def test_a_form_is_waited_for_only_of_who_may_send_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "_WITHIN", 60.0)
+    browser = Browser(site)
+    browser.log_in("eva")
+    [(name, value)] = browser.cookies.items()
+    for path in ("/logout", "/queues/q/pause"):
+        assert without_body(site, path, forms.FORM)[0] == 401
+        assert without_body(site, path, forms.FORM, cookie=f"{name}=x")[0] == 401
+    eva = f"{name}={value}"
+    assert without_body(site, "/queues/q/pause", forms.FORM, cookie=eva)[0] == 403
+    elsewhere = {"cookie": eva, "origin": "https://evil.example"}
+    assert without_body(site, "/logout", forms.FORM, **elsewhere)[0] == 403
+    assert site.did == []
 
 
 def test_what_is_mounted_cannot_be_guarded_by_mistake(site: Site) -> None:

@@ -7,104 +7,20 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from support.servers import eventually, running, server_programs
-from support.web import Answer, ask
+from support.web_process import IDLE_FOR, LEASE, Web
 
-from jobd.core.config import Config, DaemonConfig, LogConfig, RedisConfig
-from jobd.seams import host, statefile
-from jobd.seams.lines import Lines, pair
-from jobd.seams.scoreboard import Owner, Scoreboard
-from jobd.seams.statefile import PoolState, SlotState, State
-from jobd.web.connections import LONGEST_HEAD, MOST
+from jobd.seams import statefile
+from jobd.seams.statefile import PoolState, SlotState
+from jobd.web.auth.headers import HEADERS
+from jobd.web.connections import LONGEST_HEAD
 
 pytestmark = pytest.mark.process
-
-# `python -m jobd.wiring.web`, with other limits.
-PROGRAM = """
-import sys
-from jobd.web.connections import Connection
-from jobd.wiring.web import main
-Connection.idle_for, Connection.most = {}, {}
-sys.exit(main(sys.argv))
-"""
-IDLE_FOR = 0.6
-LEASE = 20.0
-
-
-class Web:
-    """One web process over a runtime directory without queues, and the channel to it."""
-
-    def __init__(
-        self, top: Path, redis_url: str, *, idle_for: float = IDLE_FOR, most: int = MOST
-    ) -> None:
-        self.board = top / "scoreboard.n"
-        me = os.getpid()
-        owner = Owner("n", me, host.start_ticks(me), host.boot_id())
-        self.pages = Scoreboard.create(self.board, owner=owner, pages=2)
-        self.write()
-        config = Config(
-            redis=RedisConfig(url=redis_url),
-            daemon=DaemonConfig(log=LogConfig(format="json"), lease=LEASE),
-        )
-        effective = top / "effective.json"
-        effective.write_bytes(msgspec.json.encode(config))
-        self.log = top / "log"
-        self.channel: Lines
-        self.channel, theirs = pair()
-        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = listener.getsockname()[1]
-        with theirs, listener, self.log.open("wb") as log:
-            fds = [theirs.fileno(), listener.fileno()]
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, "-c", PROGRAM.format(idle_for, most), str(effective), str(fds[0]),
-                    str(self.board), str(fds[1]),
-                ],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
-            )  # fmt: skip
-
-    def write(self, **changes: object) -> None:
-        state = State(
-            pid=os.getpid(), started_at=0.0, nonce="n", scoreboard=self.board.name, queues={},
-            helpers={"keeper": "running"},
-        )  # fmt: skip
-        statefile.write(self.board.parent, msgspec.structs.replace(state, **changes))
-
-    def say(self, *, ready: bool = True, stopping: bool = False) -> None:
-        self.channel.send({"daemon": {"ready": ready, "stopping": stopping}})
-
-    def beats(self) -> int:
-        """The last beat that has come."""
-        said = [
-            each for each in self.channel.receive() if isinstance(each, dict) and "beat" in each
-        ]
-        return int(said[-1]["beat"]) if said else 0
-
-    def ask(self, path: str) -> Answer:
-        return ask(self.port, path, timeout=20)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def ended(self, within: float) -> int:
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"not ended within {within} s\n{self.log.read_text()}") from None
-
-    def end(self) -> None:
-        self.channel.close()
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +153,10 @@ def test_a_head_without_end_is_refused(web: Web) -> None:
     web.say()
     with web.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * (LONGEST_HEAD + 1))
-        assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
+        said = sock.recv(65536)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    for name, value in {**HEADERS, "Cache-Control": "no-store"}.items():
+        assert f"{name}: {value}\r\n".encode() in said, "refused as all else is"
     assert web.ask("/livez").status == 200
     assert not web.log.read_text(), "what clients do wrong is no event"
 

@@ -60,8 +60,7 @@ def _queues(house: House, _call: Call) -> list[QueueRow]:
 def show_queue(house: House, name: str) -> QueueShown:
     """Read a queue and its tasks. Raises NoSuchQueue, BrokerError."""
     name = house.known(name)
-    [row] = [row for row in house.browser.queues() if row.name == name]
-    return QueueShown(queue=row, tasks=house.browser.tasks(name))
+    return QueueShown(queue=house.browser.queue(name), tasks=house.browser.tasks(name))
 
 
 def _queue(house: House, call: Call) -> QueueShown:

@@ -61,9 +61,14 @@ def _elsewhere(house: House, host: str, request: Request, by: str) -> dict[str, 
     orders = HostOrders(house.client, house.namespace)
     with _place():
         order = orders.ask(host, request, by=by)
-        answer = orders.answer_to(order, within=WITHIN)
+        answer, nothing_done = None, False
+        try:
+            answer = orders.answer_to(order, within=WITHIN)
+        finally:
+            # However the wait ended, who is told of no answer must not have it done behind their back.
+            if answer is None:
+                nothing_done = orders.withdraw(host, order)
         if answer is None:
-            nothing_done = orders.withdraw(host, order)
             came = "it was not taken and nothing is done" if nothing_done else "it may be done yet"
             raise HostSilent(
                 f"{name_of(request)}: host {host!r} has not answered within {WITHIN:g} s; {came}; "

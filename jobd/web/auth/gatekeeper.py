@@ -93,18 +93,35 @@ class Gatekeeper(ABC):
 
         `csrf`: what the body of a form says; else it is a header's.
         """
+        who = self.known(request, role)
+        self.check_meant(request, who, csrf)
+        return who
+
+    def known(self, request: HTTPConnection, role: Role) -> Who:
+        """Say who asks, as `admit`, by the head alone: not yet whether the request is meant."""
         it, who = self.seen(request), None
         try:
             self.check_place(it)
             who = self._who(request, it)
-            self._check(request, it, who, role, csrf)
+            if who.via != "token":
+                check_sender(it, self.hosts)
+            if not who.may(role):
+                raise NotYours(f"{who.name} is a {who.role}; expected an {role} for this")
         except (Refused, BrokerError) as error:
-            if not it.is_safe:
-                name, via = (who.name, who.via) if who else ("", "")
-                what = f"{it.method} {request.url.path}"
-                self.log.refused(name, via, it.client, what, error.code, str(error))
+            self._tell(request, it, who, error)
             raise
         return who
+
+    def check_meant(self, request: HTTPConnection, who: Who, csrf: str | None) -> None:
+        """Refuse what a page elsewhere may have had sent by who is known. Does not block. Raises Refused."""
+        it = self.seen(request)
+        if who.via == "token" or it.is_safe or self._is_meant(request, who, csrf):
+            return
+        error = NotFromHere(
+            f"no token of this session in {CSRF_HEADER}; expected that of the page; load it again"
+        )
+        self._tell(request, it, who, error)
+        raise error
 
     def audit(
         self,
@@ -131,17 +148,14 @@ class Gatekeeper(ABC):
         given = request.headers.get(CSRF_HEADER, "") if csrf is None else csrf
         return bool(who.csrf) and is_csrf(given, who.csrf)
 
-    def _check(
-        self, request: HTTPConnection, it: Seen, who: Who, role: Role, csrf: str | None
+    def _tell(
+        self, request: HTTPConnection, it: Seen, who: Who | None, error: Refused | BrokerError
     ) -> None:
-        if who.via != "token":
-            check_sender(it, self.hosts)
-            if not it.is_safe and not self._is_meant(request, who, csrf):
-                raise NotFromHere(
-                    f"no token of this session in {CSRF_HEADER}; expected that of the page; load it again"
-                )
-        if not who.may(role):
-            raise NotYours(f"{who.name} is a {who.role}; expected an {role} for this")
+        """Tell of an action that is refused."""
+        if not it.is_safe:
+            name, via = (who.name, who.via) if who else ("", "")
+            what = f"{it.method} {request.url.path}"
+            self.log.refused(name, via, it.client, what, error.code, str(error))
 
 
 def asked_for(request: HTTPConnection) -> str:

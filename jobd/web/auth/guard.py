@@ -38,6 +38,11 @@ def note(request: HTTPConnection, on: Mapping[str, str]) -> None:
     request.scope[_ABOUT].update(on)
 
 
+def asks_for_a_page(request: HTTPConnection) -> bool:
+    """Say whether a browser asks, for somebody to read the answer."""
+    return request.scope["method"] == "GET" and "text/html" in request.headers.get("accept", "")
+
+
 def guard(
     auth: Gatekeeper,
     routes: Sequence[BaseRoute],
@@ -79,13 +84,13 @@ class _Guarded:
         request = Request(scope, receive)
         is_safe = self._auth.seen(request).is_safe
         try:
+            who = await self._known(request, self._role if is_safe else self._acts)
             csrf = None
             if not is_safe and _is_form(request):
-                self._auth.check_place(self._auth.seen(request))
                 body = await whole(request)
                 csrf = fields(FORM, body).get(CSRF_FIELD, "")
                 receive = again(body, receive)
-            who = await self._admit(request, self._role if is_safe else self._acts, csrf)
+            self._auth.check_meant(request, who, csrf)
         except (Refused, BrokerError) as error:
             await self._refusal(request, error)(scope, receive, send)
             return
@@ -95,9 +100,10 @@ class _Guarded:
         else:
             await self._act(request, who, receive, send)
 
-    async def _admit(self, request: Request, role: Role, csrf: str | None) -> Who:
+    async def _known(self, request: Request, role: Role) -> Who:
+        """Find out who asks, before anything of a body is waited for."""
         try:
-            return await self._threads.run(lambda: self._auth.admit(request, role, csrf=csrf))
+            return await self._threads.run(lambda: self._auth.known(request, role))
         except (Crowded, TooLate) as busy:
             raise Busy("too many requests are under way; try again in a moment") from busy
 
@@ -121,10 +127,7 @@ class _Guarded:
             self._auth.audit(request, who, self._name, path | request.scope[_ABOUT], outcome)
 
     def _refusal(self, request: Request, error: Refused | BrokerError) -> Response:
-        asks_for_a_page = request.method == "GET" and "text/html" in request.headers.get(
-            "accept", ""
-        )
-        if not asks_for_a_page:
+        if not asks_for_a_page(request):
             return problem(error)
         way_in = self._auth.way_in(request, self._login)
         if way_in is None or not isinstance(error, NotLoggedIn):

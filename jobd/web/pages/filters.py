@@ -88,7 +88,10 @@ def about(value: float | None) -> str:
     """Write a span of milliseconds that is known to some two digits: ~12 ms, ~1.2 s, ~3m."""
     if value is None:
         return NONE
-    return f"~{millis(float(f'{value:.2g}'))}"
+    known = float(f"{value:.2g}")
+    if 10 * _THOUSAND <= known < _MINUTE_MS:
+        return f"~{known / _THOUSAND:.0f} s"
+    return f"~{millis(known)}"
 
 
 def size(value: int | None) -> str:

@@ -5,6 +5,8 @@ a second, renders it, and tells those who watch. Invariant: looks take at most a
 processor, however many topics and viewers come and go - more of them only make news later -, and nothing
 at all while nobody watches. What is new goes first, but every other turn is of what waits longest; turns go
 round the people who watch, and one of them has so many streams and no more. What is told is a level: who missed some looks gets the last.
+That Redis does not answer is told to everybody at once, and one question a second asks for all whether it
+is back: each look would wait for a time-out.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jobd.core.errors import JobdError
+from jobd.core.errors import BrokerUnavailable, JobdError
 from jobd.seams import clock
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.parts import Parts, split
@@ -62,6 +64,7 @@ class Watch:
         self.topic = topic
         self.person = person
         self._loop = asyncio.get_running_loop()
+        self._since = clock.wall_ms()
         self._news = asyncio.Event()
         self._told = 0
         self.is_closed = False
@@ -76,6 +79,11 @@ class Watch:
         if seen is not None:
             self._told = seen.number
         return seen
+
+    @property
+    def as_of(self) -> int:
+        """The instant of the last look that saw something, ms since 1970; before the first, that of coming."""
+        return self._hub.looked_at(self.topic) or self._since
 
     async def _wait(self) -> None:
         while not self.is_closed:
@@ -96,15 +104,21 @@ class Watch:
 class Hub:
     """All topics that are watched. Used from any thread and event loop."""
 
-    def __init__(self, look: Look, *, most: int = 100, every: float = EVERY) -> None:
-        """`most` viewers at once."""
+    def __init__(
+        self, look: Look, *, ask: Callable[[], object] = lambda: None, most: int = 100,
+        every: float = EVERY,
+    ) -> None:  # fmt: skip
+        """`most` viewers at once. `ask` raises BrokerUnavailable where Redis does not answer."""
         self._look = look
+        self._ask = ask
         self._most = most
         self._every = every
         self._lock = threading.Lock()
         self._watches: dict[Topic, set[Watch]] = {}
         self._seen: dict[Topic, Seen] = {}
+        self._looked: dict[Topic, int] = {}
         self._due: dict[Topic, float] = {}  # when to look again; new topics are not in it
+        self._is_away = False  # Redis
         self._free = 0.0  # when the last look has been made up for
         self._was_new = False
         self._turns = Turns()
@@ -154,12 +168,18 @@ class Hub:
         with self._lock:
             return self._seen.get(topic)
 
+    def looked_at(self, topic: Topic) -> int | None:
+        """Give the instant (ms) of the last look that saw something, while somebody watches."""
+        with self._lock:
+            return self._looked.get(topic)
+
     def _drop(self, watch: Watch) -> None:
         watches = self._watches.get(watch.topic, set())
         watches.discard(watch)
         if not watches:
             self._watches.pop(watch.topic, None)
             self._seen.pop(watch.topic, None)
+            self._looked.pop(watch.topic, None)
             self._due.pop(watch.topic, None)
 
     def _run(self) -> None:
@@ -174,13 +194,21 @@ class Hub:
             with self._lock:
                 self._turns.took({watch.person for watch in self._watches.get(topic, ())})
             began, spent = clock.mono(), clock.thread_seconds()
-            self._see(topic)
+            is_away = self._see(topic)
             spent = clock.thread_seconds() - spent
             with self._lock:
                 self._free = clock.mono() + SHARE * spent
                 self._was_new = topic not in self._due
-                if topic in self._watches:
-                    self._due[topic] = began + self._every
+                self._plan(topic, began, is_away)
+
+    def _plan(self, topic: Topic, began: float, is_away: bool) -> None:
+        """Say when to look again. That Redis went, or came back, holds for all that is watched."""
+        learnt, self._is_away = is_away or self._is_away, is_away
+        if learnt:
+            again = clock.mono() + self._every if is_away else began
+            self._due = dict.fromkeys(self._watches, again)
+        if topic in self._watches and not is_away:
+            self._due[topic] = began + self._every
 
     def _turn(self) -> tuple[Topic, float] | None:
         """Give what is to be looked at, and when; None: the thread ends, and has ended for `watch`."""
@@ -205,14 +233,37 @@ class Hub:
     def _rank(self, topic: Topic) -> int:
         return self._turns.rank(watch.person for watch in self._watches.get(topic, ()))
 
-    def _see(self, topic: Topic) -> None:
+    def _see(self, topic: Topic) -> bool:
+        """Look and tell; say whether Redis is away, so that nothing could be seen by anybody."""
+        if self._is_away and self._is_lost():
+            return True
+        at = clock.wall_ms()
         try:
             # A value may hold half a surrogate pair, which nothing can be sent with.
             html = self._look(topic).encode("utf-8", "replace").decode()
         except Exception as error:  # noqa: BLE001 - told to who watches; `look` has made an event of a mistake
+            # It may be this look alone that takes longer than a client waits.
+            if isinstance(error, BrokerUnavailable) and self._is_lost():
+                return True
             self._tell(topic, None, error)
         else:
+            with self._lock:
+                if topic in self._watches:
+                    self._looked[topic] = at
             self._tell(topic, html, None)
+        return False
+
+    def _is_lost(self) -> bool:
+        """Ask whether Redis answers at all; where not, tell everybody."""
+        try:
+            self._ask()
+        except BrokerUnavailable as error:
+            with self._lock:
+                topics = list(self._watches)
+            for each in topics:
+                self._tell(each, None, error)
+            return True
+        return False
 
     def _tell(self, topic: Topic, html: str | None, error: Exception | None) -> None:
         problem = None if error is None else _words(error)

@@ -19,6 +19,9 @@ from jobd.web.api.house import House
 from jobd.web.api.rules import read_rules
 from jobd.web.pages.page import Ask, Model, Page, watched
 
+RESET_SHOWN_MS = 3_600_000
+"""For so long it is said that Redis has lost what it held: zeros alone look as if all were well."""
+
 
 class Summed(NamedTuple):
     """All queues together; `throughput`: completed a second."""
@@ -40,12 +43,12 @@ class Line(NamedTuple):
     is_silent: bool
 
 
-def read(house: House, _ask: Ask) -> Model:
+def read(house: House, ask: Ask) -> Model:
     """Read all of it. Raises BrokerError."""
-    rows = house.browser.queues()
+    rows = house.browser.queues(within=ask.within)
     rules = read_rules(house).rules
     server = _server(house)
-    hosts = _lines(house.browser.hosts())
+    hosts = _lines(house.browser.hosts(within=ask.within))
     return {
         "queues": rows,
         "all": summed(rows),
@@ -57,8 +60,15 @@ def read(house: House, _ask: Ask) -> Model:
         "silent": [each for each in hosts if each.is_silent],
         "server": server,
         "unfit": [] if server is None else judge(server),
+        "reset_at": _reset_at(house),
         "now": wall_ms(),
     }
+
+
+def _reset_at(house: House) -> int | None:
+    """Give when Redis was flushed, replaced or set back, where that is not long ago."""
+    at = house.alerts().reset_at()
+    return at if at is not None and wall_ms() - at < RESET_SHOWN_MS else None
 
 
 def is_unserved(row: QueueRow) -> bool:

@@ -12,11 +12,16 @@ MEANT_EMPTY = ("like",)
 
 
 class Ask(NamedTuple):
-    """What is asked for: the path's parameters and the query's. `role` is that of who asks."""
+    """What is asked for: the path's parameters and the query's. `role` is that of who asks.
+
+    What somebody else has read `within` so many seconds is good enough where it costs much; looks, which
+    are done again and again, share it so.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     role: str
+    within: float = 0.0
 
 
 Model = Mapping[str, object]

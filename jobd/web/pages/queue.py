@@ -18,7 +18,7 @@ from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.lists import show_queue
 from jobd.web.api.rules import Rule, read_rules
-from jobd.web.pages.overview import is_unserved
+from jobd.web.pages.overview import has_unknown, is_unserved
 from jobd.web.pages.page import Ask, Model, Page, watched
 
 _SHOWN = ("completed", "dead", "cancelled")
@@ -69,13 +69,14 @@ def read(house: House, ask: Ask) -> Model:
     """Read all of it. Raises NoSuchQueue, BrokerError."""
     name = ask.path["queue"]
     shown = show_queue(house, name)
-    hosts = house.browser.hosts()
+    hosts = house.browser.hosts(within=ask.within)
     return {
         "queue": shown.queue,
         "unserved": is_unserved(shown.queue),
         "firing": list(_firing(read_rules(house).rules, name)),
         "first": _first(house, shown.queue),
-        "parked": _parked(house, shown.queue),
+        "parked": (parked := _parked(house, shown.queue)),
+        "was_parked": not parked and has_unknown(shown.queue),
         "tasks": [task_line(row) for row in shown.tasks],
         "lately_for": next((row.lately_for for row in shown.tasks), None),
         "workers": list(_workers(hosts, name)),

@@ -12,19 +12,22 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from jobd import __version__
+from jobd.broker.connection import place_of, translated
+from jobd.core.errors import BrokerUnavailable
 from jobd.core.web_events import WebFailed
 from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
-from jobd.web.api.problems import Problem, RequestError, is_ours, problem_of
+from jobd.web.api.problems import NotThere, Problem, RequestError, is_ours, problem_of
 from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused, headers_of
 from jobd.web.below import path_below, query_of, root_of
 from jobd.web.pages.badges import Badges
-from jobd.web.pages.live import Hub, Topic
+from jobd.web.pages.live import EVERY, Hub, Topic
 from jobd.web.pages.login_page import login_route
 from jobd.web.pages.page import MEANT_EMPTY, Ask, Page
 from jobd.web.pages.parts import joined
@@ -35,6 +38,8 @@ from jobd.web.pages.table import PAGES
 from jobd.web.threads import Threads
 
 LOGIN = "/login"
+SHARED_FOR = 0.9 * EVERY
+"""Seconds: who looks once in EVERY sees something new each time."""
 _LONGEST_QUERY = 2000  # characters of a value
 
 
@@ -43,8 +48,9 @@ class Pages:
 
     def __init__(
         self, house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit,
-        table: Sequence[Page] = PAGES,
+        table: Sequence[Page] = PAGES, shared_for: float = SHARED_FOR,
     ) -> None:  # fmt: skip
+        self._shared_for = shared_for
         self._house = house
         self._auth = auth
         self._threads = threads
@@ -53,7 +59,7 @@ class Pages:
         self._static = StaticFiles()
         self._badges = Badges(house)
         self._renderer = Renderer(version=self._static.version)
-        self.hub = Hub(self._look)
+        self.hub = Hub(self._look, ask=self._ping)
 
     def routes(self) -> list[BaseRoute]:
         """Make them."""
@@ -64,10 +70,25 @@ class Pages:
                 path = f"/live{page.path}".rstrip("/")
                 made.append(Route(path, self._streaming(page), name=f"live {page.name}"))
         made.append(Route("/find", self._find, name="find"))
+        form = [login_route(self._auth, self._renderer)] if self._auth.enter_by else []
+        return [*self._guarded(made), *form, self._static.route()]
+
+    def nowhere(self) -> ASGIApp:
+        """Make what answers a browser that asks for an address which nothing has: a page, for who may look."""
+        route = Route("/{address:path}", self._nowhere, name="nowhere")
+        self._guarded([route])
+        return route.app
+
+    def _guarded(self, routes: list[BaseRoute]) -> list[BaseRoute]:
         login = LOGIN if self._auth.enter_by else None
-        guarded = guard(self._auth, made, threads=self._threads, login=login, page=self._failure)
-        form = [login_route(self._auth, self._renderer)] if login else []
-        return [*guarded, *form, self._static.route()]
+        return guard(self._auth, routes, threads=self._threads, login=login, page=self._failure)
+
+    async def _nowhere(self, request: Request) -> Response:
+        error = NotThere(
+            f"{path_below(request.scope)[:200]!r}: nothing has this address; expected that of a page "
+            "or an endpoint; the overview leads to all of them"
+        )
+        return self._failure(request, error)
 
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
@@ -134,11 +155,16 @@ class Pages:
 
         return stream
 
+    def _ping(self) -> None:
+        with translated(place_of(self._house.client)):
+            self._house.client.ping()
+
     def _look(self, topic: Topic) -> str:
         live = self._table[topic.page].live
         assert live is not None  # it has a route
         try:
-            model = live.read(self._house, Ask(dict(topic.path), dict(topic.query), topic.role))
+            ask = Ask(dict(topic.path), dict(topic.query), topic.role, within=self._shared_for)
+            model = live.read(self._house, ask)
             made = self._renderer.render(live.template, model, root=topic.root, role=topic.role)
             frame = {"badges": self._badges.read()}
             return made + self._renderer.render(
@@ -174,14 +200,18 @@ class Pages:
         """Answer with a page that says what went wrong, and what to do."""
         if not is_ours(error) and not isinstance(error, Refused):
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
-        page = self._problem_page(request, problem_of(error))
+        # Sessions cannot be looked up either, so nobody could follow a link.
+        is_shut = isinstance(error, BrokerUnavailable) and self._auth.enter_by == "form"
+        page = self._problem_page(request, problem_of(error), is_shut=is_shut)
         if isinstance(error, Refused):
             page.headers.update(headers_of(error))
         return page
 
-    def _problem_page(self, request: Request, problem: Problem, *, search: str = "") -> Response:
+    def _problem_page(
+        self, request: Request, problem: Problem, *, search: str = "", is_shut: bool = False
+    ) -> Response:
         root = root_of(request.scope)
-        model = {"problem": problem, "title": problem.title, "jobd": __version__, "search": search}
+        model = {"problem": problem, "title": problem.title, "search": search, "is_shut": is_shut}
         html = self._renderer.render("error.html", model, root=root, role="viewer")
         return _html(joined(html), problem.status)
 

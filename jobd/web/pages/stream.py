@@ -8,7 +8,8 @@
     event: end      {}                        who looks may no more; load the page again
     event: beat     {"now": …}                nothing is new; so that both sides know of each other
 
-`now` is the instant (ms) at which it is sent: ages that pages show go by it.
+`now` is the instant (ms) at which it is sent: ages that pages show go by it. `late` stands where what is
+shown is older than it should be: so many ms.
 
 Invariant: a viewer who takes nothing in is left after a while; one who may look no more is told so within
 a minute, and one of whom that cannot be found out though pages are seen, after some; nothing is kept for a viewer but what was sent last.
@@ -29,7 +30,12 @@ from jobd.web.pages.parts import Parts, change
 
 BEAT = 10.0
 """Seconds of silence at most."""
-TAKEN_WITHIN = 20.0
+STEP = 2.0
+"""Seconds until it is looked again whether news are late."""
+LATE_MS = 5000
+"""What was looked at longer ago is late: there is more to look at than looks may cost."""
+TAKEN_WITHIN = 40.0
+"""Longer than our own server waits, which then ends it without a word; another one may wait for ever."""
 CHECKED_EVERY = 30.0
 MOST_UNKNOWN = 4
 """So often in a row it may not be known whether somebody may go on, while there is something to be seen."""
@@ -57,6 +63,8 @@ class Stream:
         self._still = still
         self._partial = partial
         self._before: Parts | None = None
+        self._said_at = clock.mono()
+        self._was_late = False
         self._sees = True
         self._unknown = 0
 
@@ -79,14 +87,15 @@ class Stream:
         await send(_HEAD)
         checked_at = clock.mono()
         while not self._watch.is_closed:
-            seen = await self._watch.next(within=BEAT)
-            text = _event("beat", {"now": clock.wall_ms()}) if seen is None else self._words(seen)
+            seen = await self._watch.next(within=min(STEP, BEAT))
+            text = self._beat() if seen is None else self._words(seen)
             if clock.mono() - checked_at >= CHECKED_EVERY:
                 checked_at = clock.mono()
                 if not await self._may_go_on():
                     text = _event("end", {})
                     self._watch.is_closed = True
             if text:
+                self._said_at = clock.mono()
                 body: Message = {
                     "type": "http.response.body", "body": text.encode(), "more_body": True,
                 }  # fmt: skip
@@ -99,23 +108,36 @@ class Stream:
         self._unknown = self._unknown + 1 if known is None and self._sees else 0
         return known if known is not None else self._unknown < MOST_UNKNOWN
 
+    def _beat(self) -> str:
+        """Say how late news are, while they are; else, now and then, that nothing is new."""
+        when, was_late = self._when(), self._was_late
+        self._was_late = "late" in when
+        if self._was_late or was_late or clock.mono() - self._said_at >= BEAT:
+            return _event("beat", when)
+        return ""
+
+    def _when(self) -> dict[str, int]:
+        now = clock.wall_ms()
+        late = now - self._watch.as_of
+        return {"now": now, "late": late} if late > LATE_MS else {"now": now}
+
     def _words(self, seen: Seen) -> str:
         """Say what this viewer lacks."""
-        now = clock.wall_ms()
+        when = self._when()
         self._sees = seen.problem is None
         if seen.gone:
             return _event("gone", {})
         if seen.problem is not None:
-            return _event("away", {"why": seen.problem, "now": now})
+            return _event("away", {"why": seen.problem, **when})
         found = change(self._before, seen.parts, seen.html)
         self._before = seen.parts
         if found is None:  # it is back, as it was
-            return _event("parts", {"parts": {}, "now": now})
+            return _event("parts", {"parts": {}, **when})
         if found.whole is not None and self._partial:
-            return _event("parts", {"parts": seen.parts.parts, "now": now})
+            return _event("parts", {"parts": seen.parts.parts, **when})
         if found.whole is not None:
-            return _event("whole", {"html": found.whole, "now": now})
-        return _event("parts", {"parts": found.parts, "now": now})
+            return _event("whole", {"html": found.whole, **when})
+        return _event("parts", {"parts": found.parts, **when})
 
 
 async def _left(receive: Receive) -> None:

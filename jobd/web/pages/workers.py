@@ -79,7 +79,7 @@ class Shown(NamedTuple):
 def read(house: House, ask: Ask) -> Model:
     """Read the fleet; of one queue, if one is asked for."""
     queue = ask.query.get("queue")
-    known = house.browser.hosts()
+    known = house.browser.hosts(within=ask.within)
     hosts = _all_shown(house, known, queue)
     if queue is not None:
         hosts = [host for host in hosts if host.pools or host.seats]

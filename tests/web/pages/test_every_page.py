@@ -7,10 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.api import ended
+from support.api import NAMESPACE, ended
 from support.pages import Node, PageSite, check, tree
 from support.strangers import PLAIN, paths, stuff
 
+from jobd.web.auth.cookie import Cookie
 from jobd.web.pages.table import PAGES
 
 HEADINGS = ("h1", "h2", "h3", "h4")
@@ -85,3 +86,29 @@ def _is_of(pattern: str, path: str) -> bool:
     return len(parts) == len(asked) and all(
         one.startswith("{") or one == other for one, other in zip(parts, asked, strict=True)
     )
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/queues", "/queues/q/nothing"])
+def test_a_browser_at_an_unknown_address_is_shown_a_page_and_the_way_back(
+    site: PageSite, path: str
+) -> None:
+    answer = site.ask(path)
+    assert answer.status_code == 404
+    page = tree(answer.text)
+    check(page)
+    assert path in page.text
+    assert page.links["To the overview"] == "/ops/jobs/"
+    # Whoever may not look is led to the log-in; programs are answered as before.
+    assert site.ask(path, who=None).status_code == 303
+    assert site.ask(path, headers={"accept": "*/*"}).json() == {"ok": False, "error": "not found"}
+
+
+def test_while_redis_is_away_who_logs_in_is_told_why_no_page_is_to_be_had(tmp_path: Path) -> None:
+    """Sessions are in Redis too: there is nowhere to lead them."""
+    site = PageSite("redis://127.0.0.1:1/0", tmp_path)
+    answer = site.ask("/", who=None, headers={"cookie": f"{Cookie(NAMESPACE)._named(False)}=x"})
+    assert answer.status_code == 503
+    page = tree(answer.text)
+    check(page)
+    assert "keeps who is logged in" in page.text
+    assert list(page.links) == ["Try again"]

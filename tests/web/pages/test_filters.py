@@ -67,7 +67,7 @@ def test_what_is_seldom_is_told_by_the_minute_or_the_hour(value: float | None, s
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (None, "—"), (0.5, "~0.5 ms"), (22.627, "~23 ms"), (412.0, "~410 ms"), (1234.0, "~1.2 s"),
+        (None, "—"), (0.5, "~0.5 ms"), (22.627, "~23 ms"), (412.0, "~410 ms"), (1234.0, "~1.2 s"), (9_960.0, "~10 s"), (22_700.0, "~23 s"),
         (123_456.0, "~2m"),
     ],
 )  # fmt: skip

@@ -45,6 +45,7 @@ class Looks:
         self.text: str | Exception = "one"
         self.burns = 0.0
         self.held: set[str] = set()
+        self.late: set[str] = set()
         self.go = threading.Event()
 
     @classmethod
@@ -60,6 +61,8 @@ class Looks:
         until = time.thread_time() + self.burns
         while time.thread_time() < until:
             pass
+        if it.page in self.late:
+            raise BrokerUnavailable("redis: late")
         if isinstance(self.text, Exception):
             raise self.text
         return f"{it.page} {self.text}"
@@ -167,6 +170,48 @@ def test_what_cannot_be_seen_is_told_and_what_was_seen_stays(looks: Looks) -> No
 
     with hub_of(looks) as hub:
         watching(hub, A, then=then)
+
+
+def test_that_redis_is_away_is_told_to_everybody_at_once(looks: Looks) -> None:
+    """Nobody waits for the time-outs of the others, neither when it goes nor when it comes back."""
+    topics = [topic(str(n)) for n in range(30)]
+    asked, is_back = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        asked.set()
+        if not is_back.is_set():
+            raise BrokerUnavailable("redis: no answer")
+
+    async def then(*watches: Watch) -> None:
+        for watch in watches:
+            await news(watch)
+        looks.text = BrokerUnavailable("redis: one answer is late")
+        looked = sum(looks.count.values())
+        seen = [await news(watch) for watch in watches]
+        assert {(each.problem, each.html) for each in seen[1:]} == {
+            ("redis: no answer", f"{each.page} one") for each in topics[1:]
+        }
+        for _ in range(3):
+            asked.clear()
+            assert await asyncio.to_thread(asked.wait, 20)
+        assert sum(looks.count.values()) == looked + 1
+        looks.text = "two"
+        is_back.set()
+        assert [(await news(watch)).problem for watch in watches] == [None] * len(watches)
+
+    with hub_of(looks, ask=ask) as hub:
+        watching(hub, *topics, then=then)
+
+
+def test_a_look_that_alone_takes_too_long_is_nobody_elses_trouble(looks: Looks) -> None:
+    async def then(one: Watch, other: Watch) -> None:
+        assert {(await news(one)).problem, (await news(other)).problem} == {None}
+        looks.late.add("a")
+        assert (await news(one)).problem == "redis: late"
+        assert await other.next(within=0.2) is None
+
+    with hub_of(looks, ask=lambda: None) as hub:
+        watching(hub, A, B, then=then)
 
 
 def test_looks_take_a_share_of_one_processor_however_many_come_and_go(looks: Looks) -> None:
@@ -356,6 +401,30 @@ def test_a_stream_without_news_says_that_it_is_there(
         assert news.next("beat")["now"] > 0
 
 
+def test_how_old_it_is_is_said_of_what_is_shown_for_too_long(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that it is not so any more, though nothing has changed."""
+    monkeypatch.setattr("jobd.web.pages.stream.STEP", 0.05)
+    monkeypatch.setattr("jobd.web.pages.stream.LATE_MS", 300)
+    go, hangs = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> dict[str, Any]:
+        assert not hangs.is_set() or go.wait(20)
+        return {"badges": Counts()}
+
+    page = Page("/", "p", "P", "p.html", lambda *_: {}, live=Live(hang, "frame.html"))
+    site = PageSite(redis_url, tmp_path, table=[page])
+    with site.watch("/", frame=True) as news:
+        assert "late" not in news.next("parts")
+        hangs.set()
+        first = news.until("beat", lambda it: "late" in it)["late"]
+        assert first > 300
+        news.until("beat", lambda it: it["late"] > first)
+        go.set()
+        assert "late" not in news.until("beat", lambda it: "late" not in it)
+
+
 def test_of_a_look_at_less_than_the_page_only_parts_are_sent(
     redis_url: str, tmp_path: Path
 ) -> None:
@@ -364,6 +433,35 @@ def test_of_a_look_at_less_than_the_page_only_parts_are_sent(
     site = PageSite(redis_url, tmp_path, table=[page])
     with site.watch("/", frame=True) as news:
         assert set(news.next("parts")["parts"]) == FRAME
+
+
+def test_who_looks_at_all_queues_reads_them_together(redis_url: str, tmp_path: Path) -> None:
+    """Whatever they may do: many pages cost about as much as one."""
+    site = PageSite(redis_url, tmp_path)
+    site.pages._shared_for = 60
+    for n in range(30):
+        Jobd(redis_url).queue(f"q{n}").add("x")
+    with site.watch("/") as news:
+        news.next("whole")
+        site.client.config_resetstat()
+        with site.watch("/", "operator") as others:
+            assert 'id="queue-q29"' in others.next("whole")["html"]
+    assert _calls(site, "zrange") == 0
+
+
+def _calls(site: PageSite, command: str) -> int:
+    said: Any = site.client.info("commandstats")
+    return int(said.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+def test_what_somebody_has_just_done_is_seen_on_the_page_that_follows(site: PageSite) -> None:
+    """Only looks are content with what others have read."""
+    site.pages._shared_for = 60
+    queue = site.api.house.store
+    site.client.sadd("jobd:queues", "q")
+    assert "paused" not in tree(site.get("/")).by_id("queue-q").text
+    queue("q").pause("")
+    assert "paused" in tree(site.get("/")).by_id("queue-q").text
 
 
 def test_parameters_that_a_page_does_not_know_make_no_other_look(

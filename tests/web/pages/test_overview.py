@@ -11,6 +11,7 @@ from support.pages import PageSite, tree
 
 from jobd import Jobd
 from jobd.broker import hosts
+from jobd.broker.alerts import AlertStore
 from jobd.broker.store import store_ms
 from jobd.core.portrait import Daemon, Worker
 
@@ -60,6 +61,16 @@ def test_what_fires_is_shown_with_what_it_saw(redis_url: str, tmp_path: Path) ->
     assert "dead fires: mail" in page.by_id("needs").text
     assert page.by_id("needs").links == {"See alerts": "/alerts"}
     assert "Alerts firing 1 of 1 rule" in page.by_id("totals").text
+
+
+def test_a_redis_that_was_flushed_is_no_quiet_one(site: PageSite) -> None:
+    """For an hour after somebody has noticed."""
+    assert "flushed" not in tree(site.get("/")).by_id("needs").text
+    now = store_ms(site.client)
+    AlertStore(site.client, NAMESPACE).note_reset("an epoch", now)
+    assert "Redis was flushed" in tree(site.get("/")).by_id("needs").text
+    AlertStore(site.client, NAMESPACE).note_reset("an epoch", now - 3_700_000, again=True)
+    assert "flushed" not in tree(site.get("/")).by_id("needs").text
 
 
 def test_a_host_that_is_silent_is_seen_to_be(site: PageSite) -> None:

@@ -179,6 +179,9 @@ def test_jobs_whose_task_nobody_knows_hold_a_queue_back(site: PageSite, app: Job
     assert "no worker knows" not in tree(site.get("/")).by_id("needs").text
     minute = store_ms(site.client) // 60_000
     site.client.hset(f"jobd:{{q}}:minute:{minute}", mapping={"parked": 3})
+    for job in jobs:  # they are due, and stand in line again
+        site.client.zrem("jobd:{q}:delayed", job)
+    assert "set jobs aside" in tree(site.get("/queues/q")).by_id("flow").text
     assert "no worker knows tasks of q" in tree(site.get("/")).by_id("needs").text
 
 

@@ -10,7 +10,7 @@ import { confirmed } from "./confirm.js";
 import { toast } from "./toast.js";
 
 const EVERY = 300;
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat("en");
 const FOR_GOOD = " This cannot be taken back.";
 
 export function bulk() {
@@ -49,7 +49,8 @@ async function run(button) {
     const answer = await send("POST", path, body);
     location.assign(go.replace("{id}", encodeURIComponent(answer.id)));
   } catch (problem) {
-    toast(problem.message, "problem");
+    // It may have been begun all the same; or others are under way, and can be stopped.
+    toast(problem.message, "problem", { href: go.replace("/{id}", ""), text: "See the operations" });
   } finally {
     button.removeAttribute("aria-busy");
   }

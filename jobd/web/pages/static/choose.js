@@ -1,4 +1,13 @@
-// The button between light and dark.
+// The button between light and dark, and the menu, of which a narrow screen has room for a part.
+
+/** Scroll the menu, and nothing else, to where one is. */
+export function showPlace() {
+  const item = document.querySelector(".top nav a[aria-current]");
+  if (!item) return;
+  const nav = item.closest("nav");
+  const middle = item.getBoundingClientRect().left - nav.getBoundingClientRect().left + item.offsetWidth / 2;
+  nav.scrollLeft += middle - nav.clientWidth / 2;
+}
 
 export function choose() {
   const button = document.getElementById("theme");

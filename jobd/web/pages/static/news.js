@@ -8,7 +8,7 @@ export function news() {
     const tab = document.getElementById(`tab-${line.dataset.state}`);
     const more = Number(tab?.dataset.count) - Number(line.dataset.count);
     line.classList.toggle("shown", Boolean(more));
-    const text = `${Math.abs(more).toLocaleString()} ${more > 0 ? "more" : "fewer"} than when this list was made.`;
+    const text = `${Math.abs(more).toLocaleString("en")} ${more > 0 ? "more" : "fewer"} than when this list was made.`;
     const words = line.querySelector("span");
     if (more && words.textContent !== text) words.textContent = text;
   });

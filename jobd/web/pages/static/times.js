@@ -2,12 +2,15 @@
 //   <time datetime data-when>   29 Nov 2026, 21:15:03
 //   <time datetime data-ago>    3 min ago, in 2 h
 //   <time datetime data-clock>  1m 12s, how long it has been
-// Ages count by the server's clock: the viewer's may be wrong.
+// Ages count by the server's clock: the viewer's may be wrong. Words are English, as all of the page is; the
+// zone, and whether there are twelve hours or twenty-four, are the viewer's.
 
 let ahead = 0; // of the viewer's clock before the server's, ms
 
-const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const brief = new Intl.RelativeTimeFormat(undefined, { style: "short", numeric: "auto" });
+const { locale: own, hourCycle } = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
+const locale = own.startsWith("en") ? own : "en-GB";
+const long = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium", hourCycle });
+const brief = new Intl.RelativeTimeFormat(locale, { style: "short", numeric: "auto" });
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 export function serverNow() {
@@ -48,7 +51,8 @@ function words(element, at) {
   return long.format(at);
 }
 
-function clock(seconds) {
+/** Write a time span, in its two largest units. */
+export function clock(seconds) {
   const parts = [[86_400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
   const from = Math.max(0, parts.findIndex(([size]) => seconds >= size));
   if (seconds < 1) return "0s";
