@@ -29,7 +29,7 @@ _OFTEN_ENOUGH = 0.1  # of one in a second or a minute, to be told so
 _THOUSAND = 1000
 _MINUTE_MS = 60_000
 _MARKS = re.compile(r"\{\{(-?\d{1,20})\}\}|`([^`]+)`")
-_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _NAMED = (
     {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
     | {code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)}
@@ -151,7 +151,14 @@ def cut(text: object, most: int = 200) -> str:
 def visible(text: object) -> str:
     """Write a stranger's text so that all of it is seen, and nothing around it is moved: signs that
     control a terminal or turn the direction of writing are named."""
-    return str(text).translate(_NAMED)
+    whole = str(text)
+    # All that is named here counts as not printable.
+    return whole if whole.isprintable() else whole.translate(_NAMED)
+
+
+def shown(value: object) -> object:
+    """Write whatever a template puts out: text so that all of it is seen; what is HTML of ours as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def mark(ms: int) -> str:

@@ -1,7 +1,7 @@
 """From a model to HTML: Jinja2, with everything escaped and nothing missing without a word.
 
 Invariant: a name that a model has not is an error, never an empty place; a value is text, whatever is
-in it. What has no path, as it would be that of something else (see `path_of`), has no link and no button.
+in it, and text of which all is seen: what turns the direction of writing or controls a terminal is named. What has no path, as it would be that of something else (see `path_of`), has no link and no button.
 Templates are of this package, read once.
 """
 
@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 
 from jobd.core.names import DOTS
 from jobd.web.pages import parts
-from jobd.web.pages.filters import FILTERS, dom_id
+from jobd.web.pages.filters import FILTERS, dom_id, shown
 from jobd.web.pages.page import MEANT_EMPTY
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -41,6 +41,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=shown,
             extensions=["jinja2.ext.do"],
         )
         self._jinja.filters |= FILTERS

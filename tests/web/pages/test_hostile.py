@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.api import ended
+from support.api import die, ended
 from support.pages import Node, PageSite, tree
 from support.strangers import HOSTILE, paths, stuff
 
+from jobd import Jobd
 from jobd.web.pages import filters, render
 from jobd.web.pages.table import PAGES
 
+# What turns the direction of writing, or controls a terminal; a line's end and a tab are our own, too.
+_MOVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LINKS = ("href", "src", "action", "data-path", "data-go", "formaction")
 
 
@@ -82,6 +85,33 @@ def _is_ours(path: str, node: Node) -> None:
     for name in _LINKS:
         if name in node.attrs:
             assert node.attrs[name].startswith(("/ops/", "#", "?")), (path, node.attrs)
+
+
+def test_all_of_a_text_is_seen_and_nothing_around_it_is_moved(hostile: Furnished) -> None:
+    """Nowhere on a page, not in what is asked before an act, and not in what comes by a stream."""
+    named = 0
+    for path in hostile.paths:
+        for who in ("operator", "viewer"):
+            html = hostile.site.get(path, who)
+            assert _MOVING.search(html) is None, (path, _MOVING.search(html))
+            named += html.count("\\u202egnp.exe\\u2066")
+        with hostile.site.watch(path, "operator") as news:
+            assert _MOVING.search(news.first()) is None, path
+    assert named
+
+
+def test_a_confirmation_says_what_it_is_about(redis_url: str, tmp_path: Path) -> None:
+    site = PageSite(redis_url, tmp_path)
+    text = "\u202egnp.exe\u2066\u200f\x1b[31m"
+    for _ in range(2):
+        die(Jobd(redis_url).queue("q"), 1, "work", text)
+    group = tree(site.get("/dead", "operator")).all("li", "id")[-1]
+    asked = [
+        node.attrs.get("data-confirm", node.attrs.get("data-of", ""))
+        for node in group.all("button")
+    ]
+    assert asked
+    assert all("\\u202egnp.exe\\u2066\\u200f␛[" in each for each in asked), asked
 
 
 def test_a_stream_sends_them_as_text_too(hostile: Furnished) -> None:
