@@ -65,7 +65,9 @@ class Watch:
             self._allowed.remove(one)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Of an address without a page of ours, browsers ask for an icon by themselves.
+        is_icon = message.location.get("url", "").endswith("/favicon.ico")
+        if message.type == "error" and not is_icon:
             self.note(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _error(self, error: WebError) -> None:

@@ -26,6 +26,18 @@ def _until_answered(ask: Callable[[], T]) -> T:
     raise AssertionError("never answered")
 
 
+def mute(url: str) -> None:
+    """Have a rule muted, and unmuted: said again, that is the same."""
+    rule = f"rule{next(_numbers)}"
+    client = connect(url, timeout=1.0)
+    store = AlertStore(client, "jobd")
+    until = _until_answered(lambda: store.mute(rule, 60_000))
+    assert store.mutes()[rule] == until
+    _until_answered(lambda: store.unmute(rule))
+    assert rule not in store.mutes()
+    client.close()
+
+
 def tell(url: str, script: str) -> None:
     """Have a notification added, taken, put off and delivered, and a rule's state moved. Told once."""
     number = next(_numbers)

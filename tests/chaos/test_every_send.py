@@ -15,7 +15,7 @@ from support.daemons import eventually
 
 from chaos import census
 from chaos.proxy import KillAtSend, Lose, Proxy
-from chaos.telling import tell
+from chaos.telling import mute, tell
 from chaos.world import World
 from jobd import Jobd
 from jobd.broker.connection import connect
@@ -28,7 +28,9 @@ from jobd.core.errors import BrokerError
 UNASKED = {"wake", "owner", "own_series", "page"}
 UNASKED |= {"operation_say", "operation_stop"}
 UNASKED |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
-UNASKED |= {"web_secret"}
+UNASKED |= {"web_secret", "host_ask", "host_answer"}
+# Figures that are copied every quarter of an hour.
+UNASKED |= {"remember"}
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))
 pytestmark = pytest.mark.process
 
@@ -114,6 +116,7 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
     }
     for verb in ("add", "move", "take", "again", "end"):
         provoke[f"alert_{verb}"] = partial(tell, proxy.url, f"alert_{verb}")
+    provoke["alert_mute"] = partial(mute, proxy.url)
     world.queue.schedules.put("ticks", "silent", every="1s")
     with (
         census.watching(world.store.url, every=0.5) as watch,
