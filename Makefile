@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-daemons test-rest chaos quick lint types imports bench deb
+.PHONY: help demo test test-daemons test-rest chaos looks quick lint types imports bench deb
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test-rest: $(VENV)/made
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
 	JOBD_WORLDS=1 $(BIN)/python -m pytest -m chaos tests
 	JOBD_WORLDS=1 $(BIN)/python -m pytest tests/laws tests/core/test_slots.py tests/core/test_health.py
+
+looks: $(VENV)/made ## every page of the dashboard, judged in a browser: axe, phone, dark, without scripts
+	$(BIN)/python -m pytest -m looks tests/browser
 
 quick: lint types $(VENV)/made ## what needs no Redis and no process
 	$(BIN)/python -m pytest tests/core tests/house

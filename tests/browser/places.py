@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+import pytest
 from support.daemons import eventually
 
 from browser.house import House
@@ -89,6 +91,18 @@ LIVED: dict[str, Where] = {
     "operations": _at("/operations"),
     "an operation": lambda lived: f"/operations/{lived.ids['operation']}",
 }
+# Those that are judged by `make test` too; all of them are by `make looks`.
+FEW = ("overview", "queue", "dead", "a job that is dead", "workers", "/", "/login")
+
+
+def looked_at(places: Iterable[str]) -> list[Any]:
+    """Mark those that `make looks` alone goes to."""
+    return [
+        pytest.param(place, marks=() if place in FEW else pytest.mark.looks, id=place)
+        for place in places
+    ]
+
+
 EMPTY = [
     "/", "/queues/odd", "/queues/odd/jobs?state=dead", "/queues/odd/jobs?state=waiting&task=x", "/workers?queue=odd",
     "/schedules?queue=odd", "/alerts", "/dead", "/operations", "/login",

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from browser.conftest import Visit
 from browser.house import House
 from browser.judging import too_wide
+from browser.places import looked_at
 from browser.strangers import EVIL, planted, told
 from browser.visitor import PHONE
 from jobd.core.states import STATES
@@ -46,7 +47,7 @@ def is_innocent(page: Page) -> None:
     assert [link for link in links if not str(link).startswith("http://127.0.0.1:")] == []
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", looked_at(PAGES))
 def test_a_page_shows_it_as_text(visit: Visit, evil: list[str], path: str) -> None:
     one = visit("ops", viewport=PHONE)
     page = one.go(path)

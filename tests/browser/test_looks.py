@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from browser.conftest import Visit
 from browser.house import House
 from browser.judging import barriers, overlaps, too_wide
-from browser.places import EMPTY, LIVED, Lived, leave, live_in
+from browser.places import EMPTY, LIVED, Lived, leave, live_in, looked_at
 from browser.visitor import PHONE, Visitor
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -24,7 +24,7 @@ def is_good(page: Page) -> None:
     assert too_wide(page) == []
 
 
-@pytest.mark.parametrize("path", EMPTY)
+@pytest.mark.parametrize("path", looked_at(EMPTY))
 def test_where_nothing_is_it_says_so(ops: Visitor, path: str) -> None:
     """Before anything has happened; each page says what would be there."""
     page = ops.go(path)
@@ -41,7 +41,7 @@ def lived(house: House) -> Iterator[Lived]:
     leave(house, lived)
 
 
-@pytest.mark.parametrize("place", LIVED)
+@pytest.mark.parametrize("place", looked_at(LIVED))
 def test_it_is_good_in_light_and_dark_on_a_desk_and_on_a_phone(
     ops: Visitor, lived: Lived, place: str
 ) -> None:
@@ -55,7 +55,7 @@ def test_it_is_good_in_light_and_dark_on_a_desk_and_on_a_phone(
     is_good(page)
 
 
-@pytest.mark.parametrize("place", LIVED)
+@pytest.mark.parametrize("place", looked_at(LIVED))
 def test_it_is_read_without_scripts_and_offers_nothing_that_does_nothing(
     visit: Visit, lived: Lived, place: str
 ) -> None:
@@ -72,7 +72,7 @@ def test_it_is_read_without_scripts_and_offers_nothing_that_does_nothing(
     assert page.locator("form[data-act]:visible").count() == 0
 
 
-@pytest.mark.parametrize("place", LIVED)
+@pytest.mark.parametrize("place", looked_at(LIVED))
 def test_a_viewer_sees_it_all_and_no_button_that_acts(
     visit: Visit, lived: Lived, place: str
 ) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from browser.conftest import Visit
 from browser.house import House
 from browser.judging import overlaps, too_wide
+from browser.places import looked_at
 from browser.test_jobs import plant_dead
 from browser.visitor import Visitor
 
@@ -69,7 +70,7 @@ def operation(house: House) -> Iterator[str]:
     house.client.delete(*house.client.keys(f"jobd:{{{LONG}}}:*"))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", looked_at(PLACES))
 def test_long_names_move_nothing_off_the_screen(ops: Visitor, operation: str, place: str) -> None:
     page = ops.go(PLACES[place].format(operation=operation))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
