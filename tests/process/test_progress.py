@@ -128,8 +128,7 @@ def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
     before = {slot: pid_of(daemon, slot) for slot in ("solo.1", "threads.1", "asyncio.1")}
     # They have joined: who has not yet is waiting for Redis, which is no fault of his.
     for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
-        handle = app.queue(queue).task(task)(lambda: None).enqueue()
-        assert handle.result("20s") == before[f"{queue}.1"]
+        assert app.queue(queue).add(task).result("20s") == before[f"{queue}.1"]
     app.queue("solo").task("leaves_a_thread_that_takes_the_gil")(lambda: None).enqueue()
     link.cut_off(before["threads.1"])
     with held(other_thread(before["asyncio.1"])):
@@ -145,7 +144,7 @@ def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
         assert frame in dump["stacks"]
     daemon.running(3)
     for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
-        handle = app.queue(queue).task(task)(lambda: None).enqueue()
+        handle = app.queue(queue).add(task)
         assert handle.result("10s") == pid_of(daemon, f"{queue}.1") != before[f"{queue}.1"]
     app.producer.client.close()
 

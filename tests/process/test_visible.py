@@ -84,6 +84,7 @@ def test_the_fleet_is_seen_and_told_of_to_others(place: Place, run: Run, redis_u
     Jobd(redis_url).queue("q").add("waits_for", {"path": str(file)}, job_id="long")
 
     eventually("the job is seen", lambda: any(w.job == "long" for w in seen(place).workers))
+    eventually("the keeper is up", lambda: seen(place).helpers["keeper"] == "running")
     daemon = status(run)["daemon"]
     assert (daemon["answers"], daemon["generation"], daemon["helpers"]["keeper"]) == (
         "yes", 1, "running",
@@ -120,7 +121,11 @@ def test_the_fleet_is_seen_and_told_of_to_others(place: Place, run: Run, redis_u
 
 
 def test_a_daemon_is_ordered_about(place: Place, run: Run) -> None:
-    pids = {w.slot: w.pid for w in seen(place).workers}
+    def known() -> dict[str, int | None]:
+        found = {w.slot: w.pid for w in seen(place).workers}
+        return found if None not in found.values() and len(found) == 2 else {}
+
+    pids = eventually("the pids of both are written down", known)
     assert "q.1" in run("recycle", "q.1").out
 
     def replaced() -> bool:

@@ -11,16 +11,15 @@ is back: each look would wait for a time-out.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
 
 from jobd.core.errors import BrokerUnavailable, JobdError
 from jobd.seams import clock
 from jobd.web.api.problems import NotThere
-from jobd.web.pages.parts import Parts, split
+from jobd.web.pages.parts import split
 from jobd.web.pages.turns import Turns
+from jobd.web.pages.watch import Seen, Topic, Watch
 
 EVERY = 1.0
 """Seconds from look to look, where there is little to look at."""
@@ -28,77 +27,8 @@ SHARE = 20
 """For each second of processor time that a look took, so many pass until the next look."""
 
 
-class Topic(NamedTuple):
-    """What somebody looks at: a page with its parameters, as seen by whoever has this role."""
-
-    page: str
-    path: tuple[tuple[str, str], ...]
-    query: tuple[tuple[str, str], ...]
-    role: str
-    root: str
-
-
-class Seen(NamedTuple):
-    """What was seen, at an instant (ms since 1970, this host's clock). `number` grows with each change.
-
-    `problem`: why there was nothing to be seen; then the rest is what was seen last.
-    """
-
-    number: int
-    at: int
-    html: str
-    parts: Parts
-    problem: str | None = None
-    gone: bool = False
-
-
 Look = Callable[[Topic], str]
 """Reads and renders a topic. Blocks; raises JobdError."""
-
-
-class Watch:
-    """One viewer's interest in one topic. Belongs to the event loop it was made in."""
-
-    def __init__(self, hub: Hub, topic: Topic, person: str = "") -> None:
-        self._hub = hub
-        self.topic = topic
-        self.person = person
-        self._loop = asyncio.get_running_loop()
-        self._since = clock.wall_ms()
-        self._news = asyncio.Event()
-        self._told = 0
-        self.is_closed = False
-
-    async def next(self, *, within: float) -> Seen | None:
-        """Wait for what this viewer has not seen; None when nothing came within so many seconds."""
-        try:
-            await asyncio.wait_for(self._wait(), within)
-        except TimeoutError:
-            return None
-        seen = self._hub.seen(self.topic)
-        if seen is not None:
-            self._told = seen.number
-        return seen
-
-    @property
-    def as_of(self) -> int:
-        """The instant of the last look that saw something, ms since 1970; before the first, that of coming."""
-        return self._hub.looked_at(self.topic) or self._since
-
-    async def _wait(self) -> None:
-        while not self.is_closed:
-            seen = self._hub.seen(self.topic)
-            if seen is not None and seen.number != self._told:
-                return
-            self._news.clear()
-            await self._news.wait()
-
-    def wake(self) -> None:
-        """Look again. From any thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._news.set)
-        except RuntimeError:
-            self.is_closed = True  # its loop has ended, and with it whoever watched
 
 
 class Hub:
@@ -128,7 +58,7 @@ class Hub:
 
     def watch(self, topic: Topic, person: str = "", *, most: int | None = None) -> Watch | None:
         """Begin to watch; None when there are too many already, or `most` of this person. `leave` ends it."""
-        watch = Watch(self, topic, person)
+        watch = Watch(topic, person, lambda: self.seen(topic), lambda: self.looked_at(topic))
         with self._lock:
             people = [each.person for watches in self._watches.values() for each in watches]
             is_full = most is not None and people.count(person) >= most

@@ -27,7 +27,7 @@ from jobd.web.auth.guard import guard, who_of
 from jobd.web.auth.refused import Busy, Refused, headers_of
 from jobd.web.below import path_below, query_of, root_of
 from jobd.web.pages.badges import Badges
-from jobd.web.pages.live import EVERY, Hub, Topic
+from jobd.web.pages.live import EVERY, Hub
 from jobd.web.pages.login_page import login_route
 from jobd.web.pages.page import MEANT_EMPTY, Ask, Page
 from jobd.web.pages.parts import joined
@@ -35,6 +35,7 @@ from jobd.web.pages.render import Renderer, path_of
 from jobd.web.pages.static import StaticFiles
 from jobd.web.pages.stream import Stream
 from jobd.web.pages.table import PAGES
+from jobd.web.pages.watch import Topic
 from jobd.web.threads import Threads
 
 LOGIN = "/login"

@@ -25,8 +25,9 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from jobd.seams import clock
-from jobd.web.pages.live import Hub, Seen, Watch
+from jobd.web.pages.live import Hub
 from jobd.web.pages.parts import Parts, change
+from jobd.web.pages.watch import Seen, Watch
 
 BEAT = 10.0
 """Seconds of silence at most."""
