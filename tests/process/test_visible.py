@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 from support.commands import Place
 from support.daemons import eventually
@@ -182,6 +183,7 @@ def test_a_daemon_that_stands_still_and_a_server_that_is_away_are_seen(run: Run)
     assert "q.1" in away.out
     os.kill(pid, signal.SIGSTOP)
     try:
+        eventually("it has stopped", lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         found = status(run)
         assert (found["daemon"]["running"], found["daemon"]["answers"]) == (True, "stopped")
         assert "kill -CONT" in run("status").out
