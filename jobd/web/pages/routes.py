@@ -217,13 +217,6 @@ class Pages:
         return _html(joined(html), problem.status)
 
 
-def page_routes(
-    house: House, auth: Gatekeeper, *, threads: Threads, emit: Emit, table: Sequence[Page] = PAGES
-) -> list[BaseRoute]:
-    """Make the routes of all pages."""
-    return Pages(house, auth, threads=threads, emit=emit, table=table).routes()
-
-
 def _asked(request: Request, who: Who) -> Ask:
     path = {name: str(text) for name, text in request.path_params.items()}
     return Ask(path, _query(request), who.role)
