@@ -73,8 +73,8 @@ class Asked:
 
     def __init__(self, pid: int, pidfd: int) -> None:
         self._pid = pid
-        self._seen = 0
         self._memory = _find(pid)
+        self._deaf = _blocking(pid)
         self.lacking = ""
         """Why there will be no answer, if that is known."""
         if self._memory < 0:
@@ -87,11 +87,14 @@ class Asked:
                 self.lacking = "it has ended"
 
     def answered(self) -> bool:
-        """Tell whether the answer is whole: it is there, and was as long when looked at before."""
-        size = os.fstat(self._memory).st_size if self._memory >= 0 else 0
-        whole = 0 < size == self._seen
-        self._seen = size
-        return whole
+        """Tell whether the answer is whole: it is there, and nobody is at it any more.
+
+        While a thread writes it, the kernel blocks the signal for that thread. How long it takes says
+        nothing: on a busy machine the writer stops for longer than we wait between two looks. Threads that
+        blocked the signal before it was sent do so for themselves.
+        """
+        there = self._memory >= 0 and os.fstat(self._memory).st_size > 0
+        return there and _blocking(self._pid) <= self._deaf
 
     def text(self) -> str:
         """Give what has come, `MOST` bytes at the most, and let go of it."""
@@ -146,9 +149,23 @@ def _points(entry: Path) -> bool:
 
 
 def _catches(pid: int) -> bool:
+    return _has(Path(f"/proc/{pid}"), "SigCgt:")
+
+
+def _blocking(pid: int) -> set[str]:
+    """Find the threads of a process that the signal cannot reach just now."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
-        return False
-    caught = next((line for line in status.splitlines() if line.startswith("SigCgt:")), "SigCgt: 0")
-    return bool(int(caught.split()[1], 16) >> (SIGNAL - 1) & 1)
+        return set()  # it has ended
+    return {thread.name for thread in threads if _has(thread, "SigBlk:")}
+
+
+def _has(process: Path, field: str) -> bool:
+    """Tell whether our signal is in a set of signals that the kernel keeps of a process or a thread."""
+    try:
+        status = (process / "status").read_text()
+    except OSError:
+        return False  # it has ended
+    found = next((line for line in status.splitlines() if line.startswith(field)), f"{field} 0")
+    return bool(int(found.split()[1], 16) >> (SIGNAL - 1) & 1)

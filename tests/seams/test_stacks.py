@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +124,51 @@ def test_a_deep_stack_of_many_threads_is_cut_in_its_middle() -> None:
         assert len(found) <= MOST + 20
         assert "... cut ..." in found
         assert "the_last" in found[-400:]
+
+
+def test_an_answer_is_whole_when_its_writer_is_done_however_long_that_takes() -> None:
+    source = (
+        _ARMED + "import threading, time\n"
+        "def aside(): time.sleep(60)\n"
+        "for _ in range(20): threading.Thread(target=aside, daemon=True).start()\n" + _LIVES
+    )
+    with running(source) as (pid, pidfd):
+        halves = 0
+        for _ in range(200):
+            asked = Asked(pid, pidfd)
+            os.kill(pid, signal.SIGSTOP)  # somewhere: before the answer, in it, or after
+            eventually(lambda: "state T" in asked.where(), within=5)
+            written = len(_peek(pid))
+            assert not any(asked.answered() for _ in range(3)) or _is_whole(_peek(pid))
+            os.kill(pid, signal.SIGCONT)
+            eventually(asked.answered, within=5)
+            found = asked.text()
+            assert _is_whole(found)
+            halves += 0 < written < len(found)
+        assert halves, "the answer was never caught half written"
+
+
+def _peek(pid: int) -> str:
+    """What a process has answered so far."""
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        if "jobd-stacks" in str(entry.readlink()):
+            return entry.read_text()
+    return ""
+
+
+def _is_whole(found: str) -> bool:
+    return found.count("(most recent call first)") == 21 and found.rstrip().endswith("<module>")
+
+
+def test_a_thread_that_blocks_the_signal_for_good_holds_no_answer_up() -> None:
+    source = (
+        _ARMED + "import signal, threading, time\n"
+        "def deaf(): signal.pthread_sigmask(signal.SIG_BLOCK, [stacks.SIGNAL]); ready.set(); time.sleep(60)\n"
+        "ready = threading.Event()\n"
+        "threading.Thread(target=deaf, daemon=True).start()\nready.wait()\n" + _LIVES
+    )
+    with running(source) as (pid, pidfd):
+        assert "in deaf" in stacks_of(pid, pidfd)
 
 
 def test_the_dead_leave_their_answer() -> None:

@@ -168,8 +168,10 @@ class News:
         return content
 
     def first(self, within: float = WITHIN) -> str:
-        """Give the HTML of the next event: all of a page, or of one that is live in parts alone those."""
+        """Give the HTML of the next event that shows something: a page, or those parts of it that are live."""
         found, content = self._events.get(timeout=within)
+        while found == "beat":
+            found, content = self._events.get(timeout=within)
         assert found in ("whole", "parts"), (found, content)
         return "".join(content["parts"].values()) if found == "parts" else str(content["html"])
 
