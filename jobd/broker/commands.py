@@ -64,12 +64,14 @@ class Claim:
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
-    """A job that ended well. `result` is JSON, or b'' for null."""
+    """A job that ended well. `result` is JSON, or b'' for null; `ran` is its run's line (jobd.core.ran),
+    if it leaves one."""
 
     id: bytes
     claim: int
     figures: str
     result: bytes
+    ran: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,10 +351,14 @@ class QueueCommands:
 
 
 def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[Any]]:
-    """Put ids, or (id, result)s, together by claim and figures: most of a batch has the same."""
+    """Put ids, (id, result)s or (id, result, ran)s together by claim and figures: most of a batch has
+    the same."""
     groups: dict[tuple[str, int, str], list[Any]] = {}
     for job in completed:
-        if job.result:
+        if job.ran:
+            told = (job.id, job.result, job.ran)
+            groups.setdefault(("told", job.claim, job.figures), []).append(told)
+        elif job.result:
             groups.setdefault(("value", job.claim, job.figures), []).append((job.id, job.result))
         else:
             groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)

@@ -1,7 +1,7 @@
 """What a job went through, attempt by attempt, for people: out of what is recorded of it.
 
-An attempt that completed leaves nothing but its end, so that what goes well costs nothing; where it ran is
-not known afterwards. Anything recorded may be a stranger's: what makes no sense is not there. Pure. Called by
+An attempt that completed within 10 ms leaves nothing but its end, so that what is quick costs nothing; where
+it ran is not known afterwards (jobd.core.ran). Anything recorded may be a stranger's: what makes no sense is not there. Pure. Called by
 jobd.web, with a job whose secrets are masked.
 """
 
@@ -51,7 +51,7 @@ def attempts_of(info: JobInfo) -> list[Attempt]:
     missing = total - len(lines)
     found = [_attempt(n + (missing if n > 1 else 0), line) for n, line in enumerate(lines, 1)]
     if info.state == COMPLETED:
-        found.append(Attempt(number=total + 1, outcome="completed", ended_at=info.finished_at))
+        found.append(_completed(total + 1, info))
     elif info.state == ACTIVE:
         found.append(
             Attempt(
@@ -59,6 +59,22 @@ def attempts_of(info: JobInfo) -> list[Attempt]:
             )
         )
     return found
+
+
+def _completed(number: int, info: JobInfo) -> Attempt:
+    ended_at, ran = info.finished_at, info.ran
+    if ran is None:
+        return Attempt(number=number, outcome="completed", ended_at=ended_at)
+    return Attempt(
+        number=number,
+        outcome="completed",
+        started_at=None if ended_at is None else ended_at - ran.ms,
+        ended_at=ended_at,
+        ran_ms=ran.ms,
+        host=ran.host,
+        slot=ran.slot,
+        token=ran.token,
+    )
 
 
 def _attempt(number: int, line: dict[str, Any]) -> Attempt:

@@ -22,6 +22,7 @@ from jobd.broker.notes import (
 from jobd.broker.together import read_together
 from jobd.core.labels import labels_of
 from jobd.core.names import is_name
+from jobd.core.ran import Ran, read_ran
 from jobd.core.states import (
     ACTIVE,
     CANCELLED,
@@ -70,6 +71,8 @@ class JobInfo(msgspec.Struct, kw_only=True):
     error: str | None = None
     history: list[dict[str, Any]] = msgspec.field(default_factory=list)
     result: Any = None
+    ran: Ran | None = None
+    """Of one that completed: its last run, if that has left a line."""
     worker: str | None = None
     parked_since: int | None = None
     cancel_asked_at: int | None = None
@@ -207,6 +210,7 @@ class Views:
             error=_text(record.get("error")),
             history=[_of_kind(dict, run) for run in _of_kind(list, _json(record.get("history")))],
             result=_json(record.get("result")),
+            ran=read_ran(record.get("ran")) if state == COMPLETED else None,
             parked_since=_parked(record),
             cancel_asked_at=_int(record.get("cancel")),
             expires_at=_int(record.get("expires")),

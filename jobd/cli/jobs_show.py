@@ -110,7 +110,7 @@ def _print_end(info: JobInfo | None) -> None:
 
 def _print(info: JobInfo) -> None:
     fields: dict[str, Any] = msgspec.to_builtins(info)
-    history = fields.pop("history")
+    history, ran = fields.pop("history"), fields.pop("ran")
     for name in ("progress", "logs", "logs_dropped"):
         del fields[name]
     for name, value in fields.items():
@@ -119,6 +119,10 @@ def _print(info: JobInfo) -> None:
         click.echo(f"{name.replace('_', ' ') + ':':<14} {printable(_shown(name, value))}")
     for number, run in enumerate(history, 1):
         _print_run(number, run)
+    if ran is not None:
+        where = {"worker": ran["slot"], "host": ran["host"], "token": ran["token"]}
+        end = {"kind": info.state, "at": info.finished_at or "", **where, "ran_ms": ran["ms"]}
+        _print_run(len(history) + 1, end)
     if info.progress is not None:
         click.echo(f"{'progress:':<14} {bar(info.progress)}, {when(info.progress.at)}")
     print_log(info.logs, info.logs_dropped)

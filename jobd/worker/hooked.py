@@ -113,10 +113,10 @@ class HookedOutcomes(Outcomes):
         super().__init__(**rest)
         self._caller = caller
 
-    def done_at_length(self, run: Run, figures: str, result: bytes) -> None:
+    def done_at_length(self, run: Run, figures: str, result: bytes, ended: float) -> None:
         """Record a success, and tell of it."""
         _tell_completed(self._caller, run)
-        super().done_at_length(run, figures, result)
+        super().done_at_length(run, figures, result, ended)
 
     def bury(
         self,

@@ -20,6 +20,7 @@ from jobd.core import verdict
 from jobd.core.errors import TaskError
 from jobd.core.events import Event
 from jobd.core.options import Policy
+from jobd.core.ran import WORTH_TELLING
 from jobd.core.verdict import TIMED_OUT, Bury, RetryLater, before_start
 from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
@@ -179,9 +180,12 @@ class Lane(Run):
             or self.policy.completed_ms != self._completed_ms
             or b"unique" in job.more  # a lock to let go of
         ):
-            self._outcomes.done_at_length(self, figures, result)
-        else:
+            self._outcomes.done_at_length(self, figures, result, ended)
+        elif ended - started < WORTH_TELLING:
             self._done.append(Completed(job.id, job.claim, figures, result))
+        else:
+            ran = self._outcomes.spell_run(self, ended)
+            self._done.append(Completed(job.id, job.claim, figures, result, ran))
         self._page.finish(self._cell)
 
     def failed(self, error: BaseException) -> None:

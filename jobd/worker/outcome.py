@@ -18,6 +18,7 @@ from jobd.core.errors import SoftTimeout, StaleRun
 from jobd.core.events import Event
 from jobd.core.names import check_name
 from jobd.core.options import Policy
+from jobd.core.ran import spell
 from jobd.core.states import PARKED
 from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error
 from jobd.seams.clock import monotonic
@@ -80,12 +81,17 @@ class Outcomes:
         self._host = gethostname()
         self._tell = Teller(emit)
 
-    def done_at_length(self, run: Run, figures: str, result: bytes) -> None:
+    def spell_run(self, run: Run, ended: float) -> bytes:
+        """Write the line of a run that ended well."""
+        return spell(ended - run.started, run.job.claim, self._worker, self._host)
+
+    def done_at_length(self, run: Run, figures: str, result: bytes, ended: float) -> None:
         """Record a success that has a past, or is kept otherwise than its queue's."""
         own_ms = 0
         if run.policy.completed_ms != self.queue_policy.completed_ms:
             own_ms = max(1, run.policy.completed_ms)  # 0 would mean the queue's
-        fields: Fields = {"result": result} if result else {}
+        fields: Fields = {"ran": self.spell_run(run, ended)}
+        fields |= {"result": result} if result else {}
         fields |= {"history": write_history(run.history)} if run.history else {}
         self._end(Ending("done", run.job.id, run.job.claim, figures, own_ms, "", fields))
 

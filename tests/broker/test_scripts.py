@@ -12,6 +12,7 @@ from jobd.broker.scripts import SCRIPTS, parse
 from jobd.broker.store import Store, read_epoch
 from jobd.broker.views import Views
 from jobd.core.errors import BrokerError, Fenced, StoreFull
+from jobd.core.ran import Ran
 from jobd.core.states import EDGES
 
 LEASE = 30_000
@@ -197,6 +198,29 @@ def test_a_worker_without_a_lease_is_fenced(client: Client) -> None:
         s.claim("w.1", LEASE)
     with pytest.raises(Fenced):
         s.settle("w.1", LEASE, completed=[Completed(b"a", 1, FIGURES, b"")])
+
+
+def test_a_completed_job_may_say_where_and_how_long_it_ran(client: Client) -> None:
+    """With a result or without; a stale worker's line is not written."""
+    number = claimed(client, "a", "b", "c", "d")
+    s = store(client)
+    s.hand_back("w.1", [(b"d", number)])
+    line = f"1500 {number} q.1 web-1".encode()
+    done = [
+        Completed(b"a", number, FIGURES, b"7", line),
+        Completed(b"b", number, FIGURES, b"", line),
+        Completed(b"c", number, FIGURES, b"9"),
+        Completed(b"d", number, FIGURES, b"late", line),
+    ]
+    assert s.settle("w.1", LEASE, completed=done) == [b"d"]
+    views = Views(client, "t")
+    told = {job: views.info("q", job) for job in "abc"}
+    ran = Ran(1500, number, "q.1", "web-1")
+    assert {job: (it.result, it.ran) for job, it in told.items() if it} == {
+        "a": (7, ran), "b": (None, ran), "c": (9, None),
+    }  # fmt: skip
+    assert not client.hexists("t:{q}:job:b", "result")
+    assert not client.hexists("t:{q}:job:d", "ran")
 
 
 def test_a_stale_claim_changes_nothing(client: Client) -> None:

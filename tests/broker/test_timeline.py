@@ -13,6 +13,7 @@ from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store, store_ms
 from jobd.broker.timeline import Attempt, attempts_of
 from jobd.broker.views import JobInfo, Views
+from jobd.core.ran import Ran
 
 
 def info(state: str = "waiting", **fields: Any) -> JobInfo:
@@ -27,6 +28,15 @@ CRASHED = {
     "kind": "crash", "at": 9000, "how": "SIGKILL", "worker": "0123456789abcdef.3", "host": "web2",
     "slot": "q.2", "token": 8, "among": 4,
 }  # fmt: skip
+
+
+def test_a_run_that_ended_well_says_where_and_how_long_it_ran_if_it_left_a_line() -> None:
+    ran = Ran(1500, 9, "q.1", "web1")
+    [end] = attempts_of(info("completed", finished_at=12_000, ran=ran))
+    assert end == Attempt(
+        number=1, outcome="completed", started_at=10_500, ended_at=12_000, ran_ms=1500, host="web1",
+        slot="q.1", token=9,
+    )  # fmt: skip
 
 
 def test_each_says_when_where_and_how_it_ended() -> None:

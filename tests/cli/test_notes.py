@@ -42,8 +42,8 @@ class Told:
         assert self.store.jot("w.1", [jot]) == []
         self.said += len(lines)
 
-    def ends(self, keep: int = 9) -> None:
-        done = [Completed(b"a", self.claim, "t|0|0|0", b'"sent"')]
+    def ends(self, keep: int = 9, ran: bytes = b"") -> None:
+        done = [Completed(b"a", self.claim, "t|0|0|0", b'"sent"', ran)]
         self.store.settle("w.1", LEASE, completed=done, keep=keep)
 
     def is_followed(self) -> bool:
@@ -67,6 +67,15 @@ def show(capsys: pytest.CaptureFixture[str]) -> Show:
         return capsys.readouterr().out
 
     return run
+
+
+def test_where_a_job_completed_is_shown_with_its_other_runs(job: Told, show: Show) -> None:
+    job.ends(ran=f"2500 {job.claim} q.1 web-\x1b[2J".encode())
+    [run] = [line for line in show().splitlines() if line.startswith("run ")]
+    assert run.startswith("run 1:")
+    assert run.endswith(f"completed  worker=q.1  host=web-\\x1b[2J  token={job.claim}  ran=2.5s")
+    assert "ran:" not in show()
+    assert json.loads(show("--json"))["ran"]["ms"] == 2500
 
 
 def test_a_jobs_notes_are_shown(job: Told, show: Show) -> None:

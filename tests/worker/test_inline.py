@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -37,6 +38,36 @@ def test_results_come_back(app: Jobd, page: Page) -> None:
     with working(app, queue, page):
         assert (add.enqueue(1, b=2).result("10s"), add.enqueue(10).result("10s")) == (3, 11)
         assert nothing.enqueue().result("10s") is None
+
+
+def test_a_run_of_some_length_says_where_it_ran_and_a_quick_one_pays_for_no_line(
+    app: Jobd, page: Page
+) -> None:
+    queue = app.queue("q")
+
+    @queue.task()
+    def work(seconds: float) -> str:
+        time.sleep(seconds)
+        return "done"
+
+    @queue.task(retain={"completed": {"age": "3d"}})
+    def kept() -> None: ...
+
+    with working(app, queue, page):
+        jobs = [work.enqueue(0.02), work.enqueue(0), kept.enqueue()]
+        for job in jobs:
+            job.result("10s")
+    views = app.producer.views()
+    slow, quick, own = [views.info("q", job.id) for job in jobs]
+    assert slow is not None
+    assert slow.ran is not None
+    assert slow.ran.ms >= 20
+    assert (slow.ran.slot, slow.ran.host) == ("q.1", gethostname())
+    assert slow.ran.token > 0
+    assert quick is not None
+    assert quick.ran is None
+    assert own is not None
+    assert own.ran is not None  # it writes more than its end anyway
 
 
 class _NoText(Exception):

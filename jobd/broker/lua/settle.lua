@@ -8,6 +8,8 @@
 --         items... is first `sums` pairs (field amount) of the histograms' sums, then groups:
 --         plain (completed, null result): claim figures n, then n ids;
 --         value (completed with a result): claim figures n, then n pairs (id result);
+--         told (completed, and says where and how long it ran): claim figures n, then n triples
+--         (id, result or '', run's line);
 --         any other word is one job: id claim figures delay_ms cause n, then n pairs (field value):
 --         done (completed, with fields, or with a lock to let go of), retry (runs again after delay_ms), dead (with cause),
 --         throttle (back to its place in line, and nothing of the queue is claimed for delay_ms; what
@@ -48,6 +50,16 @@ local function complete(id)
   scored[2 * done - 1], scored[2 * done] = stamp, id
 end
 
+-- What a completed job leaves in its record. pcall: one that was overwritten by a stranger loses it,
+-- its neighbours do not.
+local function leave(id, result, ran)
+  if ran and result ~= '' then
+    redis.pcall('HSET', job_prefix .. id, 'result', result, 'ran', ran)
+  else
+    redis.pcall('HSET', job_prefix .. id, ran and 'ran' or 'result', ran or result)
+  end
+end
+
 -- A group of completed jobs, `width` arguments each, from argument `first` on.
 local function group(first, width, claim, figures, n)
   local ids, before = {}, done
@@ -57,8 +69,10 @@ local function group(first, width, claim, figures, n)
   local claims = redis.call('HMGET', held, unpack(ids))
   for i = 1, n do
     if claims[i] == claim then
-      -- pcall: a record that was overwritten by a stranger loses its result, not its neighbours
-      if width == 2 and keep > 0 then redis.pcall('HSET', job_prefix .. ids[i], 'result', ARGV[first + i * 2 - 1]) end
+      if width > 1 and keep > 0 then
+        local k = first + (i - 1) * width
+        leave(ids[i], ARGV[k + 1], width == 3 and ARGV[k + 2])
+      end
       complete(ids[i])
     else
       gone[#gone + 1] = ids[i]
@@ -110,10 +124,12 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
   end
 end
 
+local WIDTHS = { plain = 1, value = 2, told = 3 }
 local k = items_at + sums * 2
 while ARGV[k] do
-  if ARGV[k] == 'plain' or ARGV[k] == 'value' then
-    local width, n = ARGV[k] == 'plain' and 1 or 2, tonumber(ARGV[k + 3])
+  local width = WIDTHS[ARGV[k]]
+  if width then
+    local n = tonumber(ARGV[k + 3])
     group(k + 4, width, ARGV[k + 1], ARGV[k + 2], n)
     k = k + 4 + n * width
   else

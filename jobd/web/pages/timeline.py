@@ -121,16 +121,25 @@ def _now(job: JobInfo, runs: int, claimed_at: int | None, at_work: AtWork | None
         case s if s == WAITING:
             yield Step("now", "waits for a worker", "")
         case s if s == COMPLETED:
-            claim = _last_claim(job)
-            # A run that ends well writes no line of its own: that would cost each job something.
-            unsaid = "how long it ran" if claim else "when it began, and how long it ran"
-            yield Step("now", "completed", "good", job.finished_at, runs + 1, claim, unsaid=unsaid)
+            yield _completed(job, runs + 1)
         case s if s == DEAD:
             cause = job.cause or "?"
             why = DEAD_CAUSES.get(cause, "of another version of jobd")
             yield Step("now", "died", "error", job.finished_at, note=f"{cause}: {why}")
         case s if s == CANCELLED:
             yield Step("now", "cancelled", "", job.finished_at)
+
+
+def _completed(job: JobInfo, number: int) -> Step:
+    ran, at = job.ran, job.finished_at
+    if ran is None:  # a quick run leaves no line of its own: that would cost each job something
+        claim = _last_claim(job)
+        unsaid = "how long it ran" if claim else "when it began, and how long it ran"
+        return Step("now", "completed", "good", at, number, claim, unsaid=unsaid)
+    return Step(
+        "now", "completed", "good", at, number,
+        began=None if at is None else at - ran.ms, ran_ms=ran.ms, worker=ran.slot, host=ran.host,
+    )  # fmt: skip
 
 
 def _last_claim(job: JobInfo) -> int | None:

@@ -111,6 +111,20 @@ def test_a_run_that_ended_well_says_when_it_was_claimed_if_it_said_anything(
     assert "claimed 2023-11-14 22:13:20 UTC" in _look(site, job).by_id("step-now").text
 
 
+def test_a_run_that_ended_well_says_where_and_how_long_it_ran_if_it_left_a_line(
+    site: PageSite, app: Jobd
+) -> None:
+    job = app.queue("q").add("work").id
+    store, claim = _claimed(app, job)
+    line = f"2500 {claim.number} q.1 <b>eva</b>".encode()
+    done = Completed(claim.jobs[0].id, claim.number, "work|1|2|3", b"7", line)
+    assert store.settle("w.1", 30_000, completed=[done]) == []
+    step = _look(site, job).by_id("step-now")
+    assert "Run 1 completed" in step.text
+    assert "ran for 2.5 s host <b>eva</b> worker q.1" in step.text
+    assert "not recorded" not in step.text
+
+
 def test_it_goes_on_while_it_is_looked_at(site: PageSite, app: Jobd) -> None:
     job = app.queue("q").add("work").id
     path = f"/queues/q/jobs/{job}"
