@@ -108,9 +108,9 @@ def kinds(value: object) -> object:
     return [kinds(each) for each in value] if isinstance(value, list) else type(value)
 
 
-def status(site: Site) -> str | None:
+def says(site: Site, status: str) -> bool:
     answer = tried(site.port, "/readyz")
-    return None if answer is None else answer.json()["status"]
+    return answer is not None and answer.json["status"] == status
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def unready(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path, f"unix://{tmp_path}/nobody.sock")
     site.start("run")
     try:
-        eventually(lambda: status(site) == "unready", within=60)
+        eventually(lambda: says(site, "unready"), within=60)
         yield site
     finally:
         site.end()
