@@ -15,6 +15,9 @@ import msgspec
 from jobd.broker.views import JobInfo
 from jobd.core.states import ACTIVE, COMPLETED
 
+NO_RUN = ("retried", "replaced")
+"""Kinds of lines that tell of no run: of what somebody has done with the job."""
+
 _INCARNATION = re.compile(r"[0-9a-f]{16}\.\d+")
 
 
@@ -42,20 +45,48 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+def numbered(info: JobInfo) -> list[int | None]:
+    """Number the lines of a job's history: which run each tells of, from 1; None for one that tells of none.
+
+    Numbers leave a gap after the first where lines are not kept any more.
+    """
+    kinds = [line.get("kind") for line in info.history]
+    again = len(kinds) - kinds[::-1].index("retried") if "retried" in kinds else 0
+    # Whoever retries a job by hand sets its counters to nothing.
+    counted = info.failed + info.timeouts + info.crashes + info.lost + info.interrupted
+    kept = sum(kind not in NO_RUN for kind in kinds[again:])
+    missing, number = max(0, counted - kept), 0
+    numbers: list[int | None] = []
+    for kind in kinds:
+        if kind in NO_RUN:
+            numbers.append(None)
+            continue
+        number += 1 + (missing if number == 1 else 0)
+        numbers.append(number)
+    return numbers
+
+
+def next_number(info: JobInfo) -> int:
+    """Give the number of the run after those that the history tells of."""
+    return max((number for number in numbered(info) if number), default=0) + 1
+
+
 def attempts_of(info: JobInfo) -> list[Attempt]:
-    """Give the attempts, the first one first. Numbers leave a gap where lines are not kept any more."""
-    lines = info.history
-    total = max(
-        len(lines), info.failed + info.timeouts + info.crashes + info.lost + info.interrupted
-    )
-    missing = total - len(lines)
-    found = [_attempt(n + (missing if n > 1 else 0), line) for n, line in enumerate(lines, 1)]
+    """Give the attempts, the first one first."""
+    found = [
+        _attempt(number, line)
+        for number, line in zip(numbered(info), info.history, strict=True)
+        if number is not None
+    ]
     if info.state == COMPLETED:
-        found.append(_completed(total + 1, info))
+        found.append(_completed(next_number(info), info))
     elif info.state == ACTIVE:
         found.append(
             Attempt(
-                number=total + 1, outcome="running", started_at=info.claimed_at, worker=info.worker
+                number=next_number(info),
+                outcome="running",
+                started_at=info.claimed_at,
+                worker=info.worker,
             )
         )
     return found

@@ -27,3 +27,9 @@ def query_of(scope: Scope) -> str:
     """Give the query that was asked for, with its question mark; nothing where there is none."""
     query = scope.get("query_string", b"").decode("latin-1")
     return f"?{query}" if query else ""
+
+
+def inside(path: str) -> str:
+    """Give a path of this site: what leads elsewhere is '/'."""
+    leads_away = not path.startswith("/") or path.startswith("//") or "\\" in path
+    return "/" if leads_away or not path.isprintable() or len(path) > 2000 else path

@@ -61,6 +61,23 @@ def test_what_is_not_kept_leaves_a_gap() -> None:
     assert [each.number for each in found] == [1, 29, 30]
 
 
+RETRIED = {"kind": "retried", "at": 9500, "was": "dead"}
+
+
+def test_what_somebody_did_with_it_is_no_attempt() -> None:
+    """Retried by hand, its counters begin anew; the runs before that stay what they were."""
+    found = attempts_of(info("active", history=[FAILED, FAILED, RETRIED, CRASHED], crashes=1))
+    assert [(each.number, each.outcome) for each in found] == [
+        (1, "failed"), (2, "failed"), (3, "crash"), (4, "running"),
+    ]  # fmt: skip
+
+
+def test_what_is_not_kept_since_a_retry_leaves_a_gap_too() -> None:
+    history = [FAILED, RETRIED, *[FAILED] * 3]
+    found = attempts_of(info(history=history, failed=30))
+    assert [each.number for each in found] == [1, 29, 30, 31]
+
+
 def test_what_runs_is_the_last(client: Client) -> None:
     """By the claim that its worker holds."""
     store = Store(client, "t", "q")

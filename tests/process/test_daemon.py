@@ -82,8 +82,17 @@ class Daemon:
         events = [json.loads(line) for line in lines if line.startswith("{")]
         return [event for event in events if event["event"] == name]
 
-    def pids(self) -> set[int]:
-        """All processes of this daemon that are alive, by their environment-free marks."""
+    def workers(self) -> set[int]:
+        """The pids of both workers, once the daemon has written them down."""
+
+        def both() -> set[int]:
+            pids = self.written()
+            return pids if len(pids) == 2 else set()
+
+        return eventually(both, within=20)
+
+    def written(self) -> set[int]:
+        """The pids of workers that the daemon has written down last."""
         state = json.loads((self.directory / "run" / "state.json").read_text())
         slots = [slot for slots in state["queues"].values() for slot in slots]
         return {slot["pid"] for slot in slots if slot["pid"]}
@@ -120,12 +129,12 @@ def test_a_worker_that_somebody_else_tells_to_stop_is_replaced_and_nothing_is_ch
         gate = tmp_path / "gate"
         job = q.add("waits_for", {"path": str(gate)})
         eventually(Path(f"{gate}.asked").exists)
-        before = daemon.pids()
+        before = daemon.workers()
         for pid in before:
             os.kill(pid, signal.SIGTERM)
         gate.touch()
         assert job.result("20s") == "waited"
-        eventually(lambda: len(daemon.pids()) == 2 and not before & daemon.pids())
+        eventually(lambda: not before & daemon.workers())
         assert daemon.events("worker.died") == []
         assert (job.info().crashes, job.info().interrupted) == (0, 0)
 
@@ -209,8 +218,7 @@ def test_a_killed_daemon_leaves_no_process_and_the_next_one_its_jobs(
     with running(tmp_path, redis_url) as daemon:
         job = q.add("waits_for", {"path": str(tmp_path / "go")})
         eventually((tmp_path / "go.asked").exists, within=20)
-        pids = daemon.pids()
-        assert pids
+        pids = daemon.workers()
         daemon.process.kill()
         daemon.process.wait()
         eventually(lambda: all(gone(pid) for pid in pids), within=5)

@@ -71,6 +71,16 @@ async def read_body(request: Request, kind: type[S]) -> S:
     return _converted(content, kind, "body", strict=True)
 
 
+def read_form(fields: Mapping[str, str], kind: type[S]) -> S:
+    """Read what a form sends: JSON in `body`, and further fields by their names. Raises RequestError."""
+    said = {name: text for name, text in fields.items() if name != "body" and text}
+    try:
+        content = msgspec.json.decode(fields.get("body") or "{}", type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as bad:
+        raise RequestError(f"body: {bad}; expected a JSON object") from bad
+    return _converted(content | said, kind, "body", strict=True)
+
+
 def read_age(value: str | float | None, *, what: str) -> int | None:
     """Read a duration as ms: `90s`, or a bare number of seconds. Raises OptionError."""
     return None if value is None else milliseconds(bare(value), what=what)

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from jobd.core.web_events import WebFailed
 from jobd.seams.log import Emit
+from jobd.web.api.desk import audited
 from jobd.web.api.endpoint import Call, Endpoint, Nothing
 from jobd.web.api.gate import Gate, Person
 from jobd.web.api.house import House
@@ -31,7 +32,6 @@ from jobd.web.threads import Threads
 
 PREFIX = "/api/v1"
 DOCUMENT = "/openapi.json"
-_LONGEST = 200  # of what one field of a request says, in the audit log
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -101,18 +101,10 @@ class _Desk:
         person = await self._threads.run(lambda: self._gate.admit(request, endpoint.role))
         if not endpoint.is_action:
             return await self._act(endpoint, await _read(request, endpoint, person))
-        on, outcome = dict(request.path_params), "unknown"
-        try:
-            call = await _read(request, endpoint, person)
-            on |= _said(call.body)
-            answer = await self._act(endpoint, call)
-            outcome = "done"
-        except Exception as error:
-            outcome = problem_of(error).code
-            raise
-        finally:
-            self._gate.audit(request, person, endpoint.name, on, outcome)
-        return answer
+        return await audited(
+            self._gate, request, endpoint, person,
+            lambda: _read(request, endpoint, person), lambda call: self._act(endpoint, call),
+        )  # fmt: skip
 
     async def _act(self, endpoint: Endpoint, call: Call) -> Response:
         # Written as JSON in the thread too: what a job has said may be long.
@@ -127,12 +119,6 @@ async def _read(request: Request, endpoint: Endpoint, person: Person) -> Call:
     query = read_query(request, endpoint.query)
     body = await read_body(request, endpoint.body or Nothing) if endpoint.is_action else None
     return Call(path, query, body, person.name, root_of(request.scope, PREFIX))
-
-
-def _said(body: msgspec.Struct) -> dict[str, str]:
-    """Write what a request carried for the audit log, what is not said left out."""
-    fields = msgspec.to_builtins(body)
-    return {name: str(value)[:_LONGEST] for name, value in fields.items() if value}
 
 
 def _not_served(request: Request, endpoints: Mapping[str, Endpoint]) -> Exception:

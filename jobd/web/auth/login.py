@@ -31,7 +31,7 @@ from jobd.web.auth.refused import BadLogin, Busy, Refused, TooManyTries, WrongPa
 from jobd.web.auth.seen import Seen
 from jobd.web.auth.users import User
 from jobd.web.auth.whoami import session_routes
-from jobd.web.below import root_of
+from jobd.web.below import inside, root_of
 from jobd.web.threads import Crowded, Threads, TooLate
 
 _HASHES_IN_LINE = 8
@@ -74,7 +74,7 @@ class Login:
         except (Refused, BrokerError) as error:
             return self._again(request, error, given) if is_form else problem(error)
         if is_form:
-            answer: Response = _on(request, _inside(given.get("next", "")))
+            answer: Response = _on(request, inside(given.get("next", "")))
         else:
             answer = _json({"name": user.name, "role": user.role, "csrf": csrf_of(token)})
         self._auth.cookie.put(answer, token, https=it.https)
@@ -151,17 +151,11 @@ class Login:
         self, request: Request, error: Refused | BrokerError, given: Mapping[str, str]
     ) -> Response:
         """Lead back to the form, which says why in words of its own."""
-        back = quote(_inside(given.get("next", "")), safe="/")
+        back = quote(inside(given.get("next", "")), safe="/")
         answer = _on(request, f"{self._page}?why={error.code}&next={back}")
         if isinstance(error, Refused) and error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
         return answer
-
-
-def _inside(path: str) -> str:
-    """Give a path of this site: what leads elsewhere is '/'."""
-    leads_away = not path.startswith("/") or path.startswith("//") or "\\" in path
-    return "/" if leads_away or not path.isprintable() or len(path) > 2000 else path
 
 
 def _on(request: Request, path: str) -> Response:

@@ -20,6 +20,7 @@ from jobd.core.names import DOTS
 from jobd.web.pages import parts
 from jobd.web.pages.filters import FILTERS, dom_id, shown
 from jobd.web.pages.page import MEANT_EMPTY
+from jobd.web.pages.plain import plain_path
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NOWHERE = "#no-path"
@@ -48,6 +49,7 @@ class Renderer:
         self._jinja.globals |= {
             "url": _url,
             "api": _api,
+            "plain_path": _plain_path,
             "static": _static,
             "part": parts.part,
             "endpart": parts.endpart,
@@ -93,6 +95,12 @@ def _url(context: Context, *segments: str, **query: object) -> str:
 def _api(context: Context, *segments: str, **query: object) -> str:
     """Give the path of an endpoint of the API, as `url` does."""
     return path_of(context["root"], "api", "v1", *segments, **query)
+
+
+@pass_context
+def _plain_path(context: Context, method: str, path: str) -> str | None:
+    """Give where a form sends what an endpoint does; None: it needs scripts."""
+    return plain_path(context["root"], method, path)
 
 
 @pass_context

@@ -16,21 +16,23 @@ from starlette.types import ASGIApp
 
 from jobd import __version__
 from jobd.broker.connection import place_of, translated
-from jobd.core.errors import BrokerUnavailable
 from jobd.core.web_events import WebFailed
 from jobd.seams import clock
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
-from jobd.web.api.problems import NotThere, Problem, RequestError, is_ours, problem_of
+from jobd.web.api.problems import NotThere, Problem, RequestError, is_ours
 from jobd.web.auth.gatekeeper import Gatekeeper, Who
 from jobd.web.auth.guard import guard, who_of
-from jobd.web.auth.refused import Busy, Refused, headers_of
+from jobd.web.auth.refused import Busy
 from jobd.web.below import path_below, query_of, root_of
+from jobd.web.pages.acts import Acts
+from jobd.web.pages.answers import Answers, html
 from jobd.web.pages.badges import Badges
 from jobd.web.pages.live import EVERY, Hub
 from jobd.web.pages.login_page import login_route
 from jobd.web.pages.page import MEANT_EMPTY, Ask, Page
 from jobd.web.pages.parts import joined
+from jobd.web.pages.plain import DONE, word_of
 from jobd.web.pages.render import Renderer, path_of
 from jobd.web.pages.static import StaticFiles
 from jobd.web.pages.stream import Stream
@@ -60,6 +62,7 @@ class Pages:
         self._static = StaticFiles()
         self._badges = Badges(house)
         self._renderer = Renderer(version=self._static.version)
+        self._answers = Answers(self._renderer, by_form=auth.enter_by == "form", emit=emit)
         self.hub = Hub(self._look, ask=self._ping)
 
     def routes(self) -> list[BaseRoute]:
@@ -71,8 +74,9 @@ class Pages:
                 path = f"/live{page.path}".rstrip("/")
                 made.append(Route(path, self._streaming(page), name=f"live {page.name}"))
         made.append(Route("/find", self._find, name="find"))
+        acts = Acts(self._house, self._auth, self._answers, threads=self._threads)
         form = [login_route(self._auth, self._renderer)] if self._auth.enter_by else []
-        return [*self._guarded(made), *form, self._static.route()]
+        return [*self._guarded(made), *acts.routes(), *form, self._static.route()]
 
     def nowhere(self) -> ASGIApp:
         """Make what answers a browser that asks for an address which nothing has: a page, for who may look."""
@@ -82,14 +86,16 @@ class Pages:
 
     def _guarded(self, routes: list[BaseRoute]) -> list[BaseRoute]:
         login = LOGIN if self._auth.enter_by else None
-        return guard(self._auth, routes, threads=self._threads, login=login, page=self._failure)
+        return guard(
+            self._auth, routes, threads=self._threads, login=login, page=self._answers.failure
+        )
 
     async def _nowhere(self, request: Request) -> Response:
         error = NotThere(
             f"{path_below(request.scope)[:200]!r}: nothing has this address; expected that of a page "
             "or an endpoint; the overview leads to all of them"
         )
-        return self._failure(request, error)
+        return self._answers.failure(request, error)
 
     def _serving(self, page: Page) -> Any:
         async def serve(request: Request) -> Response:
@@ -101,9 +107,9 @@ class Pages:
                 return self._whole(page, model, request, who, root)
 
             try:
-                return _html(await self._threads.run(make))
+                return html(await self._threads.run(make))
             except Exception as error:  # noqa: BLE001 - a mistake is an event, and a page all the same
-                return self._failure(request, error)
+                return self._answers.failure(request, error)
 
         return serve
 
@@ -113,6 +119,8 @@ class Pages:
             "title": page.title.format_map(request.path_params),
             "place": page.place,
             "who": who,
+            "here": f"{path_below(request.scope)}{query_of(request.scope)}",
+            "done": word_of(request.query_params.get(DONE, ""), who.csrf),
             "live": None if page.live is None else _live_path(request, root),
             "badges": self._badges.read(),
             "now": clock.wall_ms(),
@@ -133,7 +141,7 @@ class Pages:
             try:
                 query = _query(request)
             except RequestError as error:
-                return self._failure(request, error)
+                return self._answers.failure(request, error)
             topic = Topic(
                 page.name,
                 tuple(sorted((name, str(text)) for name, text in request.path_params.items())),
@@ -144,7 +152,7 @@ class Pages:
             watch = self.hub.watch(topic, f"{who.via} {who.name}", most=self._auth.most_streams)
             if watch is None:
                 busy = Busy("too many pages are looked at; close some, or try again in a moment")
-                return self._failure(request, busy)
+                return self._answers.failure(request, busy)
 
             async def still() -> bool | None:
                 try:
@@ -185,7 +193,7 @@ class Pages:
                 return RedirectResponse(f"{root}/", 303)
             found = await self._threads.run(lambda: self._house.browser.find(job))
         except Exception as error:  # noqa: BLE001 - as above
-            return self._failure(request, error)
+            return self._answers.failure(request, error)
         if found is None:
             problem = Problem(
                 title="No such job", status=404, code="jobd.no_such_job",
@@ -193,28 +201,9 @@ class Pages:
                 "still kept (`retain`): a part of one finds nothing. A list of jobs can be narrowed "
                 "down by task, error and age instead",
             )  # fmt: skip
-            return self._problem_page(request, problem, search=job)
+            return self._answers.problem(request, problem, search=job)
         path = path_of(root, "queues", found.queue, "jobs", found.id)
         return RedirectResponse(path, 303)
-
-    def _failure(self, request: Request, error: Exception) -> Response:
-        """Answer with a page that says what went wrong, and what to do."""
-        if not is_ours(error) and not isinstance(error, Refused):
-            self._emit(WebFailed(path=request.url.path, why=repr(error)))
-        # Sessions cannot be looked up either, so nobody could follow a link.
-        is_shut = isinstance(error, BrokerUnavailable) and self._auth.enter_by == "form"
-        page = self._problem_page(request, problem_of(error), is_shut=is_shut)
-        if isinstance(error, Refused):
-            page.headers.update(headers_of(error))
-        return page
-
-    def _problem_page(
-        self, request: Request, problem: Problem, *, search: str = "", is_shut: bool = False
-    ) -> Response:
-        root = root_of(request.scope)
-        model = {"problem": problem, "title": problem.title, "search": search, "is_shut": is_shut}
-        html = self._renderer.render("error.html", model, root=root, role="viewer")
-        return _html(joined(html), problem.status)
 
 
 def _asked(request: Request, who: Who) -> Ask:
@@ -239,9 +228,3 @@ def _query(request: Request) -> dict[str, str]:
 
 def _live_path(request: Request, root: str) -> str:
     return f"{root}/live{path_below(request.scope).rstrip('/')}{query_of(request.scope)}"
-
-
-def _html(text: str, status: int = 200) -> Response:
-    # A value may hold half a surrogate pair.
-    body = text.encode("utf-8", "replace")
-    return Response(body, status, {"Cache-Control": "no-store"}, media_type="text/html")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jobd.broker.timeline import next_number, numbered
 from jobd.broker.views import JobInfo
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD, DEAD_CAUSES, DELAYED, WAITING
 
@@ -33,7 +34,6 @@ ENDED = {
     "retried": ("put back in line by hand", ""),
     "replaced": ("made way for another job", ""),
 }
-_NO_RUN = ("retried", "replaced")
 _LARGEST = 2**53  # of our numbers
 _CLAIM = 1024  # a claim's number is its instant in ms, times this, or larger by a little
 
@@ -79,12 +79,9 @@ def timeline(job: JobInfo, claimed_at: int | None, at_work: AtWork | None = None
     """Tell all of it, the first thing first. `claimed_at`: since when the run that goes on has it, and
     `at_work` where that is, as far as it is known."""
     steps = [Step("added", "added", "", job.enqueued_at)]
-    runs = 0
-    for at, line in enumerate(job.history):
-        is_run = _word(line, "kind") not in _NO_RUN
-        runs += is_run
-        steps.append(_of_line(f"line-{at}", line, runs if is_run else None))
-    return [*steps, *_now(job, runs, claimed_at, at_work)]
+    for at, (number, line) in enumerate(zip(numbered(job), job.history, strict=True)):
+        steps.append(_of_line(f"line-{at}", line, number))
+    return [*steps, *_now(job, next_number(job), claimed_at, at_work)]
 
 
 def _of_line(key: str, line: Mapping[str, Any], number: int | None) -> Step:
@@ -101,14 +98,14 @@ def _of_line(key: str, line: Mapping[str, Any], number: int | None) -> Step:
     )  # fmt: skip
 
 
-def _now(job: JobInfo, runs: int, claimed_at: int | None, at_work: AtWork | None) -> Iterator[Step]:
-    """Tell how it stands: what goes on, what comes next, how it ended."""
+def _now(job: JobInfo, run: int, claimed_at: int | None, at_work: AtWork | None) -> Iterator[Step]:
+    """Tell how it stands: what goes on, what comes next, how it ended. `run`: the number of the run after those told of."""
     if job.cancel_asked_at is not None and job.state == ACTIVE:
         yield Step("asked", "asked to end", "warning", job.cancel_asked_at)
     match job.state:
         case s if s == ACTIVE:
             yield Step(
-                "now", "runs", "", None, runs + 1, claimed_at,
+                "now", "runs", "", None, run, claimed_at,
                 worker=job.worker or "", at_work=at_work,
             )  # fmt: skip
         case s if s == DELAYED and job.task_paused:
@@ -117,11 +114,11 @@ def _now(job: JobInfo, runs: int, claimed_at: int | None, at_work: AtWork | None
             what = "set aside: no worker has known its task"
             yield Step("now", what, "warning", began=job.parked_since)
         case s if s == DELAYED:
-            yield Step("now", "due" if runs == 0 else "due again", "", job.due_at)
+            yield Step("now", "due" if run == 1 else "due again", "", job.due_at)
         case s if s == WAITING:
             yield Step("now", "waits for a worker", "")
         case s if s == COMPLETED:
-            yield _completed(job, runs + 1)
+            yield _completed(job, run)
         case s if s == DEAD:
             cause = job.cause or "?"
             why = DEAD_CAUSES.get(cause, "of another version of jobd")

@@ -1,8 +1,8 @@
-// Buttons and forms that act, through the API:
+// Buttons and forms that act, through the API; most are also buttons of the frame's form, which acts without this:
 //   data-act      the method; data-path the path; data-body what is sent, as JSON
 //   data-confirm  what is asked before; data-typed what has to be typed then
 //   data-go       where to go when it is done, {name} being a field of the answer; data-done what to say
-// A form's named fields are put into the body: empty ones are left out, data-type="list" are lines.
+// Named fields within are put into the body: empty ones are left out.
 // `before` handlers may add to a body: an element with data-adds="selection" has the ticked rows' ids.
 import { confirmed } from "./confirm.js";
 import { toast } from "./toast.js";
@@ -11,8 +11,10 @@ const csrf = () => document.querySelector('meta[name="csrf"]').content;
 
 export function listen() {
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-act]");
-    if (button) run(button);
+    const button = event.target.closest("button[data-act], [data-act] button[formaction]");
+    if (!button) return;
+    event.preventDefault();
+    run(button.closest("[data-act]"));
   });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("form[data-act]")) return;
@@ -74,8 +76,9 @@ export async function send(method, path, body) {
 
 function fields(element) {
   const body = {};
-  if (element.tagName !== "FORM") return body;
-  for (const [name, value] of new FormData(element)) if (value !== "") body[name] = value;
-  for (const box of element.querySelectorAll("input[type=checkbox][name]")) body[box.name] = box.checked;
+  for (const input of element.querySelectorAll("input[name]")) {
+    if (input.type === "checkbox") body[input.name] = input.checked;
+    else if (input.value !== "") body[input.name] = input.value;
+  }
   return body;
 }
