@@ -35,7 +35,13 @@ _COUNTERS = {
 
 @click.command("list")
 @click.option("--queue", help="Only this queue.")
-@click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only this state. Repeatable.",
+)
 @wanted_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @config_option
@@ -43,7 +49,7 @@ _COUNTERS = {
 @json_option
 def command(
     queue: str | None,
-    state: str | None,
+    states: tuple[str, ...],
     wanted: Wanted,
     limit: int,
     config_file: str | None,
@@ -61,7 +67,7 @@ def command(
             return views.jobs(name, each, most)
         return finder_of(config, name).first(each, wanted, most)
 
-    jobs = _jobs(views, queue, state, limit, ids)
+    jobs = _jobs(views, queue, states or STATES, limit, ids)
     if as_json:
         print_json([_public(job) for job in jobs])
     elif jobs:
@@ -70,19 +76,19 @@ def command(
     elif wanted:
         click.echo("no such job", err=True)
     else:
-        click.echo(_nothing(views.queues(), queue, state), err=True)
+        click.echo(_nothing(views.queues(), queue, states), err=True)
 
 
 def _jobs(
     views: Views,
     queue: str | None,
-    state: str | None,
+    states: tuple[str, ...],
     limit: int,
     ids: Callable[[str, str, int], list[str]],
 ) -> list[JobInfo]:
     found: list[JobInfo] = []
     for name in [queue] if queue else views.queues():
-        for each in [state] if state else STATES:
+        for each in (state for state in STATES if state in states):
             for job_id in ids(name, each, limit - len(found)):
                 # One that has moved on since it was listed is shown as it is now, or not at all.
                 info = views.info(name, job_id)
@@ -92,8 +98,8 @@ def _jobs(
     return found
 
 
-def _nothing(queues: list[str], queue: str | None, state: str | None) -> str:
-    what = f"no {state} job" if state else "no job"
+def _nothing(queues: list[str], queue: str | None, states: tuple[str, ...]) -> str:
+    what = f"no {' or '.join(states)} job" if states else "no job"
     if queue is None:
         return f"{what} in any queue"
     if queue in queues:

@@ -22,23 +22,32 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Verbs:
-    """A thing and what can be done with it: `jobd queues list`."""
+    """A thing and what can be done with it: `jobd queues pause`. Alone, `jobd queues`, it is the first."""
 
     help: str
     entries: Mapping[str, Entry]
 
 
-class LazyGroup(click.Group):
-    """Commands by name. The table's order is the help's order."""
+_HELP = ("-h", "--help")
 
-    def __init__(self, *, name: str, help: str, table: Mapping[str, Entry | Verbs]) -> None:  # noqa: A002
+
+class LazyGroup(click.Group):
+    """Commands by name. The table's order is the help's order.
+
+    `alone` is the one that is meant where none is named, with its options: `jobd jobs --state dead`.
+    """
+
+    def __init__(
+        self, *, name: str, help: str, table: Mapping[str, Entry | Verbs], alone: str | None = None,  # noqa: A002
+    ) -> None:  # fmt: skip
         super().__init__(
             name,
             help=help,
-            no_args_is_help=True,
-            context_settings={"help_option_names": ["-h", "--help"]},
+            no_args_is_help=alone is None,
+            context_settings={"help_option_names": list(_HELP)},
         )
         self._table = table
+        self._alone = alone
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands."""
@@ -52,10 +61,19 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         if isinstance(entry, Verbs):
-            return LazyGroup(name=cmd_name, help=entry.help, table=entry.entries)
+            alone = next(iter(entry.entries))
+            text = f"{entry.help} Alone it is `jobd {cmd_name} {alone}`."
+            return LazyGroup(name=cmd_name, help=text, table=entry.entries, alone=alone)
         command = import_module(entry.module).command
         assert isinstance(command, click.Command)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that is meant where none is named."""
+        named = args and (not args[0].startswith("-") or args[0] in _HELP)
+        if self._alone is not None and not named and not ctx.resilient_parsing:
+            args = [self._alone, *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -72,6 +90,9 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name from the table, and options as any command does."""
         options = click.Command.shell_complete(self, ctx, incomplete)
+        alone = self._alone and self.get_command(ctx, self._alone)
+        if alone and incomplete.startswith("-"):
+            options = click.Command.shell_complete(alone, ctx, incomplete)
         return options + [
             CompletionItem(name, help=entry.help)
             for name, entry in self._table.items()

@@ -32,6 +32,8 @@ def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("jobd que", ["queues"]),
         ("jobd queues pu", ["purge"]),
+        ("jobd queues ", ["list", "pause", "resume", "drain", "purge"]),
+        ("jobd queues --js", ["--json"]),
         ("jobd jobs list --sta", ["--state"]),
         ("jobd jobs list --state de", ["delayed", "dead"]),
         ("jobd completion f", ["fish"]),

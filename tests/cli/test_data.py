@@ -57,6 +57,41 @@ def test_queues_and_jobs_are_listed(ask: Any) -> None:
     assert "secret" not in json.dumps(ask("jobs", "list"))
 
 
+@pytest.mark.parametrize("thing", ["queues", "jobs", "schedules", "alerts"])
+def test_a_thing_alone_is_its_list(
+    thing: str, ask: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`jobd queues` is `jobd queues list`, and takes its options; with a word that is none it is refused."""
+    ask("enqueue", "a", "t", "--job-id", "one")
+
+    assert ask(thing) == ask(thing, "list")
+    assert main([thing]) == 0
+    capsys.readouterr()
+    assert main([thing, "--lst"]) == 64
+    assert f"jobd {thing} list" in capsys.readouterr().err
+
+
+def test_a_list_alone_takes_its_filters(ask: Any) -> None:
+    """Also those with a value, that is no name of a command."""
+    ask("enqueue", "a", "t", "--job-id", "one")
+    ask("enqueue", "b", "t", "--job-id", "two")
+
+    assert [job["id"] for job in ask("jobs", "--queue", "b")] == ["two"]
+    assert ask("config")["values"] == ask("config", "show")["values"]
+
+
+def test_several_states_are_listed(ask: Any) -> None:
+    """Each that is named, none of them silently dropped; by default all are."""
+    ask("enqueue", "a", "t", "--job-id", "one")
+    ask("enqueue", "a", "t", "--job-id", "two", "--delay", "1h")
+    ask("enqueue", "a", "t", "--job-id", "three")
+    ask("jobs", "cancel", "three")
+
+    either = ask("jobs", "list", "--state", "cancelled", "--state", "delayed")
+    assert {job["id"] for job in either} == {"two", "three"}
+    assert len(ask("jobs", "list")) == 3
+
+
 def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Ids are whole, whatever the width, and brackets are no markup."""
     assert main(["enqueue", "a", "t", "--job-id", "x" * 128, "--arg", "k=[bold]"]) == 0
