@@ -116,7 +116,7 @@ class ThreadDeadline:
         with self._lock:
             self.at = 0.0
         if self._raised:
-            take_back(self._thread)
+            take_back()
             self._raised = False
 
 

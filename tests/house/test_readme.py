@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.documents import blocks_of
 from support.inline import new_page, working
 from support.servers import eventually
 
@@ -18,13 +15,10 @@ from jobd.seams.scoreboard import Page
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()
-TOUR = TEXT.partition("## Five minutes")[2].partition("\n## ")[0]
-ALL_BLOCKS = re.findall(r"```python\n(.*?)```", TEXT.replace(TOUR, ""), re.DOTALL)
-# Django wants a project around it: see test_readme_mounted.py.
-BLOCKS = [block for block in ALL_BLOCKS if "django" not in block]
-FILES = re.findall(r"```python\n# (\S+)\n(.*?)```", TOUR, re.DOTALL)
-# Not carried out: they install, or serve for ever with the Redis of this machine.
-APART = ("python3 -m venv", "pip ", "jobd dev", "jobd run", "jobd status")
+# The other four are files of the tour, and what others mount: test_readme_tour.py, test_readme_mounted.py.
+BLOCKS = blocks_of(
+    "README.md", "python", without=("# shop/jobs.py", "# add.py", "FastAPI()", "django_user")
+)
 
 
 @pytest.fixture
@@ -120,60 +114,8 @@ def test_what_the_readme_runs_at_once_ends_as_it_says(
         assert 0 <= names["part"].result("20s") < 1_000_000
 
 
-def test_there_is_something_to_run() -> None:
-    """Empty lists would prove nothing."""
-    assert BLOCKS
-    assert [name for name, _ in FILES] == ["shop/jobs.py", "add.py"]
-    assert len(list(commands())) >= 8
-
-
-def commands() -> Iterator[tuple[str, str]]:
-    """Give each command of the tour's shell blocks, and what its comment says that it prints."""
-    for block in re.findall(r"```sh\n(.*?)```", TOUR, re.DOTALL):
-        for line in block.splitlines():
-            command, _, comment = line.partition(" #")
-            if not command.startswith(APART):
-                yield command.strip(), comment.partition("prints: ")[2]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A newcomer's: no Redis is named, and `jobd` and `python` are on the PATH."""
-    programs = Path(sys.executable).parent
-    path = f"{programs}:{os.environ['PATH']}"
-    return {"PATH": path, "HOME": str(tmp_path), "TMPDIR": "/tmp", "PYTHONUNBUFFERED": "1"}
-
-
-@pytest.mark.process
-def test_the_tour_can_be_taken(tmp_path: Path, environment: dict[str, str]) -> None:
-    """In an empty directory, from nothing to a checked configuration, as it is written."""
-    for name, source in FILES:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(source)
-    log = tmp_path / "dev.log"
-    with log.open("wb") as output:
-        dev = subprocess.Popen(
-            ["jobd", "dev", "shop.jobs:app"], cwd=tmp_path, env=environment, stderr=output
-        )
-    try:
-        found = eventually(
-            lambda: re.search(r"export (JOBD_REDIS_URL)=(\S+)", log.read_text()), within=20
-        )
-        environment[found[1]] = found[2]
-        for command, prints in commands():
-            done = subprocess.run(
-                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True,
-                check=False, timeout=60,
-            )  # fmt: skip
-            assert done.returncode == 0, (command, done.stderr, log.read_text())
-            assert prints in done.stdout, (command, done.stdout)
-    finally:
-        dev.terminate()
-        assert dev.wait(20) == 0
-
-
-def test_what_the_tour_leaves_out_is_still_a_command() -> None:
-    """And every file and directory the map names is there."""
+def test_what_is_named_is_there() -> None:
+    """Each file that is spoken of, and each directory of the map."""
     root = README.parent
     for name in re.findall(r"`((?:jobd|packaging|systemd)/[\w./]+)`", TEXT):
         assert (root / name).exists(), name

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
+from support.documents import block
 from support.hosts import HTML, Host, Visitor
 
 pytestmark = pytest.mark.process
-TEXT = (Path(__file__).parents[2] / "README.md").read_text()
-CHAPTER = TEXT.partition("\n## In your own application\n")[2].partition("\n## ")[0]
-FASTAPI, DJANGO = re.findall(r"```python\n(.*?)```", CHAPTER, re.DOTALL)
+FASTAPI = block("README.md", "FastAPI()")
+DJANGO = block("README.md", "django_user")
 SETTINGS = """
 SECRET_KEY = "not one"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.db"}}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from support.documents import blocks_of
 
 from jobd.cli.main import cli
 from jobd.core.alerts.kinds import KINDS
@@ -16,7 +17,7 @@ from jobd.web.metrics_table import ALL_HOSTS, METRICS
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()
-TOML = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+TOML = blocks_of("README.md", "toml")
 OUTSIDE = Outside(
     {"JOBD_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLxWX"},
     lambda name: Secret("redis://127.0.0.1:6379/0", name),

@@ -7,18 +7,21 @@ import re
 import shutil
 import subprocess
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.documents import block
 from support.machine import Machine, lacking
 from support.servers import eventually, server_programs
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "packaging" / "README.md").read_text()
-SECTION = README.partition("\n## A service, by hand\n")[2].partition("\n### ")[0]
-BLOCKS = [textwrap.dedent(block) for block in re.findall(r"\n\n((?: {4,}\S.*\n)+)", SECTION + "\n")]
+USER = block("packaging/README.md", "systemd-sysusers jobd.conf")
+CONFIG = block("packaging/README.md", "jobd init shop.jobs:app")
+SECRET = block("packaging/README.md", "echo 'redis://:password@")
+INSTALL = block("packaging/README.md", "systemd-analyze verify")
+OVERRIDE = block("packaging/README.md", "systemctl edit jobd")
+SOCKET = block("packaging/README.md", "jobd.socket\nsystemctl start")
 # The machine has no network, and the application is the test's.
 INSTEAD = {
     "/path/to/jobd/checkout": "/checkout",
@@ -105,12 +108,12 @@ def _wheels(top: Path, checkout: Path) -> Path:
     return top / "wheels"
 
 
-def carried_out(machine: Machine, block: str) -> str:
+def carried_out(machine: Machine, typed: str) -> str:
     """Run a block of the README."""
     for what, instead in INSTEAD.items():
-        block = block.replace(what, instead)
+        typed = typed.replace(what, instead)
     settings = "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels PIP_CONFIG_FILE=/dev/null; cd /checkout; set -eux\n"
-    done = machine.run("sh", "-c", settings + block, check=False)
+    done = machine.run("sh", "-c", settings + typed, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -122,15 +125,12 @@ def live(machine: Machine) -> bool:
 
 def test_by_its_commands_alone_the_service_runs(machine: Machine) -> None:
     """Up to a job that is done, and to the socket that systemd holds."""
-    user, config, secret, install, override, socket = BLOCKS
-    assert "systemctl edit" in override
-    carried_out(machine, user)
-    carried_out(machine, config)
-    carried_out(machine, secret)
+    for typed in (USER, CONFIG, SECRET):
+        carried_out(machine, typed)
     toml = machine.path("/etc/jobd/jobd.toml")
     toml.write_text(toml.read_text().replace("\n[redis]\n", '\n[redis]\nurl_file = "redis-url"\n'))
 
-    assert carried_out(machine, install) == ""
+    assert carried_out(machine, INSTALL) == ""
 
     show = ("systemctl", "show", "--value", "-p", "ActiveState", "jobd")
     assert machine.run(*show).stdout == "active\n"
@@ -143,6 +143,22 @@ def test_by_its_commands_alone_the_service_runs(machine: Machine) -> None:
         ).stdout.replace(" ", ""),
         within=20,
     )  # fmt: skip
-    carried_out(machine, socket)
+    carried_out(machine, SOCKET)
     eventually(lambda: live(machine), within=20)
     assert machine.run(*show).stdout == "active\n"
+    edited(machine)
+    stop = machine.run("systemctl", "show", "--value", "-p", "TimeoutStopUSec", "jobd")
+    assert stop.stdout == "2min\n"
+
+
+def edited(machine: Machine) -> None:
+    """Carry out what is typed, and in the editor write what stands beside it."""
+    command, said = OVERRIDE.partition("#")[0], re.findall(r"# (.*)", OVERRIDE)
+    machine.path("/wanted").write_text("\n".join(said) + "\n")
+    editor = machine.path("/usr/local/bin/writes")
+    editor.write_text('#!/bin/sh\nfor file; do :; done\ncat /wanted > "$file"\n')
+    editor.chmod(0o755)
+    done = machine.run(
+        "script", "-qec", f"SYSTEMD_EDITOR=writes {command}", "/dev/null", check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

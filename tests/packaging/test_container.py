@@ -16,12 +16,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.documents import block
 from support.servers import eventually, running, server_programs
 
 from jobd import Jobd
@@ -30,7 +30,6 @@ from jobd.supervisor.fleet import Policy
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "packaging" / "container"
-README = ROOT / "packaging" / "README.md"
 APP = Path(__file__).with_name("served.py.txt")
 NEEDED = ("buildah", "mmdebstrap", "unshare", "nsenter", "setpriv", "ip")
 MISSING = next((name for name in NEEDED if shutil.which(name) is None), None)
@@ -346,10 +345,7 @@ def test_the_quick_try_gives_what_it_promises(image: Image, redis: Path) -> None
 @marked
 def test_an_applications_image_is_made_from_it(image: Image, tmp_path: Path) -> None:
     """As packaging/README.md says; the app's libraries go beside jobd's."""
-    [text] = re.findall(
-        r"\n\n((?:    .*\n)+)", README.read_text().partition("<!-- app image -->")[2]
-    )[:1]
-    (tmp_path / "Containerfile").write_text(textwrap.dedent(text))
+    (tmp_path / "Containerfile").write_text(block("packaging/README.md", "FROM localhost/jobd"))
     (tmp_path / "requirements.txt").write_text("iniconfig\n")
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "jobs.py").write_text(

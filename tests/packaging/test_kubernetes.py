@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.documents import block
 
 from jobd.cli import settings
 from jobd.core.config import Config
@@ -46,6 +48,19 @@ def test_a_manifest_is_valid_and_without_unknown_keys(name: str) -> None:
         return
     validate = pytest.importorskip("kubernetes_validate", reason="no kubernetes-validate here")
     validate.validate(manifest(name), validate.latest_version(), strict=True)
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl here")
+def test_what_is_applied_is_all_of_them() -> None:
+    """By the command of packaging/README.md, up to where it would ask a cluster."""
+    typed = block("packaging/README.md", "kubectl apply -k").replace("apply -k", "kustomize")
+    done = subprocess.run(
+        typed.split(), cwd=FOLDER.parents[1], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    made = {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(done.stdout)}
+    listed = manifest("kustomization.yaml")["resources"]
+    assert made == {(each["kind"], each["metadata"]["name"]) for each in map(manifest, listed)}
 
 
 def test_jobd_check_has_nothing_against_the_configuration(tmp_path: Path) -> None:

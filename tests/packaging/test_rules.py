@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.documents import block
 
 FOLDER = Path(__file__).parents[2] / "packaging" / "prometheus"
 RULES = FOLDER / "jobd.rules.yml"
@@ -37,9 +38,20 @@ def test_promtool_has_no_complaint() -> None:
 
 
 @has_promtool
-def test_the_rules_do_what_their_tests_say() -> None:
-    """In virtual time."""
-    assert "SUCCESS" in promtool("test", "rules", TESTS.name)
+def test_the_rules_do_what_their_tests_say(tmp_path: Path) -> None:
+    """In virtual time, by the commands of packaging/README.md."""
+    typed = block("packaging/README.md", "promtool test rules").replace(
+        "/etc/prometheus", str(tmp_path)
+    )
+    done = subprocess.run(
+        ["sh", "-c", f"set -e\n{typed}"],
+        cwd=FOLDER.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("SUCCESS") == 2
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -56,12 +68,12 @@ def test_an_alert_is_tried_firing_and_not_firing(alert: str) -> None:
 def test_an_alert_says_how_bad_it_is_and_what_to_do() -> None:
     """For whoever is woken by it."""
     blocks = re.split(r"^      - (?:alert|record): ", RULES.read_text(), flags=re.MULTILINE)[1:]
-    for block in blocks:
-        name = block.partition("\n")[0]
+    for each in blocks:
+        name = each.partition("\n")[0]
         if name in ALERTS:
-            assert re.search(r"severity: (warning|critical)\n", block), name
-            assert re.search(r"summary: \".{20,}\"\n", block), name
-            assert re.search(r"description: >-\n.{30,}", block), name
+            assert re.search(r"severity: (warning|critical)\n", each), name
+            assert re.search(r"summary: \".{20,}\"\n", each), name
+            assert re.search(r"description: >-\n.{30,}", each), name
 
 
 @pytest.mark.parametrize("name", RECORDED)

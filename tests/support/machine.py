@@ -134,7 +134,7 @@ class Machine:
         done = subprocess.run(
             ["nsenter", "-t", str(self._init), *spaces, "--", *argv],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_PAGER": ""},
-            capture_output=True, text=True, check=False, timeout=90,
+            capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{argv}: {done.stdout}{done.stderr}"
         return done
