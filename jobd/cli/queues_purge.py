@@ -14,8 +14,7 @@ from jobd.cli.output import print_json
 from jobd.cli.progress import progress
 from jobd.cli.queue_name import known_queue
 from jobd.cli.redis import views_of
-from jobd.client.operate_many import Order, Sweep
-from jobd.core.config import Config
+from jobd.client.operate_many import Order, Sweep, as_of_now
 from jobd.core.states import ACTIVE, DELAYED, STATES, WAITING
 
 _STATES = tuple(state for state in STATES if state != ACTIVE)
@@ -48,14 +47,20 @@ def command(
     states = tuple(dict.fromkeys(states)) or (WAITING, DELAYED)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     views = views_of(config)
-    counts = views.counts(known_queue(queue, views))
+    known_queue(queue, views)
+    client = connect(config.redis.url, timeout=2.0)
+    as_of = as_of_now(client, None)
+    counts = views.counts(queue)
     there = {state: counts[state] for state in states if counts[state]}
     if dry_run or not there:
         _say(queue, {}, there, as_json=as_json, dry_run=dry_run)
         return
     if not yes:
         _confirm(queue, there, counts[ACTIVE], may_ask=not as_json and sys.stdin.isatty())
-    _say(queue, _purge(config, queue, there, quiet=as_json), there, as_json=as_json, dry_run=False)
+    # What is added while somebody thinks about these is left alone.
+    order = Order(verb="purge", queues=(queue,), states=tuple(there), as_of=as_of)
+    told = _purge(Sweep(client, config.redis.namespace, order), quiet=as_json)
+    _say(queue, told, there, as_json=as_json, dry_run=False)
 
 
 def _confirm(queue: str, there: dict[str, int], active: int, *, may_ask: bool) -> None:
@@ -72,10 +77,7 @@ def _confirm(queue: str, there: dict[str, int], active: int, *, may_ask: bool) -
         raise click.UsageError(f"purge: {typed!r}; expected {queue!r}; nothing was removed")
 
 
-def _purge(config: Config, queue: str, there: dict[str, int], *, quiet: bool) -> Counter[str]:
-    client = connect(config.redis.url, timeout=2.0)
-    order = Order(verb="purge", queues=(queue,), states=tuple(there))
-    sweep = Sweep(client, config.redis.namespace, order)
+def _purge(sweep: Sweep, *, quiet: bool) -> Counter[str]:
     told: Counter[str] = Counter()
     with progress("purge", sweep.size(), quiet=quiet) as advance:
         for step in sweep.steps():

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from jobd.client.adding import CALL_OPTIONS
 from jobd.client.job import Job
 from jobd.client.payload import encode_payload
 from jobd.core.errors import DeclarationError
@@ -126,9 +127,11 @@ class Signature:
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """Raise TypeError for the first name that is no parameter, with the nearest that is."""
         for wrong in sorted(set(names) - self.names):
+            hint = nearest(wrong, self.names)
+            if not hint and wrong in CALL_OPTIONS:
+                hint = f"; it is an option: write `using({wrong}=...).enqueue(...)`"
             raise TypeError(
-                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}"
-                + nearest(wrong, self.names)
+                f"{self._what}: unknown argument {wrong!r}; expected {one_of(self.names)}{hint}"
             )
 
     def _make_spread(self) -> Spread:

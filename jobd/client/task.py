@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from jobd.broker.new_job import NewJob
@@ -40,6 +41,8 @@ class Task(Generic[P, R]):
                 f"task {name!r}: a generator function; expected a plain one, for nobody would run "
                 "what it yields; return a list"
             )
+        # To help(), inspect and what makes documentation it is the function.
+        update_wrapper(self, function, updated=())
         self.queue = queue
         self.name = name
         self.function = function
@@ -53,7 +56,6 @@ class Task(Generic[P, R]):
         check_by(unique, self.signature.names, what=f"task {name!r}")
         self.defaults = Defaults(priority, unique, self.signature.names)
         self._producer = producer
-        self.__doc__ = function.__doc__
 
     def __repr__(self) -> str:
         return f"<Task {self.name} in {self.queue}>"
@@ -87,7 +89,7 @@ class Task(Generic[P, R]):
                 self.policy.timeout if hard is None else hard,
                 what=what,
             )
-        return Call(self, call)
+        return Call(self, call, options)
 
     def _new(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         job = NewJob(
@@ -129,11 +131,16 @@ class AsyncTask(Task[P, R]):
 class Call(Generic[P, R]):
     """A task with the options of one call."""
 
-    __slots__ = ("_options", "_task")
+    __slots__ = ("_given", "_options", "_task")
 
-    def __init__(self, task: Task[P, R], options: CallOptions) -> None:
+    def __init__(self, task: Task[P, R], options: CallOptions, given: dict[str, Any]) -> None:
         self._task = task
         self._options = options
+        self._given = given
+
+    def using(self, **options: Any) -> Call[P, R]:
+        """Give the task with these options too; what is said here goes before. Raises OptionError."""
+        return self._task.using(**(self._given | options))
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Add a job; give its handle."""

@@ -39,6 +39,7 @@ def warnings(config: Config, places: Places) -> list[str]:
         *_weights(config, places),
         *_idle_processes(config, places),
         *_nobody_told(config, places),
+        *_unsigned(config, places),
         *_beyond_this_host(config, places),
     ]
 
@@ -100,6 +101,15 @@ def _nobody_told(config: Config, places: Places) -> list[str]:
         "told there; name it in the `sinks` of one"
         for place, sink in enumerate(alerts.sinks)
         if sink.name not in told
+    ]
+
+
+def _unsigned(config: Config, places: Places) -> list[str]:
+    return [
+        f"{places.at(f'alerts.sinks[{place}].secret')}: not set; what is sent there is not signed, and "
+        "whoever knows the address can send the same; add one, as in secret = '${JOBD_WEBHOOK_SECRET}'"
+        for place, sink in enumerate(config.alerts.sinks)
+        if sink.kind == "webhook" and not sink.secret
     ]
 
 

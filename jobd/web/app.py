@@ -57,7 +57,7 @@ def make_app(
     if metrics is not None:
         routes.append(metrics_route(metrics))
     if all(getattr(route, "path", None) != "/" for route in routes):
-        routes.append(_index(routes))
+        routes += [_index(routes), _no_api()]
     return plain_app(routes, emit=emit, nowhere=nowhere)
 
 
@@ -116,6 +116,16 @@ def _index(routes: Sequence[BaseRoute]) -> Route:
         return _json(found, HTTPStatus.OK)
 
     return Route("/", index)
+
+
+def _no_api() -> Route:
+    """Make what says so to those who ask for the API, where it is served no more than the dashboard."""
+
+    async def refused(_request: Request) -> Response:
+        found = {"ok": False, "error": "not found", "dashboard": _NO_DASHBOARD}
+        return _json(found, HTTPStatus.NOT_FOUND)
+
+    return Route("/api/{rest:path}", refused, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
 def _health(health: Health) -> Response:

@@ -8,6 +8,8 @@ from jobd.core.portrait import Daemon, QueueView, Worker
 from jobd.web.metrics_table import Page
 
 PHASES = ("vacant", "forking", "booting", "idle", "busy", "draining")
+# Shown as 0 before it has happened, so that the first one is an increase and not a new series.
+FEARED = ("crash", "oom", "memory", "hung", "timeout", "boot")
 
 
 def add_daemon(page: Page, daemon: Daemon | None) -> None:
@@ -29,8 +31,8 @@ def add_daemon(page: Page, daemon: Daemon | None) -> None:
 def _add_queue(page: Page, name: str, queue: QueueView) -> None:
     page.add("jobd_queue_processes", (name, "wanted"), queue.wanted)
     page.add("jobd_queue_gave_up", (name,), queue.gave_up)
-    for cause, count in queue.exits.items():
-        page.add("jobd_worker_restarts_total", (name, cause), count)
+    for cause in dict.fromkeys((*FEARED, *queue.exits)):
+        page.add("jobd_worker_restarts_total", (name, cause), queue.exits.get(cause, 0))
     for growth in queue.growth:
         page.add("jobd_task_growth_bytes", (name, growth.task), growth.bytes)
 

@@ -76,20 +76,22 @@ def test_a_page_that_is_opened_meanwhile_says_why_and_tries_again(
 ) -> None:
     one = visit("ops")
     page = one.go("/")
+    wanted = "/queues/odd?minutes=all"
     away, back = _ways(store)[how]
     with one.watch.allowing("503", "/live", "ERR_", "/session"):
         away()
         try:
-            answer = page.goto("/", timeout=IN_TIME_MS)
+            answer = page.goto(wanted, timeout=IN_TIME_MS)
             assert answer is not None
             assert answer.status == 503
             expect(page.get_by_role("heading", level=1)).to_be_visible()
-            expect(page.locator("main")).to_contain_text("tries again")
+            expect(page.locator("main")).to_contain_text("looks again")
             expect(page.locator("main")).to_contain_text("keeps who is logged in")
             assert "Traceback" not in page.content()
         finally:
             back()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Overview", timeout=IN_TIME_MS)
+        expect(page.get_by_role("heading", level=1)).to_have_text("odd", timeout=IN_TIME_MS)
+        assert page.url.endswith(wanted), "what was asked for is shown, without another log-in"
 
 
 def test_a_log_in_meanwhile_says_that_it_is_not_the_password(visit: Visit, store: Store) -> None:
@@ -99,7 +101,8 @@ def test_a_log_in_meanwhile_says_that_it_is_not_the_password(visit: Visit, store
     try:
         with one.watch.allowing("503"):
             one.fill_in("ops")
-            expect(page.get_by_role("alert")).to_contain_text("Redis")
+            expect(page.get_by_role("alert")).to_contain_text("It is not your password")
+            assert "ops" not in page.url, "addresses are logged, and kept in histories"
     finally:
         store.start()
     one.fill_in("ops")

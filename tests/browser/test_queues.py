@@ -64,10 +64,15 @@ def test_a_queue_is_emptied_by_who_types_its_name(ops: Visitor) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     assert handles[0].state() == "waiting"
-    ops.act("Purge", typed="odd")
+    ops.button("Purge").click()
+    expect(yes).to_have_text("Purge 300 jobs")
+    late = house.queue("odd").add("quiet", {"n": 300})
+    typed.fill("odd")
+    yes.click()
     expect(page).to_have_url(re.compile("/operations/"))
     expect(page.locator("#operation-state")).to_have_text("done")
     assert [handle.state() for handle in (handles[0], handles[-1])] == [None, None]
+    assert late.state() == "waiting", "it was added after the count"
 
 
 def test_who_types_the_name_and_presses_enter_means_it(ops: Visitor) -> None:
@@ -80,6 +85,7 @@ def test_who_types_the_name_and_presses_enter_means_it(ops: Visitor) -> None:
     typed.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     typed.fill("odd")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Purge 1 job")).to_be_enabled()
     typed.press("Enter")
     expect(page.locator("#operation-state")).to_have_text("done")
     assert handle.state() is None

@@ -444,7 +444,8 @@ def restarts(seen: Exposition) -> dict[tuple[str, ...], float]:
     """How workers ended: by queue, and whether they were told to."""
     found: Counter[tuple[str, ...]] = Counter()
     for (queue, cause), n in seen.by("jobd_worker_restarts_total", "queue", "cause").items():
-        found[queue, "told" if cause in ("stopped", "recycled") else cause] += int(n)
+        if n:  # what should not happen is shown as 0 before it has
+            found[queue, "told" if cause in ("stopped", "recycled") else cause] += int(n)
     return dict(found)
 
 

@@ -298,13 +298,14 @@ url = "https://a/b"
     }.items():
         [line] = [each for each in noted if each.startswith(f"jobd.toml:{place}: ")]
         assert said in line
-    assert len(noted) == 6
+    assert len([each for each in noted if ".secret: not set; " in each]) == 2
+    assert len(noted) == 8
 
 
 def test_alerts_that_nobody_hears_and_sinks_that_hear_nothing() -> None:
     """One without the other is a warning; both, or every rule to all sinks, is none."""
     rule = "[[alerts.rules]]\nkind = 'dead'\n"
-    sink = "[[alerts.sinks]]\nkind = 'webhook'\nurl = 'https://a/b'\n"
+    sink = "[[alerts.sinks]]\nkind = 'webhook'\nurl = 'https://a/b'\nsecret = 'a long secret'\n"
 
     def said(text: str) -> list[str]:
         return warnings(load(text, "f"), Places("f"))
@@ -316,6 +317,15 @@ def test_alerts_that_nobody_hears_and_sinks_that_hear_nothing() -> None:
     assert nothing.startswith("f: alerts.sinks: 1 and no [[alerts.rules]]")
     assert said(rule + sink) == said("") == []
     assert said(rule) == said(f"[alerts]\nbuiltin = false\n{rule}")
+
+
+def test_a_webhook_that_is_not_signed_is_named() -> None:
+    """Its receiver cannot tell who sent it. The other kinds need no signature."""
+    unsigned = "[[alerts.sinks]]\nkind = 'webhook'\nurl = 'https://a/b'\n"
+    slack = "[[alerts.sinks]]\nkind = 'slack'\nurl = 'https://a/b'\n"
+
+    [warning] = warnings(load(unsigned + slack, "f"), Places("f"))
+    assert warning.startswith("f: alerts.sinks[0].secret: not set; ")
 
 
 def test_check_goes_on_without_what_the_daemon_has(

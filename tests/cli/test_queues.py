@@ -13,6 +13,7 @@ from support.inline import new_page, working
 from support.servers import eventually
 
 from jobd import Jobd, Queue
+from jobd.broker.store import store_ms
 from jobd.cli.main import main
 from jobd.seams import clock
 
@@ -92,6 +93,26 @@ def test_purge_asks_for_the_name(
         assert ("nothing was removed" in said.err) == (code == 64)
         assert counts(q) == ({"waiting": 1} if code else {})
     assert said.out == "purge: 1 removed\n"
+
+
+def test_purge_leaves_alone_what_is_added_while_somebody_thinks(
+    q: Queue, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    q.add("t")
+    client = q._producer.client
+
+    def type_it(*_args: object, **_options: object) -> str:
+        now = store_ms(client)
+        eventually(lambda: store_ms(client) > now)
+        q.add("t")
+        q.add("t", delay="1h")
+        return "q"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.prompt", type_it)
+    assert main(["queues", "purge", "q"]) == 0
+    assert capsys.readouterr().out == "purge: 1 removed\n"
+    assert counts(q) == {"waiting": 1, "delayed": 1}
 
 
 @pytest.mark.parametrize("verb", ["purge", "drain"])

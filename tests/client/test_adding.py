@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -211,6 +212,43 @@ def test_a_wrong_call_is_a_type_error(app: Jobd) -> None:
     ):
         with pytest.raises(TypeError, match=said):
             call()
+
+
+def test_an_option_among_the_arguments_is_told_where_it_belongs(app: Jobd) -> None:
+    """`enqueue(priority=1)` is the first guess of many; a parameter of that name stays one."""
+    task = app.queue("q").task("f")(lambda a: a)
+    with pytest.raises(TypeError, match=r"it is an option: .*using\(priority=\.\.\.\)\.enqueue"):
+        task.enqueue(1, priority=3)
+    with pytest.raises(TypeError) as other:
+        task.enqueue(1, b=3)
+    assert "using" not in str(other.value)
+
+
+def test_options_are_given_step_by_step(app: Jobd) -> None:
+    """What is said later goes before; what was made on the way stays as it is."""
+    task = app.queue("q").task("f")(lambda a: a)
+    urgent = task.using(priority=1, group="g")
+    both = urgent.using(priority=2, delay="1h").enqueue(1)
+    info, first = both.info(), urgent.enqueue(1).info()
+    assert info
+    assert first
+    assert (info.priority, info.group, info.state) == (2, "g", "delayed")
+    assert (first.priority, first.state) == (1, "waiting")
+    with pytest.raises(OptionError, match="did you mean 'delay'"):
+        urgent.using(delai=1)
+
+
+def test_a_task_looks_like_its_function(app: Jobd) -> None:
+    """To help(), inspect and what makes documentation."""
+
+    def f(a: int, b: int = 2) -> int:
+        """Add."""
+        return a + b
+
+    task = app.queue("q").task("another-name")(f)
+    assert (task.__name__, task.__doc__, task.__module__) == ("f", "Add.", __name__)  # type: ignore[attr-defined]
+    assert inspect.signature(task) == inspect.signature(f)
+    assert task.name == "another-name"
 
 
 def test_declarations_that_cannot_work_are_refused(app: Jobd) -> None:

@@ -80,7 +80,7 @@ class Api:
     def __init__(
         self,
         url: str,
-        runtime_dir: Path,
+        runtime_dir: Path | None,
         *,
         table: Sequence[Endpoint] = TABLE,
         rules: Sequence[RuleConfig] = (),

@@ -51,7 +51,7 @@ class PageSite:
     """All pages on one Redis. `root`: below which path it is mounted."""
 
     def __init__(
-        self, url: str, runtime_dir: Path, *, table: Sequence[Page] = PAGES,
+        self, url: str, runtime_dir: Path | None, *, table: Sequence[Page] = PAGES,
         rules: Sequence[RuleConfig] = (), mask: Masking = MASK, root: str = "",
         sinks: Sequence[str] | None = None,
     ) -> None:  # fmt: skip

@@ -166,6 +166,18 @@ def test_a_purge_wants_the_name_of_the_queue_again(api: Api, q: Queue) -> None:
     assert found["counts"] == {"purged": 71}
 
 
+def test_a_purge_leaves_alone_what_was_added_after_the_count(api: Api, q: Queue) -> None:
+    q.add_many([("work", {})] * 3)
+    purge = {"verb": "purge", "queue": "q", "confirm": "q"}
+    dry = ended(api, api.act("POST", "/operations", purge | {"dry_run": True}))
+    assert dry["counts"] == {"waiting": 3}
+    eventually("another instant", lambda: store_ms(api.client) > dry["as_of"])
+    late = [q.add("work").id, q.add("work", delay="1h").id, q.add("work", priority=0).id]
+    done = ended(api, api.act("POST", "/operations", purge | {"as_of": dry["as_of"]}))
+    assert done["counts"] == {"purged": 3}
+    assert [q.job(job).state() for job in late] == ["waiting", "delayed", "waiting"]
+
+
 UNCLEAR: list[tuple[dict[str, object], str]] = [
     ({"verb": "retry"}, "no job named"),
     ({"verb": "frobnicate", "queue": "q"}, "Invalid enum value"),

@@ -84,6 +84,21 @@ def test_metrics_are_given_in_the_format_that_is_asked_for() -> None:
     assert asyncio.run(_get(_app([]), "/metrics")).status_code == 404
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_who_asks_for_the_api_where_it_is_not_served_is_told_why(method: str) -> None:
+    """A bare `not found` would send people to look for another path."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=_app([]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.request(method, "/api/v1/queues")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["error"]) == (404, "not found")
+    assert "[web.dashboard]" in answer.json()["dashboard"]
+    assert "dashboard" not in asyncio.run(_get(_app([]), "/nothing")).json()
+
+
 def test_metrics_that_take_too_long_are_no_reason_to_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -61,9 +61,8 @@ def test_what_a_queue_went_through_is_said(metrics: Metrics, tmp_path: Path) -> 
     )  # fmt: skip
     write_state(tmp_path, pools={"q": pool}, reload_at=5.0, reload_error="no", stopping=True)
     found = scraped(metrics)
-    assert found.by("jobd_worker_restarts_total", "queue", "cause") == {
-        ("q", "crash"): 3, ("q", "recycled"): 2,
-    }  # fmt: skip
+    ends = found.by("jobd_worker_restarts_total", "queue", "cause")
+    assert {of: n for of, n in ends.items() if n} == {("q", "crash"): 3, ("q", "recycled"): 2}
     assert found.value("jobd_task_growth_bytes", queue="q", task="leak") == 5000
     assert found.value("jobd_queue_gave_up", queue="q") == 1
     assert found.value("jobd_daemon_reload_failed") == 1
@@ -71,6 +70,13 @@ def test_what_a_queue_went_through_is_said(metrics: Metrics, tmp_path: Path) -> 
     assert found.value("jobd_daemon_generation") == 3
     assert found.value("jobd_daemon_start_time_seconds") == 1000.5
     assert found.value("jobd_daemon_up") == 1
+
+
+def test_the_first_crash_is_an_increase(metrics: Metrics, tmp_path: Path) -> None:
+    """What should not happen is 0 before it has: Prometheus sees no increase in a series that is new."""
+    write_state(tmp_path, pools={"q": PoolState(target=1)})
+    ends = scraped(metrics).by("jobd_worker_restarts_total", "queue", "cause")
+    assert ends == {("q", c): 0 for c in ("crash", "oom", "memory", "hung", "timeout", "boot")}
 
 
 def test_of_a_daemon_that_is_gone_nothing_is_told_but_that(

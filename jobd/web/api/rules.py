@@ -32,7 +32,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule. `state` is that of what is worst of its instances; unknown: nobody has looked, or cannot.
 
     Times are ms since 1970, `for` is seconds; `threshold` and `clear_below` are in the unit of the kind. One
-    that is not `configured` here is of another host's configuration.
+    that is not `configured` here is of another host's configuration: its kind and severity are as that host
+    has said, and the rest is not known.
     """
 
     name: str
@@ -101,8 +102,10 @@ def _rule(
         muted_until=muted_until if muted_until > wall_ms() else None,
         told_at=said.told_ms or None, looked_at=said.looked_ms or None,
     )  # fmt: skip
-    if config is None:
+    if config is None and not said.kind:
         return rule
+    if config is None:
+        return msgspec.structs.replace(rule, kind=said.kind, severity=said.severity)
     return msgspec.structs.replace(
         rule, kind=config.kind, queue=config.queue, severity=config.severity, threshold=config.above,
         clear_below=config.clear_below, for_=config.for_, this_host_only=is_local(config),

@@ -19,9 +19,8 @@ _ORDER = ("firing", "pending", "unknown")
 
 
 class Words(NamedTuple):
-    """A rule as it is shown. `watches` and `fires` say what its configuration means; None: it is not here.
-
-    `hint` is what to do.
+    """A rule as it is shown. `watches` says what its kind means, None where that is not known; `fires`, where
+    it is configured here, when it does. `hint` is what to do.
     """
 
     id: str
@@ -41,6 +40,7 @@ def read(house: House, ask: Ask) -> Model:
         "rules": [_words(rule) for rule in sorted(found.rules, key=_rank)],
         "redis_says": found.redis_says,
         "sinks": house.sinks,
+        "has_rules": house.runtime_dir is not None,
         "history": shown,
         "has_more": len(past) > len(shown),
         "is_all": is_all,
@@ -56,7 +56,8 @@ def _words(rule: Rule) -> Words:
     kind = KINDS.get(rule.kind or "")
     if kind is None:
         return Words(dom_id("rule", rule.name), rule, None, "", "")
-    return Words(dom_id("rule", rule.name), rule, kind.watches, _fires(rule), kind.hint)
+    fires = _fires(rule) if rule.configured else ""
+    return Words(dom_id("rule", rule.name), rule, kind.watches, fires, kind.hint)
 
 
 def _fires(rule: Rule) -> str:

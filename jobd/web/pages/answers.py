@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,21 +34,26 @@ class Answers:
         """Say what went wrong, and what to do. `back` leads to where an action was asked for, below the root."""
         if not is_ours(error) and not isinstance(error, Refused):
             self._emit(WebFailed(path=request.url.path, why=repr(error)))
+        found, is_away = problem_of(error), isinstance(error, BrokerUnavailable)
+        if is_away:
+            found = msgspec.structs.replace(found, title="Redis does not answer")
         # Sessions cannot be looked up either, so nobody could follow a link.
-        is_shut = self._by_form and isinstance(error, BrokerUnavailable)
-        page = self.problem(request, problem_of(error), is_shut=is_shut, back=back)
+        page = self.problem(
+            request, found, is_away=is_away, is_shut=is_away and self._by_form, back=back
+        )
         if isinstance(error, Refused):
             page.headers.update(headers_of(error))
         return page
 
     def problem(
-        self, request: Request, problem: Problem, *, search: str = "", is_shut: bool = False,
-        back: str | None = None,
+        self, request: Request, problem: Problem, *, search: str = "", is_away: bool = False,
+        is_shut: bool = False, back: str | None = None,
     ) -> Response:  # fmt: skip
-        """Say what a problem document says; `search` is what was looked for in vain."""
+        """Say what a problem document says; `search` is what was looked for in vain. `is_away`: Redis is;
+        `is_shut`: so nobody can be known either."""
         model = {
-            "problem": problem, "title": problem.title, "search": search, "is_shut": is_shut,
-            "back": back,
+            "problem": problem, "title": problem.title, "search": search, "is_away": is_away,
+            "is_shut": is_shut, "back": back,
         }  # fmt: skip
         return self._page("error.html", model, request, problem.status)
 

@@ -17,9 +17,11 @@ _WHY = {
     "jobd.too_many_tries": "Too many tries for this user or from this address. Wait a minute and try again.",
     "jobd.busy": "Too many log-ins are under way. Try again in a moment.",
     "jobd.bad_request": "Fill in both user and password.",
+    "jobd.broker_unavailable": "Redis does not answer, so nobody can be logged in now. It is not your password. "
+    "Log in as soon as it is back; jobd doctor on a host says what is wrong.",
     "jobd.not_from_here": "The form was not sent by this page. Load it again, and log in here.",
 }
-_ELSE = "Logging in did not work: Redis may be away. Try again in a moment."
+_ELSE = "Logging in did not work. Try again in a moment; the log of the daemon says more."
 
 
 def login_route(auth: Gatekeeper, renderer: Renderer) -> Route:

@@ -83,7 +83,32 @@ def test_what_fires_comes_first_with_what_it_sees_and_what_to_do(
 
 def test_a_rule_of_another_host_is_shown_as_one(site: PageSite, redis_url: str) -> None:
     fire(site, redis_url, "backlog")
-    assert "not configured here" in rule(site, "backlog").text
+    text = rule(site, "backlog").text
+    assert "not configured here" in text
+    assert f"backlog watches {KINDS['backlog'].watches}." in text
+    assert "Fires" not in text
+
+
+def test_where_no_daemon_belongs_to_it_the_shared_states_show_and_where_rules_are_is_said(
+    redis_url: str,
+) -> None:
+    """As where an application has mounted it: what hosts share is all there is, and can be muted."""
+    site = PageSite(redis_url, None)
+    page = tree(site.get("/alerts"))
+    assert "configured in jobd.toml on the hosts where jobd run is" in page.text
+    assert "No host has looked at a rule." in page.text
+    assert "[[alerts" not in page.text  # it could not be written here
+    fire(site, redis_url, "dead")
+    site.api.act("POST", "/alerts/mute", {"rule": "dead", "for": "1h"})
+    page = tree(site.get("/alerts", "operator"))
+    [shown] = page.all("article")
+    assert shown.text.startswith("dead firing warning muted until")
+    assert f"dead watches {KINDS['dead'].watches}." in shown.text
+    assert "What to do:" in shown.text
+    assert "not configured" not in shown.text
+    [muted, fired] = [row.text for row in page.one("tbody").all("tr")]
+    assert ("muted" in muted, "firing" in fired) == (True, True)
+    assert tree(site.get("/")).by_id("totals").links["Alerts firing 1 of 1 rule"] == "/alerts"
 
 
 def test_an_operator_mutes_and_unmutes(site: PageSite, redis_url: str) -> None:

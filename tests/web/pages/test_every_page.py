@@ -110,5 +110,14 @@ def test_while_redis_is_away_who_logs_in_is_told_why_no_page_is_to_be_had(tmp_pa
     assert answer.status_code == 503
     page = tree(answer.text)
     check(page)
+    assert page.one("h1").text == "Redis does not answer"
+    assert "127.0.0.1:1 cannot be reached" in page.text
+    assert "jobd doctor" in page.text
     assert "keeps who is logged in" in page.text
     assert list(page.links) == ["Try again"]
+    assert page.one("meta", http_equiv="refresh").attrs["content"] == "5"  # to this very address
+
+
+def test_while_redis_is_away_who_needs_no_session_is_told_so_too(tmp_path: Path) -> None:
+    page = tree(PageSite("redis://127.0.0.1:1/0", tmp_path).ask("/dead").text)
+    assert page.one("h1").text == "Redis does not answer"

@@ -47,6 +47,7 @@ def test_a_viewer_has_no_buttons_and_an_operator_has_them(site: PageSite, app: J
     assert page.by_id("task-work").acts == {"Pause": "POST /api/v1/queues/q/pause"}
     purge = page.one("button", data_path="/api/v1/operations")
     assert (purge.attrs["data-typed"], purge.attrs["data-go"]) == ("q", "/operations/{id}")
+    assert purge.attrs["data-bulk"] == "all"  # it is counted first
     assert json.loads(purge.attrs["data-body"]) == {"verb": "purge", "queue": "q", "confirm": "q"}
 
 

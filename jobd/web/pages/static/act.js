@@ -1,6 +1,6 @@
 // Buttons and forms that act, through the API; most are also buttons of the frame's form, which acts without this:
 //   data-act      the method; data-path the path; data-body what is sent, as JSON
-//   data-confirm  what is asked before; data-typed what has to be typed then
+//   data-confirm  what is asked before
 //   data-go       where to go when it is done, {name} being a field of the answer; data-done what to say
 // Named fields within are put into the body: empty ones are left out.
 // `before` handlers may add to a body: an element with data-adds="selection" has the ticked rows' ids.
@@ -25,13 +25,13 @@ export function listen() {
 
 async function run(element) {
   if (element.getAttribute("aria-busy") === "true") return;
-  const { act, path, confirm, typed, go, done } = element.dataset;
+  const { act, path, confirm, go, done } = element.dataset;
   const body = { ...JSON.parse(element.dataset.body ?? "{}"), ...fields(element) };
   if (element.dataset.adds === "selection") {
     body.ids = [...document.querySelectorAll("input[name=pick]:checked")].map((box) => box.value);
     if (!body.ids.length) { toast("No job is ticked; tick some first.", "problem"); return; }
   }
-  if (confirm && !(await confirmed(confirm, element.textContent.trim(), typed))) return;
+  if (confirm && !(await confirmed(confirm, element.textContent.trim()))) return;
   element.setAttribute("aria-busy", "true");
   try {
     const answer = await send(act, path, body);

@@ -1,12 +1,12 @@
 // Buttons that act on many jobs at once, through an operation of the API:
 //   data-bulk   "ticked": the ticked rows; "all": whatever the filter in data-body finds
 //   data-verb   what is done; data-label its word; data-path, data-body and data-go as in act.js
-//   data-of     which jobs these are, in words that follow "3 jobs"
+//   data-of     which jobs these are, in words that follow "3 jobs"; data-typed what has to be typed before
 // For all that a filter finds the jobs are counted first, by an operation that changes nothing; who is asked
 // sees how many there are, and may say yes when all are counted. It is done to these: to nothing that comes
 // after the instant of the count.
 import { send } from "./act.js";
-import { confirmed } from "./confirm.js";
+import { confirmed, mayGoOn } from "./confirm.js";
 import { toast } from "./toast.js";
 
 const EVERY = 300;
@@ -57,37 +57,39 @@ async function run(button) {
 }
 
 const jobs = (many) => (many === 1 ? "1 job" : `${number.format(many)} jobs`);
-const forGood = (button) => (button.dataset.verb === "delete" ? FOR_GOOD : "");
+const forGood = (button) => (["delete", "purge"].includes(button.dataset.verb) ? FOR_GOOD : "");
 
 function askedForTicked(button, many) {
   return confirmed(`${button.dataset.label}: the ${jobs(many)} that you ticked.${forGood(button)}`, button.dataset.label);
 }
 
-async function askedForAll(button, body) {
-  const text = document.getElementById("confirm-text");
-  const yes = document.querySelector("#confirm button[value=yes]");
+function askedForAll(button, body) {
+  const { label, typed } = button.dataset;
   let open = true;
-  const answer = confirmed("Counting…", button.dataset.label).finally(() => { open = false; });
-  yes.disabled = true;
-  try {
-    const found = await counted(button.dataset.path, body, (it) => {
-      if (open) text.textContent = `Counting… ${number.format(sum(it))} found, ${number.format(it.looked)} of about ${number.format(it.total)} looked at.`;
-      return open;
-    });
-    if (open) {
-      const { label, of } = button.dataset;
-      const many = found ? sum(found) : 0;
-      text.textContent = many ? `${label}: ${jobs(many)}${of ? ` ${of}` : ""}, as of now.${forGood(button)}` : "There is no such job any more.";
-      yes.disabled = !many;
-      if (many) {
-        yes.textContent = `${label} ${jobs(many)}`;
-        body.as_of = found.as_of;
-      }
-    }
-  } catch (problem) {
-    if (open) text.textContent = `They could not be counted: ${problem.message}`;
-  }
+  const answer = confirmed("Counting…", label, { typed, waiting: true }).finally(() => { open = false; });
+  showCount(button, body, () => open); // goes on by itself: who leaves it waits for nothing
   return answer;
+}
+
+/** Count the jobs and show how many, as long as somebody looks; then let them say yes, to those as of now. */
+async function showCount(button, body, isOpen) {
+  const { label, of, path } = button.dataset;
+  const text = document.getElementById("confirm-text");
+  try {
+    const found = await counted(path, body, (it) => {
+      if (isOpen()) text.textContent = `Counting… ${number.format(sum(it))} found, ${number.format(it.looked)} of about ${number.format(it.total)} looked at.`;
+      return isOpen();
+    });
+    if (!isOpen()) return;
+    const many = found ? sum(found) : 0;
+    text.textContent = many ? `${label}: ${jobs(many)}${of ? ` ${of}` : ""}, as of now.${forGood(button)}` : "There is no such job any more.";
+    if (!many) return;
+    document.querySelector("#confirm button[value=yes]").textContent = `${label} ${jobs(many)}`;
+    body.as_of = found.as_of;
+    mayGoOn();
+  } catch (problem) {
+    if (isOpen()) text.textContent = `They could not be counted: ${problem.message}`;
+  }
 }
 
 const sum = (it) => Object.values(it.counts).reduce((all, many) => all + many, 0);

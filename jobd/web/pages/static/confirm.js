@@ -1,6 +1,9 @@
-// Asks before something that cannot be taken back; with `typed`, that has to be written first.
+// Asks before something that cannot be taken back. With `typed`, that has to be written first; while it is
+// `waiting`, nobody can say yes: until mayGoOn says so.
 
-export function confirmed(text, label, typed) {
+let ready = () => {};
+
+export function confirmed(text, label, { typed = "", waiting = false } = {}) {
   const dialog = document.getElementById("confirm");
   const yes = dialog.querySelector("button[value=yes]");
   const row = document.getElementById("confirm-typed");
@@ -9,10 +12,13 @@ export function confirmed(text, label, typed) {
   document.getElementById("confirm-text").textContent = text;
   yes.textContent = label;
   row.hidden = !typed;
-  row.querySelector("code").textContent = typed ?? "";
+  row.querySelector("code").textContent = typed;
   input.value = "";
-  yes.disabled = Boolean(typed);
-  input.oninput = () => { yes.disabled = Boolean(typed) && input.value !== typed; };
+  let isReady = !waiting;
+  const check = () => { yes.disabled = !isReady || (typed !== "" && input.value !== typed); };
+  ready = () => { isReady = true; check(); };
+  check();
+  input.oninput = check;
   // Of itself it would press the first button, which leaves it.
   input.onkeydown = (event) => {
     if (event.key !== "Enter") return;
@@ -26,3 +32,6 @@ export function confirmed(text, label, typed) {
     dialog.addEventListener("close", () => answer(dialog.returnValue === "yes" && !yes.disabled), { once: true });
   });
 }
+
+/** Let somebody say yes to what is open. */
+export const mayGoOn = () => ready();
