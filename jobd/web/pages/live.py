@@ -1,12 +1,10 @@
 """Looks that are shared: who watches the same sees the same look, and all looks together cost little.
 
 Each page that somebody has open is a topic. One thread looks at one topic after another, each about once
-a second, renders it, and tells those who watch. Invariant: looks take at most a twentieth of one
-processor, however many topics and viewers come and go - more of them only make news later -, and nothing
-at all while nobody watches. What is new goes first, but every other turn is of what waits longest; turns go
-round the people who watch, and one of them has so many streams and no more. What is told is a level: who missed some looks gets the last.
-That Redis does not answer is told to everybody at once, and one question a second asks for all whether it
-is back: each look would wait for a time-out.
+a second, renders it, and tells those who watch. Invariant: looks cost what the plan says (jobd.web.pages.plan),
+and nothing at all while nobody watches; one person has so many streams and no more. What is told is a
+level: who missed some looks gets the last. That Redis does not answer is told to everybody at once, and one
+question a second asks for all whether it is back: each look would wait for a time-out.
 """
 
 from __future__ import annotations
@@ -18,15 +16,11 @@ from jobd.core.errors import BrokerUnavailable, JobdError
 from jobd.seams import clock
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.parts import split
-from jobd.web.pages.turns import Turns
+from jobd.web.pages.plan import Plan
 from jobd.web.pages.watch import Seen, Topic, Watch
 
 EVERY = 1.0
 """Seconds from look to look, where there is little to look at."""
-SHARE = 20
-"""For each second of processor time that a look took, so many pass until the next look."""
-
-
 Look = Callable[[Topic], str]
 """Reads and renders a topic. Blocks; raises JobdError."""
 
@@ -42,16 +36,11 @@ class Hub:
         self._look = look
         self._ask = ask
         self._most = most
-        self._every = every
+        self._plan = Plan(every)
         self._lock = threading.Lock()
         self._watches: dict[Topic, set[Watch]] = {}
         self._seen: dict[Topic, Seen] = {}
         self._looked: dict[Topic, int] = {}
-        self._due: dict[Topic, float] = {}  # when to look again; new topics are not in it
-        self._is_away = False  # Redis
-        self._free = 0.0  # when the last look has been made up for
-        self._was_new = False
-        self._turns = Turns()
         self._stirred = threading.Event()  # somebody came or went: it may be somebody else's turn
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -110,35 +99,27 @@ class Hub:
             self._watches.pop(watch.topic, None)
             self._seen.pop(watch.topic, None)
             self._looked.pop(watch.topic, None)
-            self._due.pop(watch.topic, None)
+            self._plan.forget(watch.topic)
 
     def _run(self) -> None:
         """Look, until nobody watches."""
         while (turn := self._turn()) is not None:
-            topic, due = turn
-            left = max(due, self._free) - clock.mono()
+            topic, at = turn
+            left = at - clock.mono()
             if left > 0:
                 self._stirred.wait(left)
                 self._stirred.clear()  # whoever stirs now is seen by the next turn all the same
                 continue
             with self._lock:
-                self._turns.took({watch.person for watch in self._watches.get(topic, ())})
+                self._plan.begins(self._people().get(topic, ()))
             began, spent = clock.mono(), clock.thread_seconds()
             is_away = self._see(topic)
             spent = clock.thread_seconds() - spent
             with self._lock:
-                self._free = clock.mono() + SHARE * spent
-                self._was_new = topic not in self._due
-                self._plan(topic, began, is_away)
-
-    def _plan(self, topic: Topic, began: float, is_away: bool) -> None:
-        """Say when to look again. That Redis went, or came back, holds for all that is watched."""
-        learnt, self._is_away = is_away or self._is_away, is_away
-        if learnt:
-            again = clock.mono() + self._every if is_away else began
-            self._due = dict.fromkeys(self._watches, again)
-        if topic in self._watches and not is_away:
-            self._due[topic] = began + self._every
+                self._plan.ended(
+                    topic, self._people(),
+                    began=began, now=clock.mono(), spent=spent, is_away=is_away,
+                )  # fmt: skip
 
     def _turn(self) -> tuple[Topic, float] | None:
         """Give what is to be looked at, and when; None: the thread ends, and has ended for `watch`."""
@@ -146,26 +127,14 @@ class Hub:
             if self._closed or not self._watches:
                 self._thread = None
                 return None
-            fresh = (topic for topic in self._watches if topic not in self._due)
-            new = min(fresh, key=self._rank, default=None)
-            now = clock.mono()
-            old = min(
-                self._due.items(),
-                # Of what is due already, what is of those who had no turn for longest.
-                key=lambda each: (max(0.0, each[1] - now), self._rank(each[0]), each[1]),
-                default=None,
-            )
-            if new is None or (old is not None and self._was_new and old[1] <= clock.mono()):
-                assert old is not None  # whatever is watched is new, or was looked at
-                return old
-            return new, 0.0
+            return self._plan.next(self._people(), clock.mono())
 
-    def _rank(self, topic: Topic) -> int:
-        return self._turns.rank(watch.person for watch in self._watches.get(topic, ()))
+    def _people(self) -> dict[Topic, set[str]]:
+        return {topic: {each.person for each in them} for topic, them in self._watches.items()}
 
     def _see(self, topic: Topic) -> bool:
         """Look and tell; say whether Redis is away, so that nothing could be seen by anybody."""
-        if self._is_away and self._is_lost():
+        if self._plan.is_away and self._is_lost():
             return True
         at = clock.wall_ms()
         try:

@@ -22,8 +22,9 @@ from jobd import Jobd
 from jobd.core.errors import BrokerUnavailable, StoreUnusable
 from jobd.web.api.problems import NotThere
 from jobd.web.pages.badges import Counts
-from jobd.web.pages.live import SHARE, Hub
+from jobd.web.pages.live import Hub
 from jobd.web.pages.page import Live, Page
+from jobd.web.pages.plan import SHARE
 from jobd.web.pages.stream import MOST_UNKNOWN
 from jobd.web.pages.table import PAGES
 from jobd.web.pages.turns import Turns
