@@ -43,7 +43,7 @@ local function make_way(holder, state, successor, at, unique_prefix, job_prefix,
   chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
   end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
   count_of_task(tally, 'cancelled', key)
-  redis.call('ZADD', expiring, int(at + 600000), holder)
+  retain(expiring, key, holder, at + 600000)
   return place
 end
 

@@ -122,6 +122,13 @@ local function unlock(unique_prefix, id, _, digest)
   if type(said) == 'string' and string.match(said, '^%S+') == id then redis.call('DEL', unique_prefix .. digest) end
 end
 
+-- Let an ended job's record stay until a time of its own. The record says so, too: so an entry that
+-- was left of an earlier job of this id counts for nothing.
+local function retain(expiring, key, id, until_ms)
+  redis.call('ZADD', expiring, int(until_ms), id)
+  redis.call('HSET', key, 'retained', int(until_ms))
+end
+
 -- The one place where a job becomes cancelled. `cancel` is when that was asked for.
 local function end_cancelled(cancelled, awaited, unique_prefix, key, id, now)
   unlock(unique_prefix, id, lock_of(key))

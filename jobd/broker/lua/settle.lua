@@ -101,11 +101,11 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
     local hold, digest = lock_of(key)
     if hold ~= 'ttl' then unlock(unique_prefix, id, hold, digest) end
     count('completed', figures, 1)
-    if delay > 0 and keep > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
+    if delay > 0 and keep > 0 then retain(expiring, key, id, at + delay) end
   elseif verb == 'dead' then
     bury(dead, outbox, awaited, unique_prefix, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
     count('dead', figures, 1)
-    if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
+    if delay > 0 then retain(expiring, key, id, at + delay) end
   elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
     end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
     count('cancelled', figures, 1)
@@ -144,13 +144,15 @@ if not_before > whole(throttled_by and redis.call('HGET', meta, 'not_before'), 0
   redis.call('HSET', meta, 'not_before', int(not_before), 'throttled_by', throttled_by)
 end
 
--- Remove records of completed jobs. Their ids are remembered when the last of them ended lately.
+-- Remove records of completed jobs, and what they asked to be kept for. Their ids are remembered when
+-- the last of them ended lately.
 local function forget(ids, ended)
   local keys = {}
   for i, id in ipairs(ids) do
     keys[i] = job_prefix .. id
   end
   redis.call('UNLINK', unpack(keys))
+  if redis.call('EXISTS', expiring) == 1 then redis.call('ZREM', expiring, unpack(ids)) end
   if ended > at - REMEMBERED_MS then remember(recent_prefix, at, ids) end
 end
 
