@@ -13,7 +13,8 @@ import msgspec
 
 from jobd.cli import settings
 from jobd.cli.enqueue_lines import Request, enqueue_lines
-from jobd.cli.job_lines import Reader
+from jobd.cli.job_lines import INSTANTS, Reader, instant
+from jobd.cli.mistakes import missing
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.client.app import Jobd
@@ -25,6 +26,7 @@ from jobd.core.names import check_name
 @click.command("enqueue")
 @click.argument("queue")
 @click.argument("task", required=False)
+@click.argument("whole", metavar="[ARGS]", required=False)
 @click.option(
     "--arg",
     "pairs",
@@ -32,11 +34,24 @@ from jobd.core.names import check_name
     multiple=True,
     help="An argument: JSON where it is JSON, else text. Repeatable.",
 )
-@click.option("--json-args", metavar="OBJECT", help="All arguments, as one JSON object.")
+@click.option(
+    "--args",
+    "--json-args",
+    "json_args",
+    metavar="OBJECT",
+    help="All arguments, as one JSON object: another way to write ARGS.",
+)
 @click.option("--delay", metavar="DURATION", help="Run no sooner than that, as in 30s or 1h.")
 @click.option("--expires", metavar="DURATION", help="Do not start later than that.")
 @click.option("--priority", type=int, help="Lower runs sooner. Default: 5.")
 @click.option("--job-id", metavar="ID", help="An id of your own; adding it twice adds one job.")
+@click.option(
+    "--option",
+    "named",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Any option of a call, as in attempts=3, timeout=90s or unique=true. Repeatable.",
+)
 @click.option(
     "--from",
     "source",
@@ -52,12 +67,14 @@ from jobd.core.names import check_name
 def command(
     queue: str,
     task: str | None,
+    whole: str | None,
     pairs: tuple[str, ...],
     json_args: str | None,
     delay: str | None,
     expires: str | None,
     priority: int | None,
     job_id: str | None,
+    named: tuple[str, ...],
     source: str | None,
     id_prefix: str | None,
     skip_bad: bool,
@@ -68,7 +85,7 @@ def command(
 ) -> int:
     """Add a job for TASK to QUEUE and print its id; or many, with --from.
 
-    The app's code is not read: a name that no worker knows is parked, and visible. Lines of --from
+    ARGS are the task's arguments, as one JSON object: '{"user_id": 7}'. The app's code is not read: a name that no worker knows is parked, and visible. Lines of --from
     that name no task are for TASK; what they say goes before the options given here.
     """
     given = {
@@ -76,17 +93,18 @@ def command(
         "job_id": job_id,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
-    of_one = {"--arg": pairs, "--json-args": json_args, "--job-id": job_id}
+    options |= _options(named, options)
+    of_one = {"ARGS": whole, "--arg": pairs, "--args": json_args, "--job-id": options.get("job_id")}
     of_many = {"--id-prefix": id_prefix, "--skip-bad": skip_bad, "--dry-run": dry_run}
     _refuse_mixed(source, of_one, of_many)
-    args = _arguments(pairs, json_args)
+    args = _arguments(pairs, whole, json_args)
     config = settings.read(settings.find_file(config_file), url=redis_url)
     target = Jobd(config.redis.url, namespace=config.redis.namespace).queue(queue)
     if source is not None:
         reader = Reader(target, task, options, id_prefix)
         return enqueue_lines(target, Request(source, reader, skip_bad, dry_run, as_json))
     if task is None:
-        raise click.UsageError("Missing argument 'TASK'.")
+        raise click.UsageError(missing("TASK"))
     return _add_one(target, task, args, options, as_json=as_json)
 
 
@@ -120,30 +138,55 @@ def _add_one(
     return 0
 
 
-def _arguments(pairs: tuple[str, ...], whole: str | None) -> dict[str, Any]:
+def _arguments(pairs: tuple[str, ...], whole: str | None, json_args: str | None) -> dict[str, Any]:
+    if sum(map(bool, (pairs, whole is not None, json_args is not None))) > 1:
+        raise click.UsageError("ARGS, --args and --arg; expected one of them; drop the others")
     if whole is not None:
-        if pairs:
-            raise click.UsageError("--json-args and --arg; expected one of the two; drop either")
+        return _object(whole, "ARGS")
+    if json_args is not None:
+        return _object(json_args, "--args")
+    return _pairs(pairs, "--arg", "user_id=7")
+
+
+def _object(written: str, what: str) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(written)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise click.UsageError(
+            f"{what}: {error}; expected a JSON object, as in '{{\"user_id\": 7}}'"
+        ) from error
+    if not isinstance(decoded, dict):
+        raise click.UsageError(
+            f"{what}: {written}; expected a JSON object, as in '{{\"user_id\": 7}}'"
+        )
+    return decoded
+
+
+def _options(named: tuple[str, ...], given: Mapping[str, object]) -> dict[str, Any]:
+    """Read options by name. Raises UsageError; which there are is for who adds the job to say."""
+    options = _pairs(named, "--option", "attempts=3")
+    for name in options.keys() & given.keys():
+        raise click.UsageError(f"{name}: given twice; expected each option once; drop one")
+    for name in INSTANTS & options.keys():
         try:
-            decoded = msgspec.json.decode(whole)
-        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+            options[name] = instant(options[name])
+        except ValueError as error:
             raise click.UsageError(
-                f"--json-args: {error}; expected a JSON object, as in '{{\"user_id\": 7}}'"
+                f"--option {name}: {error}; expected an instant, as in 2026-11-30T09:00:00+01:00"
             ) from error
-        if not isinstance(decoded, dict):
-            raise click.UsageError(
-                f"--json-args: {whole}; expected a JSON object, as in '{{\"user_id\": 7}}'"
-            )
-        return decoded
-    args: dict[str, Any] = {}
+    return options
+
+
+def _pairs(pairs: tuple[str, ...], what: str, example: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise click.UsageError(f"--arg {pair}; expected NAME=VALUE, as in --arg user_id=7")
-        if name in args:
-            raise click.UsageError(f"--arg {name}: given twice; expected each name once; drop one")
-        args[name] = _value(value)
-    return args
+            raise click.UsageError(f"{what} {pair}; expected NAME=VALUE, as in {what} {example}")
+        if name in found:
+            raise click.UsageError(f"{what} {name}: given twice; expected each name once; drop one")
+        found[name] = _value(value)
+    return found
 
 
 def _value(written: str) -> Any:

@@ -15,6 +15,8 @@ import msgspec
 from jobd.client.queue import Addition, Queue
 from jobd.core.errors import EX_DATAERR, JobdError, OptionError
 
+# Options that may be an instant, ISO 8601 with a zone.
+INSTANTS = frozenset({"run_after", "expires"})
 # Arguments may have 128 KiB; escapes can make six times as much of them.
 LONGEST_LINE = 1024 * 1024
 _EXAMPLE = '{"task": "welcome-email", "args": {"user_id": 7}}'
@@ -110,16 +112,15 @@ class Reader:
         if not isinstance(args, dict):
             raise TypeError(f"args {str(args)[:80]!r}; expected an object by parameter name")
         options = {**self._options, **said}
-        for name in ("run_after", "expires"):
-            if name in options:
-                options[name] = _time(options[name])
+        for name in INSTANTS & options.keys():
+            options[name] = instant(options[name])
         if self._id_prefix is not None:
             options.setdefault("job_id", f"{self._id_prefix}.{line.number}")
         return task, args, options
 
 
-def _time(said: object) -> object:
-    """Read an instant; what looks like none is left to whoever reads durations."""
+def instant(said: object) -> object:
+    """Read an instant; what looks like none is left to whoever reads durations. Raises ValueError."""
     if isinstance(said, str) and "-" in said:
         return datetime.fromisoformat(said)
     return said

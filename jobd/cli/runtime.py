@@ -45,8 +45,9 @@ def prepare(directory: Path) -> None:
     # In a shared /tmp somebody else may have been here first, waiting for our files.
     if found.st_uid != os.getuid() or found.st_mode & 0o022 or not stat.S_ISDIR(found.st_mode):
         raise ConfigError(
-            f"daemon.runtime_dir: {directory}; expected a directory that belongs to uid "
-            f"{os.getuid()} and that no other user may write; name another one"
+            f"daemon.runtime_dir: {directory} belongs to uid {found.st_uid}, mode "
+            f"{stat.S_IMODE(found.st_mode):o}; expected a directory of uid {os.getuid()} that no "
+            f"other user may write; name one that jobd makes itself, such as {directory / 'jobd'}"
         )
 
 

@@ -44,6 +44,37 @@ def test_a_job_is_added_and_shown(ask: Any) -> None:
     assert ask("enqueue", "email", "welcome", "--job-id", "w-7")["outcome"] == "duplicate"
 
 
+def test_arguments_are_one_object_and_options_are_those_of_a_call(ask: Any) -> None:
+    """What most people would write first; any option that adding takes, by its name."""
+    later = ask(
+        "enqueue", "email", "welcome", '{"user_id": 7, "to": "a@b.example"}', "--option", "attempts=3",
+        "--option", "timeout=90s", "--option", "group=trials", "--option", "unique=true",
+        "--option", "run_after=2099-01-01T00:00:00Z", "--option", 'meta={"trace": "x"}',
+    )["id"]  # fmt: skip
+
+    job = ask("jobs", "show", later)
+    assert job["args"] == {"user_id": 7, "to": "a@b.example"}
+    assert job["options"] == {"attempts": 3, "timeout": 90}
+    assert (job["state"], job["group"], job["meta"]) == ("delayed", "trials", {"trace": "x"})
+    again = ask("enqueue", "email", "welcome", "--args", '{"user_id": 7, "to": "a@b.example"}',
+                "--option", "unique=true")  # fmt: skip
+    assert (again["outcome"], again["id"]) == ("duplicate", later)
+
+
+def test_a_wrong_option_of_a_call_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the nearest right one; none is given twice."""
+    for given, said in (
+        (["--option", "atempts=3"], "did you mean 'attempts'?"),
+        (["--option", "attempts"], "expected NAME=VALUE"),
+        (["--option", "priority=3", "--priority", "4"], "given twice"),
+        (["--option", "run_after=2099-13-01T00:00"], "run_after"),
+        (["--arg", "a=1"], "expected one of"),
+        (["--from", "x"], "expected one of the two"),
+    ):
+        assert main(["enqueue", "q", "t", "{}", *given]) == 64
+        assert said in capsys.readouterr().err
+
+
 def test_queues_and_jobs_are_listed(ask: Any) -> None:
     """By queue and by state; never with arguments."""
     ids = [ask("enqueue", "a", "t", "--json-args", '{"secret": 1}')["id"] for _ in range(3)]

@@ -155,10 +155,10 @@ def edited(machine: Machine) -> None:
     """Carry out what is typed, and in the editor write what stands beside it."""
     command, said = OVERRIDE.partition("#")[0], re.findall(r"# (.*)", OVERRIDE)
     machine.path("/wanted").write_text("\n".join(said) + "\n")
-    editor = machine.path("/usr/local/bin/writes")
+    editor = machine.path("/writes")
     editor.write_text('#!/bin/sh\nfor file; do :; done\ncat /wanted > "$file"\n')
     editor.chmod(0o755)
     done = machine.run(
-        "script", "-qec", f"SYSTEMD_EDITOR=writes {command}", "/dev/null", check=False
+        "script", "-qec", f"SYSTEMD_EDITOR=/writes {command}", "/dev/null", check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

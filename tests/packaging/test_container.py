@@ -3,6 +3,7 @@
 There may be no registry of images, and no runtime that can start containers: so the base is a small
 Debian made by mmdebstrap, and the command is run in namespaces of its own, on the built tree, read-only
 but for the places that are meant to be written to, as the image's user and without any capability.
+Where podman can start one, it does so besides.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,12 @@ def test_the_quick_try_keeps_to_what_the_image_is() -> None:
     service = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["jobd"]
     daemon = settings.read(FOLDER / "jobd.toml", url=None).daemon
     policy = Policy(lease=daemon.lease, drain_timeout=daemon.drain_timeout)
-    [user] = re.findall(r"^USER (\d+):\d+$", (FOLDER / "Containerfile").read_text(), re.MULTILINE)
 
     own = daemon.drain_timeout + policy.ack_grace + policy.helper_grace
     assert float(service["stop_grace_period"].removesuffix("s")) > own
-    assert f"{daemon.runtime_dir}:uid={user},gid={user}" in service["tmpfs"]
+    # Not a tmpfs: podman's belongs to root, and nobody else may write there.
+    assert f"runtime:{Path(str(daemon.runtime_dir)).parent}" in service["volumes"]
+    assert service["tmpfs"] == ["/tmp"]
     assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
 
@@ -78,7 +80,7 @@ class Image:
     """A built image, mounted."""
 
     def __init__(self, top: Path) -> None:
-        self._store = ["--root", str(top / "store"), "--runroot", str(top / "run")]
+        self.store = ["--root", str(top / "store"), "--runroot", str(top / "run")]
         self._base(top / "base.tar")
         self.build("jobd", FOLDER / "Containerfile", ROOT, "--build-arg", "BASE=localhost/base")
         self.config = json.loads(self.buildah("inspect", "--type", "image", "jobd"))["Docker"][
@@ -121,7 +123,7 @@ class Image:
 
     def buildah(self, *words: str) -> str:
         done = subprocess.run(
-            ["buildah", *self._store, *words], cwd=ROOT, capture_output=True, text=True, check=False
+            ["buildah", *self.store, *words], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
@@ -149,7 +151,7 @@ for node in null zero random urandom; do touch "dev/$node"; mount --bind "/dev/$
 mkdir dev/shm
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=1777 tmpfs tmp
-mount -t tmpfs -o uid=9180,gid=9180,mode=755 tmpfs run/jobd
+mount -t tmpfs -o gid=9180,mode=2777 tmpfs run/jobd  # as Kubernetes mounts an emptyDir
 mount -t proc proc proc
 mount -o remount,bind,ro "$ROOT"
 ip link set lo up
@@ -363,3 +365,74 @@ def test_an_applications_image_is_made_from_it(image: Image, tmp_path: Path) -> 
     assert "/etc/jobd/jobd.toml: good" in said
     config = json.loads(image.buildah("inspect", "--type", "image", "shop"))["Docker"]["config"]
     assert config["User"] == image.config["User"]
+
+
+class Podman:
+    """The program, over the store of an image."""
+
+    def __init__(self, image: Image) -> None:
+        # crun refuses a machine with both kinds of control groups; no limit may be raised in here.
+        self._program = [
+            "podman",
+            "--runtime",
+            "runc",
+            "--cgroup-manager",
+            "cgroupfs",
+            *image.store,
+        ]
+
+    def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self._program, *words], capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
+        return self("run", *limits, "--network", "none", *words, check=check)
+
+
+@pytest.fixture
+def podman(image: Image) -> Podman:
+    if shutil.which("podman") is None or shutil.which("runc") is None:
+        pytest.skip("no podman with runc here")
+    made = Podman(image)
+    tried = made.run("--rm", "--entrypoint", "true", "localhost/jobd", check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"podman starts nothing here: {tried.stderr[-300:]}")
+    return made
+
+
+@marked
+def test_podman_starts_it_as_compose_says_and_stops_it_well(podman: Podman, redis: Path) -> None:
+    """Read-only, without rights; on a volume that is root's; healthy; a stop waits for what runs."""
+    app, runtime = redis / "app", redis / "runtime"
+    app.mkdir()
+    shutil.copy(APP, app / "app.py")
+    runtime.mkdir()
+    os.chown(runtime, 0, 9180)
+    runtime.chmod(0o2777)  # as Kubernetes mounts an emptyDir
+    podman.run(
+        "--detach", "--name", "it", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp",
+        "--security-opt", "no-new-privileges", "--volume", f"{runtime}:/run/jobd",
+        "--volume", f"{redis}:/mnt", "--volume", f"{app}:/app",
+        "--env", "JOBD_REDIS_URL=unix:///mnt/redis.sock", "localhost/jobd",
+    )  # fmt: skip
+    try:
+        eventually(
+            lambda: podman("healthcheck", "run", "it", check=False).returncode == 0, within=60
+        )
+        queue = Jobd(url=f"unix://{redis}/redis.sock").queue("q")
+        assert queue.add("whereabouts").result(timeout="20s")["uid"] == 9180
+        job = queue.add("waits_for", {"path": "/app/go"})
+        eventually(lambda: job.state() == "active", within=30)
+        with ThreadPoolExecutor(1) as threads:
+            stopped = threads.submit(podman, "stop", "--time", "40", "it")
+            eventually(lambda: "daemon.draining" in podman("logs", "it").stderr, within=20)
+            (app / "go").touch()
+            stopped.result()
+        assert podman("inspect", "it", "--format", "{{.State.ExitCode}}").stdout == "0\n"
+        assert job.state() == "completed"
+    finally:
+        podman("rm", "--force", "--time", "5", "it", check=False)

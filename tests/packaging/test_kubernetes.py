@@ -155,7 +155,9 @@ def test_what_the_daemon_writes_is_writable_and_nothing_else(config: Config) -> 
     }
     kinds = {volume["name"]: volume for volume in POD["spec"]["volumes"]}
     writable = {m["mountPath"] for m in CONTAINER["volumeMounts"] if "emptyDir" in kinds[m["name"]]}
-    assert {config.daemon.runtime_dir, "/tmp"} == writable
+    assert {"/run/jobd", "/tmp"} == writable
+    # A volume is root's, and writable for the pod's group: the daemon refuses that for itself.
+    assert config.daemon.runtime_dir == "/run/jobd/daemon"
 
 
 def test_pods_are_added_by_the_metric_that_the_adapter_serves(config: Config) -> None:
