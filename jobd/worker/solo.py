@@ -80,22 +80,34 @@ class SoloLoop(WorkerLoop):
             # Nothing is taken on: what a lost reply has brought would wait until that ends.
             self._stop.wait(SECOND_LOOK)
             return
-        if not line:
-            if self._ran_for > DOUBTED_AFTER and self._lost_link():
-                return
-            talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
-            self._look_if_due()  # while Redis works
-            claim = talk.land()
-            if self._stop.asked:
-                return
-            if claim is not None and not line:
-                self._idle(claim)
-            elif claim is not None and claim.wait_ms > 0:
-                # Given ahead of its time, which counts from the claim; its answer came after that.
-                self._stop.wait(claim.wait_ms / 1000)
+        if self.desk.ended.is_full:
+            # Nothing begins before some of that is settled: others may have what is at hand.
+            self.desk.give_up_unstarted()
+            talk.settle(hint=True)
+            return
+        if not line and not self._ask():
+            return
         self._page.beat(monotonic())
         if line:
             self._run_batch(len(line))
+
+    def _ask(self) -> bool:
+        """Settle and claim; sleep, where there is nothing. False when nothing is to begin."""
+        talk, line = self._talk, self.desk.unstarted
+        if self._ran_for > DOUBTED_AFTER and self._lost_link():
+            return False
+        talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
+        self._look_if_due()  # while Redis works
+        claim = talk.land()
+        if self._stop.asked:
+            return False
+        if claim is not None and not line:
+            if not (self.desk.done or self.desk.endings):  # else there is more to settle first
+                self._idle(claim)
+        elif claim is not None and claim.wait_ms > 0:
+            # Given ahead of its time, which counts from the claim; its answer came after that.
+            self._stop.wait(claim.wait_ms / 1000)
+        return True
 
     def _run_batch(self, size: int) -> None:
         """Run what was claimed, in a process that is in order.

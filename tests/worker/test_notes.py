@@ -201,8 +201,8 @@ def test_words_are_looked_at_after_the_ends_they_belong_to(app: Jobd, q: Queue, 
         notes, real = running.desk.notes, running.desk.notes.spell
         injected: list[int] = []
 
-        def spell() -> list[list[Jot]]:
-            found = real()
+        def spell(of: Any = None) -> list[list[Jot]]:
+            found = real(of)
             if not injected:
                 injected.append(1)
                 notes.pad(job).log("late")
