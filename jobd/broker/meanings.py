@@ -97,7 +97,7 @@ def _broken(where: str, error: ConnectionError) -> BrokerError:
     unsent = "connecting to" in str(error)
     return BrokerUnavailable(
         f"redis: {where} cannot be reached: {_reason(error)}; expected a running server; "
-        "start it, or correct redis.url",
+        "start it, or say where it is: JOBD_REDIS_URL, else redis.url",
         outcome_unknown=not unsent,
     )
 

@@ -14,6 +14,7 @@ import msgspec
 from jobd.cli import settings
 from jobd.cli.enqueue_lines import Request, enqueue_lines
 from jobd.cli.job_lines import INSTANTS, Reader, instant
+from jobd.cli.mistakes import missing
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.client.app import Jobd
@@ -103,7 +104,7 @@ def command(
         reader = Reader(target, task, options, id_prefix)
         return enqueue_lines(target, Request(source, reader, skip_bad, dry_run, as_json))
     if task is None:
-        raise click.UsageError("Missing argument 'TASK'.")
+        raise click.UsageError(missing("TASK"))
     return _add_one(target, task, args, options, as_json=as_json)
 
 
