@@ -83,8 +83,6 @@ class SoloLoop(WorkerLoop):
         if self.desk.ended.is_full:
             # Nothing begins before some of that is settled: others may have what is at hand.
             self.desk.give_up_unstarted()
-            talk.settle(hint=True)
-            return
         if not line and not self._ask():
             return
         self._page.beat(monotonic())
@@ -95,6 +93,9 @@ class SoloLoop(WorkerLoop):
         """Settle and claim; sleep, where there is nothing. False when nothing is to begin."""
         talk, line = self._talk, self.desk.unstarted
         if self._ran_for > DOUBTED_AFTER and self._lost_link():
+            return False
+        if self.desk.ended.is_full:
+            talk.settle()
             return False
         talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
         self._look_if_due()  # while Redis works
