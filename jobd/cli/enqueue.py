@@ -21,6 +21,7 @@ from jobd.client.app import Jobd
 from jobd.client.queue import Queue
 from jobd.core.errors import EX_TEMPFAIL, BrokerUnavailable
 from jobd.core.names import check_name
+from jobd.core.unreadable import UNREADABLE_JSON
 
 
 @click.command("enqueue")
@@ -151,7 +152,7 @@ def _arguments(pairs: tuple[str, ...], whole: str | None, json_args: str | None)
 def _object(written: str, what: str) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(written)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except UNREADABLE_JSON as error:
         raise click.UsageError(
             f"{what}: {error}; expected a JSON object, as in '{{\"user_id\": 7}}'"
         ) from error
@@ -192,7 +193,7 @@ def _pairs(pairs: tuple[str, ...], what: str, example: str) -> dict[str, Any]:
 def _value(written: str) -> Any:
     try:
         return msgspec.json.decode(written)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNREADABLE_JSON:
         return written  # bytes that are no UTF-8 are refused by name when the job is written
 
 

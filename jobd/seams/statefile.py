@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jobd.core.portrait import Growth
+from jobd.core.unreadable import UNREADABLE_JSON
 
 NAME = "state.json"
 
@@ -103,5 +104,5 @@ def read(runtime_dir: Path) -> State | None:
         return None
     try:
         return msgspec.json.decode(raw, type=State)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         raise ValueError(f"{target}: {bad}; expected the file of a running jobd daemon") from bad

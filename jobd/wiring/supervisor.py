@@ -20,6 +20,7 @@ from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.seams import host, listening, lockfile, mark
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
     try:
         config = msgspec.json.decode(path.read_bytes(), type=Config)
         return _supervise(config, path, argv[2:])
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         paragraph(f"{path}: {bad}; expected what `jobd run` writes; start with `jobd run`")
         return EX_CONFIG
     except ConfigError as bad:
@@ -211,7 +212,7 @@ class Files:
         """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
         try:
             config = msgspec.json.decode(self._next.read_bytes(), type=Config)
-        except msgspec.MsgspecError as bad:
+        except UNREADABLE_JSON as bad:
             raise ConfigError(f"{self._next}: {bad}; expected what `jobd run` writes") from bad
         self._next_bind = self._bind if self._activated else config.web.bind
         sockets = self._sockets if self._next_bind == self._bind else self._offered

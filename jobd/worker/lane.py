@@ -147,6 +147,7 @@ class Lane(Run):
         try:
             call = runnable.decode(job.args)
         except BaseException as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
+            self._costs.touch(job.task)
             self._outcomes.bury_undecoded(job, error, self.history)
             page.finish(self._cell)
             return None
@@ -248,6 +249,7 @@ class Lane(Run):
         self.started = started = monotonic()
         deadline = started + self.policy.timeout if self.policy.timeout else 0.0
         self._page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
+        self._costs.touch(job.task)
         judged = before_start(past.counters, self.policy, random, ended=past.ended)
         if self._copies.here:
             end_copy(None)
