@@ -17,6 +17,9 @@ MAX_ORDERS = 500
 ADD_BITE = 250
 # The same where some ask for locks, or to run again: 15 to 25 us each.
 ADD_ONCE_BITE = 100
+# Bytes of arguments that end a round trip of adding, so at the least a call: 2 to 10 us per KiB. A slow
+# link, 1 Mbit/s, carries them within a time-out of 2 s.
+ADD_BYTES = 256 * 1024
 # Other endings than plain completion in one settle: a death with its history takes 20 us.
 ENDINGS_BITE = 100
 # Jobs in one call of the keeper's own. How many it trims follows from how long that takes.
