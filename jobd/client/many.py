@@ -99,11 +99,12 @@ class Cutter:
         except Exception as error:
             error.add_note(f"in job {self._before + len(self._jobs)} of add_many, counted from 0")
             raise
-        self._jobs.append(job)
+        jobs = self._jobs
+        jobs.append(job)
         if not is_fresh:
             self._fresh = False
-        self._room -= len(job.args)
-        return self._room <= 0 or len(self._jobs) == CHUNK
+        room = self._room = self._room - len(job.args)
+        return room <= 0 or len(jobs) == CHUNK
 
     def cut(self) -> Chunk:
         """Give what was read since the last cut."""

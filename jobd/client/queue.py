@@ -65,6 +65,7 @@ R = TypeVar("R")
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+_ADDITION = (tuple, list)  # a union would be made anew for each job
 
 
 class Queue:
@@ -355,7 +356,7 @@ class Queue:
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = SAYS_NOTHING
-        if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
+        if not isinstance(addition, _ADDITION) or not 2 <= len(addition) <= 3:
             raise TypeError(
                 f"job {addition!r:.80}; expected (task, args) or (task, args, options), "
                 "as in ('welcome', {'user_id': 7}, {'priority': 1})"
