@@ -15,6 +15,7 @@ from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.alerts.delivery import KEPT, LEASE, Delivery
 from jobd.core.alerts.notification import Notification
+from jobd.core.unreadable import UNREADABLE_JSON
 
 
 class RedisOutbox:
@@ -80,7 +81,7 @@ class RedisOutbox:
 def _read(id_: bytes, sink: bytes, tries: bytes, waited: bytes, note: bytes) -> Delivery:
     try:
         notification = msgspec.json.decode(note.partition(b"\n")[2], type=Notification)
-    except msgspec.MsgspecError:
+    except UNREADABLE_JSON:
         notification = None
     return Delivery(
         id=id_.decode("utf-8", "replace"), sink=sink.decode("utf-8", "replace"), tries=int(tries), waited=int(waited) / 1000,

@@ -20,6 +20,7 @@ from jobd.core.alerts.history import KEPT, Change
 from jobd.core.alerts.machine import RuleState
 from jobd.core.alerts.notification import Notification
 from jobd.core.errors import StoreFull
+from jobd.core.unreadable import UNREADABLE_JSON
 
 # A rule that no evaluator has shown interest in for so long is in no configuration any more.
 FORGOTTEN_MS = 600_000
@@ -263,7 +264,7 @@ def _state(raw: bytes | None) -> RuleState:
     """Read a state; one that a stranger wrote, or a later version, counts as none and is replaced."""
     try:
         return msgspec.json.decode(raw or b"{}", type=RuleState)
-    except msgspec.MsgspecError:
+    except UNREADABLE_JSON:
         return RuleState()
 
 
@@ -272,7 +273,7 @@ def _change(row: bytes) -> Change | None:
     at, _, document = row.partition(b" ")
     try:
         return replace(msgspec.json.decode(document, type=Change), at_ms=_whole(at))
-    except msgspec.MsgspecError:
+    except UNREADABLE_JSON:
         return None
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from jobd.core.errors import OptionError
+from jobd.core.unreadable import UNREADABLE_JSON
 
 _SCORE = re.compile(rb"-?(inf|[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,3})?)")
 _MOST = 65_536  # characters; an id of ours has at most 128 bytes, a stranger's any number
@@ -46,7 +47,7 @@ def read(text: str, state: str) -> Cursor:
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         cursor = msgspec.msgpack.decode(raw, type=Cursor)
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, *UNREADABLE_JSON):
         _refuse(text)
     if cursor.state != state or not _SCORE.fullmatch(cursor.place.score):
         _refuse(text)

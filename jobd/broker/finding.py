@@ -21,6 +21,7 @@ from jobd.broker.store import store_ms
 from jobd.core.error_lines import shape
 from jobd.core.labels import labels_of
 from jobd.core.states import ACTIVE, CANCELLED, COMPLETED, DEAD
+from jobd.core.unreadable import UNREADABLE_JSON
 
 PAGE = 500
 LOOKED_AT = ("task", "error", "at", "options", "cause")
@@ -167,7 +168,7 @@ def group_of(options: bytes | None) -> str | None:
     """Give the group among the options of a record."""
     try:
         read = {} if options is None else msgspec.json.decode(options)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None
     return labels_of(read)[0] if isinstance(read, dict) else None
 

@@ -15,6 +15,7 @@ from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import TooManyOrders
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.seams.clock import mono
 from jobd.seams.requests import Answer, Refusal, Request, read, written
 
@@ -104,7 +105,7 @@ class HostOrders:
 def _order(order: str, left_ms: int, document: bytes) -> Order:
     try:
         asked = msgspec.json.decode(document, type=Asked)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         return Order(order, left_ms, Refusal("bad_request", f"order: {bad}"), "")
     return Order(order, left_ms, read(asked.message), asked.by)
 
@@ -112,5 +113,5 @@ def _order(order: str, left_ms: int, document: bytes) -> Order:
 def _answer(document: bytes) -> Answer:
     try:
         return msgspec.json.decode(document, type=Answer)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         return Answer(error=Refusal("bad_answer", f"answer: {bad}; expected one of this version"))

@@ -14,6 +14,7 @@ from jobd.broker.connection import Client, place_of, run, translated
 from jobd.broker.keys import SharedKeys
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.portrait import Daemon, Host
+from jobd.core.unreadable import UNREADABLE_JSON
 
 # Who has said nothing for so long is left out: a host that is gone for good, not for a moment.
 FORGOTTEN_AFTER = 3600.0
@@ -75,7 +76,7 @@ def _read(key: str, raw: Any, now: int) -> Host:
     silent_for = max(0.0, (now - said) / 1000)
     try:
         word = msgspec.json.decode(document, type=_Word)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         return Host(key=key, silent_for=silent_for, said_at=said, why_unread=str(bad))
     ahead = (word.wall_ms - said) / 1000
     return Host(key=key, silent_for=silent_for, said_at=said, ahead=ahead, daemon=word.daemon)

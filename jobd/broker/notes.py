@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from jobd.core.unreadable import UNREADABLE_JSON
+
 MAX_TEXT = 2000  # characters of a line, or of what progress says
 MAX_LINES = 1000  # as jot.lua keeps them
 STEP = "~once:"
@@ -88,7 +90,7 @@ def read_steps(record: dict[str, bytes]) -> dict[str, Any]:
 def _value(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return raw.decode("utf-8", "replace")
 
 
@@ -97,5 +99,5 @@ def _read(raw: bytes | None, kind: Any) -> Any:
         return None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None

@@ -13,6 +13,7 @@ import msgspec
 from jobd.core.errors import JobdError, OptionError
 from jobd.core.schedule import SHORTEST_EVERY_MS, Schedule
 from jobd.core.slots import Slots, slots_of
+from jobd.core.unreadable import UNREADABLE_JSON
 
 # What was declared, and by no host for so long (ms), does not fire: `is_declared` in lua/_prelude.lua.
 UNDECLARED_AFTER = 600_000
@@ -136,7 +137,7 @@ def finite(score: bytes | float) -> int | None:
 def _json(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE_JSON:
         return text or None
 
 

@@ -34,6 +34,7 @@ from jobd.core.states import (
     STATES,
     WAITING,
 )
+from jobd.core.unreadable import UNREADABLE_JSON
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
@@ -309,5 +310,5 @@ def _json(raw: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return _text(raw)

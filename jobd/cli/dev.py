@@ -22,11 +22,12 @@ from jobd.broker.private import private_server
 from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
+from jobd.cli.mistakes import missing
 from jobd.cli.options import url_option
 from jobd.core.config import Config, DaemonConfig, LogConfig, WebConfig
 from jobd.core.config_values import target
 from jobd.core.config_web import DashboardConfig, is_local
-from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, OptionError
+from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, NotHere, OptionError
 from jobd.seams import host, listening
 from jobd.seams.exits import Exit
 from jobd.seams.program import python_module
@@ -37,24 +38,29 @@ _SIGNALLED = 128
 
 
 @click.command("dev")
-@click.argument("app")
+@click.argument("app", required=False)
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    metavar="FILE",
+    help="Take the queues, the schedules and, without APP, the app of this configuration. Default: none.",
+)
 @url_option
 @click.option(
     "--reload/--no-reload",
     default=True,
     help="Start again when a Python file below this directory changes. Default: reload.",
 )
-def command(app: str, redis_url: str | None, reload: bool) -> int:
+def command(app: str | None, config_file: str | None, redis_url: str | None, reload: bool) -> int:
     """Run APP (module:attribute) with readable logs until ^C.
 
     Redis is the one of --redis-url or JOBD_REDIS_URL, else a private one that ends with this
     command and forgets everything. Jobs that run when a file changes may finish first, for 5 s. The
     dashboard, health and metrics are served at 127.0.0.1:9180, or at another port where that is taken.
     """
-    try:
-        target(app)
-    except OptionError as error:
-        raise click.UsageError(f"APP: {error}") from error
+    said = _said(Path(config_file)) if config_file else Config()
+    app = _app(app or said.app)
     # Before anything is started: a signal in between must not leave it behind.
     signals = host.Signals([signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
     with tempfile.TemporaryDirectory(prefix="jobd-dev-") as top, _server(redis_url, top) as config:
@@ -64,9 +70,30 @@ def command(app: str, redis_url: str | None, reload: bool) -> int:
         address = "{}:{}".format(*sock.getsockname())
         _greet(app, config, directory, address)
         effective = directory / runtime.EFFECTIVE
-        runtime.write_effective(_config(config, app, directory, address), effective)
+        told = _config(config, app, directory, address)
+        told = msgspec.structs.replace(told, queues=said.queues, schedules=said.schedules)
+        runtime.write_effective(told, effective)
         changes = Changes(Path.cwd()) if reload else None
         return _Session(effective, listening.hand_over([sock]), signals, changes).run()
+
+
+def _said(file: Path) -> Config:
+    """Read a configuration, whose secrets may be absent here. Raises ConfigError."""
+    try:
+        return settings.whole(file, url=None).config
+    except NotHere as without:
+        rest: Config = without.rest.config
+        return rest
+
+
+def _app(named: str | None) -> str:
+    """Check what is to be run. Raises UsageError."""
+    if named is None:
+        raise click.UsageError(missing("APP"))
+    try:
+        return target(named)
+    except OptionError as error:
+        raise click.UsageError(f"APP: {error}") from error
 
 
 @contextmanager

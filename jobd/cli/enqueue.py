@@ -14,12 +14,14 @@ import msgspec
 from jobd.cli import settings
 from jobd.cli.enqueue_lines import Request, enqueue_lines
 from jobd.cli.job_lines import INSTANTS, Reader, instant
+from jobd.cli.mistakes import missing
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
 from jobd.client.app import Jobd
 from jobd.client.queue import Queue
 from jobd.core.errors import EX_TEMPFAIL, BrokerUnavailable
 from jobd.core.names import check_name
+from jobd.core.unreadable import UNREADABLE_JSON
 
 
 @click.command("enqueue")
@@ -103,7 +105,7 @@ def command(
         reader = Reader(target, task, options, id_prefix)
         return enqueue_lines(target, Request(source, reader, skip_bad, dry_run, as_json))
     if task is None:
-        raise click.UsageError("Missing argument 'TASK'.")
+        raise click.UsageError(missing("TASK"))
     return _add_one(target, task, args, options, as_json=as_json)
 
 
@@ -150,7 +152,7 @@ def _arguments(pairs: tuple[str, ...], whole: str | None, json_args: str | None)
 def _object(written: str, what: str) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(written)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except UNREADABLE_JSON as error:
         raise click.UsageError(
             f"{what}: {error}; expected a JSON object, as in '{{\"user_id\": 7}}'"
         ) from error
@@ -191,7 +193,7 @@ def _pairs(pairs: tuple[str, ...], what: str, example: str) -> dict[str, Any]:
 def _value(written: str) -> Any:
     try:
         return msgspec.json.decode(written)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNREADABLE_JSON:
         return written  # bytes that are no UTF-8 are refused by name when the job is written
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from jobd.client.queue import Addition, Queue
 from jobd.core.errors import EX_DATAERR, JobdError, OptionError
+from jobd.core.unreadable import UNREADABLE_JSON
 
 # Options that may be an instant, ISO 8601 with a zone.
 INSTANTS = frozenset({"run_after", "expires"})
@@ -100,7 +101,7 @@ class Reader:
             )
         try:
             said = msgspec.json.decode(line.text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE_JSON as error:
             raise ValueError(
                 f"{error}; expected one JSON object a line, as in {_EXAMPLE}"
             ) from error

@@ -35,14 +35,17 @@ class LazyGroup(click.Group):
     """Commands by name. The table's order is the help's order.
 
     `alone` is the one that is meant where none is named, with its options: `jobd jobs --state dead`.
+    `more` stands below the list.
     """
 
     def __init__(
         self, *, name: str, help: str, table: Mapping[str, Entry | Verbs], alone: str | None = None,  # noqa: A002
+        more: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             name,
             help=help,
+            epilog=more,
             no_args_is_help=alone is None,
             context_settings={"help_option_names": list(_HELP)},
         )

@@ -16,6 +16,7 @@ import click
 
 import jobd
 from jobd.cli.lazy import Entry, LazyGroup, Verbs
+from jobd.cli.mistakes import in_our_words
 from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
 from jobd.seams.early import held_signals
 
@@ -93,6 +94,8 @@ cli = LazyGroup(
     name="jobd",
     help="Background jobs for Python on Redis: nothing lost, supervised, fast.",
     table=_TABLE,
+    more="Begin with `jobd dev MODULE:APP`: it runs an app at once, with a Redis of its own. `jobd init`, `jobd "
+    "check` and `jobd run` make a service of it. Each command has a --help.",
 )
 click.version_option(jobd.__version__, prog_name="jobd")(cli)
 
@@ -113,7 +116,7 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
-        error.show()
+        in_our_words(error).show()
         return EX_USAGE
     except click.ClickException as error:
         error.show()

@@ -15,6 +15,7 @@ import msgspec
 
 from jobd.core.config import Config
 from jobd.core.errors import ConfigError
+from jobd.core.unreadable import UNREADABLE_JSON
 
 EFFECTIVE = "effective.json"
 
@@ -65,7 +66,7 @@ def read_effective(directory: Path) -> Config | None:
     """Read what the daemon of a directory runs with; None when there is nothing that can be read."""
     try:
         return msgspec.json.decode((directory / EFFECTIVE).read_bytes(), type=Config)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE_JSON):
         return None
 
 

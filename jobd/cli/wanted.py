@@ -22,7 +22,8 @@ _OPTIONS = (
         help="Only with an error of this shape, as groups of the dead have it: '#' for each number.",
     ),
     click.option(
-        "--cause", metavar="CAUSE", help=f"Only what is dead of this: {', '.join(DEAD_CAUSES)}."
+        "--cause", metavar="CAUSE", type=click.Choice(list(DEAD_CAUSES)),
+        help=f"Only what is dead of this: {', '.join(DEAD_CAUSES)}.",
     ),
     click.option("--group", help="Only jobs of this group."),
     click.option("--older-than", metavar="DURATION", help=f"{_SINCE} longer ago, as in 90s or 7d."),

@@ -23,7 +23,7 @@ from jobd.core.config_web import DashboardConfig, dashboard
 from jobd.core.errors import ConfigError, NotHere, OptionError
 from jobd.core.limits import LIMIT_OPTIONS
 from jobd.core.names import check_name
-from jobd.core.options import RUN_OPTIONS, read_run_options
+from jobd.core.options import ADD_OPTIONS, RUN_OPTIONS, read_run_options
 from jobd.core.processes import Processes, exactly, read_processes
 from jobd.core.schedule import Declared
 
@@ -120,12 +120,11 @@ _TYPES = (
     "exception types are named in code, where a wrong one is an error; set it on the queue or task"
 )
 _NOT_OF_QUEUE = {
-    "priority": _IN_CODE,
-    "delay": _IN_CODE,
+    **dict.fromkeys(ADD_OPTIONS, _IN_CODE),
     "retry_on": _TYPES,
     "give_up_on": _TYPES,
 }
-_PROCESS_KEYS: dict[str, Callable[[object], Any]] = {
+PROCESS_KEYS: dict[str, Callable[[object], Any]] = {
     "processes": read_processes,
     "concurrency": values.concurrency,
     "preload": values.flag,
@@ -262,14 +261,14 @@ def _queue(found: Findings, name: str, table: Mapping[str, Any]) -> QueueConfig:
         check_name(name, what="queues")
     except OptionError as error:
         found.problem("queues", str(error), near=path)
-    found.known(table, path, (*_PROCESS_KEYS, *RUN_OPTIONS, *LIMIT_OPTIONS), _NOT_OF_QUEUE)
+    found.known(table, path, (*PROCESS_KEYS, *RUN_OPTIONS, *LIMIT_OPTIONS), _NOT_OF_QUEUE)
     options = _each(found, table, path, {name: values.run_option(name) for name in RUN_OPTIONS})
     try:
         read_run_options(options, what=path)
     except OptionError as error:  # each is right, and they do not go together
         found.problem(path, str(error).removeprefix(f"{path}: "))
     read = QueueConfig(
-        **_each(found, table, path, _PROCESS_KEYS),
+        **_each(found, table, path, PROCESS_KEYS),
         options=options,
         limits=_each(found, table, path, {name: values.limit(name) for name in LIMIT_OPTIONS}),
     )

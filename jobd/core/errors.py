@@ -29,6 +29,7 @@
         ├── NoDaemon            none runs in this runtime directory
         ├── DaemonSilent        the daemon did not answer in time
         └── DaemonRefused       it answered no; carries its word for why
+            ├── DaemonHasNone   ... since it serves no such queue, or has no such worker
             ├── DaemonForbids   ... since this user may not ask
             └── OtherVersion    ... since it is of another version
 
@@ -312,6 +313,12 @@ class DaemonRefused(HostError):
     def __init__(self, message: str, *, reason: str) -> None:
         self.reason = reason
         super().__init__(message)
+
+
+class DaemonHasNone(DaemonRefused):
+    """The daemon serves no such queue, or has no such worker. Its `code` is that of any refusal."""
+
+    exit_code = EX_NOINPUT
 
 
 class DaemonForbids(DaemonRefused):

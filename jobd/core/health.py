@@ -336,8 +336,8 @@ def _warnings(facts: Facts, now: float) -> Iterator[Reason]:
         if now - since > HELPER_WITHIN and not is_reason and not facts.stopping:
             yield Reason(
                 "helper_down",
-                f"{name} is not up, for {now - since:.0f} s; it is started again and again",
-                "see helper.ended in the log",
+                f"{name} is not up, for {now - since:.0f} s; when it ends it is started again",
+                "wait while the daemon starts; else see helper.ended in the log",
             )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from jobd.core.unreadable import UNREADABLE_JSON
+
 MASKED = "••• masked"
 DEFAULT_MASK = (
     "*passw*", "*passphrase*", "*secret*", "*token*", "*authorization*", "*credential*",
@@ -90,5 +92,5 @@ def _said(name: str) -> str:
     """Read a name as JSON has it."""
     try:
         return msgspec.json.decode(f'"{name}"', type=str)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNREADABLE_JSON:
         return name

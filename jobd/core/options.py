@@ -40,6 +40,12 @@ CODE_OPTIONS = ("retry_on", "give_up_on")
 TASK_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", "unique")
 QUEUE_OPTIONS = (*RUN_OPTIONS, *CODE_OPTIONS, "priority", *LIMIT_OPTIONS)
 
+# What jobd.toml alone says of a queue: how it is served is the daemon's affair.
+FILE_OPTIONS = (
+    "processes", "concurrency", "preload", "weight", "memory_limit", "memory_limit_hard", "max_jobs",
+    "max_age", "boot_timeout",
+)  # fmt: skip
+
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is decided when a job runs. None: not said at this level. Spans in seconds."""
@@ -170,8 +176,17 @@ def check_known(given: Mapping[str, object], known: tuple[str, ...], *, what: st
                 f"{what}: {name}; a limit belongs to the whole queue; set it on the queue"
             )
         raise OptionError(
-            f"{what}: unknown option {name!r}; expected {one_of(known)}" + nearest(name, known)
+            f"{what}: unknown option {name!r}; expected {one_of(known)}{_place(name, known)}"
         )
+
+
+def _place(name: str, known: tuple[str, ...]) -> str:
+    """Say where an option belongs that is none here, or which one may be meant."""
+    if name in FILE_OPTIONS:
+        return "; it is set in jobd.toml, under [queues.NAME]"
+    if name in ADD_OPTIONS:
+        return f"; it is an option of a call: write `using({name}=...)`"
+    return nearest(name, known)
 
 
 def read_priority(value: object, *, what: str) -> int:
@@ -267,7 +282,7 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
 
 
 __all__ = [
-    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
+    "ADD_OPTIONS", "BUILT_IN", "CODE_OPTIONS", "FILE_OPTIONS", "MAX_LOST", "MAX_PAYLOAD", "QUEUE_OPTIONS", "RUN_OPTIONS", "TASK_OPTIONS", "Duration",
     "Policy", "Retain", "RunOptions", "check_known", "check_timeouts", "read_due", "read_job_id", "read_new_due", "read_priority",
     "read_run_options", "read_times", "resolve",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from jobd.core.alerts.delivery import KEPT, LEASE, MOST, Delivery
 from jobd.core.alerts.notification import Notification
 from jobd.core.delivery_events import OutboxUnreadable, OutboxUnwritten
 from jobd.core.events import Event
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.seams.clock import mono, wall_ms
 
 NAME = "outbox.json"
@@ -165,7 +166,7 @@ class FileOutbox:
             return msgspec.json.decode(self._path.read_bytes(), type=_File)
         except FileNotFoundError:
             return _File()
-        except (OSError, msgspec.MsgspecError) as bad:
+        except (OSError, *UNREADABLE_JSON) as bad:
             aside = self._path.with_suffix(".unreadable")
             why = str(bad)
             try:

@@ -15,6 +15,7 @@ import msgspec
 from jobd.core.alerts.history import Change
 from jobd.core.alerts.machine import RuleState
 from jobd.core.alerts.notification import Notification
+from jobd.core.unreadable import UNREADABLE_JSON
 
 NAME = "alerts.json"
 MUTES = "alert_mutes.json"
@@ -43,7 +44,7 @@ def read(runtime_dir: Path) -> LocalAlerts:
     """Read the file; what cannot be read is nothing, for it must not keep an alerter from its work."""
     try:
         return msgspec.json.decode((runtime_dir / NAME).read_bytes(), type=LocalAlerts)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE_JSON):
         return LocalAlerts()
 
 
@@ -64,7 +65,7 @@ def read_mutes(runtime_dir: Path) -> dict[str, int]:
     """Read until when rules are muted on this host alone, ms since 1970."""
     try:
         return msgspec.json.decode((runtime_dir / MUTES).read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE_JSON):
         return {}
 
 

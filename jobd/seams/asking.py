@@ -22,6 +22,7 @@ import msgspec
 
 from jobd.core.errors import (
     DaemonForbids,
+    DaemonHasNone,
     DaemonRefused,
     DaemonSilent,
     NoDaemon,
@@ -37,6 +38,7 @@ from jobd.seams.requests import (
     UNKNOWN_REQUEST,
     Answer,
     Refusal,
+    Reload,
     Request,
     name_of,
     written,
@@ -160,6 +162,8 @@ class Daemon:
             )
         if why.code == BUSY:
             return DaemonSilent(what)
+        if not isinstance(request, Reload):  # which alone is refused for what a file says
+            return DaemonHasNone(what, reason=why.code)
         return DaemonRefused(what, reason=why.code)
 
     def _who(self) -> str:

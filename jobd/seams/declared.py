@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from jobd.core.schedule import Declared
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.seams import host
 
 _PREFIX = "declared."
@@ -63,7 +64,7 @@ def read(runtime_dir: Path, whose: str) -> list[Declarations]:
     for path in sorted(runtime_dir.glob(f"{_PREFIX}*.json")):
         try:
             read = msgspec.json.decode(path.read_bytes(), type=Declarations)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE_JSON):
             continue
         if read.owner == whose:
             found.append(read)

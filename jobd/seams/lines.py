@@ -14,6 +14,8 @@ from collections import deque
 
 import msgspec
 
+from jobd.core.unreadable import UNREADABLE_JSON
+
 LIMIT = 1 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -101,7 +103,7 @@ class Lines:
         self._in = bytearray(rest)
         try:
             messages = [_decode(line) for line in lines if line]
-        except msgspec.DecodeError:
+        except UNREADABLE_JSON:
             self._gone()
             return []
         if len(self._in) > self._limit * 8:

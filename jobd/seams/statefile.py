@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jobd.core.portrait import Growth
+from jobd.core.unreadable import UNREADABLE_JSON
 
 NAME = "state.json"
 
@@ -56,7 +57,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun.
+    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun; `where`
+    is the working directory, by the name the daemon was started under.
 
     Helpers are running (up), starting or waiting to be started. `down`: those in use that are not up,
     each since when, by the monotonic clock; a start that comes to nothing changes nothing there.
@@ -74,6 +76,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     generation: int = 1
     jobd: str = ""
+    where: str = ""
     reloading: bool = False
     reload_at: float | None = None
     reload_error: str | None = None
@@ -103,5 +106,5 @@ def read(runtime_dir: Path) -> State | None:
         return None
     try:
         return msgspec.json.decode(raw, type=State)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         raise ValueError(f"{target}: {bad}; expected the file of a running jobd daemon") from bad

@@ -20,7 +20,8 @@ from jobd.core import events
 from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
-from jobd.seams import host, listening, lockfile, mark
+from jobd.core.unreadable import UNREADABLE_JSON
+from jobd.seams import host, listening, lockfile, mark, workdir
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.logstream import of_process
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
     try:
         config = msgspec.json.decode(path.read_bytes(), type=Config)
         return _supervise(config, path, argv[2:])
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE_JSON as bad:
         paragraph(f"{path}: {bad}; expected what `jobd run` writes; start with `jobd run`")
         return EX_CONFIG
     except ConfigError as bad:
@@ -60,6 +61,7 @@ def main(argv: list[str]) -> int:
 def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     setproctitle.setproctitle("jobd: supervisor")
     runtime_dir = path.parent.absolute()
+    where = workdir.named()
     signals = host.Signals(WATCHED)
     # Helpers start with a clean mask, and nobody may be missed: SIGCHLD is blocked nowhere.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
@@ -78,6 +80,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     fleet, board = _fleet(config, runtime_dir, nonce, log, sockets=bool(sockets))
     children = Children(
         mark=mark.Mark(nonce),
+        where=where,
         workers=lambda: [(view.pid, view.start_ticks) for view in board.views()],
         emit=log,
     )
@@ -92,6 +95,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
             path, board.path, reader, sockets, None if activated else config.web.bind
         ),
         runtime_dir=runtime_dir,
+        where=where,
         notifier=Notifier(),
         emit=log,
     )
@@ -211,7 +215,7 @@ class Files:
         """Read what the reader of a reload has laid down. Raises ConfigError, OSError."""
         try:
             config = msgspec.json.decode(self._next.read_bytes(), type=Config)
-        except msgspec.MsgspecError as bad:
+        except UNREADABLE_JSON as bad:
             raise ConfigError(f"{self._next}: {bad}; expected what `jobd run` writes") from bad
         self._next_bind = self._bind if self._activated else config.web.bind
         sockets = self._sockets if self._next_bind == self._bind else self._offered

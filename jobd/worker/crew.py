@@ -25,6 +25,7 @@ from jobd.seams.clock import monotonic
 from jobd.seams.exits import Reason
 from jobd.seams.scoreboard import Phase
 from jobd.worker.desk import Desk
+from jobd.worker.doers import doers_of
 from jobd.worker.lane import Lane
 from jobd.worker.loop import IDLE_FOR, NUDGE_AFTER, SECOND_LOOK, WorkerLoop, idle_span
 from jobd.worker.take import take_all
@@ -190,7 +191,7 @@ class CrewLoop(WorkerLoop):
         if not ran:
             return
         self._looked_at = monotonic()
-        self._pristine.look(ran)
+        self._pristine.look(doers_of(ran))
 
     def _may_claim(self) -> bool:
         if self._held_up and self.executor.heeds():
@@ -200,6 +201,7 @@ class CrewLoop(WorkerLoop):
             or self._waiter.under_way
             or self._suspects
             or self.desk.wary
+            or self.desk.ended.is_full
             or monotonic() < self._rest_until
         )
 

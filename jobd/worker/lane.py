@@ -26,6 +26,7 @@ from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
+from jobd.worker.ended import LIGHT
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Outcomes, Run
 from jobd.worker.record import (
     UNREADABLE,
@@ -146,6 +147,7 @@ class Lane(Run):
         try:
             call = runnable.decode(job.args)
         except BaseException as error:  # noqa: BLE001  user code: a dataclass may refuse its fields
+            self._costs.touch(job.task)
             self._outcomes.bury_undecoded(job, error, self.history)
             page.finish(self._cell)
             return None
@@ -172,6 +174,8 @@ class Lane(Run):
                 outcomes.bury(job, "unencodable", line, self.history, figures=figures)
                 self._page.finish(self._cell)
                 return
+            if len(result) > LIGHT:
+                self._desk.weigh(job.task, len(result))
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)
@@ -245,6 +249,7 @@ class Lane(Run):
         self.started = started = monotonic()
         deadline = started + self.policy.timeout if self.policy.timeout else 0.0
         self._page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
+        self._costs.touch(job.task)
         judged = before_start(past.counters, self.policy, random, ended=past.ended)
         if self._copies.here:
             end_copy(None)

@@ -3,7 +3,7 @@
     a job has ended ─► look ─► nothing: go on | something differs: put it back | it cannot be: recycle
 
 **What is put back**: signal handlers and mask, timers, umask, working directory, environment, limits,
-priority, locale, `sys.stdout` and the like (jobd.seams.surroundings); and what a job has left running
+priority, locale, time zone, `sys.stdout` and the like (jobd.seams.surroundings); and what a job has left running
 below the worker is killed (jobd.seams.leftovers). What cannot be undone - a limit that was lowered for
 good, a descriptor of ours that was closed - ends the worker as soon as what it has is settled, with
 exit code RECYCLED and the reason in its page. Modules, globals and caches are the application's own
@@ -22,9 +22,8 @@ back. The loops see to that; this is called when nobody's code runs, in the main
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from jobd.broker.commands import Claimed
 from jobd.core.events import Event
 from jobd.core.job_events import LeftoversEnded, ProcessChanged, WorkerRecycles
 from jobd.seams.clock import monotonic
@@ -35,9 +34,9 @@ from jobd.seams.scoreboard import Page
 from jobd.seams.stop import Stop
 from jobd.seams.surroundings import Surroundings
 from jobd.seams.told import Told
-from jobd.worker.tell import text
+from jobd.worker.doers import NOBODY, Doers
 
-# How many files are open takes longer to see. It hurts no next job, but many next jobs.
+# How many files are open, and what lies beneath Python, takes longer to see.
 CLOSELY_EVERY = 0.1
 COLLECT_EVERY = 10.0
 _MOST_OPEN = 0.8
@@ -87,36 +86,36 @@ class Pristine:
     def _heard(self) -> None:
         self._stop.attention = True
 
-    def look(self, jobs: Iterable[Claimed]) -> bool:
-        """Put the process in order after these jobs. True when one has changed what nobody told of.
+    def look(self, doers: Doers) -> bool:
+        """Put the process in order after these. True when one has changed what nobody told of.
 
         A process that cannot even be looked at ends like one that cannot be put in order. It must not
         crash of that: what its jobs have done would not be recorded, and be done again.
         """
-        jobs = list(jobs)
         try:
-            return self._look(jobs)
+            return self._look(doers)
         except OSError as error:
             many = error.errno in (errno.EMFILE, errno.ENFILE)
             reason = Reason.FILES if many else Reason.SURROUNDINGS
-            self.condemn(reason, f"this process cannot be looked at: {error}", jobs)
+            self.condemn(reason, f"this process cannot be looked at: {error}", doers)
             return False
 
-    def _look(self, jobs: list[Claimed]) -> bool:
+    def _look(self, doers: Doers) -> bool:
         told = self._told.take()
         if has_children():
-            self._end_leftovers(jobs)
-        changes = self._surroundings.put_back(told)
+            self._end_leftovers(doers)
+        closely = monotonic() > self._closely_at
+        changes = self._surroundings.put_back(told, closely=closely)
         self._told.take()  # what we have just done is not to be looked after
         if changes.restored:
-            self._say_changed(jobs, changes.restored)
+            self._say_changed(doers, changes.restored)
         for name, why in changes.lost:
-            self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", jobs)
-        self._look_at_descriptors(jobs)
-        now = monotonic()
-        if told or now > self._closely_at:
-            self._closely_at = now + CLOSELY_EVERY
-            self._count_files(jobs)
+            self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", doers)
+        self._look_at_descriptors(doers)
+        if closely:
+            self._closely_at = monotonic() + CLOSELY_EVERY
+        if closely or told:
+            self._count_files(doers)
         return not told and bool(changes.restored)
 
     def collect(self) -> None:
@@ -127,11 +126,11 @@ class Pristine:
             self._collect_at = now + COLLECT_EVERY
             self._leftovers.collect_old()
 
-    def condemn(self, reason: Reason, why: str, jobs: Iterable[Claimed] = ()) -> None:
+    def condemn(self, reason: Reason, why: str, doers: Doers = NOBODY) -> None:
         """Have this worker settle what it has, and end."""
         if self.reason is not Reason.NONE:
             return
-        task, job, token = _names(list(jobs))
+        task, job, token = doers.names()
         self._emit(WorkerRecycles(task=task, job=job, token=token, reason=reason.word, why=why))
         self.retire(reason)
 
@@ -142,33 +141,33 @@ class Pristine:
             self._page.set_reason(reason)
         self._stop.ask()
 
-    def _end_leftovers(self, jobs: list[Claimed]) -> None:
+    def _end_leftovers(self, doers: Doers) -> None:
         ended = self._leftovers.end()
         if not ended.all:
-            self.condemn(Reason.PROCESSES, "processes a job has left do not end", jobs)
+            self.condemn(Reason.PROCESSES, "processes a job has left do not end", doers)
         if not ended.processes:
             return
-        task, job, token = _names(jobs)
+        task, job, token = doers.names()
         if self._is_new(task, "leftovers"):
             count = ended.processes
             self._emit(LeftoversEnded(task=task, job=job, token=token, processes=count))
         if ended.held:
             why = "its code still holds processes that were left running, and would find them dead"
-            self.condemn(Reason.PROCESSES, why, jobs)
+            self.condemn(Reason.PROCESSES, why, doers)
 
-    def _look_at_descriptors(self, jobs: list[Claimed]) -> None:
+    def _look_at_descriptors(self, doers: Doers) -> None:
         if lost := self._guarded.lost():
             numbers = ", ".join(map(str, lost))
-            self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", jobs)
+            self.condemn(Reason.DESCRIPTORS, f"closed or replaced: {numbers}", doers)
         elif not self.links_are_sound():
-            self.condemn(Reason.DESCRIPTORS, "a connection to Redis was closed or replaced", jobs)
+            self.condemn(Reason.DESCRIPTORS, "a connection to Redis was closed or replaced", doers)
 
-    def _count_files(self, jobs: list[Claimed]) -> None:
+    def _count_files(self, doers: Doers) -> None:
         if (share := share_open()) > self._most_open:
-            self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", jobs)
+            self.condemn(Reason.FILES, f"{share:.0%} of the files it may open are open", doers)
 
-    def _say_changed(self, jobs: list[Claimed], what: tuple[str, ...]) -> None:
-        task, job, token = _names(jobs)
+    def _say_changed(self, doers: Doers, what: tuple[str, ...]) -> None:
+        task, job, token = doers.names()
         new = tuple(name for name in what if self._is_new(task, name))
         if new:
             self._emit(ProcessChanged(task=task, job=job, token=token, what=new))
@@ -178,11 +177,3 @@ class Pristine:
             return False
         self._said.add((task, what))
         return True
-
-
-def _names(jobs: list[Claimed]) -> tuple[str, str, int | None]:
-    """Give task, job and its claim that are to blame, where there is only one."""
-    if len(jobs) == 1:
-        return text(jobs[0].task), text(jobs[0].id), jobs[0].claim
-    tasks = {job.task for job in jobs}
-    return (text(tasks.pop()) if len(tasks) == 1 else "", "", None)

@@ -15,6 +15,7 @@ from typing import Any
 from jobd.broker.commands import LIMITED, Claim, Claimed
 from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Phase
+from jobd.worker.doers import Doers, doers_of
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.loop import (
     IDLE_FOR,
@@ -55,8 +56,11 @@ class SoloLoop(WorkerLoop):
         self._hands = self._side.hands
         if self._pristine is not None:
             self._pristine.links_are_sound = self._talk.is_sound
-        self._ran: tuple[Claimed, ...] = ()  # since the last look at what they have left
+        # Since the last look at what they have left: how many, for how long, and the one that was alone.
+        # Nothing else of them is kept: see jobd.worker.doers.
+        self._ran = 0
         self._ran_for = 0.0
+        self._alone: Claimed | None = None
         self._is_due = False  # one of them was not known to be quick
 
     def run(self) -> None:
@@ -80,22 +84,38 @@ class SoloLoop(WorkerLoop):
             # Nothing is taken on: what a lost reply has brought would wait until that ends.
             self._stop.wait(SECOND_LOOK)
             return
-        if not line:
-            if self._ran_for > DOUBTED_AFTER and self._lost_link():
-                return
-            talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
-            self._look_if_due()  # while Redis works
-            claim = talk.land()
-            if self._stop.asked:
-                return
-            if claim is not None and not line:
-                self._idle(claim)
-            elif claim is not None and claim.wait_ms > 0:
-                # Given ahead of its time, which counts from the claim; its answer came after that.
-                self._stop.wait(claim.wait_ms / 1000)
+        if self.desk.ended.is_full:
+            # Nothing begins before some of that is settled: others may have what is at hand.
+            self.desk.give_up_unstarted()
+        if not line and not self._ask():
+            return
         self._page.beat(monotonic())
         if line:
             self._run_batch(len(line))
+
+    def _ask(self) -> bool:
+        """Settle and claim; sleep, where there is nothing. False when nothing is to begin.
+
+        By itself, so that nobody holds what it brought while that runs.
+        """
+        talk, line = self._talk, self.desk.unstarted
+        if self._ran_for > DOUBTED_AFTER and self._lost_link():
+            return False
+        if self.desk.ended.is_full:
+            talk.settle()
+            return False
+        talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
+        self._look_if_due()  # while Redis works
+        claim = talk.land()
+        if self._stop.asked:
+            return False
+        if claim is not None and not line:
+            if not (self.desk.done or self.desk.endings):  # else there is more to settle first
+                self._idle(claim)
+        elif claim is not None and claim.wait_ms > 0:
+            # Given ahead of its time, which counts from the claim; its answer came after that.
+            self._stop.wait(claim.wait_ms / 1000)
+        return True
 
     def _run_batch(self, size: int) -> None:
         """Run what was claimed, in a process that is in order.
@@ -116,11 +136,12 @@ class SoloLoop(WorkerLoop):
             self._side.batch_opened()
         else:
             self._page.set_claimed(1)
-        batch, begun = tuple(self.desk.unstarted), monotonic()
+        self._alone = next(iter(self.desk.unstarted), None) if size == 1 and not self._ran else None
+        begun = monotonic()
         # A context of its own: what its jobs set there, the next batch does not see.
         copy_context().run(self.executor.run_all, self._stop, self._look_after)
         self._is_due = self._is_due or size == 1
-        self._ran += batch
+        self._ran += size
         self._ran_for += monotonic() - begun
         if size > 1:
             self._side.batch_closed()
@@ -128,22 +149,25 @@ class SoloLoop(WorkerLoop):
         self._lifetime.spend(size)
 
     def _look_if_due(self, *, now: bool = False) -> None:
-        if now or self._is_due or len(self._ran) >= LOOK_AFTER_JOBS or self._ran_for > LOOK_AFTER:
+        if now or self._is_due or self._ran >= LOOK_AFTER_JOBS or self._ran_for > LOOK_AFTER:
             self._look_around()
 
     def _look_around(self) -> None:
         """See what the last batch has left of this process, before the next job begins."""
-        ran, self._ran = self._ran, ()
-        pristine = self._pristine
-        if ran and pristine and pristine.look(ran):
-            for task in {job.task for job in ran}:
-                self.desk.costs.suspect(task)
+        ran, self._ran = self._ran, 0
+        alone, self._alone = self._alone, None
+        pristine, costs = self._pristine, self.desk.costs
+        if ran and pristine:
+            tasks = costs.take_ran()
+            if pristine.look(Doers(frozenset(tasks), alone)):
+                for task in tasks:
+                    costs.suspect(task)
         self._ran_for = 0.0
         self._is_due = False
 
     def _look_after(self, job: Claimed) -> None:
         if self._pristine is not None:
-            self._pristine.look((job,))
+            self._pristine.look(doers_of((job,)))
 
     def _idle(self, claim: Claim) -> None:
         """Sleep until a hint, until there may be more, or for a while; then claim, in one trip."""

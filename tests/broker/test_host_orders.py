@@ -95,12 +95,14 @@ def test_what_a_stranger_put_there_is_no_order(client: Client) -> None:
     later = 9 * 10**14
     client.hset(
         ORDERS,
-        mapping={"a": "", "b": b"\xff", "c": f"{later} {{", "d": f'{later} {{"message": {{"x": 1}}}}', "e": "1" * 30},
+        mapping={"a": "", "b": b"\xff", "c": f"{later} {{", "d": f'{later} {{"message": {{"x": 1}}}}', "e": "1" * 30,
+                 "f": f"{later} " + '{"message":' * 5000},
     )  # fmt: skip
     assert {taken.id: type(taken.request) for taken in orders.take("web1")} == {
-        "c": Refusal, "d": Refusal,
+        "c": Refusal, "d": Refusal, "f": Refusal,
     }  # fmt: skip
-    client.rpush(KEYS.host_answer_prefix + "a", b"\xff{")
-    found = orders.answer_to("a", within=5)
-    assert found is not None
-    assert found.error is not None
+    for nonsense in (b"\xff{", b'{"ok":' * 5000):
+        client.rpush(KEYS.host_answer_prefix + "a", nonsense)
+        found = orders.answer_to("a", within=5)
+        assert found is not None
+        assert found.error is not None

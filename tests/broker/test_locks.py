@@ -55,6 +55,20 @@ class Run:
         ends = [Ending(verb, b"a", self.claim, FIGURES, delay, "failed", {"error": "x"})]
         assert self.store.settle("w.1", LEASE, endings=ends) == []
 
+    def is_back(self, way: str) -> None:
+        """Bring the job back in line, by that way."""
+        job = (b"a", self.claim)
+        ways: dict[str, Callable[[], object]] = {
+            "retry": lambda: self.ends("retry", 5000),
+            "again": lambda: self.ends("retry"),
+            "throttle": lambda: self.ends("throttle", 10),
+            "hand back": lambda: self.store.hand_back("w.1", [job]),
+            "release": lambda: self.store.release("w.1", [Blame("a", "crashes")]),
+            "reap": lambda: reap(self.client),
+            "reconcile": lambda: self.store.reconcile("w.1", [job]),
+        }
+        ways[way]()
+
 
 def claimed(client: Client) -> Run:
     return Run(client)
@@ -165,6 +179,30 @@ def test_a_late_worker_lets_go_of_nobodys_lock(client: Client) -> None:
     assert before == dump(client)
     store(client).cancel(["a"])
     assert client.get(KEY) == b"b"
+
+
+@pytest.mark.parametrize("other", ["has ended", "runs", "waits"])
+@pytest.mark.parametrize(
+    "way", ["retry", "again", "throttle", "hand back", "release", "reap", "reconcile"]
+)
+def test_a_job_that_is_back_in_line_holds_its_lock_again_unless_another_has_it(
+    client: Client, way: str, other: str
+) -> None:
+    """Another that began and ended meanwhile has taken the key away; one that runs holds nothing."""
+    add(client, a_job("a", "started aa"))
+    run = claimed(client)
+    assert add(client, a_job("b", "started aa")) == ["added"]
+    store(client).join("w.2", 3 * LEASE)
+    if other != "waits":
+        [b] = store(client).claim("w.2", 3 * LEASE).jobs
+    if other == "has ended":
+        done = Ending("done", b.id, b.claim, FIGURES, 0, "")
+        assert store(client).settle("w.2", 3 * LEASE, endings=[done]) == []
+        assert client.exists(KEY) == 0
+    run.is_back(way)
+
+    assert client.get(KEY) == (b"b" if other == "waits" else b"a")
+    assert add(client, a_job("c", "started aa")) == ["held b" if other == "waits" else "held a"]
 
 
 def test_of_two_that_are_retried_together_one_takes_the_lock(client: Client) -> None:

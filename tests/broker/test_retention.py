@@ -10,7 +10,7 @@ from support.policies import NOTHING, keeping
 
 from jobd.broker.commands import Completed, Ending
 from jobd.broker.connection import Client, connect
-from jobd.broker.new_job import NewJob
+from jobd.broker.new_job import JobOnTerms, NewJob, Terms
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.retention import OUTCOMES
@@ -246,3 +246,76 @@ def test_a_job_revived_while_others_are_trimmed_is_never_touched(redis_url: str)
     assert removed >= 100
     assert records(client) == set(revived) == set(Views(client, "t").jobs("q", "waiting", 1000))
     client.close()
+
+
+def runs(
+    client: Client,
+    *jobs: NewJob,
+    verb: str = "done",
+    own_ms: int = 0,
+    now: int,
+    keep: int = 2,
+    anew: bool = True,
+) -> None:
+    """Let jobs be added - `anew`: each beginning an ended one of its id anew - and end."""
+    s = store(client, now)
+    if anew:
+        s.add_once([JobOnTerms.of(job, Terms(nonce=f"n{now}")) for job in jobs])
+    else:
+        assert s.add(jobs) == [True] * len(jobs)
+    s.join("w.1", LEASE)
+    claim = s.claim("w.1", LEASE, slots=len(jobs))
+    ends = [Ending(verb, job.id, claim.number, FIGURES, own_ms, "failed") for job in claim.jobs]
+    assert s.settle("w.1", LEASE, keep=keep, endings=ends) == []
+
+
+def named(*ids: str) -> list[NewJob]:
+    return [NewJob(i, "noop", b"{}") for i in ids]
+
+
+@pytest.mark.parametrize("others", ["plain", "with an age of their own"])
+def test_a_record_that_goes_over_the_number_leaves_no_age_behind(
+    client: Client, others: str
+) -> None:
+    """Or the next job of its id would go by it."""
+    runs(client, *named("a"), own_ms=HOUR, now=NOW)
+    runs(client, *named("b", "c", "d"), own_ms=HOUR if others != "plain" else 0, now=NOW + 1)
+
+    assert records(client) == set(left(client, "completed"))
+    assert "a" not in records(client)
+    assert set(client.zrange("t:{q}:expiring", 0, -1)) <= {i.encode() for i in records(client)}
+
+
+def test_a_record_that_goes_at_once_leaves_no_age_behind(client: Client) -> None:
+    """More jobs of one call than the queue keeps."""
+    runs(client, *named("a", "b"), own_ms=HOUR, now=NOW, keep=1)
+
+    assert len(records(client)) == 1
+    assert {i.decode() for i in client.zrange("t:{q}:expiring", 0, -1)} == records(client)
+
+
+@pytest.mark.parametrize("how", ["added anew", "begun anew"])
+def test_a_dead_job_stays_for_its_own_week_whatever_its_id_was_before(
+    client: Client, how: str
+) -> None:
+    """A job that asked for an hour, went over the number, and came again without asking."""
+    runs(client, *named("a"), own_ms=HOUR, now=NOW)
+    runs(client, *named("b", "c", "d"), now=NOW + 1)
+    runs(client, *named("a"), verb="dead", now=NOW + 200_000, anew=how == "begun anew")
+
+    assert store(client, NOW + HOUR).trim(keeping()).removed == 0
+    assert left(client, "dead") == ["a"]
+
+
+@pytest.mark.parametrize("outcome", ["completed", "dead"])
+def test_an_age_that_the_record_does_not_know_of_removes_nothing(
+    client: Client, outcome: str
+) -> None:
+    """Whoever left it there: what removes a job is what the job itself has asked for."""
+    ended(client, outcome, "a")
+    ended(client, outcome, "b", own_ms=90_000)
+    client.zadd("t:{q}:expiring", {"a": NOW + 1, "b": NOW + 1, "gone": NOW + 1})
+
+    assert store(client, NOW + 60_000).trim(keeping()).removed == 0
+    assert left(client, outcome) == ["a", "b"]
+    assert not client.exists("t:{q}:expiring")

@@ -174,6 +174,28 @@ def test_dev_uses_the_redis_that_is_named(tmp_path: Path, redis_url: str, start:
     assert start("dev", "nowhere:app", JOBD_REDIS_URL=redis_url).wait(20) == 78
 
 
+def test_dev_takes_queues_and_schedules_from_a_file(
+    tmp_path: Path, redis_url: str, start: Start
+) -> None:
+    """And the app; not where Redis is, nor what is served or told: those are the daemon's elsewhere."""
+    (tmp_path / "live.toml").write_text(
+        'app = "shop:app"\n[redis]\nurl = "${LIVE_REDIS}"\nnamespace = "live"\n'
+        "[queues.q]\nprocesses = 2\n[[schedules]]\nname = 's'\nqueue = 'q'\ntask = 'double'\n"
+        "args = { n = 4 }\nevery = '1s'\n"
+    )
+    dev = start("dev", "-c", "live.toml", JOBD_REDIS_URL=redis_url)
+    queue = Jobd(redis_url).queue("q")
+    eventually("it fires", lambda: [each.result("20s") for each in queue.find("completed")])
+    assert (tmp_path / "log").read_text().count("worker.started") == 2
+    dev.send_signal(signal.SIGTERM)
+    assert dev.wait(20) == 0
+
+    assert start("dev", JOBD_REDIS_URL=redis_url).wait(20) == 64
+    (tmp_path / "live.toml").write_text("[queues.q]\nproceses = 2\n")
+    assert start("dev", "shop:app", "-c", "live.toml", JOBD_REDIS_URL=redis_url).wait(20) == 78
+    assert "did you mean 'processes'?" in (tmp_path / "log").read_text()
+
+
 def test_killed_dev_leaves_no_process(tmp_path: Path, start: Start) -> None:
     """Not the server and not the daemon."""
     dev = start("dev", "shop:app")

@@ -59,7 +59,7 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("arguments", [
     ["statsu"], ["queues", "lst"], ["status", "--jsn"], ["enqueue", "q"], ["jobs", "list", "--limit", "0"],
-    ["jobs", "list", "--state", "wating"], ["enqueue", "q", "t", "--arg", "x"], ["dev", "app"],
+    ["jobs", "list", "--state", "wating"], ["jobs", "list", "--cause", "faild"], ["enqueue", "q", "t", "--arg", "x"], ["dev", "app"],
     ["enqueue", "q", "t", "--json-args", "[1]"], ["enqueue", "q", "t", "--json-args", "{"],
     ["enqueue", "q", "t", "--json-args", "{}", "--arg", "a=1"], ["enqueue", "a b", "t"],
     ["enqueue", "q", "t", "--arg", "a=1", "--arg", "a=2"], ["enqueue", "q", "t", "--delay", "soon"],

@@ -143,11 +143,11 @@ def test_ids_are_found_in_any_queue_and_each_has_its_word(ask: Ask, q: Queue) ->
     [
         (["delete"], "no job named; expected ids, or a filter"),
         (["retry", "a", "--task", "b"], "ids and a filter; expected one of the two"),
-        (["retry", "--state", "completed"], "'dead', 'cancelled'"),
+        (["retry", "--state", "completed"], "expected one of dead, cancelled"),
         (["delete", "--older-than", "soon"], "expected a duration such as '30s'"),
         (["cancel", "--task", "a b"], "--task"),
         (["cancel", "a b"], "job id"),
-        (["run-now", "--force", "a"], "No such option"),
+        (["run-now", "--force", "a"], "no such option"),
     ],
 )
 def test_an_unclear_command_does_nothing(

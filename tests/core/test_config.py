@@ -178,6 +178,8 @@ def test_an_address_that_nobody_could_ask_is_refused(bind: str, said: str) -> No
         ("[queues.a]\nconcurrency = 1001", "from 1 to 1000; for more, raise `processes`"),
         ("[queues.a]\npreload = 'no'", "queues.a.preload: 'no'; expected true or false"),
         ("[queues.a]\npriority = 1", "queues.a.priority: fixed when a job is added"),
+        ("[queues.a]\nunique = true", "queues.a.unique: fixed when a job is added"),
+        ("[queues.a]\nexpires = '1h'", "queues.a.expires: fixed when a job is added"),
         ("[queues.a]\nattempts = 0", "queues.a.attempts: 0; expected a whole number"),
         ("app = ", "not TOML"),
     ],

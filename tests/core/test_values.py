@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobd.core.config import PROCESS_KEYS
 from jobd.core.durations import milliseconds, seconds, words
 from jobd.core.errors import OptionError
 from jobd.core.ids import uuid7
 from jobd.core.names import check_name
 from jobd.core.options import (
+    FILE_OPTIONS,
+    QUEUE_OPTIONS,
     RUN_OPTIONS,
+    TASK_OPTIONS,
     check_known,
     read_due,
     read_run_options,
@@ -142,6 +146,26 @@ def test_what_a_call_says_survives_being_written() -> None:
     )
 
     assert said == read_run_options(write_run_options(said), what="call")
+
+
+@pytest.mark.parametrize("name", ["concurrency", "processes", "memory_limit"])
+def test_what_is_said_of_processes_is_told_its_place(name: str) -> None:
+    """Many look for it in the code. All that the file says of processes, and nothing else, is known so."""
+    with pytest.raises(
+        OptionError, match=rf"^queue 'q': unknown option '{name}'.*; it is set in jobd.toml"
+    ):
+        check_known({name: 5}, QUEUE_OPTIONS, what="queue 'q'")
+    assert {*FILE_OPTIONS, "app"} == PROCESS_KEYS.keys()
+
+
+@pytest.mark.parametrize("name", ["delay", "expires", "group", "meta", "job_id"])
+def test_what_is_said_of_one_job_is_told_its_place(name: str) -> None:
+    """It belongs to the call."""
+    for known, what in ((QUEUE_OPTIONS, "queue 'q'"), (TASK_OPTIONS, "task 't'")):
+        with pytest.raises(
+            OptionError, match=rf"unknown option '{name}'.*; .*using\({name}=\.\.\.\)"
+        ):
+            check_known({name: "x"}, known, what=what)
 
 
 def test_an_unknown_option_is_told_the_nearest() -> None:

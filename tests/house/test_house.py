@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,12 @@ def test_a_constant_is_written_once(path: Path) -> None:
     targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
     names = [each.id for each in targets if isinstance(each, ast.Name)]
     assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_who_reads_json_expects_all_that_reading_it_raises(path: Path) -> None:
+    """Depth too, which is no error of msgspec's: one line of brackets once ended a supervisor."""
+    if path.name == "unreadable.py":
+        return
+    caught = re.findall(r"except[^\n:]*msgspec\.(?:DecodeError|MsgspecError)", path.read_text())
+    assert not caught, "expected UNREADABLE_JSON of jobd.core.unreadable"

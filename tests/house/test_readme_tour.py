@@ -95,7 +95,7 @@ def installed(newcomer: Newcomer) -> None:
     assert said.startswith(str(newcomer.top)), "not the installed one"
 
 
-def test_the_tour_can_be_taken(tmp_path: Path, wheels: Path) -> None:
+def test_the_tour_can_be_taken(tmp_path: Path, wheels: Path, redis_url: str) -> None:
     """As it is written: to a first job, to one that died, to a checked configuration and a service."""
     newcomer = Newcomer(tmp_path, wheels)
     installed(newcomer)
@@ -106,10 +106,11 @@ def test_the_tour_can_be_taken(tmp_path: Path, wheels: Path) -> None:
     with newcomer.serves(DEV.line, r"export (JOBD_REDIS_URL)=(\S+)") as told:
         newcomer.environment[told[1]] = told[2]
         newcomer.follows(TRIED)
-        newcomer.follows(INIT)
-        _on_a_port_of_its_own(tmp_path / "jobd.toml")
-        with newcomer.serves(RUN.line, "daemon.ready"):
-            shown = {command.line: newcomer.does(command.line) for command in LOOKS}
+    newcomer.environment["JOBD_REDIS_URL"] = redis_url
+    newcomer.follows(INIT)
+    _on_a_port_of_its_own(tmp_path / "jobd.toml")
+    with newcomer.serves(RUN.line, "daemon.ready"):
+        shown = {command.line: newcomer.does(command.line) for command in LOOKS}
     assert re.search(r"(?s)daemon +running.*WORKER.*email\.1.*QUEUE.*email ", shown["jobd status"])
     assert "0 errors" in shown["jobd doctor"]
 

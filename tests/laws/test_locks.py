@@ -154,8 +154,11 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                 state = "cancelled"
             if state in ENDED:
                 self.end(job_id, state)
-            else:
-                self.state[job_id] = state
+                return
+            self.state[job_id] = state
+            until, digest = self.lock.get(job_id, ("ttl", ""))
+            if until != "ttl" and self.holds(digest) is None:
+                self.holder[digest] = (job_id, 0)
 
         # --- what happens ---
 
@@ -356,6 +359,10 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
                 i.decode(): "active" for k in client.keys("t:{q}:held:*") for i in client.hkeys(k)
             }
             assert self.state == found
+
+        @invariant()
+        def an_age_of_its_own_is_of_a_job_that_has_ended(self) -> None:
+            assert {i.decode() for i in client.zrange(KEYS.expiring, 0, -1)} == set(self.replaced)
 
         @invariant()
         def one_live_job_a_lock_that_holds_until_its_end(self) -> None:

@@ -136,14 +136,15 @@ def test_a_daemon_is_ordered_about(place: Place, run: Run) -> None:
     eventually("a new worker", replaced)
     eventually("it is counted", lambda: seen(place).queues["q"].exits == {"recycled": 1})
     refused = run("recycle", "q.9")
-    assert refused.code == 78
+    assert refused.code == 66
     assert "q.1, q.2" in refused.err
 
     assert "1 process" in run("scale", "q", "-1").out
     assert seen(place).queues["q"].asked == 1
     assert "by hand" in run("status", "--explain").out
     assert "as the configuration" in run("scale", "q", "auto").out
-    assert run("scale", "nobody", "2").code == 78
+    assert run("scale", "nobody", "2").code == 66
+    assert run("dump", "q.9", "--json").code == 66
     assert run("scale", "q", "many").code == 64
 
     done = run("reload", "--all", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,10 +57,11 @@ def test_half_a_message_waits_for_its_other_half() -> None:
     lines.close()
 
 
-def test_a_peer_that_speaks_nonsense_is_gone() -> None:
+@pytest.mark.parametrize("said", [b"not json", b"\xff", b"[" * 3000, b'{"a":' * 3000])
+def test_a_peer_that_speaks_nonsense_is_gone(said: bytes) -> None:
     raw, socket_ = socket.socketpair()
     lines = Lines(socket_)
-    raw.send(b"not json\n")
+    raw.send(said + b"\n")
     assert lines.receive() == []
     assert lines.closed
     raw.close()

@@ -35,7 +35,7 @@ class Ran:
     text: str
 
 
-def start(top: Path) -> subprocess.Popen[str]:
+def start(top: Path, orders: int = ORDERS) -> subprocess.Popen[str]:
     """Start the demo on five pictures of the user's, one of which is none."""
     mine = top / "my pictures"
     mine.mkdir()
@@ -43,7 +43,7 @@ def start(top: Path) -> subprocess.Popen[str]:
         Image.effect_noise((900, 600), 50 + number).save(mine / f"{number}.png")
     (mine / "not a picture.jpg").write_text("a letter")
     return subprocess.Popen(
-        [sys.executable, "-m", "examples.shop", "--orders", str(ORDERS), "--images", str(mine),
+        [sys.executable, "-m", "examples.shop", "--orders", str(orders), "--images", str(mine),
          "--output", str(top / "out")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -192,7 +192,7 @@ def test_the_account_notices(
 
 def test_an_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:
     """Neither server nor daemon nor worker, a second after ^C."""
-    process = start(tmp_path)
+    process = start(tmp_path, orders=100 * ORDERS)  # it is far from its end
     us = psutil.Process(process.pid)
 
     def at_work() -> list[psutil.Process] | None:

@@ -413,11 +413,11 @@ def test_an_idle_queue_yields_to_one_in_need_sooner_than_it_would_shrink() -> No
 def test_the_pace_of_one_process_is_found_whatever_it_was(
     rate: float, n: int, before: float
 ) -> None:
-    """By a factor well below two, after thirty of its jobs or two minutes, whichever is longer."""
+    """By a factor well below two, after thirty of its jobs or 150 s, whichever is longer."""
     pace, now, made = Pace(), 0.0, 0.0
     for each in (before, rate):
         spent = 0.0
-        while spent < max(120.0, 30.0 / each / n):
+        while spent < max(150.0, 30.0 / each / n):
             now, spent = now + 0.25, spent + 0.25
             made += each * n * 0.25
             sight = Sight(working=n, busy=n, settled=int(made))

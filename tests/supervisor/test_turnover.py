@@ -38,7 +38,9 @@ def test_in_any_world_one_at_a_time_goes_and_only_the_heavy_are_killed(seed: int
             here = [c for n, c in world.fleet.children.items() if n in before.children]
             assert child.slot in {c.slot for c in here if c.joined}
             filling = {c.slot for c in here if c.joined and not c.leaving} | {child.slot}
-            assert filling == set(world.fleet.slots), "others were away"
+            # A slot that the same step has made had nobody who could be away.
+            others = set(before.slots) & set(world.fleet.slots)
+            assert filling >= others, "others were away"
         for child in left:
             assert child.leaving != "memory_limit" or child.weight.private > LIMITS.memory
         for child in world.fleet.children.values():

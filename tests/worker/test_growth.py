@@ -140,3 +140,17 @@ def test_costs_tell_of_every_run() -> None:
         process.now = float(turn)
         costs.flat()
     assert process.growth.jobs == {b"calm": 10}
+
+
+def test_costs_know_whose_code_has_run_since_somebody_asked() -> None:
+    """Also where no job of theirs ran; a claim that is spelled in between hides none."""
+    costs = Costs()
+    costs.note(b"before", 0.001)
+    assert costs.take_ran() == {b"before"}
+    costs.note(b"one", 0.001)
+    costs.flat()
+    costs.note(b"two", 0.001)
+    costs.touch(b"refused its arguments")
+    assert costs.take_ran() == {b"one", b"two", b"refused its arguments"}
+    assert costs.take_ran() == set()
+    assert costs.flat() == [b"before", 1001, b"one", 1001, b"two", 1001]

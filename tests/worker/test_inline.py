@@ -17,7 +17,7 @@ from support.inline import Running, in_state, working
 from support.servers import eventually
 
 from jobd import Fixed, Job, Jobd, JobFailed
-from jobd.broker.commands import Blame
+from jobd.broker.commands import Blame, Claimed
 from jobd.core.errors import Fenced
 from jobd.seams import host
 from jobd.seams.exits import Exit
@@ -462,3 +462,25 @@ def test_a_stopped_worker_leaves_nothing_behind(app: Jobd, page: Page) -> None:
 
     assert counts["active"] == 0
     assert counts["waiting"] + counts["completed"] == 400
+
+
+def test_a_job_that_has_ended_is_held_by_nobody(app: Jobd, page: Page) -> None:
+    """Its memory is the next one's: hundreds that were kept would cost each of them a fifth of its time."""
+    queue = app.queue("q")
+    workers: list[Running] = []
+    kept: list[Claimed] = []
+    held: set[int] = set()
+
+    @queue.task()
+    def quick(n: int) -> None:
+        if n == 300:
+            kept.append(workers[0].executor.lane.job)
+        elif n > 300:
+            held.add(sys.getrefcount(kept[0]))
+
+    with working(app, queue, page) as worker:
+        workers.append(worker)
+        worker.desk.costs.note(b"quick", 0.0)
+        queue.add_many([("quick", {"n": n}) for n in range(600)])
+        eventually(lambda: (view := page.view()) is not None and view.settled == 600, within=30)
+    assert held == {2}  # `kept`, and the call that counts

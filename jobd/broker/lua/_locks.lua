@@ -1,4 +1,5 @@
--- Who holds a lock, and who gets it. For scripts WITH locks: those that bring a job to life.
+-- Who holds a lock, and who gets it. For scripts WITH locks: those that bring a job to life, or
+-- back in line.
 --
 -- A lock is a key that names a job, and a mark in that job's record: `unique`, "<until> <digest>". Both
 -- must say so, and the job must be where the lock holds: waiting or delayed, and of a lock that holds
@@ -43,7 +44,7 @@ local function make_way(holder, state, successor, at, unique_prefix, job_prefix,
   chronicle(key, '{"kind":"replaced","at":' .. int(at) .. ',"by":"' .. successor .. '"}')
   end_cancelled(cancelled, awaited, unique_prefix, key, holder, at)
   count_of_task(tally, 'cancelled', key)
-  redis.call('ZADD', expiring, int(at + 600000), holder)
+  retain(expiring, key, holder, at + 600000)
   return place
 end
 
@@ -57,5 +58,37 @@ local function lock_up(lock, at, unique_prefix, key, id)
     redis.call('SET', unique_prefix .. digest, id .. ' ' .. int(at + rest), 'PX', int(rest + 60000))
   else
     redis.call('SET', unique_prefix .. digest, id)
+  end
+end
+
+-- Let a job that is back in line hold its lock again, unless another has it: one that began and let go
+-- of `started` meanwhile, and may have ended, has taken the key away.
+local function hold_again(unique_prefix, id, at, job_prefix, waiting, delayed, completed, dead, cancelled)
+  local hold, digest = lock_of(job_prefix .. id)
+  if not digest or hold == 'ttl' then return end
+  if not holder_of(unique_prefix, digest, at, job_prefix, waiting, delayed, completed, dead, cancelled) then
+    redis.call('SET', unique_prefix .. digest, id)
+  end
+end
+
+-- Put claimed jobs back to the places where they stood. One that somebody cancelled while it ran
+-- ends instead: it never runs again. `now` is as it was given; it is seldom needed.
+local function put_back(waiting, held, delayed, completed, dead, cancelled, awaited, tally, unique_prefix, job_prefix, ids, now)
+  local places, locked = {}, {}
+  for _, id in ipairs(ids) do
+    local place, asked, lock = place_of(job_prefix .. id)
+    if asked then
+      end_cancelled(cancelled, awaited, unique_prefix, job_prefix .. id, id, clock(now))
+      count_of_task(tally, 'cancelled', job_prefix .. id)
+    else
+      places[#places + 1] = place
+      places[#places + 1] = id
+      if lock then locked[#locked + 1] = id end
+    end
+  end
+  if #places > 0 then redis.call('ZADD', waiting, unpack(places)) end
+  redis.call('HDEL', held, unpack(ids))
+  for _, id in ipairs(locked) do
+    hold_again(unique_prefix, id, clock(now), job_prefix, waiting, delayed, completed, dead, cancelled)
   end
 end

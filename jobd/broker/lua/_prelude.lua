@@ -89,12 +89,12 @@ local function announce(awaited, id)
   if redis.pcall('ZREM', awaited, id) == 1 then redis.call('PUBLISH', awaited .. ':' .. id, '1') end
 end
 
--- A job's place in line, by its record, and whether its end was asked for while it ran. One that
--- cannot be read goes to where it is found out.
+-- A job's place in line, by its record, whether its end was asked for while it ran, and whether it was
+-- added with a lock. One that cannot be read goes to where it is found out.
 local function place_of(key)
-  local record = redis.pcall('HMGET', key, 'priority', 'seq', 'cancel')
+  local record = redis.pcall('HMGET', key, 'priority', 'seq', 'cancel', 'unique')
   if record.err then return int(5 * PRIORITY_SPAN) end
-  return int(whole(record[1], 5) * PRIORITY_SPAN + whole(record[2], 0)), record[3]
+  return int(whole(record[1], 5) * PRIORITY_SPAN + whole(record[2], 0)), record[3], record[4]
 end
 
 -- Where a job is. One that is recorded and listed nowhere is in a worker's hands.
@@ -120,6 +120,13 @@ local function unlock(unique_prefix, id, _, digest)
   if not digest then return end
   local said = redis.pcall('GET', unique_prefix .. digest)
   if type(said) == 'string' and string.match(said, '^%S+') == id then redis.call('DEL', unique_prefix .. digest) end
+end
+
+-- Let an ended job's record stay until a time of its own. The record says so, too: so an entry that
+-- was left of an earlier job of this id counts for nothing.
+local function retain(expiring, key, id, until_ms)
+  redis.call('ZADD', expiring, int(until_ms), id)
+  redis.call('HSET', key, 'retained', int(until_ms))
 end
 
 -- The one place where a job becomes cancelled. `cancel` is when that was asked for.
@@ -164,24 +171,6 @@ local function chronicle(key, note)
   elseif #history < 65536 then
     redis.call('HSET', key, 'history', string.sub(history, 1, -2) .. ',' .. note .. ']')
   end
-end
-
--- Put claimed jobs back to the places where they stood. One that somebody cancelled while it ran
--- ends instead: it never runs again. `now` is as it was given; it is seldom needed.
-local function put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, ids, now)
-  local places = {}
-  for _, id in ipairs(ids) do
-    local place, asked = place_of(job_prefix .. id)
-    if asked then
-      end_cancelled(cancelled, awaited, unique_prefix, job_prefix .. id, id, clock(now))
-      count_of_task(tally, 'cancelled', job_prefix .. id)
-    else
-      places[#places + 1] = place
-      places[#places + 1] = id
-    end
-  end
-  if #places > 0 then redis.call('ZADD', waiting, unpack(places)) end
-  redis.call('HDEL', held, unpack(ids))
 end
 
 -- Give jobs new places at the end of their lines. pcall: a record that cannot be read or written is

@@ -1,6 +1,7 @@
 -- reap: active -> waiting | cancelled, for everything a worker of a vanished host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta minute:* unique:* job:*
+-- KEYS    leases terms held waiting delayed completed dead wake_list tally cancelled awaited meta minute:* unique:* job:*
 -- ARGV    now incarnation seen limit host
+-- WITH    locks
 -- REPLY   released | more | alive
 -- REPLAY  what went back is no longer held, so nothing is charged twice
 -- WHY     Only when the lease still ends exactly where the reaper saw it end twice, and that is
@@ -11,7 +12,7 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score then return { 'released' } end
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
+local wrong = expect(waiting, 'zset') or expect(delayed, 'zset') or expect(completed, 'zset') or expect(dead, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
 if wrong then return wrong end
 if score ~= seen or tonumber(score) > clock(now) then return { 'alive' } end
 if tonumber(score) > 0 then add_up(tally, 'leases_expired', 1) end
@@ -40,7 +41,7 @@ end
 if #back > 0 then
   add_up(tally, 'lost', #back)
   count_of_minute(minute_prefix, clock(now), { lost = #back })
-  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
+  put_back(waiting, held, delayed, completed, dead, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   for _, id in ipairs(back) do
     tell({ waiting, meta, wake_list, job_prefix }, 'lost', id, 'lost', clock(now))
   end

@@ -1,6 +1,7 @@
 -- reconcile: active -> waiting (cancelled, where that was asked for), for what a worker holds and does not know of
--- KEYS    leases held waiting wake_list cancelled awaited tally unique:* job:*
+-- KEYS    leases held waiting delayed completed dead wake_list cancelled awaited tally unique:* job:*
 -- ARGV    now incarnation suspects...
+-- WITH    locks
 -- REPLY   ok (<id> <claim>)... of what is held now | fenced
 -- REPLAY  suspects that went back are no longer held: a repeat does nothing
 -- WHY     After a lost reply Redis may have given jobs to a worker that never heard of them. The
@@ -9,7 +10,7 @@
 open_the_door(leases)
 local score = redis.call('ZSCORE', leases, incarnation)
 if not score or tonumber(score) == 0 then return { 'fenced' } end
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(tally, 'hash')
+local wrong = expect(waiting, 'zset') or expect(delayed, 'zset') or expect(completed, 'zset') or expect(dead, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(tally, 'hash')
 if wrong then return wrong end
 local back = {}
 for i = suspects_at, #ARGV, 2 do
@@ -19,7 +20,7 @@ for i = suspects_at, #ARGV, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
+  put_back(waiting, held, delayed, completed, dead, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
   wake(wake_list)
 end
 return { 'ok', unpack(redis.call('HGETALL', held)) }

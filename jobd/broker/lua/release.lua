@@ -1,7 +1,7 @@
 -- release: active -> waiting | cancelled, for everything a dead worker of this host held
--- KEYS    leases terms held waiting wake_list tally cancelled awaited meta rate minute:* unique:* job:*
+-- KEYS    leases terms held waiting delayed completed dead wake_list tally cancelled awaited meta rate minute:* unique:* job:*
 -- ARGV    now incarnation limit begun blamed...
--- WITH    rate
+-- WITH    rate locks
 -- REPLY   released | more
 -- REPLAY  what went back is no longer held, so nothing is charged twice
 -- WHY     The lease is closed first (score 0): commands of the dead worker that still sit in a
@@ -14,7 +14,7 @@
 --         at it. Everything else goes back free of charge; where
 --         `begun` says up to which claim it has begun jobs, the later ones take no place under a rate limit.
 open_the_door(leases)
-local wrong = expect(waiting, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
+local wrong = expect(waiting, 'zset') or expect(delayed, 'zset') or expect(completed, 'zset') or expect(dead, 'zset') or expect(held, 'hash') or expect(wake_list, 'list') or expect(tally, 'hash') or expect(terms, 'hash') or expect(cancelled, 'zset') or expect(awaited, 'zset') or expect(meta, 'hash')
 if wrong then return wrong end
 if not redis.call('ZSCORE', leases, incarnation) and redis.call('EXISTS', held) == 0 then return { 'released' } end
 redis.call('ZADD', leases, 'XX', 0, incarnation)
@@ -61,7 +61,7 @@ for i = 1, #holds, 2 do
   end
 end
 if #back > 0 then
-  put_back(waiting, held, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
+  put_back(waiting, held, delayed, completed, dead, cancelled, awaited, tally, unique_prefix, job_prefix, back, now)
 end
 -- Also when it held nothing: it may have taken a hint and died before it claimed.
 if redis.call('EXISTS', waiting) == 1 then wake(wake_list) end

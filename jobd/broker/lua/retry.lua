@@ -29,7 +29,7 @@ local function renew(key, state)
     if n > 0 then note = note .. ',"' .. counter .. '":' .. int(n) end
   end
   chronicle(key, note .. '}')
-  redis.call('HDEL', key, 'cause', 'error', 'ended', 'cancel', 'parked', 'due', 'expires', 'result', unpack(COUNTERS))
+  redis.call('HDEL', key, 'cause', 'error', 'ended', 'cancel', 'parked', 'due', 'expires', 'result', 'retained', unpack(COUNTERS))
 end
 
 local function to_take(key)

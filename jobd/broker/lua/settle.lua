@@ -2,6 +2,7 @@
 -- KEYS    leases held completed dead cancelled delayed waiting meta wake_list expiring awaited tally outbox minute:* recent:* unique:* job:*
 -- ARGV    now incarnation lease_ms keep sums items...
 -- REPLY   ok <now> <ids that were not this worker's any more>... | fenced
+-- WITH    locks
 -- REPLAY  a settled job is no longer held, so a repeat finds it gone and writes nothing, counts nothing
 -- WHY     (job, claim) must match what is held, or nothing of that job is touched: a stale worker
 --         cannot change anything, also not a counter. All values are absolute.
@@ -36,7 +37,7 @@ sums, keep = tonumber(sums), tonumber(keep)
 
 local gone, counts, accepted, total = {}, {}, 0, 0
 local finished, scored, done = {}, {}, 0
-local left, again, not_before, throttled_by = {}, {}, 0, nil
+local left, again, back, not_before, throttled_by = {}, {}, {}, 0, nil
 
 local function count(outcome, figures, n)
   local key = outcome .. '|' .. figures
@@ -101,16 +102,17 @@ local function one(verb, id, claim, figures, delay, cause, fields, first)
     local hold, digest = lock_of(key)
     if hold ~= 'ttl' then unlock(unique_prefix, id, hold, digest) end
     count('completed', figures, 1)
-    if delay > 0 and keep > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
+    if delay > 0 and keep > 0 then retain(expiring, key, id, at + delay) end
   elseif verb == 'dead' then
     bury(dead, outbox, awaited, unique_prefix, key, id, cause, at, { waiting, meta, wake_list, job_prefix })
     count('dead', figures, 1)
-    if delay > 0 then redis.call('ZADD', expiring, int(at + delay), id) end
+    if delay > 0 then retain(expiring, key, id, at + delay) end
   elseif verb == 'cancelled' or redis.call('HEXISTS', key, 'cancel') == 1 then
     end_cancelled(cancelled, awaited, unique_prefix, key, id, at)
     count('cancelled', figures, 1)
   else
     count(cause, figures, 1)
+    back[#back + 1] = id
     if verb == 'throttle' then
       redis.call('ZADD', waiting, place_of(key), id)
       not_before, throttled_by = math.max(not_before, at + delay), id
@@ -140,17 +142,22 @@ while ARGV[k] do
 end
 if #again > 0 then line_up(waiting, meta, job_prefix, again) end
 if #left > 0 then redis.call('HDEL', held, unpack(left)) end
+for _, id in ipairs(back) do
+  hold_again(unique_prefix, id, at, job_prefix, waiting, delayed, completed, dead, cancelled)
+end
 if not_before > whole(throttled_by and redis.call('HGET', meta, 'not_before'), 0) then
   redis.call('HSET', meta, 'not_before', int(not_before), 'throttled_by', throttled_by)
 end
 
--- Remove records of completed jobs. Their ids are remembered when the last of them ended lately.
+-- Remove records of completed jobs, and what they asked to be kept for. Their ids are remembered when
+-- the last of them ended lately.
 local function forget(ids, ended)
   local keys = {}
   for i, id in ipairs(ids) do
     keys[i] = job_prefix .. id
   end
   redis.call('UNLINK', unpack(keys))
+  if redis.call('EXISTS', expiring) == 1 then redis.call('ZREM', expiring, unpack(ids)) end
   if ended > at - REMEMBERED_MS then remember(recent_prefix, at, ids) end
 end
 

@@ -58,21 +58,31 @@ local function remove(container, line, first)
   removed = removed + #ids
 end
 
+-- Whether an entry is of this very job: its record says the same.
+local function is_asked(id, until_ms)
+  local said = redis.pcall('HGET', job_prefix .. id, 'retained')
+  return type(said) == 'string' and whole(said, 0) == tonumber(until_ms)
+end
+
 local function by_own_time()
-  local due = redis.call('ZRANGEBYSCORE', expiring, '-inf', int(at), 'LIMIT', 0, left)
-  if #due == 0 then return end
+  local entries = redis.call('ZRANGEBYSCORE', expiring, '-inf', int(at), 'LIMIT', 0, left, 'WITHSCORES')
+  if #entries == 0 then return end
+  local due, asked = {}, {}
+  for i = 1, #entries, 2 do
+    due[#due + 1], asked[#asked + 1] = entries[i], is_asked(entries[i], entries[i + 1])
+  end
   left = left - #due
   for _, container in ipairs({ completed, dead, cancelled }) do
     local line = {}
     for i, ended in ipairs(redis.call('ZMSCORE', container, unpack(due))) do
-      if ended then
+      if ended and asked[i] then
         line[#line + 1] = due[i]
         line[#line + 1] = ended
       end
     end
     remove(container, line)
   end
-  redis.call('ZREM', expiring, unpack(due)) -- also of those that live again
+  redis.call('ZREM', expiring, unpack(due)) -- also what is of no ended job: its queue's age counts
 end
 
 -- A job that asked for a longer life stays until its own time. Those at the head of the line are

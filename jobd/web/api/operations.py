@@ -21,6 +21,7 @@ from jobd.broker.connection import Client
 from jobd.broker.operations import KEPT, OperationWords, Said
 from jobd.core.errors import BrokerError
 from jobd.core.ids import uuid7
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.core.web_events import WebFailed, WebOperationEnded
 from jobd.seams.clock import wall_ms
 from jobd.seams.log import Emit
@@ -175,7 +176,7 @@ def _read(said: Said) -> Operation | None:
     """Read one; None for what a stranger or another version wrote."""
     try:
         found = msgspec.json.decode(said.document, type=Operation)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None
     state, ended_at = found.state, found.ended_at
     if said.is_lost:

@@ -18,6 +18,7 @@ from jobd.core.durations import milliseconds
 from jobd.core.errors import OptionError
 from jobd.core.names import check_name
 from jobd.core.suggest import nearest, one_of
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.web.api.problems import BodyTooLarge, NotJson, RequestError, Slow
 
 LARGEST_BODY = 128 << 10
@@ -66,7 +67,7 @@ async def read_body(request: Request, kind: type[S]) -> S:
         )
     try:
         content = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as bad:
+    except UNREADABLE_JSON as bad:
         raise RequestError(f"body: {bad}; expected a JSON object") from bad
     return _converted(content, kind, "body", strict=True)
 
@@ -76,7 +77,7 @@ def read_form(fields: Mapping[str, str], kind: type[S]) -> S:
     said = {name: text for name, text in fields.items() if name != "body" and text}
     try:
         content = msgspec.json.decode(fields.get("body") or "{}", type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as bad:
+    except UNREADABLE_JSON as bad:
         raise RequestError(f"body: {bad}; expected a JSON object") from bad
     return _converted(content | said, kind, "body", strict=True)
 

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
+from jobd.core.unreadable import UNREADABLE_JSON
 from jobd.web.auth.refused import BadLogin
 
 LARGEST = 64 * 1024
@@ -48,7 +49,7 @@ def fields(kind: str, body: bytes) -> Mapping[str, str]:
             return dict(given)
         if kind == _JSON:
             return msgspec.json.decode(body, type=dict[str, str])
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, *UNREADABLE_JSON):
         pass
     raise BadLogin(f"{kind[:80]!r}; expected fields as {FORM} or {_JSON}")
 

@@ -5,7 +5,6 @@ Called by the table of pages; costs a handful of round trips, whatever the numbe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from jobd.core.states import STATES
 from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.rules import read_rules
+from jobd.web.pages.hosts import called
 from jobd.web.pages.page import Ask, Model, Page, watched
 
 RESET_SHOWN_MS = 3_600_000
@@ -105,20 +105,12 @@ def _server(house: House) -> ServerFacts | None:
 
 
 def _lines(hosts: Iterable[Host]) -> list[Line]:
-    named = sorted(((_name(host), host.key, host) for host in hosts), key=lambda each: each[:2])
-    often = Counter(name for name, _, _ in named)
+    known = list(hosts)
+    names = called(known)
     return [
-        Line(host, name, _place(host) if often[name] > 1 else "", host.silent_for > SILENT)
-        for name, _, host in named
+        Line(host, *names[host.key], host.silent_for > SILENT)
+        for host in sorted(known, key=lambda host: (names[host.key].name, host.key))
     ]
-
-
-def _name(host: Host) -> str:
-    return (host.daemon.host if host.daemon else "") or host.key
-
-
-def _place(host: Host) -> str:
-    return (host.daemon.runtime_dir if host.daemon else "") or host.key
 
 
 PAGE = watched(Page("/", "overview", "Overview", "overview.html", read, "overview"))

@@ -18,6 +18,7 @@ from jobd.seams.clock import wall_ms
 from jobd.web.api.house import House
 from jobd.web.api.lists import show_queue
 from jobd.web.api.rules import Rule, read_rules
+from jobd.web.pages.hosts import Called, called
 from jobd.web.pages.overview import has_unknown, is_unserved
 from jobd.web.pages.page import Ask, Model, Page, watched
 
@@ -50,7 +51,7 @@ class TaskLine(NamedTuple):
 class WorkerLine(NamedTuple):
     """A worker of the queue: on which host, and since when its job runs, ms."""
 
-    host: str
+    host: Called
     key: str
     worker: Worker
     silent_for: float
@@ -59,7 +60,7 @@ class WorkerLine(NamedTuple):
 class Wanted(NamedTuple):
     """How many workers a host is to have for the queue, how many it has, and why."""
 
-    host: str
+    host: Called
     key: str
     there: int
     view: QueueView
@@ -137,22 +138,20 @@ def _firing(rules: Sequence[Rule], queue: str) -> Iterator[tuple[Rule, str, int]
 
 
 def _workers(hosts: Sequence[Host], queue: str) -> Iterator[WorkerLine]:
+    names = called(hosts)
     for host in hosts:
         for worker in host.daemon.workers if host.daemon else ():
             if worker.queue == queue:
-                yield WorkerLine(_name(host), host.key, worker, host.silent_for)
+                yield WorkerLine(names[host.key], host.key, worker, host.silent_for)
 
 
 def _wanted(hosts: Sequence[Host], queue: str) -> Iterator[Wanted]:
+    names = called(hosts)
     for host in hosts:
         view = host.daemon.queues.get(queue) if host.daemon else None
         if host.daemon and view:
             there = sum(worker.queue == queue for worker in host.daemon.workers)
-            yield Wanted(_name(host), host.key, there, view)
-
-
-def _name(host: Host) -> str:
-    return host.daemon.host if host.daemon and host.daemon.host else host.key
+            yield Wanted(names[host.key], host.key, there, view)
 
 
 PAGE = watched(Page("/queues/{queue}", "queue", "{queue}", "queue.html", read, "overview"))

@@ -135,7 +135,7 @@ def test_of_a_silent_host_nothing_is_counted_and_it_needs_somebody(site: PageSit
     assert page.by_id("host-h1").text.endswith("— — —")
     fleet = tree(site.get("/workers")).by_id("fleet").text
     assert "1 silent, and not counted" in fleet
-    assert "workers 0 busy 0" in fleet
+    assert "Workers 0 Busy 0" in fleet
 
 
 def test_active_jobs_are_no_share_of_workers(site: PageSite, app: Jobd) -> None:

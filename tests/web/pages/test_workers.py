@@ -12,7 +12,7 @@ from support.api import HOSTILE, NAMESPACE
 from support.pages import PageSite, tree
 
 from jobd.broker import hosts
-from jobd.broker.store import store_ms
+from jobd.broker.store import register_queues, store_ms
 from jobd.core.portrait import Daemon, Growth, QueueView, Reload, Worker
 from jobd.web.pages.workers import MOST_SHOWN
 
@@ -54,6 +54,16 @@ def say(site: PageSite) -> Say:
         site.client.hset(f"{NAMESPACE}:hosts", key, b"%d " % round(now - ago * 1000) + field)
 
     return say
+
+
+def test_daemons_of_one_machine_are_told_apart_on_the_page_of_a_queue(
+    site: PageSite, say: Say
+) -> None:
+    register_queues(site.client, NAMESPACE, ["mail"])
+    for key, host in (("a", "web1"), ("b", "web1"), ("c", "db")):
+        say(key, daemon(worker(), host=host, runtime_dir=f"/run/{key}"))
+    rows = tree(site.get("/queues/mail")).all("td", data_label="Host")
+    assert sorted(row.text for row in rows) == ["db", "web1 /run/a", "web1 /run/b"]
 
 
 def test_a_fleet_that_is_not_there_says_how_to_start_one(site: PageSite) -> None:
@@ -202,7 +212,7 @@ def test_of_a_large_fleet_so_many_slots_are_shown_and_all_are_counted(
         say(key, daemon(*many, workers_in_all=1000))
     page = tree(site.get("/workers"))
     assert len(page.all("th", scope="row")) == MOST_SHOWN
-    assert "workers 3,000" in page.by_id("fleet").text
+    assert "Workers 3,000" in page.by_id("fleet").text
     assert "0 of 1,000 workers are shown" in page.by_id("host-c").text
     assert len(tree(site.get("/workers/c")).all("th", scope="row")) == 256
 
