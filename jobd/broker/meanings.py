@@ -95,9 +95,14 @@ def _broken(where: str, error: ConnectionError) -> BrokerError:
         return _encryption(where, cause)
     # Refused at connect: nothing was sent. Broken later: it may have been carried out.
     unsent = "connecting to" in str(error)
+    do = "a running server; start it, or say where it is: JOBD_REDIS_URL, else redis.url"
+    if isinstance(cause, ConnectionResetError | BrokenPipeError):
+        do = (
+            "it to hear us; see its log: it was stopped, or it is in protected mode and serves nobody "
+            "from another host without a password"
+        )
     return BrokerUnavailable(
-        f"redis: {where} cannot be reached: {_reason(error)}; expected a running server; "
-        "start it, or say where it is: JOBD_REDIS_URL, else redis.url",
+        f"redis: {where} cannot be reached: {_reason(error)}; expected {do}",
         outcome_unknown=not unsent,
     )
 

@@ -22,6 +22,7 @@ from jobd.broker.private import private_server
 from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
+from jobd.cli.mistakes import missing
 from jobd.cli.options import url_option
 from jobd.core.config import Config, DaemonConfig, LogConfig, WebConfig
 from jobd.core.config_values import target
@@ -88,7 +89,7 @@ def _said(file: Path) -> Config:
 def _app(named: str | None) -> str:
     """Check what is to be run. Raises UsageError."""
     if named is None:
-        raise click.UsageError("Missing argument 'APP'.")
+        raise click.UsageError(missing("APP"))
     try:
         return target(named)
     except OptionError as error:

@@ -42,6 +42,16 @@ def thread_seconds() -> float:
     return time.thread_time()
 
 
+def local_zone() -> tuple[tuple[str, str], int, int]:
+    """Say what the C library takes for the local time zone: its names, and seconds west of UTC."""
+    return time.tzname, time.timezone, time.altzone
+
+
+def read_zone() -> None:
+    """Have the C library read the local time zone from the environment again."""
+    time.tzset()
+
+
 def utc(at: float | None = None) -> datetime:
     """Give an aware datetime for `at` (seconds since 1970), or for now."""
     return datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)

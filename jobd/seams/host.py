@@ -10,7 +10,6 @@ Linux only.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import select
@@ -21,13 +20,9 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from jobd.core.errors import HostError
-from jobd.seams import logstream, stdio
+from jobd.seams import logstream, prctl, stdio
 from jobd.seams.clock import since_boot
 from jobd.seams.exits import Exit
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 class ProcessStat(NamedTuple):
@@ -44,7 +39,7 @@ class ProcessStat(NamedTuple):
 
 def become_subreaper() -> None:
     """Adopt orphaned descendants, so that they can be waited for. Raises OSError."""
-    _set(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl.write(prctl.SUBREAPER, 1)
 
 
 def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> bool:
@@ -52,14 +47,8 @@ def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> bool:
 
     Raises OSError.
     """
-    _set(_PR_SET_PDEATHSIG, signum)
+    prctl.write(prctl.DEATH_SIGNAL, signum)
     return os.getppid() == parent
-
-
-def _set(option: int, value: int) -> None:
-    if _prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
 
 
 def boot_id() -> str:

@@ -2,7 +2,8 @@
 
 One trait for each thing. Some are looked at each time, since looking is all there is to find a change;
 others only when somebody was heard to change them (jobd.seams.told): looking at those costs more, or
-they are also changed from outside, by an operator's `renice`, and that is to stay.
+they are also changed from outside, by an operator's `renice`, and that is to stay. What only C code
+changes (jobd.seams.beneath) is looked at when the look is to be a close one.
 
 A trait that cannot be put back says so by OSError or ValueError. Used by jobd.worker.pristine, in the
 main thread, while nobody else's code runs in the process.
@@ -14,14 +15,20 @@ import _signal  # type: ignore[import-not-found]
 import faulthandler
 import gc
 import locale
+import logging
 import os
 import resource
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
+from jobd.seams import beneath
+from jobd.seams.clock import local_zone, read_zone
 from jobd.seams.interrupt import Alarm
+from jobd.seams.trait import Trait
 
 _NUMBERS = tuple(range(1, signal.NSIG))
 _LIMITS = range(resource.RLIM_NLIMITS) if hasattr(resource, "RLIM_NLIMITS") else range(16)
@@ -31,23 +38,6 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _signal_handler, _sigmask = _signal.signal, _signal.pthread_sigmask
 _getitimer, _setitimer, _set_wakeup_fd = (signal.getitimer, signal.setitimer, signal.set_wakeup_fd)
 _umask, _fchdir = os.umask, os.fchdir
-
-
-class Trait:
-    """One thing, as it was when this was made."""
-
-    def __init__(self, read: Callable[[], Any], write: Callable[[Any], object]) -> None:
-        self._read = read
-        self._write = write
-        self.then = read()
-
-    def differs(self) -> bool:
-        """Tell whether it is another now."""
-        return bool(self._read() != self.then)
-
-    def restore(self) -> None:
-        """Make it what it was. Raises OSError, ValueError."""
-        self._write(self.then)
 
 
 class Directory(Trait):
@@ -98,12 +88,15 @@ class Environment(Trait):
         return os.environ is not self._mapping or super().differs()
 
     def _set(self, then: dict[bytes, bytes]) -> None:
+        zone = os.environb.get(b"TZ")
         os.environ = self._mapping  # noqa: B003  the very object: others hold it
         for name in os.environb.keys() - then.keys():
             del os.environb[name]
         for name, value in then.items():
             if os.environb.get(name) != value:
                 os.environb[name] = value
+        if zone != then.get(b"TZ"):
+            read_zone()  # C code reads it when it likes
 
 
 def _cwd() -> str:
@@ -162,24 +155,42 @@ def restore_mask() -> None:
     _sigmask(signal.SIG_SETMASK, ())
 
 
-def _schedulings() -> set[tuple[int, frozenset[int]]]:
+class Scheduling(NamedTuple):
+    """How a thread is scheduled: nice value, processors, policy, and its real-time priority."""
+
+    nice: int
+    processors: frozenset[int]
+    policy: int
+    priority: int
+
+
+def _schedulings() -> set[Scheduling]:
     """Tell how this process' threads are scheduled: to the kernel each has its own priority."""
     return {found for thread in _threads() if (found := _scheduling(thread)) is not None}
 
 
-def _scheduling(thread: int) -> tuple[int, frozenset[int]] | None:
+def _scheduling(thread: int) -> Scheduling | None:
     try:
-        return os.getpriority(os.PRIO_PROCESS, thread), frozenset(os.sched_getaffinity(thread))
+        return Scheduling(
+            os.getpriority(os.PRIO_PROCESS, thread),
+            frozenset(os.sched_getaffinity(thread)),
+            os.sched_getscheduler(thread),
+            os.sched_getparam(thread).sched_priority,
+        )
     except ProcessLookupError:
         return None  # it has just ended
 
 
-def _schedule(then: set[tuple[int, frozenset[int]]]) -> None:
-    [(priority, processors)] = then
+def _schedule(then: set[Scheduling]) -> None:
+    [wanted] = then
     for thread in _threads():
-        if _scheduling(thread) not in (None, (priority, processors)):
-            _setaffinity(thread, processors)
-            _setpriority(os.PRIO_PROCESS, thread, priority)
+        found = _scheduling(thread)
+        if found is None or found == wanted:
+            continue
+        _setaffinity(thread, wanted.processors)
+        if (found.policy, found.priority) != (wanted.policy, wanted.priority):
+            _setscheduler(thread, wanted.policy, os.sched_param(wanted.priority))
+        _setpriority(os.PRIO_PROCESS, thread, wanted.nice)
 
 
 def _threads() -> list[int]:
@@ -189,17 +200,24 @@ def _threads() -> list[int]:
 def _interpreter() -> tuple[Any, ...]:
     return (
         sys.stdin, sys.stdout, sys.stderr, gc.isenabled(), sys.getrecursionlimit(), sys.gettrace(),
-        sys.getprofile(), sys.getswitchinterval(),
+        sys.getprofile(), sys.getswitchinterval(), gc.get_threshold(), sys.get_int_max_str_digits(),
+        threading.stack_size(), socket.getdefaulttimeout(), logging.root.manager.disable,
     )  # fmt: skip
 
 
 def _set_interpreter(then: tuple[Any, ...]) -> None:
-    sys.stdin, sys.stdout, sys.stderr, collecting, depth, trace, profile, interval = then
+    sys.stdin, sys.stdout, sys.stderr, collecting, depth, trace, profile, interval, *more = then
+    thresholds, digits, stack, patience, silenced = more
     (gc.enable if collecting else gc.disable)()
     sys.setrecursionlimit(depth)
     sys.settrace(trace)
     sys.setprofile(profile)
     sys.setswitchinterval(interval)
+    gc.set_threshold(*thresholds)
+    sys.set_int_max_str_digits(digits)
+    threading.stack_size(stack)
+    socket.setdefaulttimeout(patience)
+    logging.root.manager.disable = silenced
 
 
 def _dump_or_not(then: bool) -> None:
@@ -207,8 +225,8 @@ def _dump_or_not(then: bool) -> None:
         faulthandler.disable()  # else `afterwards` says where to
 
 
-_set_limit, _setaffinity, _setpriority = (
-    resource.setrlimit, os.sched_setaffinity, os.setpriority,
+_set_limit, _setaffinity, _setpriority, _setscheduler = (
+    resource.setrlimit, os.sched_setaffinity, os.setpriority, os.sched_setscheduler,
 )  # fmt: skip
 
 
@@ -246,10 +264,15 @@ class Surroundings:
             "limits": Trait(_limits, _set_limits),
             "priority": Trait(_schedulings, _schedule),
             "credentials": Trait(_ids, _refuse),
+            "root directory": beneath.root_directory(),
         }
+        self._beneath = beneath.traits()
+        # After the environment, which it is read from.
+        self._zone = Trait(local_zone, lambda _then: read_zone())
 
-    def put_back(self, told: Collection[str]) -> Changes:
-        """Look at everything, and put back what differs. `told`: words that somebody was heard of."""
+    def put_back(self, told: Collection[str], *, closely: bool = True) -> Changes:
+        """Look at everything, and put back what differs. `told`: words that somebody was heard of;
+        `closely`: look also at what lies beneath Python."""
         faulthandler.cancel_dump_traceback_later()  # forgotten, it ends the process in another job
         differing = [each for each in self._always.items() if each[1].differs()]
         if told:
@@ -258,6 +281,15 @@ class Surroundings:
                 for name, trait in self._told_of.items()
                 if name in told and trait.differs()
             ]
+        if closely:
+            found = dict(differing)
+            differing += [
+                (name, trait)
+                for name, trait in self._beneath.items()
+                if name not in found and trait.differs()
+            ]
+        if self._zone.differs():
+            differing.append(("time zone", self._zone))
         if not differing:
             return _NONE
         restored, lost = [], []

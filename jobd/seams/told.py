@@ -33,7 +33,7 @@ TELLING: dict[str, tuple[tuple[ModuleType, str], ...]] = {
     ),
     "timers": ((signal, "setitimer"), (signal, "alarm")),
     "limits": ((resource, "setrlimit"), (resource, "prlimit")),
-    "priority": ((os, "nice"), (os, "setpriority"), (os, "sched_setaffinity")),
+    "priority": ((os, "nice"), (os, "setpriority"), (os, "sched_setaffinity"), (os, "sched_setscheduler"), (os, "sched_setparam")),
     "credentials": tuple(
         (os, name)
         for name in (
@@ -41,6 +41,7 @@ TELLING: dict[str, tuple[tuple[ModuleType, str], ...]] = {
             "setresgid", "setgroups", "initgroups",
         )
     ),
+    "root directory": ((os, "chroot"),),
     "descriptors": ((os, "closerange"), (os, "dup2")),
 }  # fmt: skip
 

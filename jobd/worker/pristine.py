@@ -3,7 +3,7 @@
     a job has ended ─► look ─► nothing: go on | something differs: put it back | it cannot be: recycle
 
 **What is put back**: signal handlers and mask, timers, umask, working directory, environment, limits,
-priority, locale, `sys.stdout` and the like (jobd.seams.surroundings); and what a job has left running
+priority, locale, time zone, `sys.stdout` and the like (jobd.seams.surroundings); and what a job has left running
 below the worker is killed (jobd.seams.leftovers). What cannot be undone - a limit that was lowered for
 good, a descriptor of ours that was closed - ends the worker as soon as what it has is settled, with
 exit code RECYCLED and the reason in its page. Modules, globals and caches are the application's own
@@ -36,7 +36,7 @@ from jobd.seams.surroundings import Surroundings
 from jobd.seams.told import Told
 from jobd.worker.doers import NOBODY, Doers
 
-# How many files are open takes longer to see. It hurts no next job, but many next jobs.
+# How many files are open, and what lies beneath Python, takes longer to see.
 CLOSELY_EVERY = 0.1
 COLLECT_EVERY = 10.0
 _MOST_OPEN = 0.8
@@ -104,16 +104,17 @@ class Pristine:
         told = self._told.take()
         if has_children():
             self._end_leftovers(doers)
-        changes = self._surroundings.put_back(told)
+        closely = monotonic() > self._closely_at
+        changes = self._surroundings.put_back(told, closely=closely)
         self._told.take()  # what we have just done is not to be looked after
         if changes.restored:
             self._say_changed(doers, changes.restored)
         for name, why in changes.lost:
             self.condemn(_REASONS.get(name, Reason.SURROUNDINGS), f"{name}: {why}", doers)
         self._look_at_descriptors(doers)
-        now = monotonic()
-        if told or now > self._closely_at:
-            self._closely_at = now + CLOSELY_EVERY
+        if closely:
+            self._closely_at = monotonic() + CLOSELY_EVERY
+        if closely or told:
             self._count_files(doers)
         return not told and bool(changes.restored)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
+import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.forked import forked
 
+from jobd.seams import prctl
 from jobd.seams.interrupt import Alarm
 from jobd.seams.surroundings import Changes, Surroundings
 from jobd.seams.told import TELLING, Told
@@ -56,14 +62,45 @@ def change_thread_priority() -> None:
     done.wait(10)
 
 
+def change_zone() -> None:
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
+
+
+def time_zone_alone() -> None:
+    """What C code has read from the environment stays when the variable is as it was."""
+    change_zone()
+    del os.environ["TZ"]
+
+
+def be_idle() -> None:
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def leave_a_timer() -> None:
+    """As timer_create(2) does for SIGTERM, in an hour."""
+    library = ctypes.CDLL("librt.so.1", use_errno=True)
+    event = (ctypes.c_int * 16)()
+    event[2] = signal.SIGTERM
+    timer = ctypes.c_void_p()
+    assert library.timer_create(1, event, ctypes.byref(timer)) == 0
+    assert library.timer_settime(timer, 0, (ctypes.c_long * 4)(0, 0, 3600, 0), None) == 0
+
+
 def mess() -> tuple[Any, ...]:
     return (
         os.getcwd(), os.umask(os.umask(0)), dict(os.environb), signal.getsignal(signal.SIGUSR1),
         signal.pthread_sigmask(signal.SIG_BLOCK, ()), resource.getrlimit(resource.RLIMIT_NOFILE),
         {os.getpriority(os.PRIO_PROCESS, int(t)) for t in os.listdir("/proc/self/task")},
         os.sched_getaffinity(0), signal.getitimer(signal.ITIMER_REAL)[0] > 0, gc.isenabled(),
-        sys.getrecursionlimit(), sys.gettrace(),
+        sys.getrecursionlimit(), sys.gettrace(), gc.get_threshold(), sys.get_int_max_str_digits(),
+        threading.stack_size(), socket.getdefaulttimeout(), logging.root.manager.disable, time.tzname,
+        time.localtime(0), os.sched_getscheduler(0), [prctl.read(each) for each in PRCTLS],
+        Path("/proc/self/oom_score_adj").read_text(),
     )  # fmt: skip
+
+
+PRCTLS = (prctl.SUBREAPER, prctl.DEATH_SIGNAL, prctl.DUMPABLE, prctl.TIMER_SLACK)
 
 
 CHANGES: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -80,6 +117,18 @@ CHANGES: dict[str, tuple[str, Callable[[], Any]]] = {
     "a thread's priority": ("priority", change_thread_priority),
     "processors": ("priority", lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})),
     "collector": ("interpreter", gc.disable),
+    "collector's thresholds": ("interpreter", lambda: gc.set_threshold(1)),
+    "digits": ("interpreter", lambda: sys.set_int_max_str_digits(0)),
+    "stacks of threads": ("interpreter", lambda: threading.stack_size(1 << 20)),
+    "patience of sockets": ("interpreter", lambda: socket.setdefaulttimeout(0.001)),
+    "silenced logs": ("interpreter", lambda: logging.disable(logging.CRITICAL)),
+    "time zone": ("time zone", time_zone_alone),
+    "policy": ("priority", be_idle),
+    "subreaper": ("subreaper", lambda: prctl.write(prctl.SUBREAPER, 1)),
+    "death signal": ("parent death signal", lambda: prctl.write(prctl.DEATH_SIGNAL, 15)),
+    "dumpable": ("dumpable", lambda: prctl.write(prctl.DUMPABLE, 0)),
+    "timer slack": ("timer slack", lambda: prctl.write(prctl.TIMER_SLACK, 10**9)),
+    "oom score": ("oom score", lambda: Path("/proc/self/oom_score_adj").write_text("500")),
     "recursion": ("interpreter", lambda: sys.setrecursionlimit(5000)),
 }
 
@@ -93,6 +142,8 @@ def test_what_was_changed_is_put_back(case: str) -> None:
 
     def child() -> tuple[Changes, bool, Changes]:
         os.chdir("/usr")
+        os.environ.pop("TZ", None)
+        time.tzset()
         surroundings, before = Surroundings(), mess()
         assert surroundings.put_back(ALL_WORDS) == Changes()
         change()
@@ -100,6 +151,51 @@ def test_what_was_changed_is_put_back(case: str) -> None:
         return found, mess() == before, surroundings.put_back(ALL_WORDS)
 
     assert (Changes((word,)), True, Changes()) == forked(child)
+
+
+def test_the_time_zone_follows_the_environment() -> None:
+    """The variable alone would leave the C library, and so Python, where the job was."""
+
+    def child() -> tuple[set[str], bool]:
+        surroundings, before = Surroundings(), mess()
+        change_zone()
+        return set(surroundings.put_back(ALL_WORDS).restored), mess() == before
+
+    assert forked(child) == ({"environment", "time zone"}, True)
+
+
+def test_what_lies_beneath_is_seen_by_a_close_look_alone() -> None:
+    def child() -> tuple[Changes, Changes]:
+        surroundings = Surroundings()
+        prctl.write(prctl.SUBREAPER, 1)
+        return surroundings.put_back(set(), closely=False), surroundings.put_back(set())
+
+    assert forked(child) == (Changes(), Changes(("subreaper",)))
+
+
+def test_a_timer_that_python_cannot_stop_is_told() -> None:
+    def child() -> Changes:
+        surroundings = Surroundings()
+        leave_a_timer()
+        return surroundings.put_back(set())
+
+    assert dict(forked(child).lost) == {"posix timers": "timer_create(2) has left one"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its root directory")
+def test_another_root_directory_is_told(tmp_path: Path) -> None:
+    """Whoever has gone there may see no /proc any more: that is an error of the look itself."""
+    (tmp_path / "proc").symlink_to("/proc")
+
+    def child() -> str:
+        surroundings = Surroundings()
+        os.chroot(tmp_path)
+        try:
+            return str(surroundings.put_back(set()).lost)
+        except OSError as error:
+            return f"no look: {error}"
+
+    assert "root directory" in (found := forked(child)) or "no look" in found
 
 
 def test_what_is_changed_from_outside_as_well_is_left_unless_somebody_was_heard() -> None:
