@@ -30,7 +30,7 @@ from jobd.core.doctor.limits import Load, QueueLoad, UnitFacts
 from jobd.core.errors import BrokerError, NotPermitted
 from jobd.core.options import read_run_options, resolve
 from jobd.core.portrait import Daemon
-from jobd.seams import machine, units
+from jobd.seams import machine, statefile, units, workdir
 from jobd.seams.strays import strays
 
 _CORRECT = "correct it, then `jobd check`"
@@ -49,6 +49,8 @@ def examine(found: InForce, file: Path | None) -> list[Section]:
     mine = daemons.examine(daemon, directory=str(found.directory), version=__version__)
     if unreadable is not None:
         mine = [error("daemon.state", unreadable, "see what is said there")]
+    elif running is not None:
+        mine += _working_directory(found.directory)
     redis, others, left = _redis(config, running)
     return [
         ("configuration", _configuration(found, file)),
@@ -59,6 +61,16 @@ def examine(found: InForce, file: Path | None) -> list[Section]:
         ("hosts", others),
         ("leftovers", left),
     ]
+
+
+def _working_directory(directory: Path) -> list[Finding]:
+    """Judge where the daemon loads its application from: with that gone, nothing more can be started."""
+    state = statefile.read(directory)
+    gone = workdir.why_unusable(Path(state.where)) if state is not None and state.where else None
+    if gone is None:
+        return []
+    what, _, do = gone.partition("; expected the application there; ")
+    return [error("daemon.working_directory", f"the daemon's {what}", f"{do}; then `jobd reload`")]
 
 
 def broken(problems: list[str]) -> list[Finding]:

@@ -20,7 +20,7 @@ from jobd.cli.settings import Settings
 from jobd.core.config_advice import require_app, warnings
 from jobd.core.errors import EX_CONFIG, ConfigError
 from jobd.core.events import ConfigDoubtful
-from jobd.seams import listening
+from jobd.seams import listening, workdir
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log
 from jobd.seams.logstream import of_process
@@ -40,7 +40,7 @@ def command_line(
     program = python_module("jobd.cli.effective")
     web = ACTIVATED if activated else ""
     where = FLAG if url else ""
-    return [*program, str(file.absolute()), app or "", where, str(directory), web]
+    return [*program, str(workdir.named() / file), app or "", where, str(directory), web]
 
 
 def read(file: Path, app: str | None, url: str | None, *, role: str) -> Settings:

@@ -57,7 +57,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun.
+    """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun; `where`
+    is the working directory, by the name the daemon was started under.
 
     Helpers are running (up), starting or waiting to be started. `down`: those in use that are not up,
     each since when, by the monotonic clock; a start that comes to nothing changes nothing there.
@@ -75,6 +76,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     generation: int = 1
     jobd: str = ""
+    where: str = ""
     reloading: bool = False
     reload_at: float | None = None
     reload_error: str | None = None

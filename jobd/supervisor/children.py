@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from jobd.core.errors import HostError
-from jobd.core.events import DaemonSwept, HelperUnstarted, StraysEnded
-from jobd.seams import clock, host
+from jobd.core.events import DaemonSwept, HelperUnstarted, PredecessorUnusable, StraysEnded
+from jobd.seams import clock, host, workdir
 from jobd.seams.exits import Exit
 from jobd.seams.lines import Lines, pair
 from jobd.seams.log import Emit
@@ -49,11 +49,17 @@ class Child:
 class Children:
     """All children, by what they are called: a helper's name or a worker's incarnation."""
 
-    def __init__(self, *, mark: Mark, workers: Callable[[], Collection[Born]], emit: Emit) -> None:
-        """`workers` gives the processes that the scoreboard names, announced or not."""
+    def __init__(
+        self, *, mark: Mark, where: Path, workers: Callable[[], Collection[Born]], emit: Emit
+    ) -> None:
+        """`workers` gives the processes that the scoreboard names, announced or not.
+
+        `where` is the directory that each helper starts in.
+        """
         self.helpers: dict[str, Child] = {}
         self.workers: dict[str, Child] = {}
         self._mark = mark
+        self._where = where
         self._on_pages = workers
         self._emit = emit
         self._marking = possible()
@@ -91,17 +97,18 @@ class Children:
         *,
         keep: Sequence[int] = (),
         takes_fds: bool = False,
-    ) -> Child | None:
-        """Start a helper; `{fd}` in `argv` becomes its end of the channel. None when refused.
+        needs_place: bool = False,
+    ) -> Child:
+        """Start a helper; `{fd}` in `argv` becomes its end of the channel. Raises HostError.
 
         `output` becomes its standard output and error, and is closed here; it inherits `keep`. With
-        `takes_fds` it may send descriptors.
+        `takes_fds` it may send descriptors. `needs_place`: it is of no use in another directory.
         """
         try:
-            child = self._spawn(argv, output, keep, takes_fds=takes_fds)
+            child = self._spawn(argv, output, keep, takes_fds=takes_fds, needs_place=needs_place)
         except (OSError, HostError) as refused:
             self._emit(HelperUnstarted(helper=name, why=str(refused)))
-            return None
+            raise HostError(str(refused)) from refused
         finally:
             if output is not None:
                 os.close(output)
@@ -109,14 +116,27 @@ class Children:
         return child
 
     def _spawn(
-        self, argv: list[str], output: int | None, keep: Sequence[int], *, takes_fds: bool
+        self,
+        argv: list[str],
+        output: int | None,
+        keep: Sequence[int],
+        *,
+        takes_fds: bool,
+        needs_place: bool,
     ) -> Child:
+        if needs_place and (why := workdir.why_unusable(self._where)):
+            raise HostError(why)
+
+        def first() -> None:
+            self._mark.wear()
+            workdir.enter(self._where, needed=needs_place)
+
         channel, theirs = pair(takes_fds=takes_fds)
         with theirs:
             fd = theirs.fileno()
             words = [word.replace("{fd}", str(fd)) for word in argv]
             try:
-                pid = host.spawn(words, keep=[fd, *keep], output=output, first=self._mark.wear)
+                pid = host.spawn(words, keep=[fd, *keep], output=output, first=first)
             except (OSError, HostError):
                 channel.close()
                 raise
@@ -229,6 +249,9 @@ def kill_child(pid: int) -> None:
     os.close(pidfd)
 
 
-def unlink(path: str) -> None:
+def unlink(board: str, emit: Emit) -> None:
     """Remove a predecessor's scoreboard."""
-    Path(path).unlink(missing_ok=True)
+    try:
+        Path(board).unlink(missing_ok=True)
+    except OSError as refused:
+        emit(PredecessorUnusable(board=board, why=str(refused)))

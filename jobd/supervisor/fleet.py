@@ -150,6 +150,8 @@ class Role(StrEnum):
 
 # What serves people beside the work: it may end and hang without touching a worker.
 SERVICES = (Role.WEB, Role.ALERTER)
+# What reads the directory that the daemon was started in: the application, and maybe its configuration.
+READS_THE_APP = (Role.PRELOADER, Role.READER)
 
 
 class Helper(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def exited(fleet: Fleet, seen: HelperExited, now: float, out: list[Action]) -> N
         del fleet.helpers[helper.name]
         return
     if helper.fresh:
-        reload.give_up(fleet, never_up(helper, how), out)
+        reload.give_up(fleet, seen.why or never_up(helper, how), out)
         fleet.helpers.pop(helper.name, None)
         return
     down_at = now if helper.up else helper.down_at
@@ -132,7 +132,7 @@ def _restart(
     if helper.ever_up or helper.role in SERVICES:
         return
     if seen.how.code == EX_CONFIG or failures >= policy.load_attempts:
-        fleet.last_error = fleet.last_error or never_up(helper, how)
+        fleet.last_error = fleet.last_error or seen.why or never_up(helper, how)
         fail(fleet, seen.how.code if seen.how.code in _TELLING else EX_SOFTWARE)
 
 

@@ -12,8 +12,8 @@ from collections import deque
 from pathlib import Path
 from typing import assert_never
 
-from jobd.core.errors import ConfigError
-from jobd.core.events import LookFailed, PredecessorUnusable, SignalIgnored
+from jobd.core.errors import ConfigError, HostError
+from jobd.core.events import LookFailed, SignalIgnored
 from jobd.seams import clock
 from jobd.seams.control import Control
 from jobd.seams.exits import Exit
@@ -27,7 +27,7 @@ from jobd.supervisor.children import Children, kill_child, unlink
 from jobd.supervisor.clients import Clients
 from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.dumps import Dumps
-from jobd.supervisor.fleet import Fleet, Role
+from jobd.supervisor.fleet import READS_THE_APP, Fleet, Role
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -93,6 +93,7 @@ class Loop:
         control: Control,
         configuration: Configuration,
         runtime_dir: Path,
+        where: Path,
         notifier: Notifier,
         emit: Emit,
     ) -> None:
@@ -114,7 +115,7 @@ class Loop:
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told: dict[str, dict[str, object]] = {}
-        self._paper = StatePaper(runtime_dir, notifier=notifier, emit=emit)
+        self._paper = StatePaper(runtime_dir, where, notifier=notifier, emit=emit)
         self._pulse = Pulse(notifier, emit)
         self._dumps = Dumps(emit, self._clients.answer)
         self._unwatched: list[Watch] = []  # for want of a file handle
@@ -304,7 +305,7 @@ class Loop:
                 self._outlook.board.pages[action.page].take_back()
                 self._strays = True
             case Forget():
-                self._forget(action.board)
+                unlink(action.board, self._emit)
             case Adopt():
                 self._configuration.adopt()
             case Discard():
@@ -322,15 +323,17 @@ class Loop:
 
     def _start_helper(self, name: str) -> None:
         helper = self.fleet.helpers[name]
-        child = self._children.start_helper(
-            name,
-            self._configuration.argv(helper),
-            self._outlets.open_helper(name),
-            keep=self._configuration.keep(helper),
-            takes_fds=helper.role is Role.READER,
-        )
-        if child is None:
-            self._heard.append(HelperExited(name, Exit()))
+        try:
+            child = self._children.start_helper(
+                name,
+                self._configuration.argv(helper),
+                self._outlets.open_helper(name),
+                keep=self._configuration.keep(helper),
+                takes_fds=helper.role is Role.READER,
+                needs_place=helper.role in READS_THE_APP,
+            )
+        except HostError as refused:
+            self._heard.append(HelperExited(name, Exit(), str(refused)))
             return
         self._channels.open(name, child)
         self._told.pop(name, None)
@@ -374,12 +377,6 @@ class Loop:
     def _signal(self, incarnation: str, number: int) -> None:
         if child := self._children.workers.get(incarnation):
             send(child.pidfd, number)
-
-    def _forget(self, board: str) -> None:
-        try:
-            unlink(board)
-        except OSError as refused:
-            self._emit(PredecessorUnusable(board=board, why=str(refused)))
 
     # --- telling ---
 

@@ -51,10 +51,11 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class HelperExited(msgspec.Struct, frozen=True):
-    """A helper has ended, or could not be started."""
+    """A helper has ended, or could not be started: `why` then says what was in the way."""
 
     helper: str
     how: Exit
+    why: str = ""
 
 
 class Forked(msgspec.Struct, frozen=True):

@@ -17,8 +17,9 @@ from jobd.supervisor.statusline import status_line
 class StatePaper:
     """Writes what has changed since it last wrote."""
 
-    def __init__(self, runtime_dir: Path, *, notifier: Notifier, emit: Emit) -> None:
+    def __init__(self, runtime_dir: Path, where: Path, *, notifier: Notifier, emit: Emit) -> None:
         self._runtime_dir = runtime_dir
+        self._where = str(where)
         self._notifier = notifier
         self._emit = emit
         self._started_at = clock.wall()
@@ -30,7 +31,11 @@ class StatePaper:
         """Bring file and status line up to date."""
         self._say(fleet)
         state = publish.for_people(
-            fleet, pid=os.getpid(), started_at=self._started_at, epoch=self._epoch
+            fleet,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            epoch=self._epoch,
+            where=self._where,
         )
         old = self._written
         if state == old:

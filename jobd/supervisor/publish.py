@@ -51,7 +51,9 @@ def for_service(fleet: Fleet) -> dict[str, object]:
     return {"daemon": {"ready": fleet.ready, "stopping": fleet.stop is not Stop.NO}}
 
 
-def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0) -> State:
+def for_people(
+    fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0, where: str = ""
+) -> State:
     """Make the content of state.json. `epoch` is when (unix) the monotonic clock was 0."""
     queues: dict[str, list[SlotState]] = {}
     for slot in fleet.slots.values():
@@ -69,6 +71,7 @@ def for_people(fleet: Fleet, *, pid: int, started_at: float, epoch: float = 0.0)
         down={h.name: h.down_at for h in fleet.helpers.values() if _is_missed(h)},
         generation=fleet.generation,
         jobd=__version__,
+        where=where,
         reload_at=epoch + fleet.reload.since if fleet.reload.since else None,
         reloading=bool(fleet.reload.number) or fleet.reload.rolling is not None,
         reload_error=fleet.reload.refused,

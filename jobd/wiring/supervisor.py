@@ -21,7 +21,7 @@ from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
 from jobd.core.unreadable import UNREADABLE_JSON
-from jobd.seams import host, listening, lockfile, mark
+from jobd.seams import host, listening, lockfile, mark, workdir
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.logstream import of_process
@@ -61,6 +61,7 @@ def main(argv: list[str]) -> int:
 def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     setproctitle.setproctitle("jobd: supervisor")
     runtime_dir = path.parent.absolute()
+    where = workdir.named()
     signals = host.Signals(WATCHED)
     # Helpers start with a clean mask, and nobody may be missed: SIGCHLD is blocked nowhere.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
@@ -79,6 +80,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     fleet, board = _fleet(config, runtime_dir, nonce, log, sockets=bool(sockets))
     children = Children(
         mark=mark.Mark(nonce),
+        where=where,
         workers=lambda: [(view.pid, view.start_ticks) for view in board.views()],
         emit=log,
     )
@@ -93,6 +95,7 @@ def _supervise(config: Config, path: Path, reader: list[str]) -> int:
             path, board.path, reader, sockets, None if activated else config.web.bind
         ),
         runtime_dir=runtime_dir,
+        where=where,
         notifier=Notifier(),
         emit=log,
     )

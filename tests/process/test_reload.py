@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,3 +223,63 @@ def test_one_worker_is_replaced_by_hand(place: Place, redis_url: str) -> None:
             daemon.ask(Recycle("q.7"), within=10)
     eventually(lambda: first not in _pids(place) and len(_pids(place)) == 2)
     assert second in _pids(place)
+
+
+def _release(top: Path, number: int) -> Path:
+    release = top / str(number)
+    release.mkdir()
+    (release / "shop.py").write_text(APP.replace("VERSION = 1", f"VERSION = {number}"))
+    return release
+
+
+def _pointed(link: Path, release: Path) -> None:
+    fresh = link.with_suffix(".new")
+    fresh.symlink_to(release)
+    fresh.replace(link)
+
+
+def test_a_directory_is_known_by_its_name(tmp_path: Path, redis_url: str) -> None:
+    """Started in `current`: what that names at a reload is loaded, and while it names nothing a reload
+    says so; workers go on, and when it is back all is well by itself."""
+    place = Place(tmp_path, redis_url, app=APP, more=TWO)
+    (tmp_path / "shop.py").unlink()
+    releases = [_release(tmp_path, number) for number in (1, 2)]
+    for release in releases:
+        (release / "jobd.toml").write_text((tmp_path / "jobd.toml").read_text())
+    current = tmp_path / "current"
+    _pointed(current, releases[0])
+    queue = Jobd(redis_url).queue("q")
+    try:
+        place.start("run", "-c", "jobd.toml", within=current)
+        place.ready()
+        assert queue.add("version").result("10s")[0] == 1
+
+        _pointed(current, releases[1])
+        shutil.rmtree(releases[0])
+        assert _reload(place)["kept"] == 0
+        assert queue.add("version").result("10s")[0] == 2
+
+        releases[1].rename(tmp_path / "aside")
+        with pytest.raises(DaemonRefused, match=f"working directory {current} is gone"):
+            _reload(place)
+        assert f"working directory {current} is gone" in place.jobd("doctor", "-q").stdout
+        assert queue.add("version").result("10s")[0] == 2
+        os.kill(_preloader(place), signal.SIGKILL)
+        eventually(lambda: place.events("helper.unstarted"))
+        assert current.name in place.events("helper.unstarted")[-1]["why"]
+
+        (tmp_path / "aside").rename(releases[1])
+        for pid in _pids(place):
+            os.kill(pid, signal.SIGKILL)
+        assert queue.add("version").result("30s")[0] == 2
+        _reload(place)
+        assert "working directory" not in place.jobd("doctor", "-q").stdout
+    finally:
+        place.end()
+
+
+def _preloader(place: Place) -> int:
+    pid = _state(place).pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    [found] = [p for p in children if "preloader" in Path(f"/proc/{p}/cmdline").read_text()]
+    return int(found)

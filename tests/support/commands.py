@@ -58,12 +58,14 @@ class Place:
         later = time.time() + len(app)
         os.utime(path, (later, later))
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `jobd ARGUMENTS`, which says everything into the log."""
+    def start(self, *arguments: str, within: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start `jobd ARGUMENTS`, which says everything into the log; `within` as from a shell there."""
+        where = within or self.directory
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jobd", *arguments],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_clean(),
+                cwd=where, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=_clean() | {"PWD": str(where)},
             )  # fmt: skip
         self._started.append(process)
         return process
