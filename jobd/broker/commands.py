@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -32,8 +31,8 @@ PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
 class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A job as a claim returns it, with the claim's number.
 
-    `at` is when it was added, ms since 1970. `more` is its whole record, or empty for one that
-    never ran and asked for nothing.
+    `at` is when it was added, ms since 1970. `more` is its record without the arguments and
+    the values of notes, or empty for one that never ran and asked for nothing.
     """
 
     id: bytes
@@ -240,25 +239,6 @@ class QueueCommands:
             *flat,
         )
 
-    def settles(
-        self,
-        incarnation: str,
-        lease_ms: int,
-        *,
-        keep: int,
-        completed: Sequence[Completed],
-        endings: Sequence[Ending],
-        sums: Sequence[str | int] = (),
-    ) -> list[Command]:
-        """Settle a batch in calls that are sent together and do not hold Redis for long each."""
-        first, *rest = (
-            endings[at : at + bites.ENDINGS_BITE]
-            for at in range(0, len(endings) or 1, bites.ENDINGS_BITE)
-        )
-        settle = partial(self.settle, incarnation, lease_ms, keep=keep)
-        head = settle(completed=completed, endings=first, sums=sums)
-        return [head, *(settle(endings=bite) for bite in rest)]
-
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
         flat = [part for job in jobs for part in job]
         return self._call("hand_back", incarnation, incarnation, *flat)
@@ -283,7 +263,7 @@ class QueueCommands:
         return self._call("release", incarnation, incarnation, limit, known, *flat)
 
     def reap(
-        self, incarnation: str, seen: str | bytes, limit: int = bites.BITE, host: str = ""
+        self, incarnation: str, seen: str | bytes, limit: int = bites.BLAME_BITE, host: str = ""
     ) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit, host)
 

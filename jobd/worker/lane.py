@@ -26,6 +26,7 @@ from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
+from jobd.worker.ended import LIGHT
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Outcomes, Run
 from jobd.worker.record import (
     UNREADABLE,
@@ -174,6 +175,8 @@ class Lane(Run):
                 outcomes.bury(job, "unencodable", line, self.history, figures=figures)
                 self._page.finish(self._cell)
                 return
+            if len(result) > LIGHT:
+                self._desk.weigh(job.task, len(result))
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)

@@ -233,7 +233,7 @@ class Outcomes:
         return f"{known.name}|||" if known else _NO_RUN
 
     def _end(self, ending: Ending) -> None:
-        self._desk.endings.append(ending)
+        self._desk.end(ending)
 
 
 def _kind(error: BaseException, verdict: RetryLater | Bury) -> str:
