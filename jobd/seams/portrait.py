@@ -8,12 +8,12 @@ must fit. Used by the command line for the daemon of this host, and by the keepe
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from jobd.core.errors import EX_CONFIG, HostError
 from jobd.core.portrait import Daemon, QueueView, Reload, Worker
 from jobd.seams import clock, host, statefile
+from jobd.seams.hostname import host_name
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
 from jobd.seams.statefile import PoolState, SlotState, State
 
@@ -55,7 +55,7 @@ def look(runtime_dir: Path) -> Daemon | None:
         jobd=state.jobd,
         queues=queues if running else {},
         reload=_reload(state),
-        host=socket.gethostname(),
+        host=host_name(),
         runtime_dir=str(runtime_dir),
         workers_in_all=len(workers),
     )
