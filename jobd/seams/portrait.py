@@ -9,7 +9,6 @@ the system know: a process of the file that has ended since is not named. Used b
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from jobd.core.errors import EX_CONFIG, HostError
 from jobd.core.portrait import Daemon, QueueView, Reload, Worker
 from jobd.seams import clock, host, statefile
+from jobd.seams.hostname import host_name
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
 from jobd.seams.statefile import PoolState, SlotState, State
 
@@ -61,7 +61,7 @@ def look(runtime_dir: Path) -> Daemon | None:
         jobd=state.jobd,
         queues=queues if running else {},
         reload=_reload(state),
-        host=socket.gethostname(),
+        host=host_name(),
         runtime_dir=str(runtime_dir),
         workers_in_all=len(workers),
         stale=None if stale is None else max(0.0, clock.mono() - stale),
