@@ -19,6 +19,9 @@ MAX_ORDERS = 500
 ADD_BITE = 250
 # The same where some ask for locks, or to run again: 15 to 25 us each.
 ADD_ONCE_BITE = 100
+# Bytes of arguments that end a round trip of adding, so at the least a call: 2 to 10 us per KiB. A slow
+# link, 2 Mbit/s, carries them within a time-out of 2 s.
+ADD_BYTES = 256 * 1024
 # Plain completions in one settle: 4 us each, some 10 with a result.
 DONE_BITE = 512
 # What one call, and all calls of one round trip, bring of results, errors and notes: at 3 Mbit/s it is

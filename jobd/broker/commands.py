@@ -140,12 +140,15 @@ class QueueCommands:
         self.keys = QueueKeys(namespace, queue)
         self.now: str | int = "" if now is None else now
         # Spelled once: what a producer spends on each job is the job.
-        self._add_fresh = self._call("add", None, "1")
-        self._add_again = self._call("add", None, "")
+        self._add_fresh = self._call("add", None, "1", "1")
+        self._add_again = self._call("add", None, "1", "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
         """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
-        and none is on terms."""
+        and none is on terms.
+
+        To a queue that is new to the store nothing is added: see `as_known`, QueueUnknown.
+        """
         if not fresh and any_on_terms(jobs):
             return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
@@ -154,7 +157,7 @@ class QueueCommands:
         return command
 
     def _add_once(self, jobs: Sequence[NewJob]) -> Command:
-        command = self._call("add_once", None)
+        command = self._call("add_once", None, "1")
         for job in jobs:
             command += job
             command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
@@ -162,8 +165,17 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        # Sums of bytes are the caller's: ADD_BYTES.
         bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
         return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
+
+    @staticmethod
+    def as_known(command: Command) -> Command:
+        """Have an add carried out in any case: the queue's name is in `queues`."""
+        command[4 + int(command[2])] = (
+            ""  # after EVALSHA, the script, the number of keys, keys, now
+        )
+        return command
 
     def join(
         self,

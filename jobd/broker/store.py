@@ -64,18 +64,18 @@ class Store:
     def add(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bool]:
         """Add jobs in one round trip. True for each that was added, False for a duplicate.
 
-        Raises StoreFull (nothing was added) and BrokerUnavailable (the outcome may be unknown;
+        Whoever calls this has registered the queue. Raises StoreFull (nothing was added) and BrokerUnavailable (the outcome may be unknown;
         repeat with fresh=False, which is idempotent by id).
         """
-        reply = run(self._client, self.commands.add(jobs, fresh=fresh))
-        return [word == b"added" for word in reply]
+        return [word == b"added" for word in self.add_once(jobs, fresh=fresh)]
 
     def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
         """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
 
         Raises as `add` does; a repeat with the same terms is harmless.
         """
-        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        command = self.commands.as_known(self.commands.add(jobs, fresh=fresh))
+        words: list[bytes] = run(self._client, command)
         return words
 
     def join(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from socket import gethostname
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +15,7 @@ from jobd.core.events import Event
 from jobd.core.store_events import ReleaseRefused, WorkerReleased
 from jobd.keeper.fleet import Dead
 from jobd.seams.clock import monotonic
+from jobd.seams.hostname import host_name
 from jobd.seams.scoreboard import CellView, Scoreboard
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
@@ -47,7 +47,7 @@ def blame(dead: Dead, cells: list[CellView], now_ms: int, slot: str = "") -> lis
     that ran when a process crashed nobody knows which did it: each is suspected, and the worker that
     claims it next runs it in less company (jobd.worker.record.company).
     """
-    where: dict[str, str | int] = {"worker": dead.incarnation, "host": gethostname()}
+    where: dict[str, str | int] = {"worker": dead.incarnation, "host": host_name()}
     if slot:
         where["slot"] = slot
     return [_charge(dead, cell, len(cells), now_ms, where) for cell in cells]
