@@ -26,7 +26,7 @@ test: lint types imports ## everything CI runs: lint, types, layers, tests
 	@$(MAKE) --no-print-directory -j2 --output-sync=line test-rest test-daemons
 
 # Those of whole daemons mostly wait: the two halves run beside each other.
-DAEMONS := tests/browser tests/process tests/chaos tests/systemd tests/zoo
+DAEMONS := tests/browser tests/process tests/systemd tests/zoo
 
 test-daemons: $(VENV)/made
 	$(BIN)/python -m pytest $(DAEMONS)

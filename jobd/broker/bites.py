@@ -10,6 +10,8 @@ MAX_BATCH = 256
 MAX_BATCH_BYTES = 1024 * 1024
 # Taken back from the dead at once: 4 to 15 us each.
 BITE = 256
+# The same where each has a line written into its history, of 64 KiB at worst: then 500 us.
+BLAME_BITE = 16
 # Ids in one call of an operator's verb: 10 to 20 us each.
 SMALL_BITE = 50
 MAX_ORDERS = 500
@@ -17,6 +19,14 @@ MAX_ORDERS = 500
 ADD_BITE = 250
 # The same where some ask for locks, or to run again: 15 to 25 us each.
 ADD_ONCE_BITE = 100
+# Bytes of arguments that end a round trip of adding, so at the least a call: 2 to 10 us per KiB. A slow
+# link, 2 Mbit/s, carries them within a time-out of 2 s.
+ADD_BYTES = 256 * 1024
+# Plain completions in one settle: 4 us each, some 10 with a result.
+DONE_BITE = 512
+# What one call, and all calls of one round trip, bring of results, errors and notes: at 3 Mbit/s it is
+# there within the patience of a worker's link (3 s). One job's may be more, and goes alone.
+SETTLE_BYTES = 1024 * 1024
 # Other endings than plain completion in one settle: a death with its history takes 20 us.
 ENDINGS_BITE = 100
 # Jobs in one call of the keeper's own. How many it trims follows from how long that takes.

@@ -35,10 +35,13 @@ class Calls:
         self._idle.append(link)
         return reply
 
-    def begin(self, commands: list[Command]) -> Callable[[], list[Reply]]:
+    def begin(
+        self, commands: list[Command], replies: list[Reply] | None = None
+    ) -> Callable[[], list[Reply]]:
         """Send script calls; what is given back waits for their replies, all of one round trip.
 
-        In between the caller does something else. Both raise BrokerError and its kinds.
+        In between the caller does something else. Both raise BrokerError and its kinds. `replies` is as
+        for `Link.collect`.
         """
         link = self._take()
         try:
@@ -49,12 +52,12 @@ class Calls:
 
         def land() -> list[Reply]:
             try:
-                replies = link.collect(commands)
+                found = link.collect(commands, replies)
             except BaseException:
                 link.close()
                 raise
             self._idle.append(link)
-            return replies
+            return found
 
         return land
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -32,8 +31,8 @@ PAUSED, THROTTLED, CAPPED, LIMITED = "paused", "throttled", "capped", "limited"
 class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A job as a claim returns it, with the claim's number.
 
-    `at` is when it was added, ms since 1970. `more` is its whole record, or empty for one that
-    never ran and asked for nothing.
+    `at` is when it was added, ms since 1970. `more` is its record without the arguments and
+    the values of notes, or empty for one that never ran and asked for nothing.
     """
 
     id: bytes
@@ -141,12 +140,15 @@ class QueueCommands:
         self.keys = QueueKeys(namespace, queue)
         self.now: str | int = "" if now is None else now
         # Spelled once: what a producer spends on each job is the job.
-        self._add_fresh = self._call("add", None, "1")
-        self._add_again = self._call("add", None, "")
+        self._add_fresh = self._call("add", None, "1", "1")
+        self._add_again = self._call("add", None, "1", "")
 
     def add(self, jobs: Sequence[NewJob], *, fresh: bool) -> Command:
         """Add jobs; `fresh` when their ids were made a moment ago and are sent for the first time,
-        and none is on terms."""
+        and none is on terms.
+
+        To a queue that is new to the store nothing is added: see `as_known`, QueueUnknown.
+        """
         if not fresh and any_on_terms(jobs):
             return self._add_once(jobs)
         command = list(self._add_fresh if fresh else self._add_again)
@@ -155,7 +157,7 @@ class QueueCommands:
         return command
 
     def _add_once(self, jobs: Sequence[NewJob]) -> Command:
-        command = self._call("add_once", None)
+        command = self._call("add_once", None, "1")
         for job in jobs:
             command += job
             command += job.terms if isinstance(job, JobOnTerms) else NO_TERMS
@@ -163,8 +165,17 @@ class QueueCommands:
 
     def add_bites(self, jobs: Sequence[NewJob], *, fresh: bool) -> list[Command]:
         """Add many jobs, in calls that are sent together and do not hold Redis for long each."""
+        # Sums of bytes are the caller's: ADD_BYTES.
         bite = bites.ADD_ONCE_BITE if not fresh and any_on_terms(jobs) else bites.ADD_BITE
         return [self.add(jobs[at : at + bite], fresh=fresh) for at in range(0, len(jobs), bite)]
+
+    @staticmethod
+    def as_known(command: Command) -> Command:
+        """Have an add carried out in any case: the queue's name is in `queues`."""
+        command[4 + int(command[2])] = (
+            ""  # after EVALSHA, the script, the number of keys, keys, now
+        )
+        return command
 
     def join(
         self,
@@ -240,25 +251,6 @@ class QueueCommands:
             *flat,
         )
 
-    def settles(
-        self,
-        incarnation: str,
-        lease_ms: int,
-        *,
-        keep: int,
-        completed: Sequence[Completed],
-        endings: Sequence[Ending],
-        sums: Sequence[str | int] = (),
-    ) -> list[Command]:
-        """Settle a batch in calls that are sent together and do not hold Redis for long each."""
-        first, *rest = (
-            endings[at : at + bites.ENDINGS_BITE]
-            for at in range(0, len(endings) or 1, bites.ENDINGS_BITE)
-        )
-        settle = partial(self.settle, incarnation, lease_ms, keep=keep)
-        head = settle(completed=completed, endings=first, sums=sums)
-        return [head, *(settle(endings=bite) for bite in rest)]
-
     def hand_back(self, incarnation: str, jobs: Iterable[tuple[bytes, int]]) -> Command:
         flat = [part for job in jobs for part in job]
         return self._call("hand_back", incarnation, incarnation, *flat)
@@ -283,7 +275,7 @@ class QueueCommands:
         return self._call("release", incarnation, incarnation, limit, known, *flat)
 
     def reap(
-        self, incarnation: str, seen: str | bytes, limit: int = bites.BITE, host: str = ""
+        self, incarnation: str, seen: str | bytes, limit: int = bites.BLAME_BITE, host: str = ""
     ) -> Command:
         return self._call("reap", incarnation, incarnation, seen, limit, host)
 

@@ -124,10 +124,18 @@ class Link:
         self.send(commands)
         return self.collect(commands)
 
-    def collect(self, commands: list[list[str | bytes | int]]) -> list[Reply]:
-        """Read the replies of commands that were sent."""
+    def collect(
+        self, commands: list[list[str | bytes | int]], replies: list[Reply] | None = None
+    ) -> list[Reply]:
+        """Read the replies of commands that were sent.
+
+        `replies` is an empty list to read them into: when this raises, it has what came before, errors
+        of single commands among them.
+        """
         self._reader.until = monotonic() + self._patience
-        replies = [self._read_one() for _ in commands]
+        replies = [] if replies is None else replies
+        for _ in commands:
+            replies.append(self._read_one())
         has_forgotten = any(isinstance(reply, NoScriptError) for reply in replies)
         for index, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):

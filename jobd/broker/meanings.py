@@ -39,6 +39,16 @@ from jobd.core.errors import (
     StoreUnusable,
 )
 
+
+class QueueUnknown(BrokerError):
+    """The store has never heard of this queue, or was emptied since: nothing was added.
+
+    Goes no further than to whoever adds, who registers the queue and adds again.
+    """
+
+    code = "jobd.queue_unknown"
+
+
 _CLUSTER_ERRORS = (AskError, ClusterCrossSlotError, ClusterDownError, MovedError, TryAgainError)
 
 
@@ -165,6 +175,8 @@ _OF_CLUSTER = ("MOVED ", "ASK ", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN", "allowe
 def _refusal(where: str, error: Exception, command: list[Any] | None) -> BrokerError:
     """Name what the server refused. Redis 6.2 wraps what a script met: '... -OOM command not ...'."""
     text = str(error)
+    if "JOBDUNKNOWN " in text:
+        return QueueUnknown(f"redis: {where}: {text}")
     if isinstance(error, ReadOnlyError) or "-READONLY " in text or "READONLY You can" in text:
         return BrokerUnavailable(
             f"redis: {where} is a read-only replica; expected the primary; "

@@ -6,9 +6,10 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
+from jobd.broker.bites import BLAME_BITE, PROMOTE_BITE, TRIM_BITE
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     Blame,
@@ -63,18 +64,18 @@ class Store:
     def add(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bool]:
         """Add jobs in one round trip. True for each that was added, False for a duplicate.
 
-        Raises StoreFull (nothing was added) and BrokerUnavailable (the outcome may be unknown;
+        Whoever calls this has registered the queue. Raises StoreFull (nothing was added) and BrokerUnavailable (the outcome may be unknown;
         repeat with fresh=False, which is idempotent by id).
         """
-        reply = run(self._client, self.commands.add(jobs, fresh=fresh))
-        return [word == b"added" for word in reply]
+        return [word == b"added" for word in self.add_once(jobs, fresh=fresh)]
 
     def add_once(self, jobs: Sequence[NewJob], *, fresh: bool = False) -> list[bytes]:
         """Add jobs, perhaps on terms; a word for each: added, replaced, duplicate, or "held <id>".
 
         Raises as `add` does; a repeat with the same terms is harmless.
         """
-        words: list[bytes] = run(self._client, self.commands.add(jobs, fresh=fresh))
+        command = self.commands.as_known(self.commands.add(jobs, fresh=fresh))
+        words: list[bytes] = run(self._client, command)
         return words
 
     def join(
@@ -145,12 +146,14 @@ class Store:
     def release(
         self, incarnation: str, blamed: Sequence[Blame] = (), *, begun: int | None = None
     ) -> None:
-        """Give back everything a dead worker of this host held, bite by bite. `begun` is the last
-        claim of which it has begun a job, where that is known."""
-        while run(self._client, self.commands.release(incarnation, blamed, begun=begun)) == [
-            b"more"
-        ]:
-            blamed = ()
+        """Give back everything a dead worker of this host held, bite by bite: first what is charged,
+        or it would go back free. `begun` is the last claim of which it has begun a job, where that
+        is known."""
+        release = partial(self.commands.release, incarnation, begun=begun)
+        for at in range(0, len(blamed), BLAME_BITE):
+            run(self._client, release(blamed[at : at + BLAME_BITE], limit=0))
+        while run(self._client, release()) == [b"more"]:
+            pass
 
     def reap(self, incarnation: str, seen: str, host: str = "") -> bool:
         """Take back everything a vanished worker held; `host` is its host's name, where that is known.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 
 import click
 
@@ -19,6 +18,7 @@ from jobd.core.durations import words
 from jobd.core.errors import EX_UNAVAILABLE, ConfigError
 from jobd.core.ids import uuid7
 from jobd.seams.clock import mono, wall_ms
+from jobd.seams.hostname import host_name
 
 
 @click.command("test")
@@ -40,7 +40,7 @@ def command(sink: str | None, config_file: str | None, as_json: bool) -> int:
     for name in [sink] if sink is not None else sinks:
         note = test_notification(
             note_id=uuid7(wall_ms(), secrets.randbits(74)), at_ms=wall_ms(),
-            namespace=config.redis.namespace, host=socket.gethostname(),
+            namespace=config.redis.namespace, host=host_name(),
         )  # fmt: skip
         began, outcome = mono(), send_now(sinks[name], note)
         is_sent = isinstance(outcome, Sent)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import msgspec
 
 from jobd.cli import daemon_verb
 from jobd.cli.options import config_option, json_option, runtime_option
-from jobd.seams.requests import Dump
+from jobd.seams.requests import Dump, Stack
 
 
 @click.command("dump")
@@ -26,7 +27,7 @@ def command(
     with daemon_verb.reach(config_file, runtime_dir) as daemon:
         return daemon_verb.carry_out(
             daemon,
-            Dump(slot),
+            Dump(slot, tell=True),
             limit=daemon_verb.AT_ONCE,
             as_json=as_json,
             say=lambda done: _said(slot, done),
@@ -34,5 +35,13 @@ def command(
 
 
 def _said(slot: str | None, done: dict[str, Any]) -> str:
-    whose = f"{done.get('processes', 'all')} processes" if slot is None else slot
-    return f"dump: the stacks of {whose} are in the log of the daemon"
+    try:
+        stacks = msgspec.convert(done.get("stacks", []), list[Stack])
+    except msgspec.ValidationError:
+        stacks = []  # a daemon of an older version tells none
+    silent = [stack for stack in stacks if not stack.text]
+    written = done.get("processes", 0) - len(silent)
+    whose = f"{written} process{'' if written == 1 else 'es'}" if slot is None else slot
+    said = [f"the stacks of {whose} are in the log of the daemon"] if written else []
+    said += [f"none of {stack.who} (pid {stack.pid}): {stack.missing}" for stack in silent]
+    return f"dump: {'; '.join(said) or 'there is no process to ask'}"

@@ -78,6 +78,8 @@ def troubles(daemon: Daemon) -> Iterator[tuple[str, Style]]:
         yield f"it is stopped: `kill -CONT {daemon.pid}` lets it go on", "bad"
     elif daemon.answers == "no":
         yield "it runs and does not answer: see its log, and `jobd doctor`", "bad"
+    if daemon.stale is not None:
+        yield f"state.json is {words(daemon.stale)} old: the runtime directory may be full", "bad"
     for name, queue in daemon.queues.items():
         if queue.gave_up:
             yield (

@@ -1,6 +1,6 @@
 """Adding many jobs: from a list, with a handle for each, or from an iterator of any length.
 
-Jobs go in chunks of a thousand, one round trip each. While Redis takes one chunk the next is made;
+Jobs go in chunks of a thousand, or of 256 KiB, one round trip each. While Redis takes one chunk the next is made;
 never more than one is under way, so whoever is cut off knows what is in, what may be, and what was
 not sent. Of an iterator no more is held than two chunks. Called by `Queue.add_many`, `aadd_many`.
 """
@@ -12,11 +12,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from jobd.broker.bites import ADD_BYTES
 from jobd.broker.new_job import NewJob
 from jobd.client.adding import handle_of
 from jobd.client.handle import JobHandle
 from jobd.client.producer import Producer
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, BrokerUnavailable
 
 CHUNK = 1000
 
@@ -47,7 +48,7 @@ class Added:
         return self.enqueued + self.duplicates
 
     def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
-        """Count the answers to one chunk."""
+        """Count the answers to one chunk, or to its first jobs."""
         _ = chunk
         replaced = words.count(b"replaced")
         enqueued = words.count(b"added") + replaced
@@ -67,7 +68,7 @@ class Handles(list[JobHandle[Any]], Added):
     def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
         """Count the answers to one chunk, and make its handles."""
         super().take_in(chunk, words)
-        for job, word in zip(chunk.jobs, words, strict=True):
+        for job, word in zip(chunk.jobs, words, strict=False):  # some, where the others failed
             self.append(handle_of(self._producer, self._queue, job, word))
 
 
@@ -83,28 +84,32 @@ class Cutter:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._index = 0
+        self._before = 0
         self._begin()
 
     def _begin(self) -> None:
         self._jobs: list[NewJob] = []
         self._fresh = True
+        self._room = ADD_BYTES
 
     def take(self, given: object) -> bool:
         """Read one more; True when the chunk is full. Raises what is wrong with it, and says where."""
         try:
             job, is_fresh = self._read(given)
         except Exception as error:
-            error.add_note(f"in job {self._index} of add_many, counted from 0")
+            error.add_note(f"in job {self._before + len(self._jobs)} of add_many, counted from 0")
             raise
-        self._index += 1
-        self._jobs.append(job)
-        self._fresh = self._fresh and is_fresh
-        return len(self._jobs) == CHUNK
+        jobs = self._jobs
+        jobs.append(job)
+        if not is_fresh:
+            self._fresh = False
+        room = self._room = self._room - len(job.args)
+        return room <= 0 or len(jobs) == CHUNK
 
     def cut(self) -> Chunk:
         """Give what was read since the last cut."""
         chunk = Chunk(self._jobs, self._fresh)
+        self._before += len(self._jobs)
         self._begin()
         return chunk
 
@@ -151,27 +156,34 @@ class Sending:
         self._progress = progress
         self._chunk: Chunk | None = None
         self._lost = False
-        self._land: Callable[[], list[bytes]]
-        self._task: asyncio.Task[list[bytes]]
+        self._words: list[bytes] = []
+        self._land: Callable[[], None]
+        self._task: asyncio.Task[None]
 
     def send(self, chunk: Chunk) -> None:
         """Put a chunk on the way. Raises as `Producer.add`."""
         if chunk.jobs:
-            with self._in_touch():
-                self._land = self._producer.begin_add(self._queue, chunk.jobs, fresh=chunk.fresh)
+            self._words = []
+            with self._in_touch(chunk):
+                self._land = self._producer.begin_add(
+                    self._queue, chunk.jobs, self._words, fresh=chunk.fresh
+                )
             self._chunk = chunk
 
     def land(self) -> None:
         """Take in the answers to what is under way, if anything is. Raises as `Producer.add`."""
         if chunk := self._take_chunk():
-            with self._in_touch():
-                words = self._land()
-            self._count(chunk, words)
+            with self._in_touch(chunk):
+                self._land()
+            self._count(chunk)
 
     async def send_async(self, chunk: Chunk) -> None:
         """Put a chunk on the way, and let the event loop send it."""
         if chunk.jobs:
-            adding = self._producer.add_async(self._queue, chunk.jobs, fresh=chunk.fresh)
+            self._words = []
+            adding = self._producer.add_many_async(
+                self._queue, chunk.jobs, self._words, fresh=chunk.fresh
+            )
             self._task = asyncio.ensure_future(adding)
             self._chunk = chunk
             await asyncio.sleep(0)
@@ -179,9 +191,9 @@ class Sending:
     async def land_async(self) -> None:
         """Take in the answers to what is under way, if anything is. Raises as `Producer.add`."""
         if chunk := self._take_chunk():
-            with self._in_touch():
-                words = await self._task
-            self._count(chunk, words)
+            with self._in_touch(chunk):
+                await self._task
+            self._count(chunk)
 
     def say_how_far(self, error: Exception) -> None:
         """Note on what ended the row how many are in; Redis' own errors say it themselves."""
@@ -192,19 +204,30 @@ class Sending:
         chunk, self._chunk = self._chunk, None
         return chunk
 
-    def _count(self, chunk: Chunk, words: list[bytes]) -> None:
-        self._added.take_in(chunk, words)
+    def _count(self, chunk: Chunk) -> None:
+        self._added.take_in(chunk, self._words)
         if self._progress is not None:
             self._progress(self._added)
 
     @contextmanager
-    def _in_touch(self) -> Iterator[None]:
+    def _in_touch(self, chunk: Chunk) -> Iterator[None]:
         try:
             yield
         except BrokerError as error:
             self._lost = True
+            if self._words:  # calls of the same round trip that were answered before
+                self._count(chunk)
             error.added = len(self._added)
+            error.add_note(_how_far(error))
             raise
+
+
+def _how_far(error: BrokerError) -> str:
+    known = isinstance(error, BrokerUnavailable) and not error.outcome_unknown
+    return (
+        f"add_many: the first {error.added} jobs are in; the {len(error.job_ids)} after them "
+        f"{'are not' if known else 'may be'}, and none after those"
+    )
 
 
 def add_chunks(

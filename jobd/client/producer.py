@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from itertools import chain
 from weakref import WeakKeyDictionary
 
-from jobd.broker.bites import ADD_BITE, ADD_ONCE_BITE
 from jobd.broker.calls import Calls
-from jobd.broker.commands import End, QueueCommands
+from jobd.broker.commands import Command, End, QueueCommands
 from jobd.broker.connection import (
     AsyncClient,
     Client,
+    Reply,
     connect,
     connect_async,
     run_async,
 )
 from jobd.broker.finding import Finder
-from jobd.broker.new_job import JobOnTerms, NewJob, any_on_terms
+from jobd.broker.meanings import QueueUnknown
+from jobd.broker.new_job import NewJob
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queue_async, register_queues
 from jobd.broker.views import Views
 from jobd.broker.why import WhyFacts
+from jobd.client.failed_add import about, answered
 from jobd.client.instead import Instead
 from jobd.client.waiting import Waiting, wait_here
-from jobd.core.errors import BrokerError, BrokerUnavailable
+from jobd.core.errors import BrokerError
 from jobd.core.ids import uuid7
 from jobd.seams.clock import wall_ms
 
@@ -145,49 +146,88 @@ class Producer:
         if self._instead is not None:
             return self._instead.add(queue, jobs, fresh=fresh)
         command = self._of(queue).add(jobs, fresh=fresh)
+        words: list[bytes]
         try:
-            self._register(queue)
-            words: list[bytes] = (self._calls or self._make_calls()).run(command)
+            if queue in self._registered:
+                try:
+                    words = (self._calls or self._make_calls()).run(command)
+                    return words
+                except QueueUnknown:
+                    self._registered.discard(queue)
+            self._register(queue, [command])
+            words = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
-            raise _about(error, jobs) from error
+            raise about(error, jobs) from error
         return words
 
     def begin_add(
-        self, queue: str, jobs: Sequence[NewJob], *, fresh: bool
-    ) -> Callable[[], list[bytes]]:
-        """Send up to 1,000 jobs; what is given back waits for the answer: a word for each."""
-        if self._instead is not None:
-            words = self._instead.add(queue, jobs, fresh=fresh)
-            return lambda: words
-        try:
-            self._register(queue)
-            calls = self._calls or self._make_calls()
-            answers = calls.begin(self._of(queue).add_bites(jobs, fresh=fresh))
-        except BrokerError as error:
-            raise _about(error, jobs) from error
+        self, queue: str, jobs: Sequence[NewJob], words: list[bytes], *, fresh: bool
+    ) -> Callable[[], None]:
+        """Send jobs of one round trip; what is given back waits for the answers, a word for each.
 
-        def land() -> list[bytes]:
+        They are put into `words`; when either raises, those that had come before are there.
+        """
+        if self._instead is not None:
+            words += self._instead.add(queue, jobs, fresh=fresh)
+            return lambda: None
+        commands = self._of(queue).add_bites(jobs, fresh=fresh)
+        replies: list[Reply] = []
+        try:
+            wait = self._begin(queue, commands, replies)
+        except BrokerError as error:
+            raise about(error, jobs) from error
+
+        def land() -> None:
             try:
-                return list(chain.from_iterable(answers()))
+                try:
+                    wait()
+                except QueueUnknown:
+                    self._registered.discard(queue)
+                    replies.clear()
+                    self._begin(queue, commands, replies)()
             except BrokerError as error:
-                raise _about(error, jobs) from error
+                words.extend(answered(replies))
+                raise about(error, jobs[len(words) :]) from error
+            words.extend(answered(replies))
 
         return land
 
     async def add_async(self, queue: str, jobs: Sequence[NewJob], *, fresh: bool) -> list[bytes]:
-        """Add up to 1,000 jobs without blocking the event loop."""
+        """Add one job or a few without blocking the event loop."""
+        words: list[bytes] = []
+        await self.add_many_async(queue, jobs, words, fresh=fresh)
+        return words
+
+    async def add_many_async(
+        self, queue: str, jobs: Sequence[NewJob], words: list[bytes], *, fresh: bool
+    ) -> None:
+        """Add jobs, call by call, without blocking the event loop; `words` is as for `begin_add`."""
         if self._instead is not None:
-            return await self._instead.add_async(queue, jobs, fresh=fresh)
-        commands = self._of(queue).add_bites(jobs, fresh=fresh)
+            words += await self._instead.add_async(queue, jobs, fresh=fresh)
+            return
         client = self.async_client
         try:
-            if queue not in self._registered:
-                await register_queue_async(client, self.namespace, queue)
-                self._registered.add(queue)
-            replies = [await run_async(client, command) for command in commands]
+            for command in self._of(queue).add_bites(jobs, fresh=fresh):
+                words += await self._add_one_async(client, queue, command)
         except BrokerError as error:
-            raise _about(error, jobs) from error
-        return list(chain.from_iterable(replies))
+            raise about(error, jobs[len(words) :]) from error
+
+    async def _add_one_async(self, client: AsyncClient, queue: str, command: Command) -> Reply:
+        if queue in self._registered:
+            try:
+                return await run_async(client, command)
+            except QueueUnknown:
+                self._registered.discard(queue)
+        await register_queue_async(client, self.namespace, queue)
+        self._registered.add(queue)
+        return await run_async(client, QueueCommands.as_known(command))
+
+    def _begin(
+        self, queue: str, commands: list[Command], replies: list[Reply]
+    ) -> Callable[[], list[Reply]]:
+        if queue not in self._registered:
+            self._register(queue, commands)
+        return (self._calls or self._make_calls()).begin(commands, replies)
 
     def _make_calls(self) -> Calls:
         self._calls = Calls(self.client)
@@ -214,33 +254,9 @@ class Producer:
             commands = self._commands[queue] = QueueCommands(self.namespace, queue)
         return commands
 
-    def _register(self, queue: str) -> None:
-        if queue not in self._registered:
-            register_queues(self.client, self.namespace, [queue])
-            self._registered.add(queue)
-
-
-def _about(error: BrokerError, jobs: Sequence[NewJob]) -> BrokerError:
-    """Say which jobs an add was about that failed, and how to go on."""
-    nonces = [job.terms.nonce if isinstance(job, JobOnTerms) else "" for job in jobs]
-    if len(jobs) == 1:
-        same = f" and nonce={nonces[0]!r}" if nonces[0] else ""
-        again = f"adding again with job_id={jobs[0].id!r}{same} is safe"
-    else:
-        same = " and `nonces`" if any(nonces) else ""
-        again = f"adding these {len(jobs)} again, each with its own of `job_ids`{same}, is safe"
-    if isinstance(error, BrokerUnavailable):
-        outcome = (
-            "whether it was added is unknown" if error.outcome_unknown else "nothing was added"
-        )
-        return BrokerUnavailable(
-            f"{error}; {outcome}; {again}",
-            job_ids=[job.id for job in jobs],
-            nonces=nonces,
-            outcome_unknown=error.outcome_unknown,
-        )
-    error.job_ids = tuple(job.id for job in jobs)
-    bite = ADD_ONCE_BITE if any_on_terms(jobs) else ADD_BITE
-    if len(jobs) > bite:  # some of the calls that were sent together may have been carried out
-        error.add_note(f"some of them may be in; {again}")
-    return error
+    def _register(self, queue: str, commands: list[Command]) -> None:
+        """Make a queue known, and have these adds carried out in any case."""
+        register_queues(self.client, self.namespace, [queue])
+        self._registered.add(queue)
+        for command in commands:
+            QueueCommands.as_known(command)

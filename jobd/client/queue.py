@@ -65,6 +65,7 @@ R = TypeVar("R")
 Jobs: TypeAlias = "str | JobHandle[Any] | Iterable[str | JobHandle[Any]]"
 
 Addition = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+_ADDITION = (tuple, list)  # a union would be made anew for each job
 
 
 class Queue:
@@ -226,7 +227,8 @@ class Queue:
     @overload
     def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added: ...
     def add_many(self, jobs: Iterable[Addition], *, progress: Progress = None) -> Added:
-        """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000.
+        """Add many jobs, each (task, args) or (task, args, options); a round trip per 1,000, or per
+        256 KiB of arguments.
 
         Of a list (any sequence) all are checked before the first is added, and a list of handles is
         given back. Any other iterable may be of any length: its jobs are checked and added as they
@@ -354,12 +356,17 @@ class Queue:
 
     def _read(self, addition: Addition) -> tuple[NewJob, bool]:
         call = SAYS_NOTHING
-        if not isinstance(addition, tuple | list) or not 2 <= len(addition) <= 3:
+        if not isinstance(addition, _ADDITION) or not 2 <= len(addition) <= 3:
             raise TypeError(
                 f"job {addition!r:.80}; expected (task, args) or (task, args, options), "
                 "as in ('welcome', {'user_id': 7}, {'priority': 1})"
             )
         if len(addition) == 3:
+            if not isinstance(addition[2], Mapping):
+                raise OptionError(
+                    f"options of task {addition[0]!r:.80}: {addition[2]!r:.80}; expected a dict, as in "
+                    "{'priority': 1}; leave it out where there is none"
+                )
             call = CallOptions(addition[2], what=f"task {addition[0]!r}")
         job = self._new(addition[0], addition[1], call)
         return job, is_fresh(job, call)

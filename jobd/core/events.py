@@ -126,6 +126,14 @@ class StateUnwritten(Event, frozen=True, kw_only=True):
     event: ClassVar[str] = "state.unwritten"
     level: ClassVar[Level] = "error"
     why: str
+    since: float
+
+
+class StateWritten(Event, frozen=True, kw_only=True):
+    """state.json is up to date again, after so many seconds."""
+
+    event: ClassVar[str] = "state.written"
+    after: float
 
 
 class PredecessorFound(Event, frozen=True, kw_only=True):

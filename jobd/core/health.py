@@ -40,6 +40,7 @@ What = Literal[
     "store_unfit",
     "store_doubtful",
     "state_unread",
+    "state_stale",
     "gave_up",
     "queue_no_worker",
     "queue_no_progress",
@@ -90,10 +91,14 @@ class QueueSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The runtime directory at the last look. `down`: the helpers that are not up, each since when."""
+    """The runtime directory at the last look. `down`: the helpers that are not up, each since when.
+
+    `stale_since`: when the supervisor could write there no more; then nothing else is known.
+    """
 
     looked_at: float | None = None
     trouble: str | None = None
+    stale_since: float | None = None
     queues: dict[str, QueueSeen] = {}
     down: dict[str, float] = {}
     reload_refused: bool = False
@@ -250,6 +255,13 @@ def _host(facts: Facts, now: float) -> Iterator[Reason]:
             "state_unread",
             f"{why}; expected to read what runs from the runtime directory",
             "see `jobd status`, and whether the directory's disk is full",
+        )
+    elif host.stale_since is not None:
+        yield Reason(
+            "state_stale",
+            f"state.json is {max(0.0, now - host.stale_since):.0f} s old: the runtime directory may be "
+            "full; what runs here is not known",
+            "make room there: it is tried every second; see state.unwritten in the log",
         )
     else:
         yield from _keeper(facts, now)

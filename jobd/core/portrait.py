@@ -82,7 +82,11 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon of a runtime directory, the last one when none is running. `up_for` in seconds."""
+    """The daemon of a runtime directory, the last one when none is running. `up_for` in seconds.
+
+    `stale`: for how many seconds its state.json could not be written; what is said of helpers, queues
+    and reloads is as old.
+    """
 
     running: bool
     stopping: bool
@@ -101,6 +105,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     queues: dict[str, QueueView] = {}
     reload: Reload | None = None
     workers_in_all: int = 0
+    stale: float | None = None
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from socket import gethostname
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +14,8 @@ from jobd.core.errors import BrokerError, BrokerUnavailable
 from jobd.core.events import Event
 from jobd.core.store_events import ReleaseRefused, WorkerReleased
 from jobd.keeper.fleet import Dead
+from jobd.seams.clock import monotonic
+from jobd.seams.hostname import host_name
 from jobd.seams.scoreboard import CellView, Scoreboard
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
@@ -35,6 +36,10 @@ _COUNTER = {
 }
 
 
+# One whose loop stands still is left alone for longer than that (jobd.supervisor.progress.LEAST_HANG).
+_TURNED_WITHIN = 8.0
+
+
 def blame(dead: Dead, cells: list[CellView], now_ms: int, slot: str = "") -> list[Blame]:
     """Say what each running job is charged with.
 
@@ -42,7 +47,7 @@ def blame(dead: Dead, cells: list[CellView], now_ms: int, slot: str = "") -> lis
     that ran when a process crashed nobody knows which did it: each is suspected, and the worker that
     claims it next runs it in less company (jobd.worker.record.company).
     """
-    where: dict[str, str | int] = {"worker": dead.incarnation, "host": gethostname()}
+    where: dict[str, str | int] = {"worker": dead.incarnation, "host": host_name()}
     if slot:
         where["slot"] = slot
     return [_charge(dead, cell, len(cells), now_ms, where) for cell in cells]
@@ -66,11 +71,12 @@ def _charge(
 
 class LastLook(NamedTuple):
     """Who is to be charged, the last claim that was begun, and the worker's slot; nothing where its page
-    is gone."""
+    is gone. `excused`: all of them had ended, and it was not they that held it up."""
 
     cells: list[CellView]
     begun: int | None
     slot: str
+    excused: bool = False
 
 
 _NOTHING = LastLook([], None, "")
@@ -80,7 +86,8 @@ def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> LastLoo
     """Read the page of a worker that has ended: it cannot change any more.
 
     A crash accuses who ran. Where nobody did, it accuses who had just run and was not settled: what a
-    run leaves behind may end its process a moment later, and would for ever if that cost nothing.
+    run leaves behind may end its process a moment later, and would for ever if that cost nothing. But of
+    a worker that was hung while its loop still turned Redis had no answer for: its runs were over.
     """
     board = boards(dead.board)
     if board is None or dead.page >= len(board.pages):
@@ -89,17 +96,20 @@ def last_look(dead: Dead, boards: Callable[[str], Scoreboard | None]) -> LastLoo
     view = page.view()
     if view is None or view.incarnation != dead.incarnation:
         return _NOTHING
-    accused = view.cells
+    accused, excused = view.cells, False
     if not accused and _COUNTER[dead.cause] == "crashes":
         accused = page.latest()
-    return LastLook(list(accused), view.begun, view.slot)
+        excused = dead.cause == "hung" and monotonic() - view.beat < _TURNED_WITHIN
+    return LastLook(list(accused), view.begun, view.slot, excused)
 
 
 def release(
     dead: Dead, *, store: Store, boards: Callable[[str], Scoreboard | None], now_ms: int
 ) -> None:
     """Close the lease and give back what was held. Repeating it changes nothing."""
-    cells, begun, slot = last_look(dead, boards)
+    cells, begun, slot, excused = last_look(dead, boards)
+    if excused:
+        dead = msgspec.structs.replace(dead, cause="recycled")
     if len(cells) > 1 and _COUNTER[dead.cause] == "crashes":
         # Settled jobs stay in their cells; counted in, they made one that ran alone one of several.
         held = set(store.line_of(dead.incarnation))

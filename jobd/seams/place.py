@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from pathlib import Path
+
+from jobd.seams.hostname import host_name
 
 
 def key_of(runtime_dir: Path) -> str:
@@ -13,7 +14,7 @@ def key_of(runtime_dir: Path) -> str:
     Hosts may share a name, as containers may share a machine: its id and the process namespace are
     parts of the name.
     """
-    host = socket.gethostname()
+    host = host_name()
     parts = (host, str(runtime_dir), _read("/etc/machine-id"), _namespace())
     digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
     return f"{host}-{digest}"

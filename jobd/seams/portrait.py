@@ -2,18 +2,21 @@
 
 state.json is the slow part, the scoreboard the fast one; both are there while Redis is not, and after
 the daemon. So whether it runs is asked of the system: pid, start and boot
-must fit. Used by the command line for the daemon of this host, and by the keeper, who tells others.
+must fit. While the supervisor cannot write state.json, what is said of workers is what the scoreboard and
+the system know: a process of the file that has ended since is not named. Used by the command line for the daemon of this host, and by the keeper, who tells others.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from jobd.core.errors import EX_CONFIG, HostError
 from jobd.core.portrait import Daemon, QueueView, Reload, Worker
 from jobd.seams import clock, host, statefile
+from jobd.seams.hostname import host_name
 from jobd.seams.scoreboard import Owner, PageView, Scoreboard
 from jobd.seams.statefile import PoolState, SlotState, State
 
@@ -39,6 +42,9 @@ def look(runtime_dir: Path) -> Daemon | None:
         ) from error
     running = board is not None and runs(board.owner)
     pages = {} if board is None else {view.incarnation: view for view in board.views()}
+    stale = board.stale_since() if running and board is not None else None
+    if stale is not None:
+        state = _as_it_is(state, list(pages.values()))
     workers = _workers(state, pages) if running else []
     queues = {name: _queue(pool) for name, pool in state.pools.items()}
     return Daemon(
@@ -55,9 +61,10 @@ def look(runtime_dir: Path) -> Daemon | None:
         jobd=state.jobd,
         queues=queues if running else {},
         reload=_reload(state),
-        host=socket.gethostname(),
+        host=host_name(),
         runtime_dir=str(runtime_dir),
         workers_in_all=len(workers),
+        stale=None if stale is None else max(0.0, clock.mono() - stale),
     )
 
 
@@ -101,6 +108,40 @@ def _workers(state: State, pages: dict[str, PageView]) -> list[Worker]:
         for queue, slots in _by_queue(state).items()
         for slot in slots
     ]
+
+
+def _as_it_is(state: State, pages: list[PageView]) -> State:
+    """Put the workers that live in the place of those an old file names."""
+    living = {
+        view.incarnation: view
+        for view in sorted(pages, key=lambda page: page.start_ticks)
+        if view.pid and host.start_ticks(view.pid) == view.start_ticks
+    }
+    leavers = [each for each in state.leavers if each.incarnation in living]
+    gone = {each.incarnation for each in leavers}
+    filling = {view.slot: view for view in living.values() if view.incarnation not in gone}
+    queues = {
+        queue: [_filled(slot, filling.pop(slot.slot, None)) for slot in slots]
+        for queue, slots in state.queues.items()
+    }
+    for view in filling.values():
+        queues.setdefault(view.queue, []).append(_filled(SlotState(slot=view.slot, phase=""), view))
+    return replace(state, queues=queues, leavers=leavers)
+
+
+def _filled(slot: SlotState, view: PageView | None) -> SlotState:
+    if view is None:
+        return replace(slot, phase="vacant", incarnation=None, pid=None, memory=None, resident=None)
+    if view.incarnation == slot.incarnation:
+        return slot
+    return replace(
+        slot,
+        phase="running",
+        incarnation=view.incarnation,
+        pid=view.pid,
+        memory=None,
+        resident=None,
+    )
 
 
 def _by_queue(state: State) -> dict[str, list[SlotState]]:

@@ -25,6 +25,8 @@ from jobd.seams import host
 SIGNAL = signal.SIGRTMIN + 11
 MOST = 16 << 10
 """How much of the stacks is kept, in bytes."""
+SHOWN = 100
+"""How many threads faulthandler writes, the newest first; then it writes `...` and stops."""
 
 _NAME = "jobd-stacks"
 _LINK = f"/memfd:{_NAME}"
@@ -63,7 +65,7 @@ def own() -> str:
     memory = os.memfd_create(_NAME)
     try:
         faulthandler.dump_traceback(file=memory, all_threads=True)
-        return os.pread(memory, MOST, 0).decode("utf-8", "replace").strip()
+        return _with_the_rest(_read(memory), os.getpid())
     finally:
         os.close(memory)
 
@@ -100,16 +102,9 @@ class Asked:
         """Give what has come, `MOST` bytes at the most, and let go of it."""
         if self._memory < 0:
             return ""
-        size = os.fstat(self._memory).st_size
-        if size <= MOST:
-            raw = os.pread(self._memory, MOST, 0).decode("utf-8", "replace")
-        else:
-            # The main thread comes last.
-            head = os.pread(self._memory, MOST // 2, 0).decode("utf-8", "replace")
-            tail = os.pread(self._memory, MOST // 2, size - MOST // 2).decode("utf-8", "replace")
-            raw = head + _CUT + tail
+        raw = _read(self._memory)
         self.close()
-        return raw.strip()
+        return _with_the_rest(raw, self._pid)
 
     def where(self) -> str:
         """Say what the system tells of a process that does not answer."""
@@ -128,6 +123,30 @@ class Asked:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
+
+
+def _read(memory: int) -> str:
+    size = os.fstat(memory).st_size
+    if size <= MOST:
+        return os.pread(memory, MOST, 0).decode("utf-8", "replace")
+    # The oldest threads come last, and the main thread is the oldest.
+    head = os.pread(memory, MOST // 2, 0).decode("utf-8", "replace")
+    tail = os.pread(memory, MOST // 2, size - MOST // 2).decode("utf-8", "replace")
+    return head + _CUT + tail
+
+
+def _with_the_rest(raw: str, pid: int) -> str:
+    """Say how many threads are not shown, where faulthandler has stopped before the last of them."""
+    shown = raw.strip()
+    if not shown.endswith("\n\n..."):
+        return shown
+    # The system counts threads that Python knows nothing of, too.
+    found = _field(Path(f"/proc/{pid}"), "Threads:", otherwise="")
+    more = f"up to {int(found) - SHOWN}" if found else "an unknown number of"
+    return (
+        f"{shown} {more} threads more, the oldest, the main thread among them: "
+        f"faulthandler writes {SHOWN}"
+    )
 
 
 def _find(pid: int) -> int:
@@ -163,9 +182,14 @@ def _blocking(pid: int) -> set[str]:
 
 def _has(process: Path, field: str) -> bool:
     """Tell whether our signal is in a set of signals that the kernel keeps of a process or a thread."""
+    return bool(int(_field(process, field, otherwise="0"), 16) >> (SIGNAL - 1) & 1)
+
+
+def _field(process: Path, name: str, *, otherwise: str) -> str:
+    """Read what the kernel says of a process or a thread by that name."""
     try:
         status = (process / "status").read_text()
     except OSError:
-        return False  # it has ended
-    found = next((line for line in status.splitlines() if line.startswith(field)), f"{field} 0")
-    return bool(int(found.split()[1], 16) >> (SIGNAL - 1) & 1)
+        return otherwise  # it has ended
+    lines = (line.split() for line in status.splitlines() if line.startswith(name))
+    return next((line[1] for line in lines), otherwise)

@@ -53,7 +53,7 @@ class Listener:
             return
         self.names.discard(name)
         self._size += len(stack.text.encode())
-        if self._size > MOST_TOLD:
+        if stack.text and self._size > MOST_TOLD:
             self._left_out += 1
         else:
             self._told.append(stack)

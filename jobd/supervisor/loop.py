@@ -115,7 +115,7 @@ class Loop:
         self._look_at = 0.0
         self._publish_at = 0.0
         self._told: dict[str, dict[str, object]] = {}
-        self._paper = StatePaper(runtime_dir, where, notifier=notifier, emit=emit)
+        self._paper = StatePaper(runtime_dir, where, outlook.board, notifier=notifier, emit=emit)
         self._pulse = Pulse(notifier, emit)
         self._dumps = Dumps(emit, self._clients.answer)
         self._unwatched: list[Watch] = []  # for want of a file handle

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from socket import gethostname
 
 from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
@@ -22,6 +21,7 @@ from jobd.client.app import Jobd
 from jobd.core.masking import DEFAULT_MASK, Masking
 from jobd.seams.applog import to_logger
 from jobd.seams.ending import is_ending
+from jobd.seams.hostname import host_name
 from jobd.seams.log import Emit
 from jobd.web.api.house import House
 from jobd.web.api.operations import Operations
@@ -66,7 +66,7 @@ def dashboard(
     url, namespace = app.producer.url, app.producer.namespace
     # Connections of its own: a page that waits for Redis takes none from those who add jobs.
     client = connect(url, timeout=PATIENCE)
-    operations = Operations(client, namespace, host=gethostname(), emit=emit)
+    operations = Operations(client, namespace, host=host_name(), emit=emit)
     house = House(
         client, namespace, Browser(client, namespace), None, (), operations, Masking(mask)
     )  # fmt: skip

@@ -30,6 +30,10 @@ class HostWatch:
     def look(self) -> None:
         """Look once."""
         now = mono()
+        if (stale := self._board.stale_since()) is not None:
+            # Who works where would be guessed: nothing of what the file says is taken for true.
+            self.seen = HostSeen(looked_at=now, stale_since=stale)
+            return
         try:
             state = self._read()
         except (OSError, ValueError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from jobd.core.alerts.machine import Spans
 from jobd.core.config import Config
 from jobd.seams import alert_outbox, stacks
 from jobd.seams.host import Signals
+from jobd.seams.hostname import host_name
 from jobd.seams.lines import Lines
 from jobd.seams.log import Log, for_threads
 from jobd.seams.logstream import of_process
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
         runtime_dir,
         outbox=file_outbox,
         namespace=namespace,
-        host=socket.gethostname(),
+        host=host_name(),
         sinks=names,
         spans=spans,
         emit=emit,

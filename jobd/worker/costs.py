@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 
+from jobd.broker.bites import SETTLE_BYTES
 from jobd.worker.growth import Growth
 
 SLOW_US = 5_000
 # Two batches are at hand at the most, one that runs and one asked for ahead: 50 ms of work.
 BUDGET_US = 25_000
 _FLOOR_US = 20.0
+# A byte of a result: a batch's are to be no more than goes at once, or it is settled in several trips.
+_BYTE_US = BUDGET_US / SETTLE_BYTES
 _DECAY = 0.97  # a run
 _SUSPECT_US = 10e6  # some 250 runs later it is as if that had not been
 
@@ -38,6 +41,11 @@ class Costs:
         runs[1] += 1
         if seconds > runs[0]:  # noqa: PLR1730  once a job: `max` would double what this costs
             runs[0] = seconds
+
+    def weigh(self, task: bytes, size: int) -> None:
+        """Take in how large a run's result was: that takes time as well, later."""
+        runs = self._runs.setdefault(task, [0.0, 0])
+        runs[0] = max(runs[0], size * _BYTE_US / 1e6)
 
     def touch(self, task: bytes) -> None:
         """Say that a task's code has run, though none of its jobs did: `take_ran` tells of it."""
@@ -94,6 +102,10 @@ class SharedCosts(Costs):
     def note(self, task: bytes, seconds: float) -> None:
         with self._lock:
             super().note(task, seconds)
+
+    def weigh(self, task: bytes, size: int) -> None:
+        with self._lock:
+            super().weigh(task, size)
 
     def take_ran(self) -> set[bytes]:
         with self._lock:

@@ -201,6 +201,7 @@ class CrewLoop(WorkerLoop):
             or self._waiter.under_way
             or self._suspects
             or self.desk.wary
+            or self.desk.ended.is_full
             or monotonic() < self._rest_until
         )
 

@@ -1,6 +1,6 @@
 """What lies between the jobs that run and the talk with Redis.
 
-Jobs come in through `load`, ends go out through `done` and `endings`, all of them deques: their pops
+Jobs come in through `load`, ends go out through `done` and `end`, all of them deques: their pops
 are atomic, so that the side thread may take unstarted jobs and finished ends away while a job
 overstays, and no job is ever in two hands.
 """
@@ -8,27 +8,15 @@ overstays, and no job is ever in two hands.
 from __future__ import annotations
 
 from collections import deque
-from typing import TypeVar
 
-from jobd.broker.commands import Claim, Claimed, Completed, Ending
+from jobd.broker.commands import Claim, Claimed, Ending
 from jobd.seams.clock import monotonic
 from jobd.worker.costs import Costs, SharedCosts
+from jobd.worker.ended import Bite, Ended
 from jobd.worker.figures import Figures, SharedFigures
 from jobd.worker.notes import Notebook
 from jobd.worker.record import company
 from jobd.worker.take import take_all
-
-T = TypeVar("T")
-
-
-def _take(line: deque[T], count: int) -> list[T]:
-    taken = []
-    for _ in range(count):
-        try:
-            taken.append(line.popleft())
-        except IndexError:  # the other thread was quicker
-            break
-    return taken
 
 
 class Desk:
@@ -39,8 +27,9 @@ class Desk:
         self.unstarted: deque[Claimed] = deque()
         self.wary: deque[tuple[Claimed, int]] = deque()
         """Not begun, and to run beside few others: with how many, itself included."""
-        self.done: deque[Completed] = deque()
-        self.endings: deque[Ending] = deque()
+        self.ended = Ended()
+        self.done = self.ended.done
+        self.endings = self.ended.endings
         self.revoked: deque[Claimed] = deque()
         """Taken for a start and refused: another host may have them, or we hand them back."""
         self.figures = SharedFigures() if shared else Figures()
@@ -76,8 +65,9 @@ class Desk:
 
     def forget(self) -> None:
         """Drop everything claimed: the store that gave it is no more."""
-        for line in (self.unstarted, self.wary, self.done, self.endings, self.revoked):
+        for line in (self.unstarted, self.wary, self.revoked):
             line.clear()
+        self.ended.clear()
         self.notes.forget()
 
     def hand_back_all_but(self, count: int) -> None:
@@ -94,17 +84,28 @@ class Desk:
         """List what is at hand and does not run."""
         return [*self.unstarted, *(job for job, _ in self.wary), *self.revoked]
 
-    def take_ended(self) -> tuple[list[Completed], list[Ending]]:
-        """Take what has ended: with each job all that had ended before it.
+    def end(self, ending: Ending) -> None:
+        """Record an end other than plain completion."""
+        self.ended.end(ending)
+        self._begin_no_more_if_full()
 
-        The keeper relies on that (jobd.keeper.revoke): what a lane ran before a job that is settled
-        is settled. So the two lines are cut at one instant, which no lane was in between.
-        """
-        while True:
-            done, endings = len(self.done), len(self.endings)
-            if len(self.done) == done:
-                break
-        return _take(self.done, done), _take(self.endings, endings)
+    def weigh(self, task: bytes, size: int) -> None:
+        """Count a result above ended.LIGHT, just before its job's end is recorded."""
+        self.costs.weigh(task, size)
+        self.ended.weigh(size)
+        self._begin_no_more_if_full()
+
+    def take_ended(self) -> list[Bite]:
+        """Take of what has ended as much as may go at once, with the notes that go before it."""
+        notes = self.notes
+        if notes.holds_some:  # as a rule nobody wrote anything
+            return self.ended.take(notes.weight(), notes.weight_of)
+        return self.ended.take()
+
+    def _begin_no_more_if_full(self) -> None:
+        """Where too much waits to be settled, others may have what has not begun."""
+        if self.ended.is_full:
+            self.revoked.extend(take_all(self.unstarted))
 
     def store_ms(self) -> int:
         """Tell Redis' time, by our clock and the last claim."""

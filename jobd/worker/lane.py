@@ -26,6 +26,7 @@ from jobd.seams.clock import monotonic, utc
 from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
+from jobd.worker.ended import LIGHT
 from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Outcomes, Run
 from jobd.worker.record import (
     UNREADABLE,
@@ -162,7 +163,8 @@ class Lane(Run):
             end_copy(None)
         job, watch, started, ended = self.job, self.watch, self.started, monotonic()
         told = watch is not None and watch.seen
-        self._costs.note(job.task, ended - started)
+        spent = ended - started
+        self._costs.note(job.task, spent)
         result = b""
         if value is not None and not told:
             try:
@@ -173,6 +175,8 @@ class Lane(Run):
                 outcomes.bury(job, "unencodable", line, self.history, figures=figures)
                 self._page.finish(self._cell)
                 return
+            if len(result) > LIGHT:
+                self._desk.weigh(job.task, len(result))
         figures = self._outcomes.figures(job, self.runnable.name, started, ended)
         if told:
             self._outcomes.cancelled(self, "", figures, ended)
@@ -182,8 +186,9 @@ class Lane(Run):
             or b"unique" in job.more  # a lock to let go of
         ):
             self._outcomes.done_at_length(self, figures, result, ended)
-        elif ended - started < WORTH_TELLING:
-            self._done.append(Completed(job.id, job.claim, figures, result))
+        elif spent < WORTH_TELLING:
+            # With b"", though that goes without saying: filling it in would cost each job a little.
+            self._done.append(Completed(job.id, job.claim, figures, result, b""))
         else:
             ran = self._outcomes.spell_run(self, ended)
             self._done.append(Completed(job.id, job.claim, figures, result, ran))

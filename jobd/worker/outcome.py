@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from socket import gethostname
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from jobd.core.states import PARKED
 from jobd.core.verdict import Bury, Counters, Postpone, RetryLater, after_error
 from jobd.seams.clock import monotonic
 from jobd.seams.host import Copies
+from jobd.seams.hostname import host_name
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.put_off import put_off
@@ -78,7 +78,7 @@ class Outcomes:
         self._desk = desk
         self._tasks = tasks
         self._worker = worker
-        self._host = gethostname()
+        self._host = host_name()
         self._tell = Teller(emit)
 
     def spell_run(self, run: Run, ended: float) -> bytes:
@@ -233,7 +233,7 @@ class Outcomes:
         return f"{known.name}|||" if known else _NO_RUN
 
     def _end(self, ending: Ending) -> None:
-        self._desk.endings.append(ending)
+        self._desk.end(ending)
 
 
 def _kind(error: BaseException, verdict: RetryLater | Bury) -> str:

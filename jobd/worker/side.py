@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
-from jobd.broker.commands import Claimed, Completed, Ending, QueueCommands
+from jobd.broker.commands import Claimed, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
@@ -19,6 +20,7 @@ from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
 from jobd.worker.desk import Desk
+from jobd.worker.ended import Bite, ids_of, settles
 from jobd.worker.lane import Lane
 from jobd.worker.take import take_all
 from jobd.worker.talk import Talk
@@ -107,31 +109,30 @@ class SideThread:
             self._talk.land()
             # Unstarted jobs are not ours to start any more, whatever becomes of the call below.
             unstarted = take_all(self._desk.unstarted)
-            done, endings = self._desk.take_ended()
-            if not (unstarted or done or endings):
-                return
-            try:
-                self._send(unstarted, done, endings)
-            except BrokerError:
-                self._desk.done.extendleft(reversed(done))
-                self._desk.endings.extendleft(reversed(endings))
-                raise
-            self._talk.count(done, endings)
+            while (ended := self._desk.take_ended()) or unstarted:
+                try:
+                    self._send(unstarted, ended)
+                except BrokerError:
+                    self._desk.ended.put_back(ended)
+                    raise
+                self._talk.count(ended)
+                unstarted = []
 
-    def _send(self, unstarted: list[Claimed], done: list[Completed], endings: list[Ending]) -> None:
+    def _send(self, unstarted: list[Claimed], ended: list[Bite]) -> None:
         if self._link is None:
             link = Link(self._client)
             link.load([SCRIPTS["hand_back"], SCRIPTS["settle"], SCRIPTS["jot"]])
             self._link = link
-        jots = self._desk.notes.spell() if done or endings else []
+        jots = self._desk.notes.spell(ids_of(ended))
         calls = [self._commands.jot(self._incarnation, each) for each in jots]
         if unstarted:
             jobs = [(job.id, job.claim) for job in unstarted]
             calls.append(self._commands.hand_back(self._incarnation, jobs))
-        if done or endings:
-            calls += self._commands.settles(
-                self._incarnation, self._lease_ms, keep=self._keep, completed=done, endings=endings
+        if ended:
+            settle = partial(
+                self._commands.settle, self._incarnation, self._lease_ms, keep=self._keep
             )
+            calls += settles(settle, ended)
         replies = self._link.roundtrip(calls)
         for reply in replies:
             refuse_fenced(reply)

@@ -84,6 +84,9 @@ class SoloLoop(WorkerLoop):
             # Nothing is taken on: what a lost reply has brought would wait until that ends.
             self._stop.wait(SECOND_LOOK)
             return
+        if self.desk.ended.is_full:
+            # Nothing begins before some of that is settled: others may have what is at hand.
+            self.desk.give_up_unstarted()
         if not line and not self._ask():
             return
         self._page.beat(monotonic())
@@ -91,12 +94,15 @@ class SoloLoop(WorkerLoop):
             self._run_batch(len(line))
 
     def _ask(self) -> bool:
-        """Claim, and wait where there is nothing; False when there is nothing to go on with.
+        """Settle and claim; sleep, where there is nothing. False when nothing is to begin.
 
         By itself, so that nobody holds what it brought while that runs.
         """
         talk, line = self._talk, self.desk.unstarted
         if self._ran_for > DOUBTED_AFTER and self._lost_link():
+            return False
+        if self.desk.ended.is_full:
+            talk.settle()
             return False
         talk.put(slots=1, ahead=True, batches=not self._lifetime.is_near_its_end)
         self._look_if_due()  # while Redis works
@@ -104,7 +110,8 @@ class SoloLoop(WorkerLoop):
         if self._stop.asked:
             return False
         if claim is not None and not line:
-            self._idle(claim)
+            if not (self.desk.done or self.desk.endings):  # else there is more to settle first
+                self._idle(claim)
         elif claim is not None and claim.wait_ms > 0:
             # Given ahead of its time, which counts from the claim; its answer came after that.
             self._stop.wait(claim.wait_ms / 1000)

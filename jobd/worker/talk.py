@@ -4,7 +4,8 @@ An exchange settles what has ended and claims what comes next, in one round trip
 the way and left there while jobs run: then Redis works on the next batch while the worker works on
 this one. Whoever needs its outcome lands it: the main thread when it has nothing to run any more,
 the side thread when a job overstays and nothing may wait behind it. What was given to an exchange
-stays with it until it is answered, so a lost reply loses no ending.
+stays with it until it is answered, so a lost reply loses no ending. It settles no more than a slow link
+carries within its patience (jobd.worker.ended): what is left goes with the next.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from jobd.broker.claims import read_claim
-from jobd.broker.commands import Claim, Command, Completed, Ending, Jot, QueueCommands
+from jobd.broker.commands import Claim, Command, Jot, QueueCommands
 from jobd.broker.connection import Client
 from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
@@ -30,6 +32,7 @@ from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Page
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.desk import Desk
+from jobd.worker.ended import Bite, ids_of, settles
 from jobd.worker.promptness import Promptness
 from jobd.worker.take import take_all
 
@@ -42,18 +45,16 @@ _LOADED = [
 
 @dataclass(slots=True)
 class Exchange:
-    """What was sent together, and the endings it settles. `claims` is the place of the claim.
+    """What was sent together, and what it settles. `claims` is the place of the claim.
 
-    `jots` are the notes that go before these, a call each; then come so many calls that `settles`.
+    `jots` are the notes that go first, a call each; then comes a call for each bite of what has `ended`.
     `is_prompt` says that nothing but the way to Redis and back lies between `sent_at` and its answer.
     """
 
     calls: list[Command]
     jots: list[list[Jot]] = field(default_factory=list)
-    done: list[Completed] = field(default_factory=list)
-    endings: list[Ending] = field(default_factory=list)
+    ended: list[Bite] = field(default_factory=list)
     sums: list[str | int] = field(default_factory=list)
-    settles: int = 0
     claims: int | None = None
     sent_at: float = 0.0
     is_prompt: bool = False
@@ -155,8 +156,7 @@ class Talk:
                 self._link.close(forget=exchange is not None)
                 self._link = None
         if exchange is not None:
-            self._desk.done.extendleft(reversed(exchange.done))
-            self._desk.endings.extendleft(reversed(exchange.endings))
+            self._desk.ended.put_back(exchange.ended)
             self._desk.figures.put_back(exchange.sums)
 
     def put(
@@ -189,7 +189,8 @@ class Talk:
                 self._link.send([["PING"]])
 
     def settle(self, *, hint: bool = False) -> None:
-        """Settle what has ended and hand back what shall not run. Raises BrokerError, Fenced.
+        """Settle what has ended, as much as goes at once, and hand back what shall not run. Raises
+        BrokerError, Fenced.
 
         `hint` is for where jobs at once are bounded: there is a place free now, which nobody else
         was told of.
@@ -202,9 +203,12 @@ class Talk:
             self.land()
 
     def leave(self) -> None:
-        """Settle what has ended and hand back what has not begun. Raises BrokerError, Fenced."""
+        """Settle all that has ended and hand back what has not begun. Raises BrokerError, Fenced."""
         self._desk.give_up_unstarted()
         self.settle(hint=True)
+        while self._desk.done or self._desk.endings:
+            self._page.beat(monotonic())
+            self.settle(hint=True)
 
     def ask(self, call: Command) -> list[bytes]:
         """Carry out one call when nothing is under way. Raises BrokerError, Fenced."""
@@ -231,11 +235,13 @@ class Talk:
             self._exchange = None
             return claim
 
-    def count(self, done: list[Completed], endings: list[Ending]) -> None:
-        """Say on the page that these jobs were settled."""
-        self._settled += len(done) + len(endings)
+    def count(self, ended: list[Bite]) -> None:
+        """Hear that these jobs were settled, and say so on the page."""
+        self._desk.ended.settled(ended)
+        for done, endings, _ in ended:
+            self._settled += len(done) + len(endings)
+            self._unrun += sum(ending.cause in WITHOUT_A_RUN for ending in endings)
         self._page.set_settled(self._settled)
-        self._unrun += sum(ending.cause in WITHOUT_A_RUN for ending in endings)
         self._page.set_ran(self._settled - self._unrun)
 
     def count_new(self) -> int:
@@ -269,11 +275,13 @@ class Talk:
         for jots, reply in zip(exchange.jots, replies, strict=False):
             refuse_fenced(reply)
             self._desk.notes.heard(jots, reply)
-        if exchange.done or exchange.endings:
-            for reply in replies[len(exchange.jots) :][: exchange.settles]:
+        if exchange.ended:
+            for reply in replies[len(exchange.jots) :][: len(exchange.ended)]:
                 refuse_fenced(reply)
-            self.count(exchange.done, exchange.endings)
+            self.count(exchange.ended)
         if exchange.claims is None:
+            if exchange.ended:  # that is progress, though it may be a while until the next claim
+                self._page.asked(monotonic())
             return None
         claim, now = read_claim(replies[exchange.claims]), monotonic()
         self._page.asked(now)
@@ -312,19 +320,19 @@ class Talk:
     def _settlement(self) -> Exchange:
         """Spell what is to be said of the jobs at hand: those that ended, those that shall not run."""
         exchange = Exchange([])
-        exchange.done, exchange.endings = self._desk.take_ended()
-        # Looked at after the ends, so that all words of these are there; sent before them, since to a
-        # run whose job is settled nobody listens. What is not answered is still in the notebook.
-        exchange.jots = self._desk.notes.spell()
-        exchange.calls += [self._commands.jot(self._incarnation, jots) for jots in exchange.jots]
-        if exchange.done or exchange.endings:
+        exchange.ended = self._desk.take_ended()
+        if exchange.ended:
+            # Looked at after the ends, so that all words of these are there; sent before them, since to
+            # a run whose job is settled nobody listens. What is not answered is still in the notebook.
+            exchange.jots = self._desk.notes.spell(ids_of(exchange.ended))
+            exchange.calls += [
+                self._commands.jot(self._incarnation, jots) for jots in exchange.jots
+            ]
             exchange.sums = self._desk.figures.take_sums()
-            settles = self._commands.settles(
-                self._incarnation, self._lease_ms, keep=self._policy.completed_count, completed=exchange.done,
-                endings=exchange.endings, sums=exchange.sums,
+            settle = partial(
+                self._commands.settle, self._incarnation, self._lease_ms, keep=self._policy.completed_count
             )  # fmt: skip
-            exchange.settles = len(settles)
-            exchange.calls += settles
+            exchange.calls += settles(settle, exchange.ended, exchange.sums)
         if refused := take_all(self._desk.revoked):
             # Should this not arrive, reconcile finds what we hold and do not know.
             jobs = [(job.id, job.claim) for job in refused]

@@ -92,7 +92,7 @@ LIVED: dict[str, Where] = {
     "an operation": lambda lived: f"/operations/{lived.ids['operation']}",
 }
 # Those that are judged by `make test` too; all of them are by `make looks`.
-FEW = ("overview", "queue", "dead", "a job that is dead", "workers", "/", "/login")
+FEW = ("overview", "a job that is dead", "/", "/login")
 
 
 def looked_at(places: Iterable[str]) -> list[Any]:

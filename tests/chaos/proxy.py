@@ -273,6 +273,28 @@ class SilenceAfter(Rule):
         return super().answered(wire, chunk)
 
 
+class Narrow(Rule):
+    """All connections together carry so many bytes a second to the server, as one slow line would."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._unanswered: Counter[Wire] = Counter()
+        self.most = 0
+        """The most bytes that one connection sent without an answer: so many it would send again."""
+
+    def sent(self, wire: Wire, chunk: bytes) -> bool:
+        """Take the time that so many bytes take."""
+        self._unanswered[wire] += len(chunk)
+        self.most = max(self.most, self._unanswered[wire])
+        time.sleep(len(chunk) / self._rate)
+        return super().sent(wire, chunk)
+
+    def answered(self, wire: Wire, chunk: bytes) -> bool:
+        """Begin to count anew."""
+        self._unanswered[wire] = 0
+        return super().answered(wire, chunk)
+
+
 def _title(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

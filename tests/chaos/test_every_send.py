@@ -81,7 +81,7 @@ def test_a_worker_killed_at_its_nth_send_loses_nothing(
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(10, marks=LONG)])
-@pytest.mark.parametrize("what", ["request", "reply"])
+@pytest.mark.parametrize("what", [pytest.param("request", marks=pytest.mark.chaos), "reply"])
 def test_a_lost_request_or_reply_of_any_script_loses_nothing(
     world: World, proxy: Proxy, report: Callable[..., bool], what: str, times: int
 ) -> None:

@@ -117,7 +117,10 @@ class Feeder:
                     NewJob(id=each, task="brief", args=b'{"uid":"%s"}' % each.encode())
                     for each in ids
                 ]
-                adds = self._commands.add_bites(jobs, fresh=True)
+                adds = [
+                    self._commands.as_known(each)
+                    for each in self._commands.add_bites(jobs, fresh=True)
+                ]
                 began = time.monotonic()
                 *_, replicas = link.roundtrip([*adds, ["WAIT", 2, 500]])
                 (self.safe if replicas >= 2 else self.doubtful).update(ids)

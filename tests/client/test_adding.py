@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,9 @@ from jobd import (
     PayloadTooLarge,
     ResultTimeout,
 )
+from jobd.broker.bites import ADD_BITE
 from jobd.broker.connection import connect, translated
+from jobd.client.queue import Queue
 
 
 @dataclass
@@ -357,7 +359,8 @@ def test_an_add_many_that_is_cut_off_says_what_is_in_and_how_to_go_on(tmp_path: 
             queue.add_many(jobs)
         ending.join(10)
 
-    assert (cut.value.added % 1000, len(cut.value.job_ids)) == (0, 1000)
+    sent = cut.value.added + len(cut.value.job_ids)
+    assert (cut.value.added % ADD_BITE, sent % 1000) == (0, 0)
     assert 1000 <= cut.value.added < len(jobs)
     with running(program, tmp_path) as url:
         app = Jobd(url)
@@ -367,7 +370,8 @@ def test_an_add_many_that_is_cut_off_says_what_is_in_and_how_to_go_on(tmp_path: 
                 jobs[cut.value.added :], cut.value.job_ids, strict=False
             )
         ]
-        assert len({handle.id for handle in app.queue("q").add_many(again)}) == 1000
+        added = app.queue("q").add_many(again)
+        assert [handle.id for handle in added] == list(cut.value.job_ids)
 
 
 def test_a_soft_timeout_that_never_comes_about_is_refused_where_it_is_written(app: Jobd) -> None:
@@ -385,3 +389,46 @@ def test_a_soft_timeout_that_never_comes_about_is_refused_where_it_is_written(ap
         queue.add("right", {}, soft_timeout="3s", timeout="2s")
     task.using(timeout=0, soft_timeout="20s")
     task.using(timeout="8s", soft_timeout=0)
+
+
+ADDS: dict[str, Callable[[Queue], object]] = {
+    "one": lambda queue: queue.add("t", {}),
+    "delayed": lambda queue: queue.add("t", {}, delay="1h"),
+    "locked": lambda queue: queue.add("t", {}, unique=True),
+    "many": lambda queue: queue.add_many([("t", {})] * 600),
+    "loop": lambda queue: asyncio.run(_on_a_loop(queue)),
+}
+
+
+async def _on_a_loop(queue: Queue) -> None:
+    await queue.aadd_many([("t", {})] * 600)
+    await queue._producer.async_client.aclose()
+
+
+@pytest.mark.parametrize("add", ADDS)
+def test_a_queue_that_is_added_to_is_known_also_after_redis_was_emptied(
+    redis_url: str, add: str
+) -> None:
+    """Nobody else may know of it: a producer's own queue, before its first worker."""
+    client = connect(redis_url)
+    queue = Jobd(redis_url).queue("q")
+    for _ in range(2):
+        ADDS[add](queue)
+        client.flushall()
+        ADDS[add](queue)
+        assert client.smembers("jobd:queues") == {b"q"}
+        found = client.zcard("jobd:{q}:waiting") + client.zcard("jobd:{q}:delayed")
+        assert found == (600 if add in ("many", "loop") else 1)
+
+
+@pytest.mark.parametrize("add", ["one", "delayed", "locked"])
+def test_a_known_queue_costs_one_call_a_job(redis_url: str, add: str) -> None:
+    """Also one to which only delayed jobs were added."""
+    client = connect(redis_url)
+    queue = Jobd(redis_url).queue("q")
+    ADDS[add](queue)
+    client.config_resetstat()
+    ADDS[add](queue)
+    stats = client.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] == 1
+    assert "cmdstat_sadd" not in stats

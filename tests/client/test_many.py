@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from support.links import BadLink
 
 from jobd import Jobd
-from jobd.broker.bites import ADD_BITE
+from jobd.broker.bites import ADD_BITE, ADD_BYTES
 from jobd.broker.connection import Client, connect
 from jobd.client.many import Added, Handles
 from jobd.client.queue import Addition
-from jobd.core.errors import NotSerializable, OptionError, StoreFull
+from jobd.core.errors import BrokerUnavailable, NotSerializable, OptionError, StoreFull
 
 
 @pytest.fixture
@@ -154,15 +156,87 @@ def test_a_full_store_says_what_is_in_and_how_to_go_on(app: Jobd, redis: Client)
     with pytest.raises(StoreFull) as full:
         queue.add_many(jobs())
     redis.config_set("maxmemory", "0")
-    assert full.value.added in (1000, 2000)
-    assert len(full.value.job_ids) == 1000
-
     first = full.value.added
+    assert first in range(1000, 2001, ADD_BITE)
+    assert (first + len(full.value.job_ids)) % 1000 == 0
+
     again = [
         ("t", {"i": first + at}, {"job_id": job_id}) for at, job_id in enumerate(full.value.job_ids)
     ]
     queue.add_many(again)
-    assert sorted(in_line(app)) == list(range(first + 1000))
+    assert sorted(in_line(app)) == list(range(first + len(full.value.job_ids)))
+
+
+def test_a_round_trip_carries_no_more_than_a_slow_link_can(app: Jobd, redis: Client) -> None:
+    """Large jobs are cut by their bytes, from a list, an iterator, and on an event loop."""
+    queue, size = app.queue("q"), 60_000
+    jobs = [("t", {"x": "y" * size})] * 30
+    told: list[int] = []
+
+    def tell(added: Added) -> None:
+        told.append(len(added))
+
+    queue.add_many(jobs, progress=tell)
+    queue.add_many(iter(jobs), progress=tell)
+
+    async def main() -> None:
+        await queue.aadd_many(jobs, progress=tell)
+        await app.producer.async_client.aclose()
+
+    asyncio.run(main())
+    steps = [now - before if now > before else now for before, now in pairwise([0, *told])]
+    assert sum(steps) == 90
+    assert {step * size < ADD_BYTES + 2 * size for step in steps} == {True}
+    assert redis.zcard("jobd:{q}:waiting") == 90
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] >= len(steps)
+
+
+@pytest.mark.parametrize("on_a_loop", [False, True])
+def test_what_was_answered_before_a_link_broke_is_in_and_a_repeat_gets_further(
+    redis_url: str, redis: Client, on_a_loop: bool
+) -> None:
+    """Each link breaks after the answers to two calls of four: all are in after three attempts."""
+    jobs: list[Addition] = [("t", {"i": i}, {"job_id": f"j{i}"}) for i in range(1000)]
+    answer = len(b"*250\r\n") + ADD_BITE * len(b"$5\r\nadded\r\n")
+    Jobd(redis_url).queue("q").add("t", {"i": -1})
+    added: list[int] = []
+    broken: list[BrokerUnavailable] = []
+    with BadLink(redis_url.partition("?")[0]) as link:
+        app = Jobd(link.url)
+        queue = app.queue("q")
+        queue.add_many([("t", {"i": -2})])
+
+        async def add(some: list[Addition]) -> None:
+            try:
+                await queue.aadd_many(some)
+            finally:
+                await app.producer.async_client.aclose()
+
+        while jobs:
+            link.reset()
+            link.answer_only(2 * answer + 1000)
+            try:
+                asyncio.run(add(jobs)) if on_a_loop else queue.add_many(jobs)
+            except BrokerUnavailable as error:
+                broken.append(error)
+                added.append(error.added)
+                jobs = jobs[error.added :]
+            else:
+                added.append(len(jobs))
+                jobs = []
+    for n, error in enumerate(broken, 1):
+        assert error.job_ids == tuple(f"j{i}" for i in range(sum(added[:n]), 1000))
+        assert f"the first {added[n - 1]} jobs are in" in error.__notes__[-1]
+    assert sum(added) == 1000
+    assert 0 not in added
+    assert redis.zcard("jobd:{q}:waiting") == 1002
+
+
+@pytest.mark.parametrize("options", [None, 5, ["priority"]])
+def test_options_that_are_no_dict_are_named(app: Jobd, options: Any) -> None:
+    """By an error of ours."""
+    with pytest.raises(OptionError, match=r"options of task 't': .*; expected a dict, as in"):
+        app.queue("q").add_many([("t", {}, options)])
 
 
 def test_many_are_added_from_an_event_loop(app: Jobd) -> None:

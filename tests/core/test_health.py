@@ -67,6 +67,7 @@ facts = st.builds(
         HostSeen,
         looked_at=maybe,
         trouble=st.sampled_from([None, None, "state.json: not a state file"]),
+        stale_since=st.sampled_from([None, None, NOW - 3.0]),
         queues=st.dictionaries(st.sampled_from("ab"), queues, max_size=2),
         down=st.dictionaries(st.sampled_from(["keeper", "web"]), instants),
         reload_refused=st.booleans(),
@@ -101,6 +102,7 @@ def _can_work(seen: Facts) -> bool:
         and BAD not in redis.unfit
         and _recent(host.looked_at, LOOK_WITHIN)
         and host.trouble is None
+        and host.stale_since is None
         and NOW - host.down.get("keeper", NOW) <= seen.lease / 2
         and all(
             queue.wanted == 0
@@ -183,6 +185,8 @@ def _queue(**changes: object) -> Facts:
         (_host(looked_at=None), "starting", "starting"),
         (_host(looked_at=NOW - 6), "state_unread", "unready"),
         (_host(trouble="state.json: cut off"), "state_unread", "unready"),
+        (_host(stale_since=NOW - 7), "state_stale", "unready"),
+        (_host(stale_since=NOW, queues={"q": QueueSeen(wanted=1)}), "state_stale", "unready"),
         (_host(down={"keeper": NOW - 15.1}), "keeper_down", "unready"),
         (_queue(gave_up=True), "gave_up", "unready"),
         (_queue(alive_at=None), "queue_no_worker", "unready"),

@@ -67,10 +67,10 @@ class Newcomer:
                 stderr=output, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         try:
-            yield eventually(lambda: re.search(shows, log.read_text()), within=30)
+            yield eventually(lambda: re.search(shows, log.read_text()), within=60)
         finally:
             process.terminate()
-            assert process.wait(30) == 0, log.read_text()
+            assert process.wait(60) == 0, log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,7 @@ def installed(newcomer: Newcomer) -> None:
     assert said.startswith(str(newcomer.top)), "not the installed one"
 
 
+@pytest.mark.timeout(300)
 def test_the_tour_can_be_taken(tmp_path: Path, wheels: Path, redis_url: str) -> None:
     """As it is written: to a first job, to one that died, to a checked configuration and a service."""
     newcomer = Newcomer(tmp_path, wheels)
@@ -110,6 +111,8 @@ def test_the_tour_can_be_taken(tmp_path: Path, wheels: Path, redis_url: str) -> 
     newcomer.follows(INIT)
     _on_a_port_of_its_own(tmp_path / "jobd.toml")
     with newcomer.serves(RUN.line, "daemon.ready"):
+        # Its worker is in Redis a moment after it was started.
+        eventually(lambda: "email" in newcomer.does("jobd queues list"), within=60)
         shown = {command.line: newcomer.does(command.line) for command in LOOKS}
     assert re.search(r"(?s)daemon +running.*WORKER.*email\.1.*QUEUE.*email ", shown["jobd status"])
     assert "0 errors" in shown["jobd doctor"]

@@ -19,6 +19,7 @@ from jobd.keeper.reap import Reaper
 from jobd.keeper.release import Boards, Releaser, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
+from jobd.seams.clock import monotonic
 from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
 
 LEASE = 6_000
@@ -97,6 +98,28 @@ def test_who_had_just_run_is_accused_where_nobody_runs(
     infos = [views.info("q", name) for name in ("a", "b")]
     assert [info.crashes for info in infos if info is not None] == [crashes, 0]
     assert views.jobs("q", "waiting") == ["a", "b"]
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_who_had_run_is_not_accused_of_a_loop_that_turned_and_heard_nothing(
+    redis: Client, board: Scoreboard, turns: bool
+) -> None:
+    """Redis had no answer for it: that is no run's doing, and only what stands still may be. It is
+    counted all the same, so that it is seen where it goes on and on."""
+    number = claimed(redis, "a")
+    page = board.pages[1]
+    page.hand_out(incarnation="w.1", queue="q", slot="q.1")
+    page.start(0, b"a", number, b"t", 1.0, 2.0)
+    page.finish(0)
+    page.beat(monotonic() - (1.0 if turns else 9.0))
+
+    dead = Dead("w.1", "q", 1, str(board.path), "hung")
+    for _ in range(2):
+        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+
+    info = Views(redis, "jobd").info("q", "a")
+    assert info is not None
+    assert (info.crashes, info.interrupted) == ((0, 1) if turns else (1, 0))
 
 
 def test_one_that_cannot_be_released_holds_up_no_other(redis: Client, tmp_path: Path) -> None:

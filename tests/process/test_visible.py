@@ -121,6 +121,32 @@ def test_the_fleet_is_seen_and_told_of_to_others(place: Place, run: Run, redis_u
     client.close()
 
 
+def test_a_dump_says_whose_stacks_are_not_in_the_log(place: Place, run: Run) -> None:
+    """A worker that is stopped cannot tell where it is."""
+    pids = {}
+
+    def all_answer() -> bool:
+        pids.update({w.slot: w.pid for w in seen(place).workers})
+        return "none of" not in run("dump").out
+
+    eventually("all processes answer", all_answer)
+    assert run("dump", "q.1").out == "dump: the stacks of q.1 are in the log of the daemon\n"
+    os.kill(pids["q.1"], signal.SIGSTOP)
+    try:
+        alone, all_of_them = run("dump", "q.1").out, run("dump").out
+        [stack] = json.loads(run("dump", "q.1", "--json").out)["stacks"]
+    finally:
+        os.kill(pids["q.1"], signal.SIGCONT)
+
+    none = f"none of q.1 (pid {pids['q.1']}): no answer within 0.9 s; it is in state T"
+    assert alone.startswith(f"dump: {none}")
+    assert re.match(
+        r"dump: the stacks of \d+ processes are in the log of the daemon; " + re.escape(none),
+        all_of_them,
+    )
+    assert (stack["text"], "state T" in stack["missing"]) == ("", True)
+
+
 def test_a_daemon_is_ordered_about(place: Place, run: Run) -> None:
     def known() -> dict[str, int | None]:
         found = {w.slot: w.pid for w in seen(place).workers}

@@ -126,6 +126,38 @@ def test_a_deep_stack_of_many_threads_is_cut_in_its_middle() -> None:
         assert "the_last" in found[-400:]
 
 
+@pytest.mark.parametrize("threads", [99, 100, 130])
+def test_how_many_threads_are_not_shown_is_said(threads: int) -> None:
+    """faulthandler writes a hundred, the newest first: not the main thread, where there are more."""
+    source = (
+        _ARMED + "import threading, time\n"
+        "def aside(): time.sleep(60)\n"
+        f"for _ in range({threads}): threading.Thread(target=aside, daemon=True).start()\n"
+        + _LIVES.replace("import time;", "")
+    )
+    with running(source) as (pid, pidfd):
+        found = stacks_of(pid, pidfd)
+        assert len(found) <= MOST + 200
+        assert ("<module>" in found) == (threads < 100)
+        said = f"... up to {threads - 99} threads more, the oldest, the main thread among them"
+        assert (said in found) == (threads >= 100)
+
+
+def test_a_process_says_so_of_itself_too() -> None:
+    source = (
+        "import threading, time; from jobd.seams import stacks; ready = threading.Event()\n"
+        "for _ in range(120): threading.Thread(target=ready.wait, daemon=True).start()\n"
+        "print('up', flush=True); print(stacks.own(), flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any(line.startswith("... up to 21 threads more") for line in lines)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
 def test_an_answer_is_whole_when_its_writer_is_done_however_long_that_takes() -> None:
     source = (
         _ARMED + "import threading, time\n"

@@ -12,12 +12,15 @@ def test_what_is_too_much_is_counted() -> None:
     for name in sorted(names):
         listener.hear(name, Stack(name, 1, "x" * 16_384))
         listener.hear("somebody", Stack("somebody", 1, "x"))
+    listener.names.add("late")
+    listener.hear("late", Stack("late", 1, missing="it is in state T"))
 
     answer = listener.answer()
     assert (answer.client, answer.error, listener.names) == (7, None, set())
     told = answer.told
     assert (told["processes"], len(told["stacks"]), told["left_out"]) == (
         40,
-        MOST_TOLD // 16_384,
+        MOST_TOLD // 16_384 + 1,
         24,
     )
+    assert told["stacks"][-1].missing  # why somebody has none is told of all

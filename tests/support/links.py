@@ -37,6 +37,7 @@ class _Wire:
         self.near, self.far = near, far
         self.port: int = near.getpeername()[1]
         self.lost = False
+        self.answered = 0
 
 
 class BadLink:
@@ -52,6 +53,7 @@ class BadLink:
         self._wires: set[_Wire] = set()
         self._fillers: list[socket.socket] = []
         self._cut_off: set[int] = set()
+        self._answers: int | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._ended = False
@@ -99,6 +101,13 @@ class BadLink:
             for wire in self._wires:
                 wire.lost = True
             return time.monotonic()
+
+    def answer_only(self, size: int | None) -> None:
+        """Break each connection that has carried so many bytes of answers from now on; None: none."""
+        with self._lock:
+            self._answers = size
+            for wire in self._wires:
+                wire.answered = 0
 
     def cut_off(self, pid: int) -> None:
         """Swallow whatever one process says from now on, and what it is told."""
@@ -159,13 +168,23 @@ class BadLink:
         size = 1 if self._weather is Weather.TRICKLE else _CHUNK
         with contextlib.suppress(OSError):
             if chunk := source.recv(size):
-                if not self._swallows(wire, source is wire.near):
+                if source is wire.far and self._is_enough(wire, chunk):
+                    self._drop(wire)
+                elif not self._swallows(wire, source is wire.near):
                     (wire.far if source is wire.near else wire.near).sendall(chunk)
                 return
         if wire.lost and source is wire.far:
             self._selector.unregister(source)  # nobody is told
             return
         self._drop(wire)
+
+    def _is_enough(self, wire: _Wire, chunk: bytes) -> bool:
+        """Pass on what may still be answered, and tell whether that was the last of it."""
+        if self._answers is None or wire.answered + len(chunk) <= self._answers:
+            wire.answered += len(chunk)
+            return False
+        wire.near.sendall(chunk[: self._answers - wire.answered])
+        return True
 
     def _swallows(self, wire: _Wire, outward: bool) -> bool:
         if self._weather is Weather.MUTE and outward:

@@ -82,6 +82,20 @@ def test_a_state_that_cannot_be_read_is_a_reason(web: Web) -> None:
     eventually(lambda: web.ask("/readyz").status == 200)
 
 
+def test_a_state_that_is_old_is_a_reason_and_nothing_else_is_said_of_workers(web: Web) -> None:
+    """The supervisor cannot write it: the runtime directory is full, and its workers may be well."""
+    web.say()
+    slot = SlotState(slot="q.1", phase="running", incarnation="gone", pid=2**22 + 5)
+    web.write(queues={"q": [slot]}, pools={"q": PoolState(target=1)})
+    eventually(lambda: web.ask("/readyz").reasons == {"queue_no_worker"})
+    web.pages.set_stale(time.monotonic() - 7.0)
+    eventually(lambda: web.ask("/readyz").reasons == {"state_stale"})
+    assert b"state.json is " in web.ask("/readyz").body
+    web.pages.set_stale(None)
+    web.write()
+    eventually(lambda: web.ask("/readyz").status == 200)
+
+
 @pytest.mark.parametrize("how", ["TERM", "the channel's end"])
 def test_it_ends_soon_whoever_is_connected(how: str, ending: Web) -> None:
     ending.say()

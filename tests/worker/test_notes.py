@@ -14,7 +14,7 @@ from support.servers import eventually
 
 from jobd import BrokerUnavailable, Job, Jobd, JobFailed, JobHandle, OptionError, Queue
 from jobd.broker.claims import read_claim
-from jobd.broker.commands import Completed, Jot
+from jobd.broker.commands import Claimed, Completed, Jot
 from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
@@ -23,7 +23,7 @@ from jobd.seams.clock import utc, wall_ms
 from jobd.seams.scoreboard import Page
 from jobd.worker import flush
 from jobd.worker.flush import Flusher
-from jobd.worker.notes import Notebook
+from jobd.worker.notes import MAX_BYTES, Notebook
 from jobd.worker.take import take_all
 
 
@@ -201,8 +201,8 @@ def test_words_are_looked_at_after_the_ends_they_belong_to(app: Jobd, q: Queue, 
         notes, real = running.desk.notes, running.desk.notes.spell
         injected: list[int] = []
 
-        def spell() -> list[list[Jot]]:
-            found = real()
+        def spell(of: Any = None) -> list[list[Jot]]:
+            found = real(of)
             if not injected:
                 injected.append(1)
                 notes.pad(job).log("late")
@@ -281,6 +281,20 @@ def test_a_flood_is_bounded_where_it_is_made(app: Jobd, q: Queue, page: Page) ->
     found = info(handle)
     assert [line.text for line in found.logs] == [f"line {i}" for i in range(4000, 5000)]
     assert found.logs_dropped == 4000
+
+
+@pytest.mark.parametrize(("said_before", "of_a_call"), [(0, 64), (MAX_BYTES, 3)])
+def test_a_call_counts_the_logs_it_writes_anew(said_before: int, of_a_call: int) -> None:
+    """A line more is little; the 64 KiB that it is added to are not."""
+    book, more = Notebook(wall_ms), {b"~log": b""} if said_before else {}
+    jobs = [Claimed(b"j%d" % i, b"t", b"{}", 1, more, 7) for i in range(64)]
+    for job in jobs:
+        book.pad(job).log("a line")
+    calls = book.spell()
+
+    assert max(map(len, calls)) == of_a_call
+    assert [jot.id for jots in calls for jot in jots] == [job.id for job in jobs]
+    assert [[jot.id for jot in jots] for jots in book.spell([(b"j3", 7), (b"j4", 6)])] == [[b"j3"]]
 
 
 def test_each_attempt_goes_on_in_the_same_log(app: Jobd, q: Queue, page: Page) -> None:

@@ -1,11 +1,13 @@
 -- add: - -> waiting | delayed
 -- KEYS    waiting delayed meta wake_list recent:* job:*
--- ARGV    now fresh jobs...
--- REPLY   added | duplicate, a word a job
+-- ARGV    now only_known fresh jobs...
+-- REPLY   added | duplicate, a word a job; the error JOBDUNKNOWN
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`
 -- WHY     Adding is idempotent by id, so a producer that lost the reply may simply ask again.
 --         `fresh` says that the ids were made a moment ago and sent once: then nothing is looked up
 --         before, and only the answer to the write tells that a record was there after all.
+--         With `only_known` nothing is added where nothing ever was since the store was emptied: then
+--         the queue's name may be gone, too, and has to be in `queues` first (a key of another slot).
 --         It is the one script that Redis may refuse at maxmemory: its first write needs memory.
 --         jobs... is, for each: id task args priority due options; due is '' (now), '+N' (ms from
 --         now) or N (ms since 1970), then perhaps 'x' and when it expires.
@@ -26,6 +28,8 @@ if type(last) == 'table' or type(hints) == 'table' or type(line) == 'table' or t
   return expect(meta, 'hash') or expect(wake_list, 'list') or expect(waiting, 'zset')
     or expect(window(recent_prefix, at, 0), 'set') or expect(delayed, 'zset') or head
 end
+
+if only_known ~= '' and not last then return redis.error_reply('JOBDUNKNOWN ' .. meta) end
 
 local first_seq = whole(last or nil, 0)
 local seq, places, soon, words = first_seq, {}, false, {}
@@ -62,7 +66,7 @@ for k = jobs_at, #ARGV, 6 do
   end
 end
 if #places > 0 then redis.call('ZADD', waiting, unpack(places)) end
-if seq > first_seq then redis.call('HSET', meta, 'seq', seq) end
+if seq > first_seq or not last then redis.call('HSET', meta, 'seq', seq) end
 -- A sooner due time wakes somebody too: idle workers sleep until the next one they know of.
 if (seq > first_seq or soon) and hints < WAKE_CAP then redis.call('RPUSH', wake_list, '1') end
 return words

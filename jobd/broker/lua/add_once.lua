@@ -1,15 +1,15 @@
 -- add_once: - -> waiting | delayed; the job whose place it takes -> cancelled
 -- KEYS    waiting delayed completed dead cancelled expiring awaited tally meta wake_list recent:* unique:* job:*
--- ARGV    now jobs...
--- REPLY   added | replaced | duplicate | held <id>, a word a job
+-- ARGV    now only_known jobs...
+-- REPLY   added | replaced | duplicate | held <id>, a word a job; the error JOBDUNKNOWN
 -- WITH    locks
 -- REPLAY  an id that is recorded, or finished within the last 60 s, is answered `duplicate`, whether
 --         it holds its lock still or not; a nonce that began an ended job anew does so once
 -- WHY     Adding for jobs that ask for more: a lock, or to begin an ended job of the same id anew.
 --         Whether a lock is held, and who is added, is one decision: of a thousand programs that
 --         add at once one finds it free. The others are told who holds it.
---         jobs... is, for each: id task args priority due options nonce lock, the first six as in
---         `add`, whose jobs may come along. nonce is '' or names this call: then an ended job of this
+--         only_known is as in `add`. jobs... is, for each: id task args priority due options nonce
+--         lock, the first six as in `add`, whose jobs may come along. nonce is '' or names this call: then an ended job of this
 --         id begins anew, as another record. lock is '' or `<until> <digest> <rest>`: rest is, of a
 --         `ttl`, for how many ms it holds from now; of the others `replace`, when a holder that
 --         waits, also for a retry, shall make way: it ends as cancelled, its history says for whom,
@@ -23,7 +23,9 @@ local at, words, added, begun = clock(now), {}, false, false
 local wrong = expect(meta, 'hash') or expect(tally, 'hash') or expect(wake_list, 'list') or expect(window(recent_prefix, at, 0), 'set')
 if wrong then return wrong end
 local containers = { completed = completed, dead = dead, cancelled = cancelled }
-local seq = whole(redis.call('HGET', meta, 'seq'), 0)
+local last = redis.call('HGET', meta, 'seq')
+if only_known ~= '' and not last then return redis.error_reply('JOBDUNKNOWN ' .. meta) end
+local seq = whole(last, 0)
 
 -- The first write of all needs memory: at maxmemory it is refused, and nothing has happened.
 local function begin()

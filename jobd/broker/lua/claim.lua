@@ -10,7 +10,8 @@
 --         costs (task, microseconds); a slow or unknown task is taken one per free slot, so that
 --         nothing waits behind it. A job that was lost with a host before is claimed alone: only
 --         then does a second loss accuse it. <more> is nothing for a plain job, its due time for one
---         that was only delayed, else the whole record.
+--         that was only delayed, else the whole record but the arguments, which come by themselves, and
+--         the values of notes. All that is replied counts against max_bytes; the first job always goes.
 --         What holds the queue back is decided here and nowhere else, in the script that takes: so
 --         it holds for every worker of every host from the instant it is written. word says that it
 --         is why there is nothing (or less than there are slots): paused | throttled | capped |
@@ -93,45 +94,66 @@ local aside_at = some_off and paused_tasks(off, waiting, delayed, meta, job_pref
 local taken, corrupt, ids, jobs, aside = 0, {}, {}, {}, {}
 local spent, bytes, only_fast, looked, alone = 0, 0, true, 0, false
 
+-- What a record says beside what every record says, and how many bytes that is. '~' begins a note: it
+-- may be long, and its name says enough; its value is not even read.
+local function rest_of(key)
+  local names, rest, size = {}, {}, 0
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.byte(name) == 126 then
+      rest[#rest + 1], rest[#rest + 2] = name, ''
+    elseif name ~= 'args' then
+      names[#names + 1] = name
+    end
+    size = size + #name
+  end
+  local was_lost = false
+  for from = 1, #names, 1000 do -- as many as go on Lua's stack, whatever a stranger has put here
+    local values = redis.call('HMGET', key, unpack(names, from, math.min(from + 999, #names)))
+    for i, value in ipairs(values) do
+      local name = names[from + i - 1]
+      rest[#rest + 1], rest[#rest + 2] = name, value
+      size, was_lost = size + #value, was_lost or name == 'lost'
+    end
+  end
+  return rest, size, was_lost
+end
+
 -- Take one line of the queue; false means: not this one, and so none behind it.
 local function take(id)
   local key = job_prefix .. id
+  if aside_at then -- arguments are not read of what only moves aside
+    local set_aside = aside_at[redis.pcall('HGET', key, 'task')]
+    if set_aside then
+      aside[#aside + 1], aside[#aside + 2] = set_aside, id
+      return true
+    end
+  end
   local record = redis.pcall('HMGET', key, 'task', 'args', 'at', 'more')
-  local task, args, more = record[1], record[2], false
+  local task, args, more, size, was_lost = record[1], record[2], false, 0, false
   local added = record[3] or ''
   -- Milliseconds have 13 digits for two more centuries; longer ones are no time at all.
   if record.err or not task or not args or #added > 14 or not string.find(added, '^%d+$') then
     corrupt[#corrupt + 1] = id
     return true
   end
-  if aside_at and aside_at[task] then
-    aside[#aside + 1], aside[#aside + 2] = aside_at[task], id
-    return true
-  end
-  if record[4] == 'd' then
-    more = { 'due', redis.call('HGET', key, 'due') or '' }
-  elseif record[4] then
-    more = redis.call('HGETALL', key)
-    for i = 1, #more, 2 do
-      if more[i] == 'lost' then
-        if taken > 0 then return false end
-        alone = true
-      elseif string.byte(more[i]) == 126 then -- '~': a note; it may be long, and its name says enough
-        more[i + 1] = ''
-      end
-    end
-  end
   local cost = costs[task]
   if taken >= limit then return false end
   if taken >= slots and (not cost or not only_fast or spent + cost > budget_us) then return false end
-  if taken > 0 and bytes + #args > max_bytes then return false end
+  if record[4] == 'd' then
+    more = { 'due', redis.call('HGET', key, 'due') or '' }
+  elseif record[4] then
+    more, size, was_lost = rest_of(key)
+  end
+  size = size + #args
+  if taken > 0 and (was_lost or bytes + size > max_bytes) then return false end
+  alone = was_lost
   if cost then
     spent = spent + cost
   else
     only_fast = false
   end
   local n = taken * 5
-  taken, bytes = taken + 1, bytes + #args
+  taken, bytes = taken + 1, bytes + size
   ids[taken] = id
   jobs[n + 1], jobs[n + 2], jobs[n + 3], jobs[n + 4], jobs[n + 5] = id, task, args, record[3], more
   return true

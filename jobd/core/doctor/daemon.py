@@ -56,6 +56,7 @@ def examine(daemon: Daemon | None, *, directory: str, version: str) -> list[Find
         return [note("daemon.running", said, do)]
     return [
         _alive(daemon),
+        *_stale(daemon),
         *_version(daemon, version),
         *_helpers(daemon),
         *_reload(daemon),
@@ -79,6 +80,14 @@ def _alive(daemon: Daemon) -> Finding:
     return ok(
         "daemon.running", f"{who}, for {words(daemon.up_for)}, generation {daemon.generation}"
     )
+
+
+def _stale(daemon: Daemon) -> list[Finding]:
+    if daemon.stale is None:
+        return []
+    said = f"state.json is {words(daemon.stale)} old: the runtime directory may be full"
+    do = "make room there, it is tried every second; see state.unwritten in the log"
+    return [error("daemon.state", said, do)]
 
 
 def _version(daemon: Daemon, version: str) -> list[Finding]:
