@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import support.examples  # noqa: F401  which makes the profile
 from support.servers import KINDS, running, server_programs, version_of
 
 from jobd.broker.connection import Client, connect
 
+settings.load_profile("jobd")
 PROGRAMS = server_programs()
 DEFAULT = next(iter(PROGRAMS))
 

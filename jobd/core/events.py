@@ -343,6 +343,17 @@ class AppHasThreads(Event, frozen=True, kw_only=True):
     hint: str = "start threads inside tasks, or set preload = false for the queue"
 
 
+class AppIgnoresChildren(Event, frozen=True, kw_only=True):
+    """The application ignored SIGCHLD at import: nobody, its own tasks neither, hears how a child ends."""
+
+    event: ClassVar[str] = "app.ignores_children"
+    level: ClassVar[Level] = "warning"
+    app: str
+    hint: str = (
+        "set back to its default, for subprocess reads every exit code as 0 with it; drop that line"
+    )
+
+
 class NothingToServe(Event, frozen=True, kw_only=True):
     """The application declares no queue, and the configuration names none: there is nothing to do."""
 

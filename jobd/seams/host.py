@@ -259,6 +259,23 @@ def reap(pidfd: int) -> Exit | None:
     return Exit(signal=result.si_status)
 
 
+def wait_for(pid: int) -> None:
+    """Wait for a child's end; one that the system collected itself has ended."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def mind_children() -> bool:
+    """Set SIGCHLD back to its default where it is ignored; say whether it was.
+
+    While it is, the system collects children by itself, and how they ended is lost.
+    """
+    ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return ignored
+
+
 def children() -> list[int]:
     """List the pids of this process' children, adopted ones and zombies included."""
     pid = os.getpid()

@@ -163,9 +163,15 @@ class Children:
     def _is_cleaned_up_after(self) -> bool:
         """Say whether somebody removes what a worker has left: of those in its group he is spared."""
         try:
-            return any(host.is_tracker(pid) for pid in host.children())
+            known = self._known()
+            return any(host.is_tracker(pid) for pid in host.children() if pid not in known)
         except OSError:
             return False  # no file handle to look with
+
+    def _known(self) -> set[int]:
+        """Name the children that are not to be looked at: what we have started, and what is not ours."""
+        ours = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
+        return ours | self._foreign | ({self._sweeper.pid} if self._sweeper is not None else set())
 
     def drop(self, table: dict[str, Child], name: str) -> None:
         """Forget one that has ended."""
@@ -182,11 +188,9 @@ class Children:
 
     def _end_strays(self) -> None:
         self._guard()
-        known = {child.pid for child in (*self.helpers.values(), *self.workers.values())}
-        if self._sweeper is not None:
-            known.add(self._sweeper.pid)
+        known = self._known()
         # Before the pages are read: whoever is a worker among these is on its page by now.
-        unknown = [pid for pid in host.children() if pid not in known and pid not in self._foreign]
+        unknown = [pid for pid in host.children() if pid not in known]
         if not unknown:
             return
         self._cleaning = {pid: at for pid, at in self._cleaning.items() if pid in unknown}

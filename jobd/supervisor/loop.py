@@ -27,7 +27,7 @@ from jobd.supervisor.children import Children, kill_child, unlink
 from jobd.supervisor.clients import Clients
 from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.dumps import Dumps
-from jobd.supervisor.fleet import READS_THE_APP, Fleet, Role
+from jobd.supervisor.fleet import READS_THE_APP, Fleet, Role, Stop
 from jobd.supervisor.orders import (
     Action,
     Adopt,
@@ -151,6 +151,7 @@ class Loop:
         now = clock.mono()
         came = self._selector.select(max(0.0, until - now))
         only_output = bool(came) and now < until
+        ended = []
         for key, mask in came:
             only_output = only_output and key.data == ("output", "")
             match key.data:
@@ -165,7 +166,9 @@ class Loop:
                 case ("helper", str(name)):
                     self._helper_ended(name)
                 case (_, str(incarnation)):
-                    self._worker_ended(incarnation)
+                    ended.append(incarnation)
+        if ended:
+            self._workers_ended(ended)
         return only_output
 
     def _run_of(self, incarnation: str) -> Run | None:
@@ -254,17 +257,19 @@ class Loop:
         self._strays = True
         self._heard.append(HelperExited(name, how))
 
-    def _worker_ended(self, incarnation: str) -> None:
-        table = self._children.workers
-        how = self._children.ended(table, incarnation)
-        if how is None:
-            return
-        self._selector.unregister(table[incarnation].pidfd)
-        self._children.drop(table, incarnation)
+    def _workers_ended(self, incarnations: list[str]) -> None:
+        table, ends = self._children.workers, []
+        for incarnation in incarnations:
+            if how := self._children.ended(table, incarnation):
+                self._selector.unregister(table[incarnation].pidfd)
+                self._children.drop(table, incarnation)
+                ends.append((incarnation, how))
         self._strays = True
-        # What the others have done by now is known when this end is judged.
-        self._look(clock.mono())
-        self._heard.append(self._last_words(incarnation, how))
+        # What the others have done by now is known when these ends are judged. On the way out it is of no
+        # use: nobody takes their place. And a look at all for each of many ends is quadratic.
+        if self.fleet.stop is Stop.NO:
+            self._look(clock.mono())
+        self._heard += [self._last_words(incarnation, how) for incarnation, how in ends]
 
     def _last_words(self, incarnation: str, how: Exit) -> WorkerExited:
         self._outlets.end(incarnation, self._run_of)
@@ -357,14 +362,12 @@ class Loop:
             and not child.channel.closed
         ):
             self._heard.append(Refused(order.incarnation, f"{order.helper} is too far behind"))
-        # A channel that broke while sending leaves it open whether the order arrived: the end of
-        # the helper follows, and settles it.
+        # A channel that broke while sending leaves open whether it arrived: the helper's end settles it.
 
     def _watch(self, action: Watch) -> None:
-        try:
+        try:  # our child, watched or not: it does not go before it is waited for
             child = self._children.watch(action.incarnation, action.pid)
         except OSError as refused:
-            # It is our child whether it is watched or not, and does not go before it is waited for.
             self._emit(LookFailed(why=str(refused)))
             self._unwatched.append(action)
             return

@@ -5,13 +5,14 @@ Both are the whole state each time, so one that is lost is healed by the next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from jobd import __version__
 from jobd.core.portrait import Growth
 from jobd.seams.statefile import PoolState, SlotState, State
 from jobd.supervisor.fleet import SERVICES, Child, Fleet, Helper, Queue, Role, Slot, Stop
-from jobd.supervisor.growth import added
+from jobd.supervisor.growth import Grown, added
 
 
 def message_for(role: Role, fleet: Fleet) -> dict[str, object] | None:
@@ -58,6 +59,9 @@ def for_people(
     queues: dict[str, list[SlotState]] = {}
     for slot in fleet.slots.values():
         queues.setdefault(slot.queue, []).append(_slot(slot, fleet.child_in(slot)))
+    grown: dict[str, list[Grown | None]] = {}
+    for child in fleet.children.values():
+        grown.setdefault(child.queue, []).append(child.grown)
     leavers = [_leaver(child) for child in fleet.children.values() if child.leaving]
     return State(
         pid=pid,
@@ -65,7 +69,7 @@ def for_people(
         nonce=fleet.nonce,
         scoreboard=Path(fleet.board).name,
         queues=queues,
-        pools={queue.name: _pool(fleet, queue) for queue in fleet.queues.values()},
+        pools={name: _pool(fleet, q, grown.get(name, [])) for name, q in fleet.queues.items()},
         leavers=leavers,
         helpers={helper.name: _how(helper) for helper in fleet.helpers.values()},
         down={h.name: h.down_at for h in fleet.helpers.values() if _is_missed(h)},
@@ -91,7 +95,7 @@ def _is_missed(helper: Helper) -> bool:
     return not (helper.up or helper.fresh or helper.retired) and bool(helper.down_at)
 
 
-def _pool(fleet: Fleet, queue: Queue) -> PoolState:
+def _pool(fleet: Fleet, queue: Queue, living: Iterable[Grown | None]) -> PoolState:
     return PoolState(
         target=queue.target,
         min=queue.bounds.least,
@@ -100,13 +104,12 @@ def _pool(fleet: Fleet, queue: Queue) -> PoolState:
         why=queue.scaling.why,
         gave_up=queue.gave_up,
         useless=queue.useless,
-        growth=_growth(fleet, queue),
+        growth=_growth(fleet, queue, living),
         exits=fleet.exits.get(queue.name, {}),
     )
 
 
-def _growth(fleet: Fleet, queue: Queue) -> list[Growth]:
-    living = (child.grown for child in fleet.children.values() if child.queue == queue.name)
+def _growth(fleet: Fleet, queue: Queue, living: Iterable[Grown | None]) -> list[Growth]:
     tally = added(fleet.growth.get(queue.name, {}), *living)
     return [Growth(task=g.task, bytes=g.size, jobs=g.jobs) for g in tally.values()]
 

@@ -20,7 +20,7 @@ import msgspec
 
 from jobd.client.app import Jobd
 from jobd.core.errors import EX_CONFIG, ConfigError, HostError
-from jobd.core.events import AppHasThreads
+from jobd.core.events import AppHasThreads, AppIgnoresChildren
 from jobd.seams import clock, host, hugepages, stacks, stdio
 from jobd.seams.exits import NOT_ADOPTED
 from jobd.seams.lines import Lines
@@ -100,7 +100,7 @@ class Preloader:
         queues: list[str] = []
         code = ""
         if self._preload:
-            app = load_app(self._reference)
+            app = self._loaded()
             queues = sorted(app.queues)
             self._run = self._prepare(app)
             code = code_fingerprint()
@@ -114,6 +114,13 @@ class Preloader:
             hugepages.collapse()
         declared = {name: {} for name in queues}  # type: dict[str, object]
         self._say({"ready": {"queues": declared, "threads": threads, "code": code}})
+
+    def _loaded(self) -> Jobd:
+        """Import the application; whoever ignores the ends of children would lose how they end."""
+        app = load_app(self._reference)
+        if host.mind_children():
+            self._emit(AppIgnoresChildren(app=self._reference))
+        return app
 
     def _say(self, message: dict[str, object]) -> None:
         self._channel.send(message)
@@ -150,7 +157,7 @@ class Preloader:
         os.close(writer)
         with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
             answer = pipe.read().decode("utf-8", "replace")
-        os.waitpid(middle, 0)
+        host.wait_for(middle)
         self._answer(order, answer)
 
     def _page(self, order: Order) -> Page:
@@ -221,7 +228,7 @@ class Preloader:
         if run is None:
             if not is_ours():
                 return NOT_ADOPTED
-            run = self._prepare(load_app(self._reference))
+            run = self._prepare(self._loaded())
         # The end of the middle process takes its time: what can be made ready meanwhile is.
         return run(order, page, is_ours)
 

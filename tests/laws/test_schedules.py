@@ -37,6 +37,8 @@ TIMINGS: tuple[tuple[dict[str, object], int], ...] = (
     ({"cron": "*/2 * * * *", "tz": "Europe/Berlin"}, 120_000),
 )  # fmt: skip
 HOSTS = (0, 1, 2)
+# Longer than this nobody is away: after 100 slots, or ten minutes without a declaration, other rules hold.
+LONGEST_QUIET = 400_000
 
 
 def spec(name: str, timing: int, task: str) -> Schedule:
@@ -81,6 +83,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.looks: dict[int, tuple[int, list[Due]]] = {}
             self.floors = [Floor() for _ in HOSTS]
             self.went_back = False
+            self.quiet = 0
             self.copies: list[tuple[dict[bytes, tuple[bytes, int]], dict[str, Kept]]] = []
 
         def store(self, host: int = 0) -> ScheduleStore:
@@ -107,7 +110,20 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
 
         @rule(span=st.sampled_from([1, 900, 5_000, 20_000, 61_000, 150_000]))
         def time_passes(self, span: int) -> None:
+            if self.quiet + span > LONGEST_QUIET:
+                self.the_keepers_declare()
+                self.a_host_fires(1)
+                self.quiet = 0
+            self.quiet += span
             self.now += span
+
+        def the_keepers_declare(self) -> None:
+            """Say again what their code says, as they do all the time."""
+            for kept in self.kept.values():
+                if not kept.is_api:
+                    age = self.now - kept.loaded_at
+                    word = self.store().put(kept.schedule, origin=DECLARED, age_ms=age)
+                    assert word == "same"
 
         @rule(span=st.sampled_from([1_000, 59_000, 200_000]))
         def the_clock_is_set_back(self, span: int) -> None:
@@ -241,6 +257,7 @@ def machine(client: Client) -> type[RuleBasedStateMachine]:  # noqa: C901  a wor
             self.kept = {name: each.copy() for name, each in kept.items()}
             for name, each in self.kept.items():
                 each.decided = max(each.decided, self.floor(name))
+            self.the_keepers_declare()
 
         @rule()
         def the_store_is_flushed(self) -> None:

@@ -235,3 +235,24 @@ def test_an_app_that_does_not_load_ends_with_78_and_a_paragraph(
     with running(tmp_path, redis_url, source="import no_such_module_here") as daemon:
         assert daemon.process.wait(20) == 78
     assert "no_such_module_here" in daemon.log.read_text()
+
+
+def test_an_app_that_ignores_its_children_is_served_and_told(
+    tmp_path: Path, redis_url: str, q: Any
+) -> None:
+    """Forking goes on, and tasks hear how a child of theirs ended."""
+    source = (
+        "import signal, subprocess, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from jobd import Jobd\n"
+        "app = Jobd()\n"
+        "q = app.queue('q')\n"
+        "@q.task()\n"
+        "def code() -> int:\n"
+        "    return subprocess.run([sys.executable, '-c', 'raise SystemExit(3)']).returncode\n"
+    )
+    with running(tmp_path, redis_url, source=source) as daemon:
+        assert q.add("code").result("20s") == 3
+    said = daemon.log.read_text()
+    assert said.count("app.ignores_children") == 1
+    assert "ChildProcessError" not in said
