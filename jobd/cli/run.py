@@ -30,6 +30,7 @@ def command(
     TERM or INT drains and stops, a second one stops at once; so does QUIT. HUP reads the file and the
     code again, without a gap.
     """
+    listening.check_activated()
     file = settings.required(config_file)
     found = effective.read(file, app, redis_url, role="supervisor")
     directory = runtime.locate(found.config, runtime_dir).absolute()

@@ -16,7 +16,7 @@ from jobd.core import config_values as values
 from jobd.core.config_alerts import AlertsConfig
 from jobd.core.config_alerts_read import alerts
 from jobd.core.config_drawn import NOWHERE, Outside, draw
-from jobd.core.config_places import Places, explained, too_deep
+from jobd.core.config_places import Places, explained, too_deep, too_dotted
 from jobd.core.config_problems import Findings, printable, said
 from jobd.core.config_schedules import schedules
 from jobd.core.config_web import DashboardConfig, dashboard
@@ -184,6 +184,9 @@ def reading(text: str, file: str, outside: Outside = NOWHERE) -> Reading:
 
 def decoded(text: str, file: str) -> dict[str, Any]:
     """Decode TOML. Raises ConfigError with the line."""
+    if (found := too_dotted(text, _DEEPEST)) is not None:
+        line, key = found
+        raise _deeper(f"{file}:{line}: {key[:_SHOWN]}...")
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -191,11 +194,15 @@ def decoded(text: str, file: str) -> dict[str, Any]:
         raise ConfigError(f"{file}:{line}: not TOML: {why}; correct that line") from error
     if (path := too_deep(data, _DEEPEST)) is not None:
         place = Places(file, text, data).at(f"{path[:_SHOWN]}...", near=path)
-        raise ConfigError(
-            f"{printable(place)}: nested deeper than {_DEEPEST} levels; "
-            "expected a few; correct that line"
-        )
+        raise _deeper(place)
     return data
+
+
+def _deeper(place: str) -> ConfigError:
+    return ConfigError(
+        f"{printable(place)}: nested deeper than {_DEEPEST} levels; "
+        "expected a few; correct that line"
+    )
 
 
 def _parse(found: Findings, data: Mapping[str, Any]) -> Config:

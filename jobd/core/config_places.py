@@ -20,6 +20,7 @@ Keys = tuple[str | int, ...]
 # Characters that are read again in search of lines, in all. A file of hundreds of lines needs a tenth.
 _MOST_READ = 4_000_000
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
+_KEY = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _CLOSINGS = ("\n]", "\n]]")
 
 
@@ -149,6 +150,16 @@ def _first(text: str, kind: type[Exception]) -> int:
         return False
 
     return bisect.bisect_left(range(len(lines)), True, lo=1, key=refused)
+
+
+def too_dotted(text: str, most: int) -> tuple[int, str] | None:
+    """Give line and text of a key with more than `most` dots, before the decoder sees it.
+
+    That takes the square of the dots: 24 KiB of them are ten seconds.
+    """
+    dotted = rf"(?:^|[\[{{,])[ \t]*+((?:{_KEY}[ \t]*+\.[ \t]*+){{{most + 1},}})"
+    found = re.search(dotted, text, re.MULTILINE)
+    return None if found is None else (text.count("\n", 0, found.start(1)) + 1, found[1])
 
 
 def too_deep(data: Mapping[str, Any], most: int) -> str | None:

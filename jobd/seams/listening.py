@@ -62,6 +62,35 @@ def are_activated() -> bool:
     return os.environ.get("LISTEN_PID") == str(os.getpid()) and _count() > 0
 
 
+def check_activated() -> None:
+    """See that what systemd says to have opened are sockets that listen. Raises ConfigError."""
+    for fd in range(_FIRST, _FIRST + _count()) if are_activated() else ():
+        if (what := _unfit(fd)) is not None:
+            raise ConfigError(
+                f"LISTEN_FDS: {_count()}; descriptor {fd} is {what}; expected descriptors "
+                f"{_FIRST} to {_FIRST + _count() - 1} to be stream sockets that listen; see "
+                "ListenStream= of the socket unit, or unset LISTEN_FDS"
+            )
+
+
+def _unfit(fd: int) -> str | None:
+    """Say what a descriptor is, when it is no stream socket that listens."""
+    try:
+        kept = os.dup(fd)
+    except OSError:
+        return "not open"
+    try:
+        with socket.socket(fileno=kept) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
+                return "a socket of another type"
+            if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return "a socket that does not listen"
+    except OSError:
+        os.close(kept)
+        return "no socket"
+    return None
+
+
 def inherited() -> list[int]:
     """Take over what was opened for this process; the variables that say so are taken out."""
     numbers = range(_FIRST, _FIRST + _count()) if are_activated() else ()
@@ -76,4 +105,4 @@ def inherited() -> list[int]:
 
 def _count() -> int:
     said = os.environ.get("LISTEN_FDS", "")
-    return int(said) if said.isdecimal() else 0
+    return int(said[:9]) if said.isdecimal() else 0

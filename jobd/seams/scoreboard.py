@@ -6,8 +6,7 @@ It works while Redis is down and survives its writer: after a crash it says exac
 A page belongs to one worker incarnation from its fork until its release is acknowledged. It has one
 writer per field:
 
-    supervisor   the identity (incarnation, queue, slot), when the page is handed out; in the header,
-                 since when state.json is stale
+    supervisor   the identity (incarnation, queue, slot), when the page is handed out
     worker       pid, phase, beat, asked, claimed, settled, ran, grown, and a cell per running job
     keeper       revoked: "jobs of this claim number or an earlier one are not yours to start";
                  in a cell, the mark of the one run that was cancelled, or is to be killed
@@ -21,7 +20,7 @@ that runs most jobs at once in a process; each says itself how many cells of it 
 touches of the file takes no memory.
 
     header   magic 8s, pages u32, cells u32, nonce 16s, supervisor pid i32, start u64, boot id 36s ·
-             128 stale since f64: when state.json could not be written any more (0 = it could)
+             128 since when state.json is stale f64 (0 = it is not)
     page     0 used u8 · 1 phase u8 · 2 fenced u8 · 3 reason u8 · 4 pid i32 · 8 beat f64 · 16 claimed u32 ·
              20 cells u32 · 24 settled u64 · 32 revoked u64 · 40 start u64 · 48 incarnation 64s ·
              112 queue 128s · 240 slot 160s · 400 asked f64 · 408 ran u64 · 416 grown i64 ·
@@ -194,8 +193,7 @@ class Page:
     @property
     def cells(self) -> int:
         """How many jobs may run here at once."""
-        count: int = _COUNT.unpack_from(self._memory, self._at + 20)[0]
-        return count
+        return int(_COUNT.unpack_from(self._memory, self._at + 20)[0])
 
     def set_claimed(self, count: int) -> None:
         _COUNT.pack_into(self._memory, self._at + 16, count)
@@ -366,16 +364,12 @@ class Scoreboard:
         return cls(path, memory)
 
     def set_stale(self, since: float | None) -> None:
-        """Say since when (monotonic) state.json is older than what it tells of; None: it is not.
-
-        It is said here, where there is room for it on a disk that is full.
-        """
+        """Say since when (monotonic) state.json is old. There is room for it here on a full disk."""
         _BEAT.pack_into(self._memory, _STALE_AT, since or 0.0)
 
     def stale_since(self) -> float | None:
         """Tell since when state.json is older than what it tells of; None when it is not."""
-        since: float = _BEAT.unpack_from(self._memory, _STALE_AT)[0]
-        return since or None
+        return float(_BEAT.unpack_from(self._memory, _STALE_AT)[0]) or None
 
     def views(self) -> list[PageView]:
         """Read every page that somebody owns."""

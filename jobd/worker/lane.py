@@ -27,7 +27,7 @@ from jobd.seams.scoreboard import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.ended import LIGHT
-from jobd.worker.outcome import NO_HISTORY, UNTOUCHED, Outcomes, Run
+from jobd.worker.outcome import NO_HISTORY, PUT_OFF, UNTOUCHED, Outcomes, Run
 from jobd.worker.record import (
     UNREADABLE,
     Past,
@@ -236,7 +236,7 @@ class Lane(Run):
             outcomes.bury(job, judged.cause, line, past.history, figures=figures)
         else:
             history = noted(past.history, judged.note)
-            cause = "timeout" if timed_out else "put_off"
+            cause = "timeout" if timed_out else PUT_OFF
             outcomes.retry(job, judged, cause, history, {"error": line}, figures)
         return None
 

@@ -39,6 +39,8 @@ _NO_RUN = "?|||"
 
 PARK_MS = 15_000
 PARK_LIMIT_MS = 3_600_000
+# The cause of an ending that is no run: see jobd.core.verdict.before_start.
+PUT_OFF = "put_off"
 
 UNTOUCHED = Counters()
 NO_HISTORY: list[dict[str, Any]] = []
@@ -180,7 +182,9 @@ class Outcomes:
         fields = {**fields, "history": write_history(history)}
         figures, delay_ms = figures or self._figures_unrun(job), round(verdict.delay * 1000)
         self._end(Ending("retry", job.id, job.claim, figures, delay_ms, cause, fields))
-        self._tell.failed(job, cause, str(fields["error"]), verdict.delay, verdict.note)
+        # Who is put off for a crash has a note of ours; else it is of the application's back-off function.
+        unusable = "" if cause == PUT_OFF else verdict.note
+        self._tell.failed(job, cause, str(fields["error"]), verdict.delay, unusable)
 
     def park(self, job: Claimed, past: Past) -> None:
         """No worker with this code knows the name: set it aside, another deployment may.

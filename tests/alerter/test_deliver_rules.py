@@ -109,16 +109,26 @@ def test_pauses_are_bounded_and_end(how: str, tries: int, waited: float, draw: f
     patience = REJECTED_FOR if how == "rejected" else GIVEN_UP_AFTER
     assert (pause is None) == (waited >= patience)
     if pause is not None:
-        assert pause >= 0.1 or after is not None
+        assert pause >= FIRST_PAUSE / 2
         assert pause <= (LONGEST_PAUSE if after is None else after + FIRST_PAUSE)
         assert after is None or pause >= after
 
 
-def test_pauses_grow_from_two_seconds_to_five_minutes_and_are_drawn_from_all_of_it() -> None:
+def test_pauses_grow_from_two_seconds_to_five_minutes_and_are_drawn_from_the_upper_half() -> None:
     longest = [pause_before(Refused("no"), tries=n, waited=0, draw=1) for n in range(1, 12)]
     assert longest == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    shortest = {pause_before(Refused("no"), tries=n, waited=0, draw=0) for n in range(1, 12)}
-    assert shortest == {0.1}
+    shortest = [pause_before(Refused("no"), tries=n, waited=0, draw=0) for n in range(1, 12)]
+    assert shortest == [1, 2, 4, 8, 16, 32, 64, 128, 150, 150, 150]
+
+
+@pytest.mark.parametrize("text", [None, "-99999999999999999999999", "soon", "0"])
+def test_a_pause_that_was_asked_for_in_no_useful_way_is_one_all_the_same(text: str | None) -> None:
+    """Who has too much to do is not asked again after a tenth of a second."""
+    said = judge(429, retry_after=text, date=None, location=None, now=NOW)
+    assert isinstance(said, Refused)
+    pause = pause_before(said, tries=1, waited=0, draw=0.0)
+    assert pause is not None
+    assert 1 <= pause <= 2
 
 
 def test_gone_is_given_up_at_once() -> None:

@@ -106,6 +106,18 @@ def test_a_file_is_named_where_there_is_no_text() -> None:
             "\na" + ".a" * 100 + " = 1",
             "f:2: a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a....: nested deeper",
         ),
+        (
+            "\na" + ".a" * 100_000 + " = 1",
+            "f:2: a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a....: nested",
+        ),
+        (
+            "\n[[ a" + ' . "a"' * 100_000 + "]]",
+            'f:2: a . "a" . "a" . "a" . "a" . "a" . "a" . ...: nested',
+        ),
+        (
+            "\nx = {b=1, 'a'" + ".a" * 100_000 + " = 1}",
+            "f:2: 'a'.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a....: nested",
+        ),
         ("\n[a]\nb = 1\nc = " + "[" * 80 + "]" * 80, "f:4: a.c[0][0]"),
     ],
 )
@@ -116,6 +128,14 @@ def test_what_is_not_toml_has_its_line_too(text: str, said: str) -> None:
 
     [problem] = refused.value.problems
     assert problem.startswith(said)
+
+
+def test_dots_in_a_text_are_no_key() -> None:
+    """Nor in what is said about it."""
+    text = f'# {"a." * 999}\napp = "{"a." * 999}a:app"\n'
+    with pytest.raises(ConfigError) as refused:
+        load(text + "x = 1\n", "f")
+    assert not [problem for problem in refused.value.problems if "nested" in problem]
 
 
 def test_many_problems_in_a_long_file_have_their_lines() -> None:

@@ -113,6 +113,38 @@ def test_what_systemd_has_opened_is_taken_over() -> None:
     assert said == ["True", *(f"{place} False" for place in places), "[]", "[]"]
 
 
+UNFIT = """
+import os, socket, sys
+from jobd.core.errors import ConfigError
+from jobd.seams import listening
+os.closerange(3, 100)
+kind, count = sys.argv[1:]
+made = {
+    "not open": lambda: None,
+    "no socket": lambda: os.open("/dev/null", os.O_RDONLY),
+    "another type": lambda: socket.socket(type=socket.SOCK_DGRAM).detach(),
+    "not listen": lambda: socket.socket().detach(),
+}[kind]()
+assert made in (None, 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count}
+try:
+    listening.check_activated()
+except ConfigError as refused:
+    print(refused)
+"""
+
+
+@pytest.mark.parametrize("kind", ["not open", "no socket", "another type", "not listen"])
+@pytest.mark.parametrize("count", ["1", "999999"])
+def test_descriptors_that_cannot_be_served_on_are_an_error_of_the_configuration(
+    kind: str, count: str
+) -> None:
+    """Said before anything is begun, and not by who serves, again and again."""
+    [said] = _run(UNFIT, kind, count)
+    assert said.startswith(f"LISTEN_FDS: {count}; descriptor 3 is ")
+    assert kind in said
+
+
 def test_what_is_meant_for_another_process_is_left_alone() -> None:
     env = dict(os.environ) | {"LISTEN_PID": "1", "LISTEN_FDS": "2"}
     assert _run(CHILD, env=env) == ["False", "[]", "[]"]

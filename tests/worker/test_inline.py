@@ -331,13 +331,15 @@ def test_a_job_that_crashed_twice_is_put_off_and_that_is_no_run(app: Jobd, page:
         assert view is not None
         return view.settled, view.ran
 
-    with working(app, queue, page):
+    with working(app, queue, page) as running:
         eventually(lambda: seen()[0] == 1)
         assert (seen()[1], handle.state()) == (0, "delayed")
         assert handle.result("10s") == "ran"
         eventually(lambda: seen() == (2, 1))
     tally = app.producer.client.hgetall("jobd:{q}:tally")
     assert (tally[b"put_off|innocent"], tally[b"completed|innocent"]) == (b"1", b"1")
+    assert "job.failed" in running.said
+    assert "backoff.unusable" not in running.said  # it has no back-off function
 
 
 def test_nothing_waits_behind_a_job_that_overstays(app: Jobd, page: Page) -> None:

@@ -131,7 +131,7 @@ KINDS: dict[str, Kind] = {
     "missing_workers": Kind(
         look=hosts.missing_workers, unit=COUNT, needs=_HOSTS, takes=_LEVEL, above=0.0, for_=60.0,
         watches="workers that a host wants and has not",
-        hint="See `fork.refused` and `worker.died` in that host's log: it is out of memory, processes or "
+        hint="See `fork.failed` and `worker.died` in that host's log: it is out of memory, processes or "
         "file handles, or the application does not come up; `jobd doctor` looks at its limits.",
     ),
     "schedule_missed": Kind(

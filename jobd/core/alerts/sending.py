@@ -90,14 +90,15 @@ def read_retry_after(text: str | None, *, date: str | None, now: float) -> float
 def pause_before(refused: Refused, *, tries: int, waited: float, draw: float) -> float | None:
     """Give the pause before the next try, in seconds, or None to give up.
 
-    `tries` have been made, the first `waited` seconds ago at most; `draw` is random, from 0 to 1. Full
-    jitter, so that the hosts of a fleet do not come at once when a receiver is back.
+    `tries` have been made, the first `waited` seconds ago at most; `draw` is random, from 0 to 1. It is
+    drawn from the upper half: the hosts of a fleet do not come at once when a receiver is back, and who
+    has just refused is not asked again at that very moment.
     """
     patience = REJECTED_FOR if refused.how == "rejected" else GIVEN_UP_AFTER
     if refused.how == "gone" or waited >= patience:
         return None
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 30))
-    pause = 0.1 + draw * (longest - 0.1)
+    pause = longest * (1 + draw) / 2
     if refused.after is None:
         return pause
     # Never sooner than asked; and not all hosts at that very moment.
