@@ -54,10 +54,14 @@ def test_how_many_were_lost_is_told_when_somebody_reads_again() -> None:
     reader, writer = small_pipe()
     fd = logstream.own(writer)
     log = Log(style="json", level="info", role="supervisor", fd=fd, patience=0)
-    for _ in range(4):
+    log(TaskOutput(slot="q.1", text="x" * 3000))
+    assert not log.loses
+    for _ in range(3):
         log(TaskOutput(slot="q.1", text="x" * 3000))
+        assert log.loses  # for who would say that something stands in the log
     os.read(reader, 1 << 16)
     log(TaskOutput(slot="q.1", text="again"))
+    assert not log.loses
     again, told = (msgspec.json.decode(line) for line in os.read(reader, 1 << 16).splitlines())
 
     assert again["text"] == "again"
