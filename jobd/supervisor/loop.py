@@ -232,14 +232,14 @@ class Loop:
             for seen in messages.read(name, message):
                 reader = helper is not None and helper.role is Role.READER
                 self._heard.append(
-                    self._plan(channel) if reader and isinstance(seen, Loaded) else seen
+                    self._plan(channel, seen) if reader and isinstance(seen, Loaded) else seen
                 )
 
-    def _plan(self, channel: Lines) -> Observation:
+    def _plan(self, channel: Lines, seen: Loaded) -> Observation:
         self._configuration.offer([*channel.fds])
         channel.fds.clear()
         try:
-            return PlanRead(self._configuration.plan(self.fleet.reload.attempt))
+            return PlanRead(self._configuration.plan(self.fleet.reload.attempt), seen.note)
         except (ConfigError, OSError) as refused:
             return PlanRefused(str(refused))
 
