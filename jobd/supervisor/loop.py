@@ -19,7 +19,7 @@ from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, handles_left, is_out_of_handles, send
 from jobd.seams.lines import Lines
-from jobd.seams.log import Emit
+from jobd.seams.log import Log
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import messages, publish
 from jobd.supervisor.channels import Channels
@@ -95,7 +95,7 @@ class Loop:
         runtime_dir: Path,
         where: Path,
         notifier: Notifier,
-        emit: Emit,
+        emit: Log,
     ) -> None:
         self.fleet = fleet
         self._outlook = outlook
