@@ -30,11 +30,12 @@ def command(
             Dump(slot, tell=True),
             limit=daemon_verb.AT_ONCE,
             as_json=as_json,
-            say=lambda done: _said(slot, done),
+            say=lambda done: said(slot, done),
         )
 
 
-def _said(slot: str | None, done: dict[str, Any]) -> str:
+def said(slot: str | None, done: dict[str, Any]) -> str:
+    """Word what has come of it."""
     try:
         stacks = msgspec.convert(done.get("stacks", []), list[Stack])
     except msgspec.ValidationError:
@@ -42,6 +43,15 @@ def _said(slot: str | None, done: dict[str, Any]) -> str:
     silent = [stack for stack in stacks if not stack.text]
     written = done.get("processes", 0) - len(silent)
     whose = f"{written} process{'' if written == 1 else 'es'}" if slot is None else slot
-    said = [f"the stacks of {whose} are in the log of the daemon"] if written else []
-    said += [f"none of {stack.who} (pid {stack.pid}): {stack.missing}" for stack in silent]
-    return f"dump: {'; '.join(said) or 'there is no process to ask'}"
+    parts = [f"the stacks of {whose} {_where(done)}"] if written else []
+    parts += [f"none of {stack.who} (pid {stack.pid}): {stack.missing}" for stack in silent]
+    return f"dump: {'; '.join(parts) or 'there is no process to ask'}"
+
+
+def _where(done: dict[str, Any]) -> str:
+    if not done.get("unlogged"):
+        return "are in the log of the daemon"
+    return (
+        "did not all get into the log of the daemon: nobody reads it, or its disk is full "
+        "(`jobd dump --json` prints them)"
+    )

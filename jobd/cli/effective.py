@@ -79,8 +79,18 @@ def main(argv: list[str]) -> int:
     except ConfigError as bad:
         channel.send({"failed": str(bad)})
         return EX_CONFIG
-    channel.send({"ready": {}}, None if opened is None else opened.detach())
+    note = _elsewhere(found, Path(directory))
+    channel.send({"ready": {"note": note}}, None if opened is None else opened.detach())
     return 0
+
+
+def _elsewhere(found: Settings, directory: Path) -> str:
+    """Say that the file names another directory than the daemon's, which nobody can move; else ""."""
+    named = found.config.daemon.runtime_dir
+    if named is None or Path(named).absolute() == directory:
+        return ""
+    place = found.places.at("daemon.runtime_dir")
+    return f"{place}: {named}; the daemon goes on in {directory}; another directory takes a restart"
 
 
 def _flag(directory: Path) -> str:

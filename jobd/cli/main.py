@@ -10,7 +10,6 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import click
 
@@ -18,7 +17,6 @@ import jobd
 from jobd.cli.lazy import Entry, LazyGroup, Verbs
 from jobd.cli.mistakes import in_our_words
 from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
-from jobd.seams.early import held_signals
 
 _INTERRUPTED = 130
 _EX_IOERR = 74
@@ -104,13 +102,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code."""
     _open_closed_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    # `run` becomes the supervisor, which hears what has come by then. Here and not in the command:
-    # its imports take the longest.
-    with held_signals() if arguments[:1] == ["run"] else nullcontext():
-        return _run(arguments)
-
-
-def _run(arguments: list[str]) -> int:
     try:
         result = cli.main(args=arguments, prog_name="jobd", standalone_mode=False)
         sys.stdout.flush()

@@ -45,4 +45,5 @@ def command(
 
 
 def _said(done: dict[str, Any]) -> str:
-    return str(done.get("message") or "reloaded")
+    note = done.get("note")
+    return str(done.get("message") or "reloaded") + (f"\n{note}" if note else "")

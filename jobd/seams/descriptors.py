@@ -10,6 +10,8 @@ import os
 import resource
 from collections.abc import Iterable
 
+from jobd.core.errors import ConfigError
+
 Identity = tuple[int, int]
 
 
@@ -35,6 +37,16 @@ class Guarded:
     def lost(self) -> list[int]:
         """List those that are not what they were."""
         return [fd for fd, known in self._known.items() if identity(fd) != known]
+
+
+def require(least: int) -> None:
+    """See that this process may have so many descriptors. Raises ConfigError."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < least:
+        raise ConfigError(
+            f"RLIMIT_NOFILE: {soft} open files; expected {least} at least; raise LimitNOFILE of the "
+            "service, or `ulimit -n` in the shell that starts it"
+        )
 
 
 def share_open() -> float:

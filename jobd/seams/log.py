@@ -59,6 +59,7 @@ class Log:
         self._stream = LogStream(fd, patience=patience)
         self._journal = _journal(patience) if chosen == "journal" else None
         self._role = role
+        self._loses = False
         self._bound = dict(bound)
         self._colour = chosen == "console" and os.isatty(fd) and "NO_COLOR" not in os.environ
 
@@ -67,6 +68,11 @@ class Log:
         """What nobody else may close."""
         spoken = () if self._journal is None else self._journal.descriptors
         return (self._stream.fd, *spoken)
+
+    @property
+    def loses(self) -> bool:
+        """Whether the last record was lost: nobody takes them just now."""
+        return self._loses
 
     def of(self, role: str) -> Log:
         """Give the same log, for what another process would have said."""
@@ -81,7 +87,8 @@ class Log:
             self._write(each)
 
     def _write(self, event: Event) -> None:
-        if self._put(event) and (lost := self._lost()):
+        self._loses = not self._put(event)
+        if not self._loses and (lost := self._lost()):
             self._write(LogStalled(records=lost))
 
     def _put(self, event: Event) -> bool:

@@ -105,6 +105,7 @@ class LogStream:
         self._identity = identity(fd)
         mode = 0 if self._identity is None else os.fstat(fd).st_mode
         self._is_socket = stat.S_ISSOCK(mode)
+        self._is_file = stat.S_ISREG(mode)
         self.room = PIPE_RECORD if stat.S_ISFIFO(mode) else RECORD
         """How long a record may be, its end of line included."""
         self._rest = b""  # of a record that was begun
@@ -135,7 +136,25 @@ class LogStream:
         rest = self._put(record)
         if len(rest) == len(record):
             return False
+        if rest and self._is_file and self._cut(len(record) - len(rest)):
+            return False
         self._rest = rest
+        return True
+
+    def _cut(self, written: int) -> bool:
+        """Take back so many bytes of a record that a full disk broke off.
+
+        Others who share the file would write on behind them. They write nothing while it is full; if one
+        has all the same, what stands there stays.
+        """
+        try:
+            end = os.fstat(self.fd).st_size
+            if os.lseek(self.fd, 0, os.SEEK_CUR) != end:
+                return False
+            os.ftruncate(self.fd, end - written)
+            os.lseek(self.fd, end - written, os.SEEK_SET)
+        except OSError:  # a file that can only be added to
+            return False
         return True
 
     def _put(self, data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from jobd.core.progress_events import Stacks, StacksMissing
-from jobd.seams.log import Emit
+from jobd.seams.log import Log
 from jobd.seams.requests import Stack
 from jobd.seams.stacks import Asked, own
 from jobd.supervisor.children import Children
@@ -46,12 +46,14 @@ class Listener:
         self._processes = processes
         self._told: list[Stack] = []
         self._left_out = 0
+        self._unlogged = 0
         self._size = 0
 
-    def hear(self, name: str, stack: Stack) -> None:
+    def hear(self, name: str, stack: Stack, *, unlogged: bool) -> None:
         if name not in self.names:
             return
         self.names.discard(name)
+        self._unlogged += unlogged
         self._size += len(stack.text.encode())
         if stack.text and self._size > MOST_TOLD:
             self._left_out += 1
@@ -59,14 +61,16 @@ class Listener:
             self._told.append(stack)
 
     def answer(self) -> Answer:
-        told = {"stacks": self._told, "left_out": self._left_out}
+        told = {
+            "stacks": self._told, "left_out": self._left_out, "unlogged": self._unlogged,
+        }  # fmt: skip
         return Answer(self.client, None, {"processes": self._processes} | told)
 
 
 class Dumps:
     """Questions under way. `answer` takes what a client is to be told."""
 
-    def __init__(self, emit: Emit, answer: Callable[[Answer], None]) -> None:
+    def __init__(self, emit: Log, answer: Callable[[Answer], None]) -> None:
         self._emit = emit
         self._answer = answer
         self._open: list[_Question] = []
@@ -124,6 +128,7 @@ class Dumps:
             reason = f"{asked.lacking or f'no answer within {PATIENCE:g} s'}; {where}"
             self._emit(StacksMissing(who=who, pid=pid, why=why, reason=reason))
             stack = Stack(who, pid, missing=reason)
+        unlogged = self._emit.loses
         for listener in self._listeners:
-            listener.hear(question.name, stack)
+            listener.hear(question.name, stack, unlogged=unlogged)
         return True

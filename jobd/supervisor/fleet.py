@@ -223,6 +223,7 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
     again_clients: tuple[int, ...] = ()
     rolling: tuple[int, ...] | None = None  # told when the last outdated worker has a successor
     kept: int = 0  # workers that the last one left alone
+    note: str = ""  # what of it waits for a restart
     refused: str | None = None  # why the last one changed nothing
 
 

@@ -19,7 +19,7 @@ from jobd.seams.control import Control
 from jobd.seams.exits import Exit
 from jobd.seams.host import Signals, handles_left, is_out_of_handles, send
 from jobd.seams.lines import Lines
-from jobd.seams.log import Emit
+from jobd.seams.log import Log
 from jobd.seams.systemd import Notifier
 from jobd.supervisor import messages, publish
 from jobd.supervisor.channels import Channels
@@ -95,7 +95,7 @@ class Loop:
         runtime_dir: Path,
         where: Path,
         notifier: Notifier,
-        emit: Emit,
+        emit: Log,
     ) -> None:
         self.fleet = fleet
         self._outlook = outlook
@@ -232,14 +232,14 @@ class Loop:
             for seen in messages.read(name, message):
                 reader = helper is not None and helper.role is Role.READER
                 self._heard.append(
-                    self._plan(channel) if reader and isinstance(seen, Loaded) else seen
+                    self._plan(channel, seen) if reader and isinstance(seen, Loaded) else seen
                 )
 
-    def _plan(self, channel: Lines) -> Observation:
+    def _plan(self, channel: Lines, seen: Loaded) -> Observation:
         self._configuration.offer([*channel.fds])
         channel.fds.clear()
         try:
-            return PlanRead(self._configuration.plan(self.fleet.reload.attempt))
+            return PlanRead(self._configuration.plan(self.fleet.reload.attempt), seen.note)
         except (ConfigError, OSError) as refused:
             return PlanRefused(str(refused))
 

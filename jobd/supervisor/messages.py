@@ -26,6 +26,7 @@ class _Ready(msgspec.Struct):
     queues: dict[str, object] = {}
     threads: int = 1
     code: str = ""
+    note: str = ""
 
 
 class _Forked(msgspec.Struct):
@@ -59,7 +60,7 @@ def read(helper: str, message: object) -> list[Observation]:
         return []
     seen: list[Observation] = []
     if said.ready is not None:
-        seen.append(Loaded(helper, tuple(said.ready.queues), said.ready.code))
+        seen.append(Loaded(helper, tuple(said.ready.queues), said.ready.code, said.ready.note))
     if said.failed is not None:
         seen.append(LoadFailed(helper, said.failed))
     if said.forked is not None:

@@ -27,12 +27,13 @@ class Ticked(msgspec.Struct, frozen=True):
 class Loaded(msgspec.Struct, frozen=True):
     """A preloader has its application, which declares these queues; `code` stands for its code.
 
-    From the reader of a reload: the configuration lies there.
+    From the reader of a reload: the configuration lies there; `note` says what of it waits for a restart.
     """
 
     helper: str
     queues: tuple[str, ...] = ()
     code: str = ""
+    note: str = ""
 
 
 class LoadFailed(msgspec.Struct, frozen=True):
@@ -166,6 +167,7 @@ class PlanRead(msgspec.Struct, frozen=True):
     """The configuration that a reader has laid down is whole."""
 
     plan: Plan
+    note: str = ""  # what in it does not take effect
 
 
 class PlanRefused(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ def plan_read(fleet: Fleet, seen: PlanRead, out: list[Action]) -> None:
         return
     if fleet.reload.plan is not None or reader is None:
         return
-    fleet.reload = replace(fleet.reload, plan=seen.plan)
+    fleet.reload = replace(fleet.reload, plan=seen.plan, note=seen.note)
     fleet.helpers[reader.name] = replace(reader, retired=True)
     for name, helper in seen.plan.preloaders.items():
         fleet.helpers[name] = replace(helper, fresh=True)
@@ -205,7 +205,11 @@ def tell_rolled(fleet: Fleet, out: list[Action]) -> None:
     if layout.is_rolling(fleet):
         _tell_of_failures(fleet, waiting, out)
         return
-    told = {"generation": fleet.generation, "kept": fleet.reload.kept, "workers": len(fleet.slots)}
+    told: dict[str, object] = {
+        "generation": fleet.generation, "kept": fleet.reload.kept, "workers": len(fleet.slots),
+    }  # fmt: skip
+    if fleet.reload.note:
+        told["note"] = fleet.reload.note
     out += [Answer(client, None, told) for client in waiting]
     fleet.reload = replace(fleet.reload, rolling=None)
     out.append(Say(events.ReloadDone(generation=fleet.generation)))

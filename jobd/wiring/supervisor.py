@@ -21,7 +21,7 @@ from jobd.core.config import Config
 from jobd.core.errors import EX_CONFIG, EX_UNAVAILABLE, AlreadyRunning, ConfigError
 from jobd.core.options import MOST_CONCURRENCY
 from jobd.core.unreadable import UNREADABLE_JSON
-from jobd.seams import host, listening, lockfile, mark, workdir
+from jobd.seams import descriptors, host, listening, lockfile, mark, workdir
 from jobd.seams.control import Control
 from jobd.seams.log import Emit, Log, paragraph
 from jobd.seams.logstream import of_process
@@ -39,6 +39,8 @@ from jobd.supervisor.signalled import WATCHED
 
 # How long a log that nobody reads may hold supervision up, once; then records are lost instead.
 _PATIENCE = 0.02
+# The log is kept at a number beyond 200, out of the way of what others open (jobd.seams.logstream).
+_FEWEST_FILES = 256
 
 
 def main(argv: list[str]) -> int:
@@ -60,6 +62,7 @@ def main(argv: list[str]) -> int:
 
 def _supervise(config: Config, path: Path, reader: list[str]) -> int:
     setproctitle.setproctitle("jobd: supervisor")
+    descriptors.require(_FEWEST_FILES)
     runtime_dir = path.parent.absolute()
     where = workdir.named()
     signals = host.Signals(WATCHED)

@@ -283,3 +283,22 @@ def _preloader(place: Place) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     [found] = [p for p in children if "preloader" in Path(f"/proc/{p}/cmdline").read_text()]
     return int(found)
+
+
+def test_a_directory_of_its_own_that_is_another_takes_a_restart_and_the_answer_says_so(
+    place: Place,
+) -> None:
+    config = place.directory / "jobd.toml"
+    elsewhere = place.directory / "elsewhere"
+    config.write_text(config.read_text().replace(f"{place.directory}/run", str(elsewhere)))
+    run = str(place.directory / "run")
+
+    done = place.jobd("reload", "--runtime-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"{elsewhere}; the daemon goes on in {run}; another directory takes a restart"
+        in done.stdout
+    )
+
+    config.write_text(config.read_text().replace(str(elsewhere), run))
+    assert place.jobd("reload").stdout == "reloaded\n"

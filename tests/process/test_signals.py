@@ -173,3 +173,45 @@ def test_a_second_stop_with_a_fork_order_open_interrupts_each_job_once(
     assert run.ended(3) == 0
     interrupted_once(job)
     assert run.said("daemon.stopped")[-1]["unreleased"] == 0
+
+
+# Stands before the real one in the path, and holds it up.
+SLOW_CLICK = """
+import os, sys, time
+open("importing", "w").close()
+while not os.path.exists("imported"):
+    time.sleep(0.01)
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["click"]
+import click
+"""
+
+
+def test_what_comes_while_the_command_line_is_imported_is_heard_later(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """HUP and INT too, whose defaults would end it, with a traceback of ours."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "click.py").write_text(SLOW_CLICK)
+    run = Started(tmp_path / "run", redis_url, APP, within=["env", f"PYTHONPATH={slow}"])
+    try:
+        eventually("the import has begun", (run.top / "importing").exists)
+        run.signal(signal.SIGHUP, signal.SIGINT)
+        (run.top / "imported").touch()
+        assert run.ended(30) == 0
+    finally:
+        run.end()
+    assert "Traceback" not in run.log.read_text()
+
+
+def test_too_few_files_are_named_as_what_is_wrong(tmp_path: Path, redis_url: str) -> None:
+    for few in (24, 200):
+        run = Started(
+            tmp_path / str(few),
+            redis_url,
+            APP,
+            within=["sh", "-c", f'ulimit -n {few} && exec "$@"', "sh"],
+        )
+        assert run.ended(30) == 78
+        assert f"RLIMIT_NOFILE: {few} open files; expected" in run.log.read_text()

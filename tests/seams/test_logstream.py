@@ -54,10 +54,14 @@ def test_how_many_were_lost_is_told_when_somebody_reads_again() -> None:
     reader, writer = small_pipe()
     fd = logstream.own(writer)
     log = Log(style="json", level="info", role="supervisor", fd=fd, patience=0)
-    for _ in range(4):
+    log(TaskOutput(slot="q.1", text="x" * 3000))
+    assert not log.loses
+    for _ in range(3):
         log(TaskOutput(slot="q.1", text="x" * 3000))
+        assert log.loses  # for who would say that something stands in the log
     os.read(reader, 1 << 16)
     log(TaskOutput(slot="q.1", text="again"))
+    assert not log.loses
     again, told = (msgspec.json.decode(line) for line in os.read(reader, 1 << 16).splitlines())
 
     assert again["text"] == "again"
@@ -91,7 +95,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_costs_records_and_their_number_is_told_when_there_is_room(
     small_disk: Path,
 ) -> None:
-    """The one that did not fit as a whole is completed first: all that stands there can be read."""
+    """The one that did not fit as a whole is taken back: all that stands there can be read."""
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 4096)
     fd = os.open(small_disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -100,15 +104,39 @@ def test_a_full_disk_costs_records_and_their_number_is_told_when_there_is_room(
     for _ in range(10):
         log(TaskOutput(slot="q.1", text="x" * 3000))
     assert time.monotonic() - began < 0.2
-    assert (small_disk / "log").stat().st_size == 4096
+    assert 3000 < (small_disk / "log").stat().st_size < 3500
 
     ballast.unlink()
     log(TaskOutput(slot="q.1", text="again"))
     os.close(fd)
     records = [msgspec.json.decode(line) for line in (small_disk / "log").read_bytes().splitlines()]
 
-    assert [record.get("text", "")[:5] for record in records] == ["xxxxx", "xxxxx", "again", ""]
-    assert (records[-1]["event"], records[-1]["records"]) == ("log.stalled", 8)
+    assert [record.get("text", "")[:5] for record in records] == ["xxxxx", "again", ""]
+    assert (records[-1]["event"], records[-1]["records"]) == ("log.stalled", 9)
+
+
+@pytest.mark.parametrize("appends", [os.O_APPEND, 0])
+def test_on_a_full_disk_no_process_writes_on_behind_half_a_record_of_another(
+    small_disk: Path, appends: int
+) -> None:
+    """They share the file: what one could not finish would have the next one's record glued to it."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 4096)
+    shared = os.open(small_disk / "log", os.O_WRONLY | os.O_CREAT | appends)
+    fds = [logstream.own(shared) for _ in range(3)]
+    logs = [Log(style="json", level="info", role="worker", fd=fd, patience=0.2) for fd in fds]
+    for n in range(4):
+        for slot, log in enumerate(logs):
+            log(TaskOutput(slot=f"q.{slot}", text=f"{n}" * (700 + 211 * slot)))
+    ballast.unlink()
+    for log in reversed(logs):
+        log(TaskOutput(slot="q.1", text="again"))
+    for fd in (*fds, shared):
+        os.close(fd)
+    lines = (small_disk / "log").read_bytes().splitlines()
+    records = [msgspec.json.decode(line) for line in lines]
+    assert [r["text"] for r in records if "text" in r][-3:] == ["again"] * 3
+    assert {r["event"] for r in records} == {"task.output", "log.stalled"}
 
 
 def test_a_disk_that_is_full_from_the_start_ends_nothing() -> None:
