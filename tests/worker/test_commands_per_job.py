@@ -178,6 +178,6 @@ def test_a_worker_with_many_lanes_asks_no_more_than_it_has_to(
         assert counting.stop().calls <= 6
     asked = drain(app, queue, page, concurrency=8)
     # Its batches are smaller and settle in more groups; one command more a job would be 4,000 more.
-    assert asked.commands <= JOBS + 40 * asked.calls
+    assert asked.commands <= JOBS + 60 * asked.calls
     # On a busy machine lanes are slower, and so batches smaller; one read a job would be 4,000.
     assert asked.reads <= 3 * JOBS * PER_JOB_READS
