@@ -266,9 +266,13 @@ class Surroundings:
             "credentials": Trait(_ids, _refuse),
             "root directory": beneath.root_directory(),
         }
-        self._beneath = beneath.traits()
+        self._beneath: dict[str, Trait] = {}
         # After the environment, which it is read from.
         self._zone = Trait(local_zone, lambda _then: read_zone())
+
+    def settle(self) -> None:
+        """Record what lies beneath Python: now nobody but a task will change it any more."""
+        self._beneath = beneath.traits()
 
     def put_back(self, told: Collection[str], *, closely: bool = True) -> Changes:
         """Look at everything, and put back what differs. `told`: words that somebody was heard of;

@@ -107,10 +107,10 @@ class Workshop:
         pristine = Pristine(page=page, stop=stop, emit=emit, afterwards=stacks.rearm)
         pristine.guard(*emit.descriptors)
         loop = self._loop(order, page, stop, emit, pristine)
-        pristine.start()
         try:
             if not is_ours():
                 return NOT_ADOPTED
+            pristine.start()  # after it is tied to the supervisor's life, which is to stay so
             loop.run()
         except Fenced:
             page.set_fenced()

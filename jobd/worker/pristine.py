@@ -80,7 +80,8 @@ class Pristine:
         self._guarded.add(*descriptors)
 
     def start(self) -> None:
-        """Hear of changes from now on."""
+        """Hear of changes from now on. What this process is to the kernel is by now what it stays."""
+        self._surroundings.settle()
         self._told.listen()
 
     def _heard(self) -> None:

@@ -145,6 +145,7 @@ def test_what_was_changed_is_put_back(case: str) -> None:
         os.environ.pop("TZ", None)
         time.tzset()
         surroundings, before = Surroundings(), mess()
+        surroundings.settle()
         assert surroundings.put_back(ALL_WORDS) == Changes()
         change()
         found = surroundings.put_back(ALL_WORDS)
@@ -158,6 +159,7 @@ def test_the_time_zone_follows_the_environment() -> None:
 
     def child() -> tuple[set[str], bool]:
         surroundings, before = Surroundings(), mess()
+        surroundings.settle()
         change_zone()
         return set(surroundings.put_back(ALL_WORDS).restored), mess() == before
 
@@ -167,6 +169,7 @@ def test_the_time_zone_follows_the_environment() -> None:
 def test_what_lies_beneath_is_seen_by_a_close_look_alone() -> None:
     def child() -> tuple[Changes, Changes]:
         surroundings = Surroundings()
+        surroundings.settle()
         prctl.write(prctl.SUBREAPER, 1)
         return surroundings.put_back(set(), closely=False), surroundings.put_back(set())
 
@@ -176,6 +179,7 @@ def test_what_lies_beneath_is_seen_by_a_close_look_alone() -> None:
 def test_a_timer_that_python_cannot_stop_is_told() -> None:
     def child() -> Changes:
         surroundings = Surroundings()
+        surroundings.settle()
         leave_a_timer()
         return surroundings.put_back(set())
 
@@ -189,6 +193,7 @@ def test_another_root_directory_is_told(tmp_path: Path) -> None:
 
     def child() -> str:
         surroundings = Surroundings()
+        surroundings.settle()
         os.chroot(tmp_path)
         try:
             return str(surroundings.put_back(set()).lost)
