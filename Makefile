@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-daemons test-rest chaos looks quick lint types imports bench deb
+.PHONY: help demo test test-daemons test-screens test-rest chaos looks quick lint types imports bench deb
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,16 +23,20 @@ demo: $(VENV)/made ## a shop at work, with accidents; IMAGES=folder with your pi
 	@$(BIN)/python -m examples.shop $${IMAGES:+--images "$$IMAGES"} $${ORDERS:+--orders "$$ORDERS"}
 
 test: lint types imports ## everything CI runs: lint, types, layers, tests
-	@$(MAKE) --no-print-directory -j2 --output-sync=line test-rest test-daemons
+	@$(MAKE) --no-print-directory -j3 --output-sync=line test-daemons test-screens test-rest
 
-# Those of whole daemons mostly wait: the two halves run beside each other.
-DAEMONS := tests/browser tests/process tests/systemd tests/zoo
+# Most of them wait for something: three parts of about a length run beside each other.
+DAEMONS := $(addprefix tests/,process systemd zoo chaos)
+SCREENS := $(addprefix tests/,browser cli supervisor testing alerter)
 
 test-daemons: $(VENV)/made
 	$(BIN)/python -m pytest $(DAEMONS)
 
+test-screens: $(VENV)/made
+	$(BIN)/python -m pytest $(SCREENS)
+
 test-rest: $(VENV)/made
-	$(BIN)/python -m pytest tests $(DAEMONS:%=--ignore=%)
+	$(BIN)/python -m pytest tests $(patsubst %,--ignore=%,$(DAEMONS) $(SCREENS))
 
 chaos: $(VENV)/made ## the long proof: processes, hosts and Redis killed, frozen and cut off, with figures
 	JOBD_WORLDS=1 $(BIN)/python -m pytest -m chaos tests

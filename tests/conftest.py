@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from support.servers import KINDS, running, server_programs, version_of
 from jobd.broker.connection import Client, connect
 
 settings.load_profile("jobd")
+# In the background of a shell ^C is ignored, and would be by all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 PROGRAMS = server_programs()
 DEFAULT = next(iter(PROGRAMS))
 

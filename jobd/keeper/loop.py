@@ -103,6 +103,7 @@ class Keeper:
         self._tidied = 0
         self._remember_at = 0.0
         self._failures = 0
+        self._lost_as: set[str] = set()  # what was told of them: each kind once
         self._try_at = 0.0
         self._pulse_at = 0.0
         self._tidier = Tidier(
@@ -266,11 +267,13 @@ class Keeper:
             self._inspector.forget()
             self._figures.lost()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
-        if not self._failures:
+        if error.code not in self._lost_as:
+            self._lost_as.add(error.code)
             self._emit(BrokerLost(why=str(error)))
         self._failures += 1
 
     def _say_back(self) -> None:
         if self._failures:
             self._failures = 0
+            self._lost_as.clear()
             self._emit(BrokerBack())

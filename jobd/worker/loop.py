@@ -88,6 +88,7 @@ class WorkerLoop(ABC):
         self._fenced: Fenced | None = None  # what we heard, until we know why
         self._epoch = ""
         self._failures = 0  # of Redis, in a row
+        self._lost_as: set[str] = set()  # what was told of them: each kind once
         self._phase = Phase.BOOTING
         self._suspects: dict[bytes, int] = {}
         self._reconcile_at = 0.0
@@ -157,7 +158,8 @@ class WorkerLoop(ABC):
             self._fenced = fenced
         except BrokerError as error:
             self._hang_up()
-            if self._failures == 0:
+            if error.code not in self._lost_as:
+                self._lost_as.add(error.code)
                 self._emit(BrokerLost(why=str(error)))
             if self._stop.asked and not self._running() and not self._may_settle_yet():
                 return False  # the keeper releases what we hold
@@ -174,6 +176,7 @@ class WorkerLoop(ABC):
             self._connect()
             if self._failures:
                 self._emit(BrokerBack())
+                self._lost_as.clear()
             self._failures = 0
 
     def _connect(self) -> None:

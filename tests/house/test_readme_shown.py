@@ -151,7 +151,8 @@ def reports(app: Jobd) -> str:
         assert store.settle("w.1", LEASE, completed=[done]) == []
     for worker in ("w.1", "w.2"):
         store.claim(worker, LEASE)
-    return [handle.id for handle in queue.find("waiting")][120]
+    [job] = app.producer.client.zrange("jobd:{reports}:waiting", 120, 120)
+    return str(job.decode())
 
 
 def mail(app: Jobd) -> str:

@@ -121,7 +121,7 @@ def test_each_line_is_a_record_and_none_tells_a_secret(style: str, tmp_path: Pat
         eventually("the crash", lambda: said("worker.died") and said("worker.killed"))
         _refused_reload(tmp_path, said)
         redis.close()
-        eventually("Redis away", lambda: said("broker.lost"), within=20)
+        eventually("Redis away", lambda: said("cannot be reached"), within=20)
         with server(tmp_path, "another"):
             eventually("refused", lambda: said("refused us"), within=20)
     data = (tmp_path / "log").read_bytes()
