@@ -44,7 +44,7 @@ def test_an_unknown_name_waits_for_the_code_that_knows_it(make: Make, redis_url:
     daemon = place.start("run")
     place.ready()
     job = place.ask("enqueue", "q", "from-the-future", "--arg", "n=21")["id"]
-    eventually(lambda: place.ask("jobs", "show", job)["state"] == "delayed", within=20)
+    eventually(lambda: place.ask("jobs", "show", job)["state"] == "delayed")
 
     listed = place.jobd("jobs", "list", "--queue", "q").stdout
     assert "parked: no worker knows this task" in listed
@@ -53,16 +53,16 @@ def test_an_unknown_name_waits_for_the_code_that_knows_it(make: Make, redis_url:
     assert "parked since:" in shown
 
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(20) == 0
+    assert daemon.wait(60) == 0
     place.write(APP.replace("@q.task()\ndef double", '@q.task("from-the-future")\ndef double'))
     place.start("run")
     place.ready()
-    # Its next turn comes by itself after 15 s; here it comes now.
+    # Its next turn comes by itself after 15 s; here it comes now, if it has not come yet.
     client = connect(redis_url)
-    client.zadd("jobd:{q}:delayed", {job: 1})
+    client.zadd("jobd:{q}:delayed", {job: 1}, xx=True)
     client.close()
     assert Jobd(redis_url).queue("q").add("double", {"n": 1}).state()
-    eventually(lambda: place.ask("jobs", "show", job)["state"] == "completed", within=20)
+    eventually(lambda: place.ask("jobs", "show", job)["state"] == "completed")
     assert place.ask("jobs", "show", job)["result"] == 42
 
 
@@ -113,7 +113,7 @@ def test_records_nobody_can_read_are_dead_and_the_worker_lives(
     client.close()
     place.start("run")
 
-    assert queue.add("double", {"n": 21}).result("20s") == 42
+    assert queue.add("double", {"n": 21}).result("60s") == 42
     dead = place.ask("jobs", "list", "--state", "dead")
 
     assert {job["id"]: job["cause"] for job in dead} == dict.fromkeys(bad, "corrupt")
@@ -161,7 +161,7 @@ def test_an_app_that_does_not_load_is_78_and_says_why(
     source, why = UNLOADABLE[name]
     place = make(f"unix://{tmp_path}/none.sock", app=source)
 
-    assert place.start("run").wait(20) == 78
+    assert place.start("run").wait(60) == 78
 
     said = place.log.read_text()
     assert "Traceback" not in said
@@ -213,13 +213,13 @@ def test_a_redis_that_comes_late_is_waited_for(make: Make, tmp_path: Path) -> No
     place = make(f"unix://{tmp_path}/redis.sock")
     place.start("run")
     place.ready()
-    eventually(lambda: roles(place, "broker.lost") == {"keeper", "worker"}, within=20)
+    eventually(lambda: roles(place, "broker.lost") == {"keeper", "worker"})
     [said, *_] = place.events("broker.lost")
     assert "cannot be reached: No such file or directory; expected a running server" in said["why"]
     assert said["next"] == "trying again until it answers"
 
     with running(PROGRAM, tmp_path) as url:
-        assert Jobd(url).queue("q").add("double", {"n": 4}).result("20s") == 8
+        assert Jobd(url).queue("q").add("double", {"n": 4}).result("60s") == 8
         eventually(lambda: roles(place, "broker.back") == {"keeper", "worker"})
     assert place.events("worker.died") == []
 
@@ -230,7 +230,7 @@ def test_a_daemon_without_redis_stops_in_order(make: Make, tmp_path: Path) -> No
     daemon = place.start("run")
     place.ready()
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(20) == 0
+    assert daemon.wait(60) == 0
     assert "Traceback" not in place.log.read_text()
 
 
@@ -262,9 +262,9 @@ def test_a_bad_server_is_named_at_start(
     with running(PROGRAM, tmp_path, *settings, ready=False) as url:
         place = make(url)
         place.start("run")
-        eventually(lambda: any(said in why for why in words(place)), within=20)
+        eventually(lambda: any(said in why for why in words(place)))
         if works:
-            assert Jobd(url).queue("q").add("double", {"n": 4}).result("20s") == 8
+            assert Jobd(url).queue("q").add("double", {"n": 4}).result("60s") == 8
         status: Any = place.jobd("status")
         assert said in status.stdout
         assert status.returncode == (69 if "--requirepass" in settings else 0)

@@ -139,7 +139,7 @@ def test_a_soft_timeout_ends_a_wait_of_the_main_thread(plain: Queue) -> None:
     """It does not come when the wait is over, but when it is due."""
     handle = plain.add("sleeps")
     with pytest.raises(JobFailed, match="SoftTimeout"):
-        handle.result("20s")
+        handle.result("60s")
     info = handle.info()
     assert info is not None
     [run] = info.history
@@ -152,7 +152,7 @@ def test_a_swallowed_soft_timeout_is_followed_by_the_hard_one(plain: Queue) -> N
     """Nothing that a task does keeps its process alive."""
     handle = plain.add("swallows")
     with pytest.raises(JobFailed) as failed:
-        handle.result("20s")
+        handle.result("60s")
     assert failed.value.cause == "timeout"
 
 
@@ -190,7 +190,7 @@ def test_an_async_task_runs_where_nothing_was_said_of_concurrency(
     daemon: Daemon, redis_url: str
 ) -> None:
     """One at a time, on an event loop."""
-    assert Jobd(redis_url).queue("single").add("alone").result("20s") > 0
+    assert Jobd(redis_url).queue("single").add("alone").result("60s") > 0
 
 
 def test_a_timeout_is_charged_to_one(daemon: Daemon, queue: Queue, tmp_path: Path) -> None:
@@ -198,12 +198,12 @@ def test_a_timeout_is_charged_to_one(daemon: Daemon, queue: Queue, tmp_path: Pat
     [(neighbour, mine)] = waiting(queue, tmp_path, 1)
     late = queue.add("overstays")
     with pytest.raises(JobFailed) as failed:
-        late.result("20s")
+        late.result("60s")
     assert failed.value.cause == "timeout"
 
     eventually("it runs again", lambda: times(mine) == 2)
     (tmp_path / "go").touch()
-    assert neighbour.result("20s") == "waited"
+    assert neighbour.result("60s") == "waited"
     info, culprit = neighbour.info(), late.info()
     assert info is not None
     assert culprit is not None
@@ -229,7 +229,7 @@ def test_a_crash_is_found_out_and_its_neighbours_go_free(
     assert culprit.history[0]["among"] == 4
     assert "among" not in culprit.history[-1]
     for handle, _ in neighbours:
-        assert handle.result("20s") == "waited"
+        assert handle.result("60s") == "waited"
         info = handle.info()
         assert info is not None
         assert info.crashes == 0
@@ -237,11 +237,11 @@ def test_a_crash_is_found_out_and_its_neighbours_go_free(
 
 def test_a_killed_worker_loses_nothing(daemon: Daemon, queue: Queue, tmp_path: Path) -> None:
     """All that ran runs again."""
-    pid = queue.add("quick").result("20s")
+    pid = queue.add("quick").result("60s")
     neighbours = waiting(queue, tmp_path, 4)
     os.kill(pid, signal.SIGKILL)
     (tmp_path / "go").touch()
-    assert [handle.result("30s") for handle, _ in neighbours] == ["waited"] * 4
+    assert [handle.result("60s") for handle, _ in neighbours] == ["waited"] * 4
 
 
 def test_a_stop_waits_for_all_that_run(daemon: Daemon, queue: Queue, tmp_path: Path) -> None:

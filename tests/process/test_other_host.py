@@ -76,7 +76,9 @@ def test_a_worker_of_another_host_is_recycled_and_its_stacks_are_told(
 
     def dumped() -> str:
         [stack] = api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]
-        assert (stack["who"], stack["pid"], stack["missing"]) == ("q.1", before.pid, "")
+        assert (stack["who"], stack["pid"]) == ("q.1", before.pid)
+        if stack["missing"]:  # no core for the worker within a second: it is asked again
+            return ""
         return stack["text"] if "in nap" in stack["text"] else ""
 
     assert "shopjobs.py" in eventually("the task's own frame", dumped)
@@ -119,7 +121,7 @@ def test_a_host_that_does_not_take_its_order_is_named_and_never_carries_it_out(
         answer = api.ask("POST", f"/hosts/{key}/workers/q.1/recycle", who="operator")
     assert (answer.status_code, answer.json()["code"]) == (504, "jobd.host_silent")
     assert "nothing is done" in answer.json()["detail"]
-    monkeypatch.setattr(orders, "WITHIN", 8.0)
+    monkeypatch.setattr(orders, "WITHIN", 60.0)
     assert api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]  # it takes orders again
     assert [slot.incarnation for slot in far.running(1)] == [before.incarnation]
 
@@ -175,4 +177,4 @@ def test_a_host_keeps_how_tallies_stood_and_what_workers_took(far: Daemon, redis
         daemons = [host.daemon for host in hosts(client, "jobd")]
         return any(w.memory_past for daemon in daemons if daemon for w in daemon.workers)
 
-    eventually("a worker's memory", took, within=30)
+    eventually("a worker's memory", took)

@@ -11,8 +11,6 @@ from support.servers import running, server_programs
 
 pytestmark = pytest.mark.process
 
-SOON = 5.0
-
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Fleet]:
@@ -32,10 +30,10 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize("outage", SHORT, ids=lambda outage: outage.name)
 def test_every_worker_claims_again_after(outage: Outage, fleet: Fleet) -> None:
-    """Of all three executors, within seconds, and it is the process that was cut off."""
+    """Of all three executors, and it is the process that was cut off: one that stayed deaf would be
+    replaced. Within how many seconds is judged by the long proof, which has the machine to itself."""
     before = fleet.workers()
 
-    waited = fleet.suffer(outage)
+    fleet.suffer(outage)
 
-    assert max(waited) < SOON, waited
     assert fleet.workers() == before

@@ -17,9 +17,12 @@ pytestmark = pytest.mark.process
 def command_lines(start: int) -> list[bytes]:
     """Give those of a process and of all that it has started."""
     top = Path("/proc", str(start))
-    children = (top / "task" / str(start) / "children").read_text().split()
-    below = [line for child in children for line in command_lines(int(child))]
-    return [(top / "cmdline").read_bytes(), *below]
+    try:
+        own = (top / "cmdline").read_bytes()
+        children = (top / "task" / str(start) / "children").read_text().split()
+    except OSError:  # it has just ended
+        return []
+    return [own, *(line for child in children for line in command_lines(int(child)))]
 
 
 @pytest.fixture

@@ -130,20 +130,20 @@ def test_a_dump_says_whose_stacks_are_not_in_the_log(place: Place, run: Run) -> 
         return "none of" not in run("dump").out
 
     eventually("all processes answer", all_answer)
-    assert run("dump", "q.1").out == "dump: the stacks of q.1 are in the log of the daemon\n"
+    whole = "dump: the stacks of q.1 are in the log of the daemon\n"
+    eventually("it answers alone", lambda: run("dump", "q.1").out == whole)
+    none = f"none of q.1 (pid {pids['q.1']}): no answer within 0.9 s; it is in state T"
+    others = r"dump: the stacks of \d+ processes are in the log of the daemon; " + re.escape(none)
     os.kill(pids["q.1"], signal.SIGSTOP)
     try:
-        alone, all_of_them = run("dump", "q.1").out, run("dump").out
+        alone = run("dump", "q.1").out
+        # Each of the others has 0.9 s too, for which it may have no core.
+        eventually("all others answer", lambda: re.match(others, run("dump").out))
         [stack] = json.loads(run("dump", "q.1", "--json").out)["stacks"]
     finally:
         os.kill(pids["q.1"], signal.SIGCONT)
 
-    none = f"none of q.1 (pid {pids['q.1']}): no answer within 0.9 s; it is in state T"
     assert alone.startswith(f"dump: {none}")
-    assert re.match(
-        r"dump: the stacks of \d+ processes are in the log of the daemon; " + re.escape(none),
-        all_of_them,
-    )
     assert (stack["text"], "state T" in stack["missing"]) == ("", True)
 
 
@@ -221,10 +221,13 @@ def test_a_daemon_that_stands_still_and_a_server_that_is_away_are_seen(run: Run)
         assert (silent.code, "no answer" in silent.err) == (75, True)
     finally:
         os.kill(pid, signal.SIGCONT)
-    checks = json.loads(run("doctor", "--json").out)["checks"]
-    # Of others on this machine something may just be left; of this daemon nothing is wrong.
-    wrong = [c for c in checks if c["level"] == "error" and c["name"] != "orphans.processes"]
-    assert wrong == []
+
+    def well() -> bool:
+        """Of others on this machine something may just be left; of this daemon nothing is wrong."""
+        checks = json.loads(run("doctor", "--json").out)["checks"]
+        return not [c for c in checks if c["level"] == "error" and c["name"] != "orphans.processes"]
+
+    eventually("it goes on", well)
 
 
 def test_top_is_live_obeys_keys_and_leaves_the_terminal_as_it_was(place: Place, run: Run) -> None:
@@ -245,7 +248,7 @@ def test_top_is_live_obeys_keys_and_leaves_the_terminal_as_it_was(place: Place, 
             else:
                 top.send_signal(end)
             until(ours, r"\x1b\[\?1049l")
-            assert top.wait(10) == 0
+            assert top.wait(60) == 0
             assert termios.tcgetattr(theirs) == before
         finally:
             top.kill()

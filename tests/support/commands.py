@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.daemons import end_all
+from support.records import said
 from support.servers import eventually
 
 APP = """
@@ -85,16 +87,12 @@ class Place:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Read what the daemon has said under one name."""
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text().splitlines()
-        said = [json.loads(line) for line in lines if line.startswith("{")]
-        return [event for event in said if event["event"] == name]
+        return said(self.log, name)
 
     def ready(self) -> None:
         """Wait until the daemon started last says that it is ready."""
         starts = len(self.events("daemon.started"))
-        eventually(lambda: len(self.events("daemon.ready")) >= max(1, starts), within=20)
+        eventually(lambda: len(self.events("daemon.ready")) >= max(1, starts))
 
     def end(self) -> None:
         """End what was started here and has not ended."""
@@ -104,8 +102,7 @@ class Place:
                 try:
                     process.wait(15)
                 except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                    end_all(process)
 
 
 def _clean() -> dict[str, str]:
