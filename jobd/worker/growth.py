@@ -8,8 +8,9 @@ varies, the one that leaks is found among those that do not. The shares add up t
 measure in which a task runs first is left out: it imports and fills caches.
 
 Where the mix does not vary, nobody could tell them apart so. The executor `inline` therefore looks after
-each job of one batch when a task beside others is new, and after a measure of several tasks that grew
-much, once a second at the most.
+each job for a while when a task beside others is new, and after a measure of several tasks that grew
+much, once a second at the most: until each of those tasks was seen alone, or 50 ms have gone. One batch
+need not hold them all, and what was seen of one alone would be shared out wrongly over the others.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class Growth:
         self._counts: dict[bytes, int] = {}
         self.looks_closely = False
         """The next batch is to be run with a look after each job: `begin`, then `ran` for each."""
+        self._to_see: set[bytes] = set()  # closely
+        self._see_until = 0.0  # while it does
+        self._seen: set[bytes] = set()
         self._closely_at = 0.0
         self._size = 0
         self._a_job: dict[bytes, float] = {}  # what a job is taken to add
@@ -61,15 +65,27 @@ class Growth:
 
     def begin(self) -> None:
         """Look before the first job of a batch that is looked at closely."""
-        self.looks_closely = False
-        self._closely_at = self._clock() + CLOSELY_EVERY
+        now = self._clock()
+        if not self._see_until:
+            self._closely_at, self._see_until = now + CLOSELY_EVERY, now + EVERY
+        elif now >= self._see_until:
+            self._has_seen()
         self._size = self._look(self._size)
 
     def ran(self, task: bytes) -> None:
         """Look after one job, which ran alone: that is what one of its task adds, or about that."""
         before, self._size = self._size, self._look(self._size)
         if task in self._a_job:
-            self._a_job[task] += (self._size - before - self._a_job[task]) / 2
+            parts = 2 if task in self._seen else 1
+            self._a_job[task] += (self._size - before - self._a_job[task]) / parts
+            self._seen.add(task)
+        self._to_see.discard(task)
+        if not self._to_see:
+            self._has_seen()
+
+    def _has_seen(self) -> None:
+        self.looks_closely, self._see_until = False, 0.0
+        self._to_see.clear()
 
     def _measure(self) -> None:
         ran, self._counts = self._counts, {}
@@ -77,12 +93,17 @@ class Growth:
         if ran and ran.keys() <= self.grown.keys():
             self._share_out(ran, self._last - before)
             self._tell()
-            if len(ran) > 1 and self._last - before > _MUCH:
-                self.looks_closely = self._clock() >= self._closely_at
+            if len(ran) > 1 and self._last - before > _MUCH and self._clock() >= self._closely_at:
+                self._is_to_see(ran)
         if fresh := ran.keys() - self.grown.keys():
             for task in fresh:
                 self._a_job[task], self.grown[task], self.jobs[task] = 0.0, 0.0, 0
-            self.looks_closely = len(self.grown) > 1
+            if len(self.grown) > 1:
+                self._is_to_see(ran)
+
+    def _is_to_see(self, ran: Mapping[bytes, int]) -> None:
+        self.looks_closely = True
+        self._to_see.update(ran)
 
     def _look(self, then: int) -> int:
         """Measure; give what it was `then` where a job has left no descriptor to look with."""

@@ -94,6 +94,36 @@ def test_in_a_mix_that_never_varies_a_close_look_finds_who_leaks(quiet: Process)
     assert growth.grown[b"leak"] > 20 * abs(growth.grown[b"calm"])
 
 
+@pytest.mark.parametrize("order", ["leak first", "calm first"])
+def test_a_close_look_lasts_until_each_of_the_mix_was_seen(quiet: Process, order: str) -> None:
+    """Where one job is claimed at a time, the first batch after a measure holds one task only."""
+    tasks = (b"leak", b"calm") if order == "leak first" else (b"calm", b"leak")
+    for number in range(600):
+        task = tasks[number % 2]
+        if quiet.growth.looks_closely:
+            quiet.growth.begin()
+            quiet.size += quiet.leaks.get(task, 0)
+            quiet.growth.ran(task)
+            quiet.size -= quiet.leaks.get(task, 0)
+        quiet.run({task: 1}, span=EVERY / 9)
+    growth = quiet.growth
+    assert growth.grown[b"leak"] > 20 * abs(growth.grown[b"calm"])
+
+
+def test_a_close_look_for_what_does_not_come_ends_and_comes_back_in_a_second(
+    quiet: Process,
+) -> None:
+    quiet.run({b"leak": 1, b"calm": 1})
+    closely = 0
+    for _ in range(1000):
+        if quiet.growth.looks_closely:
+            closely += 1
+            quiet.growth.begin()
+            quiet.growth.ran(b"leak")
+        quiet.run({b"leak": 1}, span=0.01)
+    assert 5 <= closely <= 7
+
+
 def test_it_looks_once_in_a_while_however_many_batches_there_are(quiet: Process) -> None:
     for _ in range(1000):
         quiet.run({b"calm": 100}, span=EVERY / 10)
