@@ -7,10 +7,9 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.commands import APP, Place
+from support.commands import APP, Place, commands
 from support.corruptions import CORRUPTIONS
 from support.servers import eventually, running, server_programs
 
@@ -38,17 +37,27 @@ def make(tmp_path: Path) -> Iterator[Make]:
         each.end()
 
 
-def test_an_unknown_name_waits_for_the_code_that_knows_it(make: Make, redis_url: str) -> None:
+def test_an_unknown_name_waits_for_the_code_that_knows_it(
+    make: Make,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Parked and visible, never lost, never acknowledged; it runs when its code is deployed."""
     place = make(redis_url)
+    run = commands(place, monkeypatch, capsys)
     daemon = place.start("run")
     place.ready()
-    job = place.ask("enqueue", "q", "from-the-future", "--arg", "n=21")["id"]
-    eventually(lambda: place.ask("jobs", "show", job)["state"] == "delayed")
+    job = json.loads(run("enqueue", "q", "from-the-future", "--arg", "n=21", "--json").out)["id"]
 
-    listed = place.jobd("jobs", "list", "--queue", "q").stdout
+    def state() -> str:
+        return str(json.loads(run("jobs", "show", job, "--json").out)["state"])
+
+    eventually(lambda: state() == "delayed")
+
+    listed = run("jobs", "list", "--queue", "q").out
     assert "parked: no worker knows this task" in listed
-    shown = place.jobd("jobs", "show", job).stdout
+    shown = run("jobs", "show", job).out
     assert "deploy the code that declares it" in shown
     assert "parked since:" in shown
 
@@ -62,7 +71,7 @@ def test_an_unknown_name_waits_for_the_code_that_knows_it(make: Make, redis_url:
     client.zadd("jobd:{q}:delayed", {job: 1}, xx=True)
     client.close()
     assert Jobd(redis_url).queue("q").add("double", {"n": 1}).state()
-    eventually(lambda: place.ask("jobs", "show", job)["state"] == "completed")
+    eventually(lambda: state() == "completed")
     assert place.ask("jobs", "show", job)["result"] == 42
 
 
@@ -81,17 +90,22 @@ def test_an_unknown_name_waits_for_the_code_that_knows_it(make: Make, redis_url:
     ],
 )
 def test_what_cannot_be_added_is_refused_by_name(
-    make: Make, redis_url: str, arguments: list[str], said: str
+    make: Make,
+    redis_url: str,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With what was expected and what to do; nothing is added."""
-    place = make(redis_url)
+    run = commands(make(redis_url), monkeypatch, capsys)
 
-    done = place.jobd("enqueue", *arguments)
+    done = run("enqueue", *arguments)
 
-    assert (done.returncode, done.stdout) == (64, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert all(not sum(each["jobs"].values()) for each in place.ask("queues", "list"))
+    assert (done.code, done.out) == (64, "")
+    assert said in done.err
+    queues = json.loads(run("queues", "list", "--json").out)
+    assert all(not sum(each["jobs"].values()) for each in queues)
 
 
 def test_records_nobody_can_read_are_dead_and_the_worker_lives(
@@ -256,17 +270,24 @@ def words(place: Place) -> list[str]:
     ],
 )
 def test_a_bad_server_is_named_at_start(
-    make: Make, tmp_path: Path, settings: list[str], said: str, works: bool
+    make: Make,
+    tmp_path: Path,
+    settings: list[str],
+    said: str,
+    works: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In words that say what to change; where jobs can be run all the same, they are."""
     with running(PROGRAM, tmp_path, *settings, ready=False) as url:
         place = make(url)
+        run = commands(place, monkeypatch, capsys)
         place.start("run")
         eventually(lambda: any(said in why for why in words(place)))
         if works:
             assert Jobd(url).queue("q").add("double", {"n": 4}).result("60s") == 8
-        status: Any = place.jobd("status")
-        assert said in status.stdout
-        assert status.returncode == (69 if "--requirepass" in settings else 0)
-        place.end()
-    assert place.events("worker.died") == []
+        status = run("status")
+        assert said in status.out
+        assert status.code == (69 if "--requirepass" in settings else 0)
+        assert place.events("worker.died") == []
+        place.kill()

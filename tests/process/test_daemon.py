@@ -111,30 +111,42 @@ def running(directory: Path, url: str, **app: str) -> Iterator[Daemon]:
                 end_all(daemon.process)
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Daemon]:
+    """One for all tests that only end workers of it."""
+    with running(tmp_path_factory.mktemp("standing"), own_server) as daemon:
+        yield daemon
+
+
 @pytest.fixture
 def q(redis_url: str) -> Any:
     return Jobd(redis_url).queue("q")
+
+
+@pytest.fixture
+def its(standing: Daemon) -> Any:
+    """The queue of the one that stands."""
+    return Jobd(standing.url).queue("q")
 
 
 pytestmark = pytest.mark.process
 
 
 def test_a_worker_that_somebody_else_tells_to_stop_is_replaced_and_nothing_is_charged(
-    tmp_path: Path, redis_url: str, q: Any
+    tmp_path: Path, standing: Daemon, its: Any
 ) -> None:
     """Who sends TERM to a worker, by a group or by mistake, makes no crash of it."""
-    with running(tmp_path, redis_url) as daemon:
-        gate = tmp_path / "gate"
-        job = q.add("waits_for", {"path": str(gate)})
-        eventually(Path(f"{gate}.asked").exists)
-        before = daemon.workers()
-        for pid in before:
-            os.kill(pid, signal.SIGTERM)
-        gate.touch()
-        assert job.result("60s") == "waited"
-        eventually(lambda: not before & daemon.workers())
-        assert daemon.events("worker.died") == []
-        assert (job.info().crashes, job.info().interrupted) == (0, 0)
+    gate = tmp_path / "gate"
+    job = its.add("waits_for", {"path": str(gate)})
+    eventually(Path(f"{gate}.asked").exists)
+    before, died = standing.workers(), len(standing.events("worker.died"))
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    gate.touch()
+    assert job.result("60s") == "waited"
+    eventually(lambda: not before & standing.workers())
+    assert len(standing.events("worker.died")) == died
+    assert (job.info().crashes, job.info().interrupted) == (0, 0)
 
 
 def test_a_job_goes_from_enqueue_to_done(tmp_path: Path, redis_url: str, q: Any) -> None:
@@ -146,16 +158,13 @@ def test_a_job_goes_from_enqueue_to_done(tmp_path: Path, redis_url: str, q: Any)
         assert [e["unreleased"] for e in daemon.events("daemon.stopped")] == [0]
 
 
-def test_a_crashed_job_runs_again_and_a_poisonous_one_ends(
-    tmp_path: Path, redis_url: str, q: Any
-) -> None:
+def test_a_crashed_job_runs_again_and_a_poisonous_one_ends(tmp_path: Path, its: Any) -> None:
     """A death is known at once; the limit is exact; each crash is in the history."""
-    with running(tmp_path, redis_url):
-        once = q.add("crash_once", {"path": str(tmp_path / "mark")})
-        assert once.result("60s") == "second run"
-        poison = q.add("crash", {})
-        with pytest.raises(JobFailed) as failed:
-            poison.result("60s")
+    once = its.add("crash_once", {"path": str(tmp_path / "mark")})
+    assert once.result("60s") == "second run"
+    poison = its.add("crash", {})
+    with pytest.raises(JobFailed) as failed:
+        poison.result("60s")
     info = poison.info()
 
     assert failed.value.cause == "poison"
@@ -164,14 +173,11 @@ def test_a_crashed_job_runs_again_and_a_poisonous_one_ends(
     assert once.info().crashes == 1
 
 
-def test_a_timeout_ends_the_process_and_is_a_failed_attempt(
-    tmp_path: Path, redis_url: str, q: Any
-) -> None:
+def test_a_timeout_ends_the_process_and_is_a_failed_attempt(its: Any) -> None:
     """The supervisor's SIGKILL always works."""
-    with running(tmp_path, redis_url):
-        job = q.add("sleeps", {})
-        with pytest.raises(JobFailed) as failed:
-            job.result("60s")
+    job = its.add("sleeps", {})
+    with pytest.raises(JobFailed) as failed:
+        job.result("60s")
 
     assert failed.value.cause == "timeout"
     assert (job.info().timeouts, job.info().crashes) == (1, 0)

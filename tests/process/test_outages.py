@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from support.links import BadLink
 from support.outages import SHORT, Fleet, Outage
-from support.servers import running, server_programs
 
 pytestmark = pytest.mark.process
 
@@ -18,14 +17,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator
         made = Fleet(tmp_path_factory.mktemp("outages"), link, own_server)
         yield made
         made.end()
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What is done to it, no other test would like."""
-    program = next(iter(server_programs().values()))
-    with running(program, tmp_path_factory.mktemp("server")) as url:
-        yield url
 
 
 @pytest.mark.parametrize("outage", SHORT, ids=lambda outage: outage.name)

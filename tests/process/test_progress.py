@@ -12,7 +12,6 @@ import psutil
 import pytest
 from support.daemons import Daemon, eventually, gone
 from support.links import BadLink
-from support.servers import running, server_programs
 from support.tracing import held, other_thread
 
 from jobd import Jobd
@@ -52,15 +51,8 @@ HANG_AFTER = 5.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = next(iter(server_programs().values()))
-    with running(program, tmp_path_factory.mktemp("server")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def link(server: str) -> Iterator[BadLink]:
-    with BadLink(server) as made:
+def link(own_server: str) -> Iterator[BadLink]:
+    with BadLink(own_server) as made:
         yield made
 
 
@@ -113,11 +105,11 @@ def helper_pid(daemon: Daemon, role: str) -> int:
 
 
 def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
-    daemon: Daemon, link: BadLink, server: str
+    daemon: Daemon, link: BadLink, own_server: str
 ) -> None:
     """A leftover thread has the GIL; a loop stands still while its process lives; a worker's link alone
     is dead. Their neighbours and jobs to come are served."""
-    app = Jobd(server)
+    app = Jobd(own_server)
     before = {slot: pid_of(daemon, slot) for slot in ("solo.1", "threads.1", "asyncio.1")}
     # They have joined: who has not yet is waiting for Redis, which is no fault of his.
     for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
