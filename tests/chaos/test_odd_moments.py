@@ -191,14 +191,18 @@ def test_a_side_link_that_broke_is_made_again(behind_proxy: World, proxy: Proxy)
     world = behind_proxy
     rule = proxy.rule = Lose(world.faults)
     world.host("host", workers=2, lease=60).up()
-    world.ended(world.burst("mixed", 900, seconds=0))
     rule.arm("request", "hand_back")
-    slow = world.uid("slow")
-    line = [("mixed", {"uid": world.uid("behind"), "seconds": 0}) for _ in range(60)]
-    world.add_many([("mixed", {"uid": slow, "seconds": 0, "gate": "go"}), *line])
-    world.ended(str(args["uid"]) for _, args in line)  # while it runs
-    gate(world.directory / "go")
-    world.ended([slow])
+    for turn in range(20):
+        world.ended(world.burst("mixed", 300, seconds=0))
+        slow, go = world.uid("slow"), f"go-{turn}"
+        line = [("mixed", {"uid": world.uid("behind"), "seconds": 0}) for _ in range(60)]
+        world.add_many([("mixed", {"uid": slow, "seconds": 0, "gate": go}), *line])
+        world.ended(str(args["uid"]) for _, args in line)  # while it runs
+        gate(world.directory / go)
+        world.ended([slow])
+        if not rule.armed:
+            break
+        # A machine without a core to spare made the task seem slow: nothing was claimed behind it.
     assert not rule.armed
     account = world.account()
 
