@@ -23,7 +23,7 @@ from jobd.seams.statefile import SlotState, State
 T = TypeVar("T")
 
 
-def eventually(what: str, look: Callable[[], T | None], within: float = 15.0) -> T:
+def eventually(what: str, look: Callable[[], T | None], within: float = 30.0) -> T:
     """Give the first true answer; fail, naming what was waited for, when none comes."""
     until = time.monotonic() + within
     while not (found := look()):

@@ -71,7 +71,7 @@ def running(program: str, directory: Path, *settings: str, ready: bool = True) -
     url = f"unix://{socket}"
     try:
         client = connect(url)
-        eventually(lambda: _answers(client) if ready else socket.exists(), within=10)
+        eventually(lambda: _answers(client) if ready else socket.exists(), within=30)
         client.close()
         yield url
     finally:
@@ -91,7 +91,7 @@ def _answers(client: Client) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], T | None], *, within: float = 10.0) -> T:
+def eventually(condition: Callable[[], T | None], *, within: float = 30.0) -> T:
     """Wait for a condition, and give its first true answer; fail after `within` seconds."""
     end = time.monotonic() + within
     while not (found := condition()):
