@@ -88,12 +88,12 @@ def test_new_code_takes_over_and_the_old_ends_its_jobs(place: Place, redis_url: 
 
     assert _reload(place) == {"generation": 2, "kept": 0, "workers": 2}
     assert not before & _pids(place)
-    assert [job.result("10s")[0] for job in [queue.add("version") for _ in range(4)]] == [2] * 4
+    assert [job.result("60s")[0] for job in [queue.add("version") for _ in range(4)]] == [2] * 4
     assert long.state() == "active"
     eventually(lambda: [leaver.leaving for leaver in _state(place).leavers] == ["reload"])
 
     gate.touch()
-    assert long.result("10s") == 1
+    assert long.result("60s") == 1
     eventually(lambda: not _state(place).leavers)
     assert {cause for slot in _state(place).queues["q"] for cause in slot.exits} == {"recycled"}
 
@@ -148,6 +148,7 @@ def test_what_does_not_load_changes_nothing(
 ) -> None:
     """It is refused with the reason, which state.json keeps; the workers are the same and work."""
     assert callable(spoil)
+    good = (place.directory / "jobd.toml").read_text()
     spoil(place)
     before, generation = _pids(place), _state(place).generation
     with pytest.raises(DaemonRefused, match=why):
@@ -157,13 +158,12 @@ def test_what_does_not_load_changes_nothing(
     assert state.reload_error is not None
     assert why in state.reload_error
     assert _pids(place) == before
-    assert Jobd(redis_url).queue("q").add("version").result("10s")[0] == 1
+    assert Jobd(redis_url).queue("q").add("version").result("60s")[0] == 1
     assert {"keeper"} < set(state.helpers)
     eventually(lambda: len(_state(place).helpers) == 2)
 
     place.write(APP)
-    config = place.directory / "jobd.toml"
-    config.write_text(config.read_text().partition("[queues.q2]")[0])
+    (place.directory / "jobd.toml").write_text(good)
     _reload(place)
     assert _state(place).reload_error is None
 
@@ -178,16 +178,16 @@ def test_old_workers_go_on_while_new_ones_do_not_come_up(tmp_path: Path, redis_u
         place.start("run", "-c", "jobd.toml")
         place.ready()
         queue = Jobd(redis_url).queue("q")
-        assert queue.add("version").result("10s")[0] == 1
+        assert queue.add("version").result("60s")[0] == 1
         place.write("import nothing_of_the_kind\n")
         os.kill(_state(place).pid, signal.SIGHUP)
         eventually(lambda: len(place.events("worker.died")) >= 2)
         assert {event["cause"] for event in place.events("worker.died")} == {"boot"}
-        assert queue.add("version").result("10s")[0] == 1
+        assert queue.add("version").result("60s")[0] == 1
 
         _next_version(place, 3)
         _reload(place)
-        assert queue.add("version").result("10s")[0] == 3
+        assert queue.add("version").result("60s")[0] == 3
     finally:
         place.end()
 
@@ -206,7 +206,7 @@ def test_hangups_in_a_row_lose_nothing_and_run_nothing_twice(
         done += 2000
         os.kill(daemon, signal.SIGHUP)
         eventually(lambda number=number: _state(place).generation == number)
-    eventually(lambda: effects.stat().st_size >= done, within=30)
+    eventually(lambda: effects.stat().st_size >= done)
     eventually(lambda: not _state(place).reloading and not _state(place).leavers)
     assert effects.stat().st_size == done
     died = place.events("worker.died")
@@ -218,9 +218,9 @@ def test_one_worker_is_replaced_by_hand(place: Place, redis_url: str) -> None:
     del redis_url
     first, second = (slot.pid for slot in _state(place).queues["q"])
     with Daemon.reach(place.directory / "run") as daemon:
-        daemon.ask(Recycle("q.1"), within=10)
+        daemon.ask(Recycle("q.1"), within=90)
         with pytest.raises(DaemonRefused, match=r"q\.1, q\.2"):
-            daemon.ask(Recycle("q.7"), within=10)
+            daemon.ask(Recycle("q.7"), within=90)
     eventually(lambda: first not in _pids(place) and len(_pids(place)) == 2)
     assert second in _pids(place)
 
@@ -252,18 +252,18 @@ def test_a_directory_is_known_by_its_name(tmp_path: Path, redis_url: str) -> Non
     try:
         place.start("run", "-c", "jobd.toml", within=current)
         place.ready()
-        assert queue.add("version").result("10s")[0] == 1
+        assert queue.add("version").result("60s")[0] == 1
 
         _pointed(current, releases[1])
         shutil.rmtree(releases[0])
         assert _reload(place)["kept"] == 0
-        assert queue.add("version").result("10s")[0] == 2
+        assert queue.add("version").result("60s")[0] == 2
 
         releases[1].rename(tmp_path / "aside")
         with pytest.raises(DaemonRefused, match=f"working directory {current} is gone"):
             _reload(place)
         assert f"working directory {current} is gone" in place.jobd("doctor", "-q").stdout
-        assert queue.add("version").result("10s")[0] == 2
+        assert queue.add("version").result("60s")[0] == 2
         os.kill(_preloader(place), signal.SIGKILL)
         eventually(lambda: place.events("helper.unstarted"))
         assert current.name in place.events("helper.unstarted")[-1]["why"]
@@ -271,7 +271,7 @@ def test_a_directory_is_known_by_its_name(tmp_path: Path, redis_url: str) -> Non
         (tmp_path / "aside").rename(releases[1])
         for pid in _pids(place):
             os.kill(pid, signal.SIGKILL)
-        assert queue.add("version").result("30s")[0] == 2
+        assert queue.add("version").result("60s")[0] == 2
         _reload(place)
         assert "working directory" not in place.jobd("doctor", "-q").stdout
     finally:
