@@ -158,7 +158,8 @@ def _redis(
         where = safe_url(config.redis.url)
         here = daemons.Leftovers(strays=strays())
         left = daemons.examine_leftovers(here, known={ours}, lease=config.daemon.lease)
-        return [error("redis.reachable", f"{where}: {what}", do)], [], left
+        name = "redis.permitted" if isinstance(trouble, NotPermitted) else "redis.reachable"
+        return [error(name, f"{where}: {what}", do)], [], left
     try:
         return judged, *_others(client, config, ours)
     except BrokerError as trouble:

@@ -186,7 +186,7 @@ def test_a_daemon_is_ordered_about(place: Place, run: Run) -> None:
     assert "queues.q2.processes" in told["daemon"]["reload"]["error"]
     assert "queues.q2.processes" in told["config_problems"][0]
     assert "reload refused" in run("status").out
-    assert run("doctor").code == 1
+    assert run("doctor").code == 78
     toml.write_text(good + "[queues.q2\n")
     assert status(run)["daemon"]["running"]
     toml.write_text(good)
@@ -215,7 +215,7 @@ def test_a_daemon_that_stands_still_and_a_server_that_is_away_are_seen(ask: Run)
         assert "kill -CONT" in ask("status").out
         doctor = ask("doctor", "--json")
         names = {c["name"]: c["level"] for c in json.loads(doctor.out)["checks"]}
-        assert (doctor.code, names["daemon.running"]) == (1, "error")
+        assert (doctor.code, names["daemon.running"]) == (70, "error")
         silent = ask("reload", "--timeout", "0.2s")
         assert (silent.code, "no answer" in silent.err) == (75, True)
     finally:
