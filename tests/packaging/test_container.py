@@ -314,7 +314,7 @@ def test_what_is_left_to_process_1_is_reaped(container: Container, redis: Path) 
         processes = container.processes()
         return "sleep" not in dict(processes) and "Z" not in [state for _, state in processes]
 
-    eventually(only_its_own, within=10)
+    eventually(only_its_own, within=30)
     assert container.outside.poll() is None
 
 
@@ -326,7 +326,7 @@ def test_term_drains_and_ends_it_well(container: Container, redis: Path) -> None
     job = queue.add("waits_for", {"path": "/app/go"})
     eventually(lambda: job.state() == "active", within=30)
     os.kill(container.init, getattr(signal, container.image.config["StopSignal"]))
-    eventually(lambda: "daemon.draining" in container.log(), within=10)
+    eventually(lambda: "daemon.draining" in container.log(), within=30)
     next_one = queue.add("whereabouts")
     (container.app / "go").touch()
 

@@ -197,7 +197,7 @@ def test_a_second_daemon_on_one_directory_is_refused(start: Start) -> None:
     daemon.running(2)
     first = daemon.process
     second = daemon.start()
-    assert second.wait(10) == 69
+    assert second.wait(30) == 69
     daemon.process = first
     assert f"held by the daemon with pid {first.pid}" in daemon.text()
 

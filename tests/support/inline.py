@@ -95,7 +95,7 @@ def working(
         yield running
     finally:
         running.stop.ask()
-        running.thread.join(10)
+        running.thread.join(30)
         assert not running.thread.is_alive()
 
 

@@ -311,7 +311,7 @@ def test_a_fenced_worker_ends(app: Jobd, page: Page, kind: Kind) -> None:
         eventually(lambda: app.producer.store("q").open_leases())
         app.producer.store("q").release("w.1")
         task.enqueue()
-        running.thread.join(10)
+        running.thread.join(30)
         assert isinstance(running.error, Fenced)
     assert app.producer.views().counts("q")["waiting"] == 1
 

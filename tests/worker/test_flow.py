@@ -287,7 +287,7 @@ def test_the_last_job_of_a_worker_that_leaves_frees_its_place(
     @queue.task()
     def work(waits: bool) -> None:
         if waits:
-            gate.wait(10)
+            gate.wait(30)
 
     work.enqueue(waits=True)
     pages = [new_page(made(tmp_path / n)) for n in "ab"]
