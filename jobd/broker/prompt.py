@@ -93,7 +93,8 @@ class Prompt(AbstractConnection):
 
     def connect_check_health(self, *args: Any, **settings: Any) -> None:
         """Connect and introduce ourselves, all of it in the time for connecting."""
-        if self._sock is not None:  # for every call of a pool's; the rest costs more than to ask
+        sock: Any = self._sock
+        if sock is not None:  # for every call of a pool's; the rest costs more than to ask
             return
         with self.by(monotonic() + (self.socket_connect_timeout or math.inf)):
             super().connect_check_health(*args, **settings)
