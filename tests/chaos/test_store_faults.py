@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.mark.parametrize(
     ("rounds", "lease", "silence"),
     [
-        (1, 12.0, 2.5),
+        (1, 6.0, 2.5),
         pytest.param(12, 1.0, 2.0, marks=LONG),
         pytest.param(4, 4.0, 8.0, marks=LONG),
     ],
@@ -47,7 +47,9 @@ def test_a_frozen_store_costs_no_healthy_worker_its_life(
     Where time is short they are long, so that a keeper without a core loses nobody, and their ends are
     brought forward by hand: the silence lasts until whatever was under way has waited in vain.
     """
-    hosts = [world.host(name, workers=2, lease=lease).up() for name in ("a", "b")]
+    hosts = [world.host(name, workers=2, lease=lease) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     before = {pid for host in hosts for pid in host.worker_pids()}
     resumed = []
     with (
@@ -55,7 +57,8 @@ def test_a_frozen_store_costs_no_healthy_worker_its_life(
         world.load(("mixed", {"seconds": 0.002}), ("quick", {}), every=0.02, size=4),
     ):
         for turn in range(rounds):
-            naps = [world.add("nap", seconds=1.5 * silence) for _ in range(2)]
+            # Until after whoever reaps has looked twice: once a sixth of a lease.
+            naps = [world.add("nap", seconds=silence + lease / 2) for _ in range(2)]
             for uid in naps:
                 world.started(uid)
             since = time.monotonic()

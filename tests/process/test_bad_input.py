@@ -236,6 +236,7 @@ def test_a_redis_that_comes_late_is_waited_for(make: Make, tmp_path: Path) -> No
         assert Jobd(url).queue("q").add("double", {"n": 4}).result("60s") == 8
         eventually(lambda: roles(place, "broker.back") == {"keeper", "worker"})
     assert place.events("worker.died") == []
+    place.kill()
 
 
 def test_a_daemon_without_redis_stops_in_order(make: Make, tmp_path: Path) -> None:

@@ -232,15 +232,6 @@ def test_a_killed_daemon_leaves_no_process_and_the_next_one_its_jobs(
     assert (job.info().lost, job.info().crashes) == (1, 0)
 
 
-def test_an_app_that_does_not_load_ends_with_78_and_a_paragraph(
-    tmp_path: Path, redis_url: str
-) -> None:
-    """Not a traceback of ours, and not a restart loop."""
-    with running(tmp_path, redis_url, source="import no_such_module_here") as daemon:
-        assert daemon.process.wait(60) == 78
-    assert "no_such_module_here" in daemon.log.read_text()
-
-
 def test_an_app_that_ignores_its_children_is_served_and_told(
     tmp_path: Path, redis_url: str, q: Any
 ) -> None:
