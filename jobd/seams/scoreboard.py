@@ -137,6 +137,7 @@ class Page:
     def __init__(self, memory: mmap.mmap, index: int, size: int) -> None:
         self._memory = memory
         self._at = _UNIT + size * index
+        self._cells_at = self._at + _CELLS_AT
         self.index = index
 
     @classmethod
@@ -210,22 +211,19 @@ class Page:
 
     def start(
         self, cell: int, job_id: bytes, claim: int, task: bytes, started: float, deadline: float
-    ) -> None:
-        """Write that a job runs, before it does. Then look at `revoked`, then run it."""
-        at = self._at + _CELLS_AT + cell * CELL
+    ) -> int:
+        """Write that a job runs, before it does; give what is `revoked` by then, to look at before that."""
+        at = self._cells_at + cell * CELL
         memory = self._memory
         memory[at] = 0
         _CELL.pack_into(memory, at + 8, claim, started, deadline, job_id, task)
         memory[at] = 1
+        revoked: int = _ACK.unpack_from(memory, self._at + 32)[0]  # once a job: no call for that
+        return revoked
 
     def finish(self, cell: int) -> None:
         """Write that the cell's job no longer runs."""
-        self._memory[self._at + _CELLS_AT + cell * CELL] = 0
-
-    def revoked(self) -> int:
-        """Read the highest claim number whose unstarted jobs were taken away."""
-        number: int = _ACK.unpack_from(self._memory, self._at + 32)[0]
-        return number
+        self._memory[self._cells_at + cell * CELL] = 0
 
     def is_cancelled(self, cell: int, mark: int) -> bool:
         """Say whether the run with this mark, in this cell, was cancelled."""
@@ -235,7 +233,7 @@ class Page:
 
     def cancel(self, cell: int, mark: int, *, condemn: bool) -> None:
         """Tell the run with this mark that it was cancelled; `condemn` it to end at once."""
-        at = self._at + _CELLS_AT + cell * CELL
+        at = self._cells_at + cell * CELL
         _ACK.pack_into(self._memory, at + _CANCELLED, mark)
         if condemn:
             _ACK.pack_into(self._memory, at + _CONDEMNED, mark)
@@ -287,25 +285,25 @@ class Page:
 
     def _begun(self, index: int) -> int:
         """Read the claim of the last job in a cell, whether it still runs or not."""
-        claim: int = _ACK.unpack_from(self._memory, self._at + _CELLS_AT + index * CELL + 8)[0]
+        claim: int = _ACK.unpack_from(self._memory, self._cells_at + index * CELL + 8)[0]
         return claim
 
     def _cell(self, index: int) -> CellView | None:
-        at = self._at + _CELLS_AT + index * CELL
+        at = self._cells_at + index * CELL
         if not self._memory[at]:
             return None
         run = self._read(index)
         return run if self._memory[at] else None
 
     def _read(self, index: int) -> CellView:
-        at = self._at + _CELLS_AT + index * CELL
+        at = self._cells_at + index * CELL
         claim, started, deadline, job_id, task = _CELL.unpack_from(self._memory, at + 8)
         told, name = self._mark(index, _CONDEMNED), _text(job_id)
         condemned = bool(told) and told == mark_of(name, claim)
         return CellView(name, claim, _text(task), started, deadline, index, condemned)
 
     def _mark(self, cell: int, which: int) -> int:
-        at = self._at + _CELLS_AT + cell * CELL + which
+        at = self._cells_at + cell * CELL + which
         mark: int = _ACK.unpack_from(self._memory, at)[0]
         return mark
 
