@@ -15,7 +15,7 @@ from support.servers import eventually
 from jobd import Discard, Fixed, Job, Jobd, Retry, Snooze
 from jobd.broker.commands import Blame
 from jobd.core.tally import LAST_BUCKET, TaskTally, read_tally
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.figures import Figures
 
 RAN_MS = 20
