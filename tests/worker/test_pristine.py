@@ -197,9 +197,9 @@ def test_where_several_run_nothing_is_put_back_under_a_neighbour(
             seen.touch()
 
         def stays() -> list[str]:
-            eventually(seen.exists, within=20)
+            eventually(seen.exists)
             found = [os.getcwd()]
-            eventually(go.exists, within=20)
+            eventually(go.exists)
             return [*found, os.getcwd()]
 
         if is_async:
