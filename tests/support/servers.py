@@ -75,7 +75,7 @@ def running(program: str, directory: Path, *settings: str, ready: bool = True) -
     url = f"unix://{socket}"
     try:
         client = connect(url)
-        eventually(lambda: _answers(client) if ready else socket.exists(), within=10)
+        eventually(lambda: _answers(client) if ready else socket.exists())
         client.close()
         yield url
     finally:
