@@ -50,7 +50,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
     for process in started:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -330,7 +330,7 @@ def test_term_drains_and_ends_it_well(container: Container, redis: Path) -> None
     next_one = queue.add("whereabouts")
     (container.app / "go").touch()
 
-    assert container.outside.wait(20) == 0, container.log()
+    assert container.outside.wait(60) == 0, container.log()
     assert (job.state(), next_one.state()) == ("completed", "waiting")
 
 

@@ -81,7 +81,7 @@ def running(program: str, directory: Path, *settings: str, ready: bool = True) -
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

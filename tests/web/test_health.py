@@ -208,5 +208,5 @@ def test_a_daemon_that_drains_is_live_and_takes_no_work(site: Site, link: BadLin
     assert ask(site.port, "/livez").status == 200
     gate.touch()
     [process] = site._started
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert tried(site.port, "/livez") is None

@@ -21,7 +21,7 @@ def test_a_job_that_waits_for_a_slot(redis_url: str, tmp_path: Path, slots: int)
 
     @q.task()
     def work() -> None:
-        go.wait(20)
+        go.wait(60)
 
     for _ in range(slots):
         work.enqueue()
