@@ -14,6 +14,7 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))
 
 import support.examples  # noqa: F401  which makes the profile
+from support.ends import ending
 from support.servers import KINDS, running, server_programs, version_of
 
 from jobd.broker.connection import Client, connect
@@ -49,6 +50,13 @@ def servers() -> Iterator[dict[str, str]]:
         finally:
             for manager in opened:
                 manager.__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """The first to be set up, and so the last to be torn down."""
+    with ending():
+        yield
 
 
 @pytest.fixture

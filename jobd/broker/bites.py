@@ -12,6 +12,11 @@ MAX_BATCH_BYTES = 1024 * 1024
 BITE = 256
 # The same where each has a line written into its history, of 64 KiB at worst: then 500 us.
 BLAME_BITE = 16
+# Dead workers whose calls go together, the jobs that are given back by these calls, and those of them
+# that are charged: a server carries out what came together without serving others in between.
+RELEASE_CALLS = 32
+RELEASE_JOBS = 2 * BITE
+RELEASE_BLAMES = 4 * BLAME_BITE
 # Ids in one call of an operator's verb: 10 to 20 us each.
 SMALL_BITE = 50
 MAX_ORDERS = 500

@@ -17,10 +17,11 @@ from jobd.broker.meanings import ours, translated
 from jobd.broker.pools import async_pool_of, pool_of
 from jobd.broker.scripts import BY_SHA
 from jobd.broker.urls import read_url
+from jobd.core.errors import BrokerError, BrokerUnavailable
 
 __all__ = [
     "AsyncClient", "Client", "Reply", "connect", "connect_async", "ours", "place_of", "run",
-    "run_async", "run_many", "run_timed", "spelled_out", "translated",
+    "run_async", "run_each", "run_many", "run_timed", "spelled_out", "translated",
 ]  # fmt: skip
 
 Reply = Any
@@ -58,9 +59,14 @@ def run(client: Client, command: list[str | bytes | int]) -> Reply:
         except NoScriptError:
             return client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
     except (RedisError, TimeoutError) as error:
-        if isinstance(error, ReadOnlyError):  # deposed: what is idle leads to the same server
-            client.connection_pool.disconnect(inuse_connections=False)
+        _leave_if_deposed(client, error)
         raise ours(error, place_of(client), command) from error
+
+
+def _leave_if_deposed(client: Client, error: Exception) -> None:
+    """Close what is idle after a refusal to write: all of it leads to the same server."""
+    if isinstance(error, ReadOnlyError):
+        client.connection_pool.disconnect(inuse_connections=False)
 
 
 def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, float]:
@@ -93,18 +99,62 @@ def run_many(client: Client, commands: list[list[str | bytes | int]]) -> list[Re
 
     When one is refused the others are done all the same; then its error is raised.
     """
-    place = place_of(client)
-    with translated(place):
+    replies = run_each(client, commands)
+    for reply in replies:
+        if isinstance(reply, BrokerError):
+            raise reply
+    return replies
+
+
+def run_each(client: Client, commands: list[list[str | bytes | int]]) -> list[Reply | BrokerError]:
+    """Carry out commands in one round trip, each by itself; a refusal stands in its reply's place.
+
+    Scripts that Redis has forgotten go in a second one, after all others. Raises BrokerUnavailable
+    for what is no single one's.
+    """
+    replies = _pipelined(client, commands)
+    forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if forgotten:
+        known: set[str] = set()
+        again = _pipelined(client, [_spelled_once(commands[i], known) for i in forgotten])
+        for i, reply in zip(forgotten, again, strict=True):
+            replies[i] = reply
+    return [
+        _understood(client, command, reply)
+        for command, reply in zip(commands, replies, strict=True)
+    ]
+
+
+def _pipelined(client: Client, commands: list[list[str | bytes | int]]) -> list[Any]:
+    with translated(place_of(client)):
         pipe = client.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-        replies: list[Any] = pipe.execute(raise_on_error=False)
-        for index, reply in enumerate(replies):
-            if isinstance(reply, NoScriptError):
-                replies[index] = run(client, commands[index])
-            elif isinstance(reply, Exception):
-                raise ours(reply, place, commands[index]) from reply
-    return replies
+        return list(pipe.execute(raise_on_error=False))
+
+
+def _spelled_once(command: list[str | bytes | int], known: set[str]) -> list[str | bytes | int]:
+    sha = str(command[1])
+    if sha in known:
+        return command
+    known.add(sha)
+    return spelled_out(command)
+
+
+def _understood(
+    client: Client, command: list[str | bytes | int], reply: Any
+) -> Reply | BrokerError:
+    try:
+        if isinstance(reply, NoScriptError):  # forgotten again, meanwhile
+            return run(client, command)
+        if isinstance(reply, Exception):
+            _leave_if_deposed(client, reply)
+            raise ours(reply, place_of(client), command) from reply
+    except BrokerUnavailable:
+        raise
+    except BrokerError as refused:
+        return refused
+    return reply
 
 
 async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:

@@ -6,10 +6,9 @@ The worker's hot path sends the same commands through a `Link` of its own, many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-from jobd.broker.bites import BLAME_BITE, PROMOTE_BITE, TRIM_BITE
+from jobd.broker.bites import PROMOTE_BITE, TRIM_BITE
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import (
     Blame,
@@ -25,6 +24,7 @@ from jobd.broker.commands import (
 from jobd.broker.connection import AsyncClient, Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
 from jobd.broker.new_job import NewJob
+from jobd.broker.releases import Release, release_all
 from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.core.errors import StoreUnusable
@@ -149,11 +149,9 @@ class Store:
         """Give back everything a dead worker of this host held, bite by bite: first what is charged,
         or it would go back free. `begun` is the last claim of which it has begun a job, where that
         is known."""
-        release = partial(self.commands.release, incarnation, begun=begun)
-        for at in range(0, len(blamed), BLAME_BITE):
-            run(self._client, release(blamed[at : at + BLAME_BITE], limit=0))
-        while run(self._client, release()) == [b"more"]:
-            pass
+        [refused] = release_all(self._client, [Release(self.commands, incarnation, blamed, begun)])
+        if refused is not None:
+            raise refused
 
     def reap(self, incarnation: str, seen: str, host: str = "") -> bool:
         """Take back everything a vanished worker held; `host` is its host's name, where that is known.

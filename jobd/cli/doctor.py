@@ -16,6 +16,7 @@ from jobd.cli.doctor_facts import Section, broken, examine
 from jobd.cli.options import config_option, json_option, runtime_option, url_option
 from jobd.cli.output import print_json, printable
 from jobd.core.config import Config
+from jobd.core.doctor.exit_code import exit_code
 from jobd.core.doctor.finding import Finding, Level
 from jobd.core.errors import ConfigError
 
@@ -48,8 +49,10 @@ def command(
     """Look for what is wrong or will be, and say what to do.
 
     Looks at the configuration and what contradicts it in systemd and the machine, the runtime directory,
-    the daemon, Redis, other hosts, and what dead daemons have left. Changes nothing. Exits with 1 when
-    there is an error; warnings and notes are none.
+    the daemon, Redis, other hosts, and what dead daemons have left. Changes nothing. Warnings
+    and notes are no errors. Exits with 0 without an error, and else by the first that is one of these: 78,
+    the configuration, or what it needs of this machine; 77, Redis does not permit it; 69, Redis cannot be
+    reached, or jobs cannot rely on it; 70, the daemon, or what others have left.
     """
     file = settings.find_file(config_file)
     if shows_acl:
@@ -80,7 +83,7 @@ def command(
     else:
         _print(sections, quiet=quiet)
         click.echo(_summary(counts))
-    return 1 if counts["error"] else 0
+    return exit_code(finding for _, findings in sections for finding in findings)
 
 
 def _print_users(config: Config) -> int:

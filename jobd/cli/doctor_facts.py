@@ -15,7 +15,6 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import FORMAT
 from jobd.broker.sentinel_facts import sentinel_facts
-from jobd.broker.urls import safe_url
 from jobd.cli.exposed import exposed
 from jobd.cli.in_force import InForce
 from jobd.cli.picture import Looker
@@ -30,6 +29,7 @@ from jobd.core.doctor.limits import Load, QueueLoad, UnitFacts
 from jobd.core.errors import BrokerError, NotPermitted
 from jobd.core.options import read_run_options, resolve
 from jobd.core.portrait import Daemon
+from jobd.core.redis_place import safe_url
 from jobd.seams import machine, statefile, units, workdir
 from jobd.seams.strays import strays
 
@@ -158,7 +158,8 @@ def _redis(
         where = safe_url(config.redis.url)
         here = daemons.Leftovers(strays=strays())
         left = daemons.examine_leftovers(here, known={ours}, lease=config.daemon.lease)
-        return [error("redis.reachable", f"{where}: {what}", do)], [], left
+        name = "redis.permitted" if isinstance(trouble, NotPermitted) else "redis.reachable"
+        return [error(name, f"{where}: {what}", do)], [], left
     try:
         return judged, *_others(client, config, ours)
     except BrokerError as trouble:

@@ -1,7 +1,7 @@
 """The command `jobd`: its table of commands, and how failures reach people and scripts.
 
 Invariant: whatever is raised on purpose becomes one readable paragraph on stderr and a code of
-sysexits(3); a traceback is a bug of jobd. Commands are imported when called.
+sysexits(3); a traceback is a bug of jobd, and 70. Commands are imported when called.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -125,16 +126,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has seen enough.
         _drop_output()
         return 0
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
+    except Exception as mistake:  # noqa: BLE001 - nothing was raised on purpose: a mistake of ours
+        return _unforeseen(mistake)
+
+
+def _unforeseen(mistake: Exception) -> int:
+    if isinstance(mistake, OSError) and mistake.errno in _UNWRITABLE:
         _drop_output()
         click.echo(
-            f"jobd: standard output: {error.strerror}; expected room for what was asked for; "
+            f"jobd: standard output: {mistake.strerror}; expected room for what was asked for; "
             "send it elsewhere",
             err=True,
         )
         return _EX_IOERR
+    traceback.print_exception(mistake)
+    click.echo("jobd: the above is a mistake of jobd; please report it", err=True)
+    return EX_SOFTWARE
 
 
 def _open_closed_streams() -> None:

@@ -92,7 +92,7 @@ class Keeper:
         self._orderly = orderly
         self._known: list[str] = []
         self._emit = emit
-        self._releaser = Releaser(store=self._store, emit=emit)
+        self._releaser = Releaser(client=client, store=self._store, emit=emit)
         self._fleet = Fleet()
         self._stores: dict[str, Store] = {}
         self._reapers: dict[str, Reaper] = {}

@@ -21,7 +21,7 @@ def dropping() -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(30)
 
 
 def _drop(listener: socket.socket) -> None:

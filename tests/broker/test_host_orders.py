@@ -63,10 +63,10 @@ def test_an_answer_comes_back_once_and_goes_by_itself(client: Client) -> None:
     orders.answer("a", answer)
     assert 0 < client.pttl(KEYS.host_answer_prefix + "a") <= KEPT_MS
 
-    assert orders.answer_to("a", within=5) == answer
+    assert orders.answer_to("a", within=30) == answer
     assert orders.answer_to("a", within=0.02) is None
     orders.answer("b", Answer(ok={"stacks": "x" * LARGEST_ANSWER}))
-    found = orders.answer_to("b", within=5)
+    found = orders.answer_to("b", within=30)
     assert found is not None
     assert found.error is not None
     assert found.error.code == "too_large"
@@ -79,7 +79,7 @@ def test_orders_pass_a_full_store(client: Client) -> None:
     order = orders.ask("web1", Dump())
     assert len(orders.take("web1")) == 1
     orders.answer(order, Answer(ok={}))
-    assert orders.answer_to(order, within=5) == Answer(ok={})
+    assert orders.answer_to(order, within=30) == Answer(ok={})
 
 
 def test_what_a_stranger_put_there_is_no_order(client: Client) -> None:
@@ -103,6 +103,6 @@ def test_what_a_stranger_put_there_is_no_order(client: Client) -> None:
     }  # fmt: skip
     for nonsense in (b"\xff{", b'{"ok":' * 5000):
         client.rpush(KEYS.host_answer_prefix + "a", nonsense)
-        found = orders.answer_to("a", within=5)
+        found = orders.answer_to("a", within=30)
         assert found is not None
         assert found.error is not None

@@ -91,14 +91,14 @@ def test_who_waits_for_the_end_is_told(client: Client, state: str) -> None:
     store(client).await_end("a", 60_000)
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     pubsub.subscribe("t:{q}:awaited:a")
-    pubsub.get_message(timeout=1)
+    pubsub.get_message(timeout=30)
 
     store(client).cancel(["a"])
     if number:
         end = Ending("retry", b"a", number, FIGURES, 99, "failed", {"failed": 1})
         store(client).settle("w.1", LEASE, endings=[end])
 
-    told = pubsub.get_message(timeout=1)
+    told = pubsub.get_message(timeout=30)
     pubsub.close()
     assert told is not None
     assert told["data"] == b"1"

@@ -432,7 +432,7 @@ def test_nobody_is_told_of_what_nobody_waits_for(client: Client) -> None:
         "w.1", LEASE, completed=[Completed(j.id, claim.number, FIGURES, b"") for j in claim.jobs]
     )
 
-    messages = [listener.get_message(timeout=1) for _ in range(2)]
+    messages = [listener.get_message(timeout=30) for _ in range(2)]
     assert b"t:{q}:awaited:a" in [m["channel"] for m in messages if m]
     assert not client.exists("t:{q}:awaited")
     listener.close()

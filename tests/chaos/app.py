@@ -27,9 +27,14 @@ def nap(job: Job, uid: str, seconds: float) -> int:
     return job.token
 
 @q.task()
-def mixed(job: Job, uid: str, seconds: float) -> int:
-    """One name, mostly quick."""
-    return nap.function(job, uid, seconds)
+def mixed(job: Job, uid: str, seconds: float, gate: str = "") -> int:
+    """One name, mostly quick; one with a gate waits for that file."""
+    effect("start", uid, job)
+    while gate and not os.path.exists(os.path.join(_here, gate)):
+        time.sleep(0.002)
+    time.sleep(seconds)
+    effect("end", uid, job)
+    return job.token
 
 @q.task()
 def holds(job: Job, uid: str, seconds: float) -> int:

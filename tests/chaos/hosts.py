@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from collections.abc import Iterable
@@ -15,7 +14,8 @@ from support.daemons import Daemon, eventually, gone
 
 from jobd.core.config import QueueConfig
 from jobd.core.schedule import Declared
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 
 _SKEW = """
 import datetime, time
@@ -79,7 +79,7 @@ class Host:
 
     def up(self) -> Host:
         """Wait until every worker has joined."""
-        eventually(f"{self.name} is up", lambda: len(self.joined()) == self.workers, within=30)
+        eventually(f"{self.name} is up", lambda: len(self.joined()) == self.workers)
         return self
 
     def joined(self) -> list[int]:
@@ -147,9 +147,7 @@ class Host:
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The events of one name in its log."""
-        lines = self.daemon.text().splitlines()
-        told = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line for line in told if line["event"] == event]
+        return self.daemon.said(event)
 
     def end(self) -> None:
         """Leave nothing behind, frozen or not."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import random
 import signal
@@ -15,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.daemons import eventually
 from support.expositions import Exposition, Series
+from support.records import records
 
 from chaos import truth
 from chaos.effects import Effects, gate
@@ -452,8 +451,7 @@ def restarts(seen: Exposition) -> dict[tuple[str, ...], float]:
 def told_by_log(host: Host) -> dict[tuple[str, ...], float]:
     """The same by the host's log, which goes on over its restarts."""
     found: Counter[tuple[str, ...]] = Counter()
-    for line in host.daemon.text().splitlines():
-        told: Any = json.loads(line) if line.startswith("{") else {}
-        if told.get("event") in ("worker.died", "worker.stopped"):
+    for told in records(host.daemon.log):
+        if told["event"] in ("worker.died", "worker.stopped"):
             found[told["slot"].rpartition(".")[0], told.get("cause", "told")] += 1
     return dict(found)

@@ -13,7 +13,9 @@ import pytest
 from support.daemons import eventually
 
 from chaos import census
+from chaos.effects import wall_minus_monotonic
 from chaos.world import World
+from jobd.broker.store import store_ms
 
 LONG = (pytest.mark.chaos, pytest.mark.timeout(900))
 pytestmark = pytest.mark.process
@@ -36,7 +38,7 @@ def kill_somebody(world: World, rng: random.Random) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "kill_every"),
-    [(4, 1.0), pytest.param(60, 0.7, marks=LONG), pytest.param(60, None, marks=LONG)],
+    [(3, 1.0), pytest.param(60, 0.7, marks=LONG), pytest.param(60, None, marks=LONG)],
 )
 def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
     world: World, report: Callable[..., bool], seconds: int, kill_every: float | None
@@ -54,7 +56,7 @@ def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
     began = time.monotonic()
     # No census while it runs: with so many records each holds Redis for tens of ms, and that is felt.
     while len(world.effects.all()) < 2 * total - 2 * MAX:
-        assert time.monotonic() < began + 2 * seconds + 20
+        assert time.monotonic() < began + 2 * seconds + 60
         time.sleep(kill_every or 0.2)
         if kill_every is not None:
             kill_somebody(world, rng)
@@ -64,6 +66,17 @@ def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
 
     account.require_clean()
     starts = sorted(line.at for line in world.effects.all() if line.kind == "start")
+    # A number says by the store's clock when its job may start. That none starts before that, and how
+    # many may in a window, holds on any machine. How late they start is the machine's affair: where
+    # times are judged, it is ours.
+    granted = sorted(line.token // 1024 for line in world.effects.all() if line.kind == "start")
+    assert min(b - a for a, b in zip(granted, granted[MAX:], strict=False)) >= PER * 1000
+    wall = wall_minus_monotonic()
+    assert not [
+        line
+        for line in world.effects.all()
+        if line.kind == "start" and line.at + wall < line.token // 1024 / 1000 - 0.002
+    ]
     gaps = [b - a for a, b in zip(starts, starts[MAX:], strict=False)]
     most = max(
         sum(1 for at in starts[i : i + 2 * MAX] if at < starts[i] + PER) for i in range(len(starts))
@@ -78,10 +91,8 @@ def test_no_window_sees_more_starts_than_the_rate_limit_and_it_is_used(
         f"use {use:.1%} over {starts[-1] - starts[0]:.0f} s; {kills} kills; {account}",
         n=len(starts),
     )
-    # A worker may lose its core between its look at the clock and its task; where times are judged the
-    # machine is ours.
-    assert min(gaps) >= PER - (0 if long else 0.05)
     if long:
+        assert min(gaps) >= PER
         assert use >= 0.98
 
 
@@ -91,8 +102,9 @@ def test_never_more_are_active_than_the_cap(
 ) -> None:
     """Two daemons with three workers each; a place of a killed worker is free again, once."""
     limits = {"max_active": CAP}
-    for name in ("a", "b"):
-        world.host(name, workers=3, lease=30, limits=limits).up()
+    hosts = [world.host(name, workers=3, lease=30, limits=limits) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     rng = random.Random(5)
     with census.watching(world.store.url) as watch:
         for _ in range(0, jobs, 500):
@@ -138,9 +150,10 @@ def test_never_more_are_active_than_the_cap(
 def test_after_a_pause_nothing_starts(
     world: World, report: Callable[..., bool], pauses: int
 ) -> None:
-    """Two daemons at full speed; what was claimed before starts within 100 ms or is back."""
-    for name in ("a", "b"):
-        world.host(name, workers=2, lease=30).up()
+    """Two daemons at full speed; what was claimed before starts soon (100 ms) or is back."""
+    hosts = [world.host(name, workers=2, lease=30) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     rng = random.Random(3)
     late: list[float] = []
     with world.load(("quick", {}), ("nap", {"seconds": 0.003}), every=0.01, size=20):
@@ -148,11 +161,12 @@ def test_after_a_pause_nothing_starts(
             seen = len(world.effects.all())
             eventually("work", lambda seen=seen: len(world.effects.all()) > seen + 40)
             assert world.queue.pause()
-            paused_at = time.monotonic()
+            paused_at, paused_ms = time.monotonic(), store_ms(world.store.client)
             time.sleep(0.3 + rng.random() * 0.1)
+            eventually("all of it", lambda: not world.census().state_counts()["active"])
+            assert max(line.token // 1024 for line in world.effects.all()) <= paused_ms
             after = [line.at - paused_at for line in world.effects.all() if line.kind == "start"]
             late.append(max(0.0, *after))
-            assert world.census().state_counts()["active"] == 0
             assert world.queue.resume()
     world.at_rest()
     account = world.account()

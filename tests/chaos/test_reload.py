@@ -17,7 +17,7 @@ LONG = (pytest.mark.chaos, pytest.mark.timeout(900))
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=LONG)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=LONG)])
 def test_a_hangup_every_second_loses_nothing_and_stops_nothing(
     world: World, report: Callable[..., bool], seconds: int
 ) -> None:

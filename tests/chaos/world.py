@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 from support.daemons import eventually
+from support.servers import PATIENCE
 
 from chaos import census
 from chaos.app import SOURCE
@@ -126,12 +127,12 @@ class World:
         """Look at the queue now."""
         return census.take(self.store.client)
 
-    def started(self, uid: str, times: int = 1, within: float = 15.0) -> Any:
+    def started(self, uid: str, times: int = 1, within: float = PATIENCE) -> Any:
         """Wait for the n-th start of a uid; give it."""
         what = f"start {times} of {uid}"
         return eventually(what, lambda: self.effects.of(uid)[times - 1 : times], within)[0]
 
-    def ended(self, uids: Iterable[str], within: float = 30.0) -> None:
+    def ended(self, uids: Iterable[str], within: float = PATIENCE) -> None:
         """Wait until each of these has ended once."""
         missing = set(uids)
 
@@ -153,17 +154,18 @@ class World:
         except AssertionError as late:
             raise AssertionError(f"{late}: {self.census()}\n{self.tail()}") from None
 
-    def works_on(self, host: Host | None = None, within: float = 15.0) -> None:
+    def works_on(self, host: Host | None = None) -> None:
         """Show that new jobs are picked up: by every worker of this host, or by anybody."""
         if host is None:
-            self.ended(self.burst("quick", 20), within)
+            self.ended(self.burst("quick", 20))
             return
         # Starts of before do not count: only what the fault left alive has these pids now.
         seen = len(self.effects.all())
-        eventually(f"new work on {host.name}", lambda: self._all_work(host, seen), within)
+        eventually(f"new work on {host.name}", lambda: self._all_work(host, seen))
 
     def _all_work(self, host: Host, seen: int) -> bool:
-        self.burst("nap", 2 * host.workers, seconds=0.02)
+        if self.backlog() < 2 * host.workers:  # all that is added has to be done before the account
+            self.burst("nap", 2 * host.workers, seconds=0.02)
         pids = {line.pid for line in self.effects.all()[seen:]}
         joined = host.joined()
         return len(joined) == host.workers and pids.issuperset(joined)
@@ -239,7 +241,7 @@ class World:
             def produce() -> None:
                 turn = itertools.cycle(kinds)
                 while running[0]:
-                    if self._backlog() > MOST_WAITING:
+                    if self.backlog() > MOST_WAITING:
                         time.sleep(every)
                         continue
                     chosen = [next(turn) for _ in range(size)]
@@ -253,7 +255,8 @@ class World:
                 running[0] = False
                 producing.result()
 
-    def _backlog(self) -> int:
+    def backlog(self) -> int:
+        """How many jobs wait."""
         try:
             return int(self.store.client.zcard("jobd:{q}:waiting"))
         except redis.exceptions.RedisError:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jobd.broker.connection import connect
 from jobd.cli.main import main
+
+_LOOKS_HERE = ("status", "doctor")  # at the host's daemon, and there may be one
 
 
 @pytest.fixture(autouse=True)
@@ -85,18 +88,53 @@ def test_the_nearest_command_is_named(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("arguments", [
     ["queues", "list"], ["jobs", "list"], ["jobs", "show", "x"], ["enqueue", "q", "t"], ["status"],
-    ["why", "x"], ["queues", "drain", "q"], ["queues", "purge", "q", "--yes"],
+    ["why", "x"], ["queues", "drain", "q"], ["queues", "purge", "q", "--yes"], ["queues", "pause", "q"],
+    ["queues", "resume", "q"], ["jobs", "retry", "x"], ["jobs", "cancel", "--queue", "q"],
+    ["schedules", "list"], ["schedules", "run", "s"], ["alerts", "list"], ["alerts", "history"], ["doctor"],
 ])  # fmt: skip
 def test_no_redis_is_69(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One paragraph that says what to do."""
     nobody = f"unix://{tmp_path}/nobody.sock"
-    own = ["--runtime-dir", str(tmp_path / "run")] if arguments == ["status"] else []
+    own = ["--runtime-dir", str(tmp_path / "run")] if arguments[0] in _LOOKS_HERE else []
     assert main([*arguments, *own, "--redis-url", nobody]) == 69
     said = capsys.readouterr()
     assert "cannot be reached" in said.err + said.out
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("arguments", [
+    ["queues"], ["jobs", "retry", "x"], ["enqueue", "q", "t"], ["status"], ["why", "x"], ["schedules"],
+    ["alerts"], ["doctor"],
+])  # fmt: skip
+def test_what_our_user_may_not_is_77(
+    arguments: list[str], redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what is missing is named."""
+    admin = connect(redis_url)
+    admin.acl_setuser("poor", enabled=True, passwords=["+pw"], commands=["+ping"], reset=True)
+    (tmp_path / "jobd.toml").write_text(
+        f'[redis]\nurl = "{redis_url.replace("://", "://poor:pw@")}"\n'
+    )
+    own = ["--runtime-dir", str(tmp_path / "run")] if arguments[0] in _LOOKS_HERE else []
+    try:
+        assert main([*arguments, *own]) == 77
+    finally:
+        admin.acl_deluser("poor")
+    said = capsys.readouterr()
+    assert "no permissions to run" in said.err + said.out
+
+
+def test_a_mistake_of_ours_is_70_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever sees it can report it; a script can tell it from what is its own to mend."""
+    monkeypatch.setitem(sys.modules, "jobd.cli.status", None)  # it cannot be imported
+    assert main(["status"]) == 70
+    said = capsys.readouterr().err
+    assert "ModuleNotFoundError" in said
+    assert said.endswith("a mistake of jobd; please report it\n")
 
 
 @pytest.mark.parametrize("arguments", [
@@ -137,13 +175,13 @@ def test_orders_to_nobody_are_69_and_by_a_broken_file_78(
 def test_the_doctor_names_what_is_wrong_with_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is asked when things are broken: no code but its own."""
+    """It is asked when things are broken: it looks at all it can, and ends with the code of the first cause."""
     (tmp_path / "bad.toml").write_text("[daemon]\nleese = '3s'\n")
     own = ["--runtime-dir", str(tmp_path), "--redis-url", f"unix://{tmp_path}/nobody.sock"]
-    assert main(["doctor", "-c", str(tmp_path / "bad.toml"), *own]) == 1
+    assert main(["doctor", "-c", str(tmp_path / "bad.toml"), *own]) == 78
     assert "daemon.leese" in capsys.readouterr().out
     (tmp_path / "odd.toml").write_text("[queues.q]\nweight = 2\n")
-    assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 1
+    assert main(["doctor", "-c", str(tmp_path / "odd.toml"), *own]) == 69
     said = capsys.readouterr().out
     assert "odd.toml:2: queues.q.weight: 2; means nothing" in said
     assert "cannot be reached" in said

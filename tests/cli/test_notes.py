@@ -123,7 +123,7 @@ def test_a_job_is_followed_to_its_end(job: Told, show: Show, kept: bool) -> None
     working = threading.Thread(target=work)
     working.start()
     shown = show("--follow")
-    working.join(10)
+    working.join(30)
     if kept:
         assert [shown.count(word) for word in ("before", "during", " 10%", " 50%  half")] == [1] * 4
         assert shown.endswith("state:         completed\nresult:        sent\n")
@@ -145,7 +145,7 @@ def test_programs_follow_by_lines_of_json(job: Told, show: Show) -> None:
     facts: list[dict[str, Any]] = [
         json.loads(line) for line in show("--follow", "--json").splitlines()
     ]
-    working.join(10)
+    working.join(30)
     assert [fact["log"]["text"] for fact in facts if "log" in fact] == ["before", "during"]
     assert [fact["progress"]["fraction"] for fact in facts if "progress" in fact] == [0.1]
     assert (facts[-1]["job"]["state"], facts[-1]["job"]["result"]) == ("completed", "sent")

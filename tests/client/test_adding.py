@@ -357,7 +357,7 @@ def test_an_add_many_that_is_cut_off_says_what_is_in_and_how_to_go_on(tmp_path: 
         ending.start()
         with pytest.raises(BrokerUnavailable, match="job_ids") as cut:
             queue.add_many(jobs)
-        ending.join(10)
+        ending.join(30)
 
     sent = cut.value.added + len(cut.value.job_ids)
     assert (cut.value.added % ADD_BITE, sent % 1000) == (0, 0)

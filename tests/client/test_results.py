@@ -19,7 +19,7 @@ from jobd.broker.connection import Client, translated
 from jobd.broker.store import Store
 from jobd.client import waiting
 from jobd.core.errors import ResultTimeout
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 FIGURES = "t|0|0|0"
 LEASE = 30_000
@@ -129,7 +129,7 @@ def test_an_end_that_comes_is_told_and_not_asked_for(
     ending.start()
     client.config_resetstat()
     assert what_came(wait, handle) == SEEN[end]
-    ending.join(10)
+    ending.join(30)
     # A look when it comes, one when the subscription stands, one when it is told; and the settle.
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 3 + 1
 
@@ -156,7 +156,7 @@ def test_who_waits_while_the_store_is_lost_is_told_so(
     losing.start()
     with pytest.raises(ResultGone):
         wait(handle)
-    losing.join(10)
+    losing.join(30)
 
 
 def test_who_waits_while_the_server_goes_away_is_told_so(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_who_waits_while_the_server_goes_away_is_told_so(tmp_path: Path) -> None
         stopping.start()
         with pytest.raises(BrokerUnavailable):
             in_a_loop(app, lambda: handle.aresult("60s"))
-        stopping.join(10)
+        stopping.join(30)
 
 
 def connections(client: Client) -> int:
@@ -244,7 +244,7 @@ def test_each_event_loop_has_its_own(app: Jobd, q: Queue) -> None:
     done = [Completed(i, number, FIGURES, b'"%s"' % i) for i in (b"a", b"b")]
     store.settle("w.1", LEASE, completed=done, keep=9)
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert found == {"a": "a", "b": "b"}
 
 

@@ -13,14 +13,16 @@ from jobd.broker.new_job import NewJob
 from jobd.broker.store import Store
 from jobd.broker.views import Views
 from jobd.core.events import Event
+from jobd.keeper.charges import Boards
 from jobd.keeper.fleet import Alive, Dead
 from jobd.keeper.heed import heed
 from jobd.keeper.reap import Reaper
-from jobd.keeper.release import Boards, Releaser, release
+from jobd.keeper.release import Releaser, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_views import Phase, mark_of
 
 LEASE = 6_000
 NOW = 1_800_000_000_000
@@ -47,6 +49,13 @@ def claimed(redis: Client, *ids: str, worker: str = "w.1") -> int:
     return store.claim(worker, LEASE, budget_us=50_000, costs=FAST).number
 
 
+def release_one(redis: Client, dead: Dead) -> None:
+    def store(queue: str) -> Store:
+        return Store(redis, "jobd", queue)
+
+    assert release([dead], client=redis, store=store, boards=Boards(), now_ms=NOW) == {}
+
+
 @pytest.mark.parametrize(
     ("cause", "charged", "running", "neighbour"),
     [
@@ -65,7 +74,7 @@ def test_a_death_charges_what_ran_by_its_cause(
 
     dead = Dead("w.1", "q", 1, str(board.path), cause, charged)
     for _ in range(2):
-        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+        release_one(redis, dead)
 
     views = Views(redis, "jobd")
     a, b = views.info("q", "a"), views.info("q", "b")
@@ -92,7 +101,7 @@ def test_who_had_just_run_is_accused_where_nobody_runs(
 
     dead = Dead("w.1", "q", 1, str(board.path), cause)
     for _ in range(2):
-        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+        release_one(redis, dead)
 
     views = Views(redis, "jobd")
     infos = [views.info("q", name) for name in ("a", "b")]
@@ -115,7 +124,7 @@ def test_who_had_run_is_not_accused_of_a_loop_that_turned_and_heard_nothing(
 
     dead = Dead("w.1", "q", 1, str(board.path), "hung")
     for _ in range(2):
-        release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+        release_one(redis, dead)
 
     info = Views(redis, "jobd").info("q", "a")
     assert info is not None
@@ -128,7 +137,9 @@ def test_one_that_cannot_be_released_holds_up_no_other(redis: Client, tmp_path: 
     redis.set("jobd:{bad}:leases", "no sorted set")
     said: list[Event] = []
     board = str(tmp_path / "gone")
-    releaser = Releaser(store=lambda queue: Store(redis, "jobd", queue, now=NOW), emit=said.append)
+    releaser = Releaser(
+        client=redis, store=lambda queue: Store(redis, "jobd", queue, now=NOW), emit=said.append
+    )
     dead = [
         Dead("w.0", "bad", 0, board, "crash"),
         Dead("w.1", "q", 1, board, "crash"),
@@ -151,7 +162,7 @@ def test_a_page_of_another_incarnation_accuses_nobody(redis: Client, board: Scor
     board.pages[1].start(0, b"a", 1, b"t", 1.0, 2.0)
 
     dead = Dead("w.1", "q", 1, str(board.path), "crash")
-    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+    release_one(redis, dead)
 
     info = Views(redis, "jobd").info("q", "a")
     assert info is not None
@@ -255,12 +266,12 @@ def test_jobs_behind_a_running_one_are_taken_back_once(redis: Client, board: Sco
     revoker = Revoker(page, Store(redis, "jobd", "q"), "w.1")
 
     assert [revoker.look(now) for now in (100.1, 100.5, 100.6, 100.7)] == [0, 0, 2, 0]
-    assert number == page.revoked()
+    assert number == board.views()[0].revoked
     assert Views(redis, "jobd").jobs("q", "waiting") == ["c", "d"]
 
     later = claimed(redis, "e")
     assert [revoker.look(now) for now in (100.8, 100.9, 101.0)] == [0, 3, 0]
-    assert later == page.revoked()
+    assert later == board.views()[0].revoked
     assert Views(redis, "jobd").jobs("q", "waiting") == ["c", "d", "e"]
 
 
@@ -305,7 +316,7 @@ def test_of_several_that_ran_at_a_crash_each_is_suspected_and_none_charged(
     page.start(1, b"b", number, b"t", 1.0, 2.0)
 
     dead = Dead("w.1", "q", 1, str(board.path), "crash", ["a", "b"])
-    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+    release_one(redis, dead)
 
     views = Views(redis, "jobd")
     for job in ("a", "b"):
@@ -327,7 +338,7 @@ def test_neighbours_of_a_timeout_were_interrupted(redis: Client, board: Scoreboa
     page.start(1, b"b", number, b"t", 1.0, 0.0)
 
     dead = Dead("w.1", "q", 1, str(board.path), "timeout", ["a"])
-    release(dead, store=Store(redis, "jobd", "q"), boards=Boards(), now_ms=NOW)
+    release_one(redis, dead)
 
     views = Views(redis, "jobd")
     a, b = views.info("q", "a"), views.info("q", "b")
@@ -399,7 +410,7 @@ def test_a_death_between_two_jobs_charges_the_last_one_that_is_not_recorded(
         store.settle("w.1", LEASE, completed=[Completed(b"a", number, FIGURES, b"")])
 
     dead = Dead("w.1", "q", 1, str(board.path), cause)
-    release(dead, store=store, boards=Boards(), now_ms=NOW)
+    release_one(redis, dead)
 
     views = Views(redis, "jobd")
     a, b = views.info("q", "a"), views.info("q", "b")
@@ -423,7 +434,7 @@ def test_who_was_settled_is_not_counted_among_those_who_may_have_done_it(
     store.settle("w.1", LEASE, completed=[Completed(b"b", number, FIGURES, b"")])
 
     dead = Dead("w.1", "q", 1, str(board.path), "crash")
-    release(dead, store=store, boards=Boards(), now_ms=NOW)
+    release_one(redis, dead)
 
     a = Views(redis, "jobd").info("q", "a")
     assert a is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.daemons import eventually, gone
 from support.leavings import SOURCE, all_gone, left
-from support.started import Started
+from support.started import Started, slow_click
 
 from jobd import Jobd
 
@@ -59,11 +59,12 @@ class Container(Started):
 
 
 @pytest.fixture
-def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], Container]]:
+def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[..., Container]]:
     made: list[Container] = []
 
-    def one() -> Container:
-        made.append(Container(tmp_path / str(len(made)), redis_url, SOURCE, within=UNSHARE))
+    def one(*within: str) -> Container:
+        top = tmp_path / str(len(made))
+        made.append(Container(top, redis_url, SOURCE, within=(*UNSHARE, *within)))
         return made[-1]
 
     yield one
@@ -88,27 +89,31 @@ def test_it_collects_strangers_and_ends_only_its_own(
         zombies = [words for words, state in found.items() if state.startswith("Z")]
         return not left_behind and not zombies and bool(run.said("worker.died"))
 
-    eventually("only its own and the stranger", settled, within=20)
+    eventually("only its own and the stranger", settled)
     assert "sleep 601" in run.processes()
 
     everybody = _everybody_in(run.first())
     os.kill(run.first(), signal.SIGTERM)
     eventually("the daemon drains", lambda: run.said("daemon.draining"))
     os.kill(run.first(), signal.SIGTERM)
-    assert run.ended(10) == 0, "the exit code is that of the daemon"
+    assert run.ended() == 0, "the exit code is that of the daemon"
     assert all(gone(pid) for pid in everybody)
     assert job.state() in ("waiting", "delayed", "dead")
 
 
-def test_a_stop_that_comes_before_it_listens_is_heard(start: Callable[[], Container]) -> None:
-    """The kernel drops what the first process of a namespace has no handler for."""
-    run = start()
+def test_a_stop_that_comes_before_it_listens_is_heard(
+    start: Callable[..., Container], tmp_path: Path
+) -> None:
+    """The kernel drops what the first process of a namespace has no handler for: it has one before it
+    imports what the command line is made of."""
+    run = start("env", f"PYTHONPATH={slow_click(tmp_path)}")
+    eventually("the import has begun", (run.top / "importing").exists)
     first = run.first()
-    eventually("the program has begun", lambda: run.hears(first))
     words = Path(f"/proc/{first}/cmdline").read_bytes().split(b"\0")
+    assert words[-2] == b"run", "the command has not become the daemon"
     os.kill(first, signal.SIGTERM)
-    assert words[-2] == b"run", "heard before the command had become the daemon"
-    assert run.ended(10) == 0
+    (run.top / "imported").touch()
+    assert run.ended() == 0
     all_gone([first])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pstats
 import signal
 import subprocess
@@ -49,8 +48,7 @@ class Counted(Daemon):
         )
 
     def at(self, event: str) -> datetime:
-        lines = [json.loads(line) for line in self.text().splitlines() if line[:1] == "{"]
-        return next(datetime.fromisoformat(line["ts"]) for line in lines if line["event"] == event)
+        return datetime.fromisoformat(self.said(event)[0]["ts"])
 
 
 def test_a_stop_looks_no_more_often_for_many_ends(tmp_path: Path, redis_url: str) -> None:

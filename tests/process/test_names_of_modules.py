@@ -59,9 +59,9 @@ def test_a_daemon_does_not_import_what_lies_beside_the_application(
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )  # fmt: skip
     try:
-        assert Jobd(redis_url).queue("q").add("name").result("20s") == "red"
+        assert Jobd(redis_url).queue("q").add("name").result("60s") == "red"
         eventually(lambda: place.events("daemon.ready"))
         assert not place.events("helper.ended")
     finally:
         daemon.terminate()
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0

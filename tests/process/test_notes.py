@@ -55,10 +55,10 @@ def test_what_was_said_and_done_before_a_crash_is_there(
 ) -> None:
     """The words that were sent, and the step that was recorded: it is not done again."""
     handle = Jobd(redis_url).queue("q").add("order", {"directory": str(tmp_path)})
-    eventually(handle.progress, within=20)
+    eventually(handle.progress)
     (tmp_path / "die").touch()
 
-    assert handle.result("20s") == "receipt"
+    assert handle.result("60s") == "receipt"
     info = handle.info()
     assert info is not None
     assert (tmp_path / "charges").read_text() == "charged\n"

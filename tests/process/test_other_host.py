@@ -37,15 +37,14 @@ def nap(until: str) -> None:
 """
 
 
-@pytest.fixture
-def far(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
-    """A daemon in a place of its own, which others know."""
-    top = tmp_path / "far"
-    top.mkdir()
-    daemon = Daemon(top, redis_url, APP, queues={"q": QueueConfig()})
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Daemon]:
+    """A daemon in a place of its own, which others know. Each test leaves it whole."""
+    top = tmp_path_factory.mktemp("far")
+    daemon = Daemon(top, own_server, APP, queues={"q": QueueConfig()})
     try:
         daemon.running(1)
-        client = connect(redis_url)
+        client = connect(own_server)
         key = key_of(daemon.runtime)
         eventually("its word", lambda: [h for h in hosts(client, "jobd") if h.key == key])
         yield daemon
@@ -53,11 +52,10 @@ def far(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
         daemon.end()
 
 
-@pytest.fixture
-def near(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
-    top = tmp_path / "near"
-    top.mkdir()
-    daemon = Daemon(top, redis_url, APP, queues={"other": QueueConfig()}, served=["other"])
+@pytest.fixture(scope="module")
+def near(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Daemon]:
+    top = tmp_path_factory.mktemp("near")
+    daemon = Daemon(top, own_server, APP, queues={"other": QueueConfig()}, served=["other"])
     try:
         daemon.running(1)
         yield daemon
@@ -66,17 +64,19 @@ def near(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
 
 
 def test_a_worker_of_another_host_is_recycled_and_its_stacks_are_told(
-    far: Daemon, near: Daemon, redis_url: str, tmp_path: Path
+    far: Daemon, near: Daemon, own_server: str, tmp_path: Path
 ) -> None:
     """By the other's own daemon; the one that was asked goes on as it is."""
-    api, key = Api(redis_url, near.runtime), key_of(far.runtime)
-    job = Jobd(redis_url).queue("q").add("nap", {"until": str(tmp_path / "up")})
+    api, key = Api(own_server, near.runtime), key_of(far.runtime)
+    job = Jobd(own_server).queue("q").add("nap", {"until": str(tmp_path / "up")})
     [before], [ours] = far.running(1), near.running(1)
     eventually("it runs", lambda: job.state() == "active")
 
     def dumped() -> str:
         [stack] = api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]
-        assert (stack["who"], stack["pid"], stack["missing"]) == ("q.1", before.pid, "")
+        assert (stack["who"], stack["pid"]) == ("q.1", before.pid)
+        if stack["missing"]:  # no core for the worker within a second: it is asked again
+            return ""
         return stack["text"] if "in nap" in stack["text"] else ""
 
     assert "shopjobs.py" in eventually("the task's own frame", dumped)
@@ -101,7 +101,7 @@ def test_a_worker_of_another_host_is_recycled_and_its_stacks_are_told(
     assert "q.1" in refused.json()["detail"]
 
 
-def test_its_own_host_tells_the_stacks_too(far: Daemon, redis_url: str) -> None:
+def test_its_own_host_tells_the_stacks_too(far: Daemon, own_server: str) -> None:
     """Without Redis' help."""
     api = Api("redis://127.0.0.1:1/0", far.runtime)
     [stack] = api.act("POST", "/hosts/here/workers/q.1/dump")["stacks"]
@@ -109,28 +109,28 @@ def test_its_own_host_tells_the_stacks_too(far: Daemon, redis_url: str) -> None:
 
 
 def test_a_host_that_does_not_take_its_order_is_named_and_never_carries_it_out(
-    far: Daemon, near: Daemon, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    far: Daemon, near: Daemon, own_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its keeper is stopped meanwhile; for longer than a client waits for Redis."""
     monkeypatch.setattr(orders, "WITHIN", PATIENCE + 1.5)
-    api, key = Api(redis_url, near.runtime, timeout=PATIENCE), key_of(far.runtime)
+    api, key = Api(own_server, near.runtime, timeout=PATIENCE), key_of(far.runtime)
     [before] = far.running(1)
     with _stopped_keeper(far):
         answer = api.ask("POST", f"/hosts/{key}/workers/q.1/recycle", who="operator")
     assert (answer.status_code, answer.json()["code"]) == (504, "jobd.host_silent")
     assert "nothing is done" in answer.json()["detail"]
-    monkeypatch.setattr(orders, "WITHIN", 8.0)
+    monkeypatch.setattr(orders, "WITHIN", 60.0)
     assert api.act("POST", f"/hosts/{key}/workers/q.1/dump")["stacks"]  # it takes orders again
     assert [slot.incarnation for slot in far.running(1)] == [before.incarnation]
 
 
 def test_an_order_is_withdrawn_however_the_wait_for_it_ended(
-    far: Daemon, near: Daemon, redis_url: str
+    far: Daemon, near: Daemon, own_server: str
 ) -> None:
     """What was answered as a failure of Redis is not done behind somebody's back."""
-    api, key = Api(redis_url, near.runtime), key_of(far.runtime)
+    api, key = Api(own_server, near.runtime), key_of(far.runtime)
     waiting = SharedKeys("jobd").host_orders_prefix + key
-    client: Any = connect(redis_url)
+    client: Any = connect(own_server)
     [before] = far.running(1)
 
     def spoil() -> None:
@@ -166,13 +166,13 @@ def _title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-def test_a_host_keeps_how_tallies_stood_and_what_workers_took(far: Daemon, redis_url: str) -> None:
+def test_a_host_keeps_how_tallies_stood_and_what_workers_took(far: Daemon, own_server: str) -> None:
     """So that pages can tell the last hour, whoever serves them."""
-    client = connect(redis_url)
+    client = connect(own_server)
     eventually("a copy of the tally", lambda: client.hlen("jobd:{q}:tally-past"))
 
     def took() -> bool:
         daemons = [host.daemon for host in hosts(client, "jobd")]
         return any(w.memory_past for daemon in daemons if daemon for w in daemon.workers)
 
-    eventually("a worker's memory", took, within=30)
+    eventually("a worker's memory", took)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import psutil
 import pytest
 from support.daemons import Daemon, eventually, gone
 from support.links import BadLink
-from support.servers import running, server_programs
 from support.tracing import held, other_thread
 
 from jobd import Jobd
@@ -50,19 +48,11 @@ if os.path.exists(os.path.join(here, "hangs")):
 """
 # The least that may be configured. Who says nothing is judged after as long, and stacks take a moment.
 HANG_AFTER = 5.0
-IN_TIME = 30.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = next(iter(server_programs().values()))
-    with running(program, tmp_path_factory.mktemp("server")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def link(server: str) -> Iterator[BadLink]:
-    with BadLink(server) as made:
+def link(own_server: str) -> Iterator[BadLink]:
+    with BadLink(own_server) as made:
         yield made
 
 
@@ -87,19 +77,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, link: BadLink) -> Iterator[
 
 def said(daemon: Daemon, event: str, **fields: Any) -> list[dict[str, Any]]:
     """The events of a kind that say this, so far."""
-    whole = daemon.text().rpartition("\n")[0]
-    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
-    return [
-        line
-        for line in lines
-        if line["event"] == event and all(line[name] == value for name, value in fields.items())
-    ]
+    lines = daemon.said(event)
+    return [line for line in lines if all(line[name] == v for name, v in fields.items())]
 
 
 def hears(daemon: Daemon, event: str, **fields: Any) -> dict[str, Any]:
     try:
         what = f"{event} {fields}"
-        return eventually(what, lambda: said(daemon, event, **fields), within=IN_TIME)[0]
+        return eventually(what, lambda: said(daemon, event, **fields))[0]
     except AssertionError as late:
         raise AssertionError(f"{late}\n{daemon.text()[-6000:]}") from None
 
@@ -120,15 +105,15 @@ def helper_pid(daemon: Daemon, role: str) -> int:
 
 
 def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
-    daemon: Daemon, link: BadLink, server: str
+    daemon: Daemon, link: BadLink, own_server: str
 ) -> None:
     """A leftover thread has the GIL; a loop stands still while its process lives; a worker's link alone
     is dead. Their neighbours and jobs to come are served."""
-    app = Jobd(server)
+    app = Jobd(own_server)
     before = {slot: pid_of(daemon, slot) for slot in ("solo.1", "threads.1", "asyncio.1")}
     # They have joined: who has not yet is waiting for Redis, which is no fault of his.
     for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
-        assert app.queue(queue).add(task).result("20s") == before[f"{queue}.1"]
+        assert app.queue(queue).add(task).result("60s") == before[f"{queue}.1"]
     app.queue("solo").task("leaves_a_thread_that_takes_the_gil")(lambda: None).enqueue()
     link.cut_off(before["threads.1"])
     with held(other_thread(before["asyncio.1"])):
@@ -145,7 +130,7 @@ def test_workers_that_do_not_turn_or_are_deaf_are_dumped_and_replaced(
     daemon.running(3)
     for queue, task in (("threads", "on_threads"), ("asyncio", "on_asyncio")):
         handle = app.queue(queue).add(task)
-        assert handle.result("10s") == pid_of(daemon, f"{queue}.1") != before[f"{queue}.1"]
+        assert handle.result("60s") == pid_of(daemon, f"{queue}.1") != before[f"{queue}.1"]
     app.producer.client.close()
 
 
@@ -166,7 +151,6 @@ def test_helpers_that_say_nothing_are_replaced(daemon: Daemon) -> None:
         lambda: [
             s for s in daemon.slots() if s.slot == "threads.1" and s.pid not in (None, victim)
         ],
-        within=IN_TIME,
     )
     daemon.running(3)
     assert {pid_of(daemon, "solo.1"), pid_of(daemon, "asyncio.1")} == others
@@ -208,7 +192,7 @@ def test_usr1_shows_where_every_process_is_and_changes_nothing(daemon: Daemon) -
         # One that is still coming up shows how: it is asked again.
         return all(told[who] and frame in told[who][-1]["stacks"] for who, frame in frames.items())
 
-    eventually("the stacks of all, once they are up", answers, within=IN_TIME)
+    eventually("the stacks of all, once they are up", answers)
     assert pids == {slot.slot: slot.pid for slot in daemon.slots()}
 
 

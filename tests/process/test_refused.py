@@ -53,11 +53,12 @@ def test_without_file_handles_the_others_work_on_and_the_next_comes_when_there_a
     queue = Jobd(redis_url).queue("q")
     supervisor = daemon.process.pid
     before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
-    handles = len(os.listdir(f"/proc/{supervisor}/fd"))
+    # The least that is seen: it may just be reading something.
+    handles = min(len(os.listdir(f"/proc/{supervisor}/fd")) for _ in range(50))
     resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (handles + 3, before[1]))
     other = _kill_one(daemon)
     eventually("the refusal", lambda: "file handles" in daemon.text())
-    assert {queue.add("pid").result("10s") for _ in range(3)} == {other}
+    assert {queue.add("pid").result("60s") for _ in range(3)} == {other}
     assert daemon.process.poll() is None
 
     resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
@@ -97,7 +98,7 @@ def test_where_fork_is_refused_the_others_work_on_and_the_next_comes_when_it_is_
     with _few_processes(preloader):
         other = _kill_one(daemon)
         eventually("the refusal", lambda: "Resource temporarily unavailable" in daemon.text())
-        assert {queue.add("pid").result("10s") for _ in range(3)} == {other}
+        assert {queue.add("pid").result("60s") for _ in range(3)} == {other}
     daemon.running(2)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +33,16 @@ def work(path, span):
     with open(path, "a") as file:
         file.write(f"end {os.getpid()}\\n")
 
+def holds(path, gate):
+    with open(path, "a") as file:
+        file.write(f"begin {os.getpid()}\\n")
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    with open(path, "a") as file:
+        file.write(f"end {os.getpid()}\\n")
+
 mail.task("work")(work)
+mail.task("holds")(holds)
 other.task("work")(work)
 """
 
@@ -77,8 +85,7 @@ def pool(daemon: Daemon, queue: str) -> PoolState | None:
 
 
 def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:
-    every = [json.loads(line) for line in daemon.text().splitlines() if line.startswith("{")]
-    return [event for event in every if event["event"] == name]
+    return daemon.said(name)
 
 
 def numbers(daemon: Daemon, queue: str) -> list[int]:
@@ -88,6 +95,11 @@ def numbers(daemon: Daemon, queue: str) -> list[int]:
 def why(daemon: Daemon, queue: str = "mail") -> str:
     found = pool(daemon, queue)
     return found.why if found else ""
+
+
+def leavers(daemon: Daemon) -> int:
+    state = daemon.state()
+    return len(state.leavers) if state else 0
 
 
 def target(daemon: Daemon, queue: str = "mail") -> int:
@@ -109,24 +121,34 @@ def test_a_burst_makes_four_of_one_and_quiet_makes_one_of_four(
     eventually("it is seen", lambda: why(daemon) == "due 120, paused: more would not help")
     assert target(daemon) == 1
     queue.resume()
-    eventually("four processes", lambda: target(daemon) == 4)
-    daemon.running(5)
-    eventually("all jobs have ended", lambda: ended(out) == 120, within=30)
-    eventually("one process again", lambda: target(daemon) == 1, within=30)
+    added = 120
+
+    def four() -> bool:
+        """Tell whether so many are at work; until then there is enough for them."""
+        nonlocal added
+        if ended(out) > added - 80:
+            add(redis_url, "mail", out, [0.1] * 40)
+            added += 40
+        return len({pid for _, pid in lines(out)}) == 4
+
+    eventually("four processes", four)
+    eventually("all jobs have ended", lambda: ended(out) == added)
+    eventually("one process again", lambda: target(daemon) == 1)
     daemon.running(2)  # with the other queue's
 
-    assert len(lines(out)) == 240
-    assert len({pid for _, pid in lines(out)}) == 4
+    assert len(lines(out)) == 2 * added
     assert not events(daemon, "worker.killed")
     assert not events(daemon, "worker.died")
     assert {e["why"] for e in events(daemon, "worker.stopped")} == {"scaled"}
     assert numbers(daemon, "mail")[-4:] == [4, 3, 2, 1]
-    reasons = [e["why"] for e in events(daemon, "queue.scaled")]
-    assert all("wanted within 2s" in each or "all slots busy" in each for each in reasons[:-3]), (
-        reasons
-    )
-    assert all("would have done" in each for each in reasons[-3:]), reasons
-    assert Views(connect(redis_url), "jobd").counts("mail")["completed"] == 120
+    assert max(numbers(daemon, "mail")) == 4
+    was = 1
+    for event in events(daemon, "queue.scaled"):
+        grew = "wanted within 2s" in event["why"] or "all slots busy" in event["why"]
+        shrank = "would have done" in event["why"]
+        assert (grew, shrank) == (event["processes"] > was, event["processes"] < was), event
+        was = event["processes"]
+    assert Views(connect(redis_url), "jobd").counts("mail")["completed"] == added
 
 
 def test_whoever_is_scaled_down_ends_its_job_first(
@@ -135,12 +157,16 @@ def test_whoever_is_scaled_down_ends_its_job_first(
     """All are busy, one has to go: it does so when its job is done, and the job runs once."""
     daemon = start(queues={"mail": QueueConfig(processes=2)})
     daemon.running(3)
-    out = tmp_path / "out"
-    add(redis_url, "mail", out, [1.5, 1.5])
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    jobs = [("holds", {"path": str(out), "gate": str(gate)})] * 2
+    Jobd(redis_url).queue("mail").add_many(jobs)
     eventually("both run", lambda: len(lines(out)) == 2)
     daemon.signal(signal.SIGTTOU)
     eventually("one is to go", lambda: target(daemon) == 1)
     daemon.signal(signal.SIGTTOU)  # one is left in any case
+    eventually("it was told", lambda: leavers(daemon))
+    assert not events(daemon, "worker.stopped")
+    gate.touch()
     eventually("it has gone", lambda: events(daemon, "worker.stopped"))
     assert ended(out) >= 1
     eventually("both have ended", lambda: ended(out) == 2)
@@ -174,9 +200,10 @@ def test_a_queue_gets_what_the_host_has_left(start: Start, redis_url: str, tmp_p
     daemon = start(queues={"mail": elastic(4), "other": elastic(4)}, max_processes=3)
     daemon.running(2)
     out = tmp_path / "out"
-    add(redis_url, "mail", out, [0.1] * 100)
+    # More than there is time for: whatever is late here, the queue still wants more than it gets.
+    add(redis_url, "mail", out, [0.1] * 2000)
     eventually("it has grown", lambda: target(daemon) == 2)
     eventually("it says why not more", lambda: "max_processes = 3" in why(daemon))
-    eventually("all jobs have ended", lambda: ended(out) == 100, within=30)
+    eventually("it has gone on so", lambda: ended(out) >= 50)
     assert max(numbers(daemon, "mail")) == 2
     assert target(daemon, "other") == 1

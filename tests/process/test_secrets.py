@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import Place
+from support.commands import Place, commands
 from support.servers import eventually
 
 pytestmark = pytest.mark.process
@@ -17,9 +18,12 @@ pytestmark = pytest.mark.process
 def command_lines(start: int) -> list[bytes]:
     """Give those of a process and of all that it has started."""
     top = Path("/proc", str(start))
-    children = (top / "task" / str(start) / "children").read_text().split()
-    below = [line for child in children for line in command_lines(int(child))]
-    return [(top / "cmdline").read_bytes(), *below]
+    try:
+        own = (top / "cmdline").read_bytes()
+        children = (top / "task" / str(start) / "children").read_text().split()
+    except OSError:  # it has just ended
+        return []
+    return [own, *(line for child in children for line in command_lines(int(child)))]
 
 
 @pytest.fixture
@@ -41,29 +45,34 @@ def place(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_a_daemon_runs_by_what_it_is_given_and_others_by_what_it_wrote_down(
-    place: Place, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    place: Place,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Commands in another shell have neither its credentials nor its variables."""
     place.start("run")
     place.ready()
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     monkeypatch.delenv("HOOK")
+    run = commands(place, monkeypatch, capsys)
 
-    added = place.ask("enqueue", "q", "double", "--arg", "n=2")
-    assert eventually(lambda: place.ask("jobs", "show", added["id"])["state"] == "completed")
-    assert place.jobd("status").returncode == 0
+    added = json.loads(run("enqueue", "q", "double", "--arg", "n=2", "--json").out)["id"]
+    shown = ("jobs", "show", added, "--json")
+    assert eventually(lambda: json.loads(run(*shown).out)["state"] == "completed")
+    assert run("status").code == 0
     assert "s3cret" not in place.log.read_text()
 
     # A reload reads the credential anew, and a wrong one changes nothing.
     credential = place.directory / "credentials" / "redis"
     credential.write_text("http://s3cret")
-    refused = place.jobd("reload")
-    assert refused.returncode == 78
-    assert "jobd.toml:3: redis.url_file: another scheme; expected redis://host" in refused.stderr
-    assert "s3cret" not in refused.stderr + place.log.read_text()
+    refused = run("reload")
+    assert refused.code == 78
+    assert "jobd.toml:3: redis.url_file: another scheme; expected redis://host" in refused.err
+    assert "s3cret" not in refused.err + place.log.read_text()
     credential.write_text(redis_url)
     credential.chmod(0o644)
-    assert place.jobd("reload").returncode == 0
+    assert run("reload").code == 0
     assert f"{credential} may be read by all users" in place.log.read_text()
 
 
@@ -84,7 +93,10 @@ def test_without_them_it_does_not_start(place: Place, monkeypatch: pytest.Monkey
 
 
 def test_a_password_of_a_flag_is_on_no_command_line_after_the_start(
-    tmp_path: Path, redis_url: str
+    tmp_path: Path,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nor on that of a reload's reader, which is given the same flags."""
     place = Place(tmp_path, "redis://127.0.0.1:1/0")
@@ -107,9 +119,11 @@ def test_a_password_of_a_flag_is_on_no_command_line_after_the_start(
         with file.open("w") as opened:
             opened.write(text)
         assert eventually(lambda: place.events("reload.done"))
-        added = place.ask("enqueue", "q", "double", "--arg", "n=2", "--redis-url", secret)
-        shown = ("jobs", "show", added["id"], "--redis-url", secret)
-        assert eventually(lambda: place.ask(*shown)["state"] == "completed")
+        run = commands(place, monkeypatch, capsys)
+        there = ("--redis-url", secret, "--json")
+        added = json.loads(run("enqueue", "q", "double", "--arg", "n=2", *there).out)["id"]
+        shown = ("jobs", "show", added, *there)
+        assert eventually(lambda: json.loads(run(*shown).out)["state"] == "completed")
     finally:
         place.end()
     assert "s3cret" not in place.log.read_text()

@@ -52,17 +52,17 @@ def q(redis_url: str) -> Queue:
 
 def work(q: Queue) -> None:
     """Everything that a worker's code does in its ordinary days."""
-    assert q.add("adds", {"numbers": [1, 2, 3]}).result("20s") == 6
+    assert q.add("adds", {"numbers": [1, 2, 3]}).result("60s") == 6
     with pytest.raises(JobFailed):
-        q.add("fails", {}).result("20s")
-    assert q.add("adds", {"numbers": []}, delay="1ms").result("20s") == 0
+        q.add("fails", {}).result("60s")
+    assert q.add("adds", {"numbers": []}, delay="1ms").result("60s") == 0
 
 
 def test_a_worker_imports_nothing_after_its_fork(daemon: Daemon, q: Any) -> None:
     """Neither connecting, nor running, failing and retrying, nor adding: the preloader has it all."""
     work(q)
 
-    assert q.add("loaded_since", {}).result("20s") == []
+    assert q.add("loaded_since", {}).result("60s") == []
 
 
 def test_a_worker_shares_most_of_its_memory(daemon: Daemon, q: Any) -> None:
@@ -73,7 +73,7 @@ def test_a_worker_shares_most_of_its_memory(daemon: Daemon, q: Any) -> None:
     """
     [slot] = daemon.running(1)
     for _ in range(20):
-        q.add("adds", {"numbers": []}).result("20s")
+        q.add("adds", {"numbers": []}).result("60s")
 
     memory = memory_of(slot.pid)
     assert memory["Private_Dirty"] < 0.29 * memory["Anonymous"]

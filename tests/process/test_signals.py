@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.daemons import eventually, gone
-from support.started import Started
+from support.started import Started, slow_click
 
 from jobd import Jobd, JobHandle
 from jobd.supervisor.signalled import WATCHED
@@ -18,6 +18,8 @@ from jobd.supervisor.signalled import WATCHED
 pytestmark = pytest.mark.process
 
 # `gate` holds up the import, `refuse` what a helper does when it is told to end.
+# Nobody waits for it: a stop that does not wait for jobs is told from one that does by its end alone.
+NEVER = 3600
 APP = """
 import os, signal, time
 from jobd import Jobd
@@ -44,8 +46,8 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], Started]]:
     """Start it, any number of times, each in a directory of its own."""
     made: list[Started] = []
 
-    def one() -> Started:
-        made.append(Started(tmp_path / str(len(made)), redis_url, APP))
+    def one(drain: int = NEVER) -> Started:
+        made.append(Started(tmp_path / str(len(made)), redis_url, APP, drain=drain))
         return made[-1]
 
     yield one
@@ -56,7 +58,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], Started]]:
 def busy(run: Started, name: str) -> JobHandle:
     """Have a job run that ends when there is a file of this name."""
     job = Jobd(run.url).queue("q").add("waits_for", {"path": str(run.top / name)})
-    eventually("the job runs", (run.top / f"{name}.asked").exists, within=20)
+    eventually("the job runs", (run.top / f"{name}.asked").exists)
     return job
 
 
@@ -73,7 +75,7 @@ def test_a_stop_that_comes_while_it_starts_ends_it_well(start: Callable[[], Star
         time.sleep(pause)
         run.signal(signal.SIGTERM)
     # The first has the directory for itself as have the others: none waits for another.
-    assert [run.ended(20) for run in runs] == [0, 0, 0, 0]
+    assert [run.ended() for run in runs] == [0, 0, 0, 0]
 
 
 def test_a_stop_during_a_slow_import_does_not_wait_for_it(
@@ -84,10 +86,10 @@ def test_a_stop_during_a_slow_import_does_not_wait_for_it(
         (tmp_path / "0").mkdir(exist_ok=True)
         (tmp_path / "0" / name).touch()
     run = start()
-    eventually("it imports", (run.top / "importing").exists, within=20)
+    eventually("it imports", (run.top / "importing").exists)
     family = run.family()
     run.signal(signal.SIGTERM)
-    assert run.ended(8) == 0
+    assert run.ended() == 0
     assert all(gone(pid) for pid in family)
 
 
@@ -99,7 +101,7 @@ def test_a_stop_waits_for_jobs_and_any_second_one_does_not(start: Callable[[], S
     run.signal(signal.SIGTERM)
     run.when("daemon.draining")
     run.signal(signal.SIGINT)
-    assert run.ended(5) == 0
+    assert run.ended() == 0
     interrupted_once(job)
 
 
@@ -108,7 +110,7 @@ def test_quit_stops_at_once_and_hands_back(start: Callable[[], Started]) -> None
     run.ready()
     job = busy(run, "never")
     run.signal(signal.SIGQUIT)
-    assert run.ended(5) == 0
+    assert run.ended() == 0
     assert not run.said("daemon.draining")
     interrupted_once(job)
 
@@ -123,7 +125,7 @@ def test_other_signals_end_nothing_at_any_moment(
     others = [n for n in WATCHED if n not in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)]
     eventually("the program has begun", run.hears)
     run.signal(*others)
-    eventually("it imports", (run.top / "importing").exists, within=20)
+    eventually("it imports", (run.top / "importing").exists)
     run.signal(*others)
     (run.top / "gate").unlink()
     run.ready()
@@ -133,7 +135,7 @@ def test_other_signals_end_nothing_at_any_moment(
     run.when("daemon.draining")
     run.signal(*others)
     (run.top / "go").touch()
-    assert run.ended(10) == 0
+    assert run.ended() == 0
     assert job.state() == "completed"
     assert (run.top / "go.asked").read_text() == "x", "and it ran once"
 
@@ -148,7 +150,7 @@ def test_a_stop_after_the_helpers_were_lost_takes_no_longer(start: Callable[[], 
     run.signal(signal.SIGTERM)
     run.when("daemon.draining")
     (run.top / "go").touch()
-    assert run.ended(8) == 0
+    assert run.ended() == 0
     assert job.state() == "completed"
     assert run.said("daemon.stopped")[-1]["unreleased"] == 0
 
@@ -170,48 +172,38 @@ def test_a_second_stop_with_a_fork_order_open_interrupts_each_job_once(
     run.when("daemon.draining")
     os.kill(preloader, signal.SIGCONT)
     run.signal(signal.SIGTERM)
-    assert run.ended(3) == 0
+    assert run.ended() == 0
     interrupted_once(job)
     assert run.said("daemon.stopped")[-1]["unreleased"] == 0
-
-
-# Stands before the real one in the path, and holds it up.
-SLOW_CLICK = """
-import os, sys, time
-open("importing", "w").close()
-while not os.path.exists("imported"):
-    time.sleep(0.01)
-sys.path.remove(os.path.dirname(__file__))
-del sys.modules["click"]
-import click
-"""
 
 
 def test_what_comes_while_the_command_line_is_imported_is_heard_later(
     tmp_path: Path, redis_url: str
 ) -> None:
     """HUP and INT too, whose defaults would end it, with a traceback of ours."""
-    slow = tmp_path / "slow"
-    slow.mkdir()
-    (slow / "click.py").write_text(SLOW_CLICK)
-    run = Started(tmp_path / "run", redis_url, APP, within=["env", f"PYTHONPATH={slow}"])
+    path = slow_click(tmp_path)
+    run = Started(tmp_path / "run", redis_url, APP, within=["env", f"PYTHONPATH={path}"])
     try:
         eventually("the import has begun", (run.top / "importing").exists)
         run.signal(signal.SIGHUP, signal.SIGINT)
         (run.top / "imported").touch()
-        assert run.ended(30) == 0
+        assert run.ended() == 0
     finally:
         run.end()
     assert "Traceback" not in run.log.read_text()
 
 
 def test_too_few_files_are_named_as_what_is_wrong(tmp_path: Path, redis_url: str) -> None:
-    for few in (24, 200):
-        run = Started(
-            tmp_path / str(few),
-            redis_url,
-            APP,
-            within=["sh", "-c", f'ulimit -n {few} && exec "$@"', "sh"],
-        )
-        assert run.ended(30) == 78
-        assert f"RLIMIT_NOFILE: {few} open files; expected" in run.log.read_text()
+    few = (24, 200)
+    words = [["sh", "-c", f'ulimit -n {n} && exec "$@"', "sh"] for n in few]
+    runs = [
+        Started(tmp_path / str(n), redis_url, APP, within=within)
+        for n, within in zip(few, words, strict=True)
+    ]
+    try:
+        for n, run in zip(few, runs, strict=True):
+            assert run.ended() == 78
+            assert f"RLIMIT_NOFILE: {n} open files; expected" in run.log.read_text()
+    finally:
+        for run in runs:
+            run.end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import signal
 from pathlib import Path
 
 import psutil
@@ -43,13 +43,16 @@ def test_it_stays_so_after_jobs_and_what_unties_it_is_put_back(
     try:
         queue = Jobd(redis_url).queue("q")
         tasks = ["tells", "tells", "unties", "tells", "tells"]
-        said = [queue.add(task).result("20s") for task in tasks]
+        said = [queue.add(task).result("60s") for task in tasks]
         assert said == [9, 9, None, 9, 9]
-        lines = [json.loads(line) for line in daemon.text().splitlines() if line.startswith("{")]
-        changed = [line["what"] for line in lines if line["event"] == "process.changed"]
+        changed = [line["what"] for line in daemon.said("process.changed")]
         assert changed == [["parent death signal"]]
         [worker] = [slot.pid for slot in daemon.running(1)]
-        for child in psutil.Process(daemon.process.pid).children():
+        # Stopped first: it would replace the sweeper.
+        daemon.signal(signal.SIGSTOP)
+        supervisor = psutil.Process(daemon.process.pid)
+        eventually("it stands still", lambda: supervisor.status() == psutil.STATUS_STOPPED)
+        for child in supervisor.children():
             if "sweeper" in " ".join(child.cmdline()):
                 kill(child.pid)
         daemon.process.kill()

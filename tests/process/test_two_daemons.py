@@ -56,12 +56,12 @@ def test_the_second_on_a_directory_refuses_and_names_the_first(
     first = start("first", shared)
     eventually("it holds the lock", lambda: (shared / "lock").read_text() != "1\n")
     second = start("second", shared)
-    assert second.ended(20) == 69, "while the first imports"
+    assert second.ended() == 69, "while the first imports"
     assert f"held by the daemon with pid {first.process.pid}" in second.log.read_text()
     (tmp_path / "first" / "gate").unlink()
     first.ready()
     third = start("third", shared)
-    assert third.ended(20) == 69, "while the first works"
+    assert third.ended() == 69, "while the first works"
     assert not third.said("daemon.started")
     assert f"pid {first.process.pid}; expected to be free" in third.log.read_text()
 
@@ -79,12 +79,12 @@ def test_of_two_that_start_at_once_one_runs_with_its_own_settings(
     def refused() -> list[int]:
         return [drain for drain, run in runs.items() if run.process.poll() is not None]
 
-    [loser] = eventually("one is refused", refused, within=20)
+    [loser] = eventually("one is refused", refused)
     [winner] = runs.keys() - {loser}
     assert runs[loser].process.returncode == 69
     runs[winner].ready()
     runs[winner].signal(signal.SIGTERM)
-    assert runs[winner].ended(10) == 0
+    assert runs[winner].ended() == 0
     assert [event["grace"] for event in runs[winner].said("daemon.draining")] == [winner]
 
 
@@ -94,12 +94,18 @@ def test_two_hosts_share_the_work(start: Start, redis_url: str) -> None:
     one.ready()
     two.ready()
     queue = Jobd(redis_url).queue("q")
-    ran = [job.result("20s") for job in [queue.add("whose") for _ in range(60)]]
     by_host = [{view.pid for view in run.pages()} for run in (one, two)]
-    assert all(pids.intersection(ran) for pids in by_host)
+    ran: list[int] = []
+
+    def both() -> bool:
+        """Have some more jobs run; one host may have no core for a while."""
+        ran.extend(job.result("60s") for job in [queue.add("whose") for _ in range(20)])
+        return all(pids.intersection(ran) for pids in by_host)
+
+    eventually("both have run some", both)
     assert {info for pids in by_host for info in pids}.issuperset(ran)
 
     one.signal(signal.SIGTERM)
-    assert one.ended(10) == 0
-    rest = {job.result("20s") for job in [queue.add("whose") for _ in range(10)]}
+    assert one.ended() == 0
+    rest = {job.result("60s") for job in [queue.add("whose") for _ in range(10)]}
     assert rest <= by_host[1]

@@ -133,7 +133,7 @@ def test_a_journal_that_stands_still_costs_records_and_a_bounded_wait(
     began = time.monotonic()
     for _ in range(2000):
         say(DEAD)
-    assert 0.2 <= time.monotonic() - began < 2.0
+    assert 0.2 <= time.monotonic() - began < 20.0
     kept = len(journald.datagrams())
     assert 0 < kept < 1900
     say(DEAD)

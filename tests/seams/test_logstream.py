@@ -34,9 +34,9 @@ def test_a_reader_that_stands_still_costs_records_and_a_bounded_wait() -> None:
     event = TaskOutput(slot="q.1", text="x" * 3000)
     log(event)
     began = time.monotonic()
-    for _ in range(20):
+    for _ in range(200):
         log(event)
-    assert 0.2 <= time.monotonic() - began < 1.0
+    assert 0.2 <= time.monotonic() - began < 20.0
 
     first = os.read(reader, 1 << 16)
     log(event)
@@ -99,11 +99,11 @@ def test_a_full_disk_costs_records_and_their_number_is_told_when_there_is_room(
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 4096)
     fd = os.open(small_disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    log = Log(style="json", level="info", role="supervisor", fd=fd, patience=0.2)
+    log = Log(style="json", level="info", role="supervisor", fd=fd, patience=10.0)
     began = time.monotonic()
     for _ in range(10):
         log(TaskOutput(slot="q.1", text="x" * 3000))
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 10.0
     assert 3000 < (small_disk / "log").stat().st_size < 3500
 
     ballast.unlink()

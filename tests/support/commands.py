@@ -7,14 +7,20 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
+
+from jobd.cli.main import main
+from support.daemons import end_all
+from support.records import said
 from support.servers import eventually
 
 APP = """
 import time
-from typing import Any
+from typing import Any, NamedTuple
 from jobd import Jobd
 
 app = Jobd()
@@ -85,16 +91,17 @@ class Place:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Read what the daemon has said under one name."""
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text().splitlines()
-        said = [json.loads(line) for line in lines if line.startswith("{")]
-        return [event for event in said if event["event"] == name]
+        return said(self.log, name)
 
     def ready(self) -> None:
         """Wait until the daemon started last says that it is ready."""
         starts = len(self.events("daemon.started"))
-        eventually(lambda: len(self.events("daemon.ready")) >= max(1, starts), within=20)
+        eventually(lambda: len(self.events("daemon.ready")) >= max(1, starts))
+
+    def kill(self) -> None:
+        """End it all at once, where the end is not what is looked at."""
+        for process in self._started:
+            end_all(process)
 
     def end(self) -> None:
         """End what was started here and has not ended."""
@@ -102,10 +109,35 @@ class Place:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(15)
+                    process.wait(60)
                 except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                    end_all(process)
+
+
+class Said(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+def commands(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Give what runs a command there, in this process, which costs a tenth of starting one."""
+    monkeypatch.chdir(place.directory)
+    monkeypatch.delenv("JOBD_REDIS_URL", raising=False)
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+
+    def command(*arguments: str) -> Said:
+        capsys.readouterr()
+        return Said(main(arguments), *capsys.readouterr())
+
+    return command
 
 
 def _clean() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -13,17 +14,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import psutil
 
 from jobd.core.config import Config, DaemonConfig, LogConfig, QueueConfig, RedisConfig
 from jobd.core.config_alerts import AlertsConfig
 from jobd.core.schedule import Declared
 from jobd.seams import statefile
 from jobd.seams.statefile import SlotState, State
+from support.records import said
+from support.servers import PATIENCE
 
 T = TypeVar("T")
 
 
-def eventually(what: str, look: Callable[[], T | None], within: float = 15.0) -> T:
+def eventually(what: str, look: Callable[[], T | None], within: float = PATIENCE) -> T:
     """Give the first true answer; fail, naming what was waited for, when none comes."""
     until = time.monotonic() + within
     while not (found := look()):
@@ -75,6 +79,10 @@ class Daemon:
     def text(self) -> str:
         return self.log.read_text()
 
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """What it has told under one name so far."""
+        return said(self.log, event)
+
     def state(self) -> State | None:
         state = statefile.read(self.runtime)
         return state if state and state.pid == self.process.pid else None
@@ -101,7 +109,7 @@ class Daemon:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -109,9 +117,24 @@ class Daemon:
 
     def end(self) -> None:
         """Leave nothing behind, whatever the test has done."""
-        if self.process.poll() is None:
-            self.process.kill()  # its children die with it
-            self.process.wait()
+        end_all(self.process)
+
+
+def end_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a daemon, if it runs, and wait for all below it, which die with it, each a moment later.
+
+    In that moment they could still write to the server that the next test has just flushed.
+    """
+    below = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            below = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.kill()
+        process.wait()
+    # What is left then is not this one's: it may belong to a test that has failed already.
+    until = time.monotonic() + 10
+    while not all(map(gone, below)) and time.monotonic() < until:
+        select.select([], [], [], 0.005)
 
 
 def gone(pid: int) -> bool:

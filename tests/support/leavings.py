@@ -102,13 +102,13 @@ def left(path: Path, count: int = ALL) -> list[int]:
         found = [int(word) for word in path.read_text().split()] if path.exists() else []
         return found if len(found) >= count else []
 
-    return eventually(f"{count} processes left by a task", look, within=20)
+    return eventually(f"{count} processes left by a task", look)
 
 
-def all_gone(pids: list[int], within: float = 5.0) -> None:
+def all_gone(pids: list[int]) -> None:
     """Wait until none of them runs, and say which does."""
     try:
-        eventually("nothing is left running", lambda: all(gone(pid) for pid in pids), within)
+        eventually("nothing is left running", lambda: all(gone(pid) for pid in pids))
     except AssertionError as late:
         still = {pid: _words(pid) for pid in pids if not gone(pid)}
         raise AssertionError(f"{late}: {still}") from None

@@ -120,9 +120,9 @@ class Machine:
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         try:
-            self._init = eventually(self._init_pid, within=20)
+            self._init = eventually(self._init_pid)
             bus = Path(f"/proc/{self._init}/root/run/systemd/private")
-            eventually(lambda: bus.exists() or self._over(), within=20)
+            eventually(lambda: bus.exists() or self._over())
             self.run("systemctl", "is-system-running", "--wait", check=False)
         except BaseException:
             self.close()

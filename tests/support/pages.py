@@ -38,11 +38,12 @@ from jobd.web.pages.routes import Pages
 from jobd.web.pages.table import PAGES
 from jobd.web.threads import Threads
 from support.api import MASK, NAMESPACE, Api
+from support.daemons import eventually
 from support.logins import TOKENS, dashboard
 
 _TOKENS = {"operator": TOKENS["deploy"], "viewer": TOKENS["watch"]}
 _VOID = {"meta", "link", "input", "br", "hr", "img", "col", "wbr"}
-WITHIN = 20.0
+WITHIN = 60.0
 FRAME = {"nav-dead", "nav-alerts"}
 """The parts that every page has."""
 
@@ -182,14 +183,19 @@ class News:
             if found == name and wanted(content):
                 return content
 
-    def is_silent(self, seconds: float) -> bool:
-        """Whether nothing comes for so long."""
-        try:
-            while self._events.get(timeout=seconds)[0] == "beat":
-                pass
-        except queue.Empty:
-            return True
-        return False
+    def stands_still(self, looked_at: Callable[[], int | None], what: str) -> None:
+        """Wait for eight looks in a row of which nothing is said. `looked_at`: when the last one was."""
+        last, quiet = looked_at(), 0
+
+        def look() -> bool:
+            nonlocal last, quiet
+            while not self._events.empty():
+                quiet = quiet if self._events.get_nowait()[0] == "beat" else 0
+            if (at := looked_at()) != last:
+                last, quiet = at, quiet + 1
+            return quiet >= 8
+
+        eventually(f"eight looks in a row that see nothing new: {what}", look, within=WITHIN)
 
 
 class Node:

@@ -126,7 +126,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self.ended.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(30)
         self._listener.close()
 
     def does(self, *does: Behaviour) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,8 +10,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobd.seams.scoreboard import PageView, Scoreboard
-from support.daemons import eventually
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView
+from support.daemons import end_all, eventually
+from support.records import said
+from support.servers import PATIENCE
+
+# Stands before the real one in the path, and holds up the import of the command line.
+_SLOW_CLICK = """
+import os, sys, time
+open("importing", "w").close()
+while not os.path.exists("imported"):
+    time.sleep(0.01)
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["click"]
+import click
+"""
+
+
+def slow_click(top: Path) -> Path:
+    """Make what, in the PYTHONPATH of `jobd run`, writes `importing` and waits for `imported`."""
+    folder = top / "slow"
+    folder.mkdir()
+    (folder / "click.py").write_text(_SLOW_CLICK)
+    return folder
 
 
 class Started:
@@ -50,11 +71,10 @@ class Started:
             )
 
     def said(self, event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
-        return [line for line in lines if line["event"] == event]
+        return said(self.log, event)
 
     def when(self, event: str) -> None:
-        eventually(event, lambda: self.said(event), within=25)
+        eventually(event, lambda: self.said(event))
 
     def ready(self) -> None:
         self.when("daemon.ready")
@@ -85,13 +105,11 @@ class Started:
         [path] = self.runtime.glob("scoreboard.*")
         return Scoreboard.open(path).views()
 
-    def ended(self, within: float) -> int:
+    def ended(self, within: float = PATIENCE) -> int:
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"not ended within {within} s\n{self.log.read_text()}") from None
 
     def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        end_all(self.process)

@@ -116,7 +116,7 @@ class Service:
         return found[names[0]] if len(names) == 1 else found
 
     def becomes(self, state: str) -> None:
-        eventually(lambda: self.show("ActiveState") == state, within=20)
+        eventually(lambda: self.show("ActiveState") == state)
 
     @contextlib.contextmanager
     def override(self, text: str) -> Iterator[None]:
@@ -148,7 +148,7 @@ class Service:
     def running(self, task: str, /, **arguments: Any) -> JobHandle[Any]:
         """Add a job and wait until it runs."""
         job = self.add(task, **arguments)
-        eventually(lambda: job.state() == "active", within=20)
+        eventually(lambda: job.state() == "active")
         return job
 
     def touch(self, path: str) -> None:
@@ -176,7 +176,7 @@ class Service:
             found = self.workers()
             return found if len(found) == count else None
 
-        return eventually(look, within=20)
+        return eventually(look)
 
     def settled_state(self) -> State:
         """Give the state of the daemon that runs now."""

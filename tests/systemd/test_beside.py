@@ -84,4 +84,4 @@ def test_an_instance_is_a_daemon_of_its_own(service: Service, instance: Service)
     assert instance.add("runs_in").result() == "/var/lib/jobd-x"
     pids = {line["_PID"] for line in instance.journal("JOBD_EVENT=daemon.ready")}
     assert pids == {instance.show("MainPID")}
-    eventually(lambda: len(service.workers()) == 2, within=10)
+    eventually(lambda: len(service.workers()) == 2)

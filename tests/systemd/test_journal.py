@@ -15,12 +15,12 @@ def test_a_queue_and_a_job_are_found_by_their_fields(service: Service) -> None:
     """`journalctl -u jobd JOBD_QUEUE=q`: all about it, whoever in the daemon said it."""
     job = service.add("fails")
     parked = service.add("from-the-future")
-    eventually(lambda: job.state() == "dead" and parked.state() == "delayed", within=20)
+    eventually(lambda: job.state() == "dead" and parked.state() == "delayed")
 
     def told() -> list[dict[str, Any]]:
         return service.journal(f"JOBD_JOB={job.id}")
 
-    [died] = eventually(told, within=5)
+    [died] = eventually(told)
     assert {name: died[name] for name in died if name.startswith("JOBD_")} == {
         "JOBD_EVENT": "job.dead",
         "JOBD_ROLE": "worker",
@@ -69,14 +69,14 @@ def test_the_last_words_of_a_process_are_in_the_journal_of_the_unit(
     """The journal reads them when who said them has ended; it knows all the same whose they are."""
     text = "last words \x1b[31mred\x1b[0m \u202e\x07é"
     job = service.add("last_words", text=text)
-    eventually(lambda: job.state() == "dead", within=20)
+    eventually(lambda: job.state() == "dead")
     frozen()
 
     def told() -> list[dict[str, Any]]:
         found = service.journal("JOBD_EVENT=task.output", "JOBD_STREAM=stdout")
         return [line for line in found if "last words" in line["MESSAGE"]]
 
-    [found] = eventually(told, within=5)
+    [found] = eventually(told)
     assert found["JOBD_JOB"] == job.id
     assert found["MESSAGE"].endswith(" | last words red \\u202e\\u0007é")
     assert found["_SYSTEMD_UNIT"] == "jobd.service"
@@ -94,7 +94,7 @@ def test_a_task_that_closes_all_there_is_takes_no_record_along(service: Service)
             line["JOBD_EVENT"]: line["MESSAGE"] for line in service.journal(f"JOBD_JOB={job.id}")
         }
 
-    eventually(lambda: "worker.recycles" in told(), within=10)
+    eventually(lambda: "worker.recycles" in told())
     assert told()["task.output"].endswith(" | all of it is closed")
     assert "closed or replaced: " in told()["worker.recycles"]
     service.settled(2)
@@ -112,22 +112,22 @@ def test_a_journal_that_stands_still_or_is_restarted_stops_no_work(
         service.add("prints", lines=1).result()  # by one of two workers
         return service.journal("JOBD_EVENT=log.stalled")
 
-    [lost, *_] = eventually(told, within=10)
+    [lost, *_] = eventually(told)
     assert int(lost["JOBD_RECORDS"]) > 0
 
     service.machine.run("systemctl", "restart", "systemd-journald")
     job = service.add("fails")
-    eventually(lambda: service.journal(f"JOBD_JOB={job.id}"), within=10)
+    eventually(lambda: service.journal(f"JOBD_JOB={job.id}"))
 
 
 def test_no_secret_is_in_any_of_it(service: Service) -> None:
     """Redis' password in the URL, over all that the tests have done, and while Redis is away."""
     service.machine.run("systemctl", "stop", "redis")
-    lost = eventually(lambda: service.journal("JOBD_EVENT=broker.lost"), within=20)
+    lost = eventually(lambda: service.journal("JOBD_EVENT=broker.lost"))
     assert lost
-    eventually(lambda: "Redis does not answer" in service.show("StatusText"), within=20)
+    eventually(lambda: "Redis does not answer" in service.show("StatusText"))
     service.machine.run("systemctl", "start", "redis")
-    eventually(lambda: service.show("StatusText") == "running: 2 of 2 workers", within=20)
+    eventually(lambda: service.show("StatusText") == "running: 2 of 2 workers")
 
     lines = service.machine.run("journalctl", "-u", "jobd", "-o", "export", "--no-pager").stdout
     assert len(lines) > 10_000

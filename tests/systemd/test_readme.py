@@ -26,7 +26,7 @@ def test_a_unit_is_loosened_by_what_is_said(loose: Service) -> None:
     """Each line is understood, and a task writes where it was refused before."""
     verified = loose.machine.run("systemd-analyze", "verify", "--man=no", "jobd.service")
     assert verified.stderr == ""
-    assert loose.add("writes", path="/srv/reports/one").result(timeout="20s") is None
+    assert loose.add("writes", path="/srv/reports/one").result(timeout="60s") is None
     assert loose.machine.run("test", "-f", "/srv/reports/one").returncode == 0
     said = loose.show("ProtectHome", "PrivateDevices", "NoNewPrivileges")
     assert said == {"ProtectHome": "read-only", "PrivateDevices": "no", "NoNewPrivileges": "no"}
@@ -49,7 +49,7 @@ def test_the_doctor_finds_what_is_said(service: Service) -> None:
             )
     finally:
         client.config_set("maxmemory-policy", "noeviction")
-    assert shown.returncode == 1
+    assert shown.returncode == 78
     found = shape(shown.stdout).splitlines()
     assert [line for line in shape(DOCTOR).splitlines()[1:] if line not in found] == [], (
         shown.stdout

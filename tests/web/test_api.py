@@ -175,7 +175,7 @@ def test_redis_that_is_away_is_a_503_and_soon(api: Api) -> None:
 def test_threads_do_so_much_at_once_and_keep_so_many_in_line() -> None:
     async def run() -> None:
         threads, gate = Threads(most=2, line=1, within=5.0), threading.Event()
-        tasks = [asyncio.create_task(threads.run(lambda: gate.wait(10))) for _ in range(3)]
+        tasks = [asyncio.create_task(threads.run(lambda: gate.wait(30))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Crowded):
             await threads.run(lambda: 1)
@@ -193,7 +193,7 @@ def test_work_that_is_late_keeps_its_place_and_what_has_not_begun_does_not_begin
         threads, gate = Threads(most=1, line=5, within=0.05), threading.Event()
         begun: list[int] = []
         with pytest.raises(TooLate):
-            await threads.run(lambda: gate.wait(10))
+            await threads.run(lambda: gate.wait(30))
         with pytest.raises(TooLate):
             await threads.run(lambda: begun.append(1))
         given_up = asyncio.create_task(threads.run(lambda: begun.append(2)))

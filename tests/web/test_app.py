@@ -105,7 +105,7 @@ def test_metrics_that_take_too_long_are_no_reason_to_wait(
     gate = threading.Event()
 
     def metrics(_accept: str) -> tuple[bytes, str]:
-        gate.wait(10)
+        gate.wait(30)
         return b"there", "text/plain"
 
     monkeypatch.setattr(apps, "_SCRAPE_WITHIN", 0.05)
@@ -132,7 +132,7 @@ class Made:
         number = self.begun
         self.inside += 1
         self.most = max(self.most, self.inside)
-        self.gate.wait(10)
+        self.gate.wait(30)
         self.inside -= 1
         if number == 2:
             raise ValueError("the second")

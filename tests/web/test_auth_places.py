@@ -258,7 +258,7 @@ def served(site: Site, *sockets: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 

@@ -181,7 +181,7 @@ def test_what_a_loop_left_under_way_takes_no_place_of_anothers(redis_url: str) -
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             asking = asyncio.ensure_future(client.get("/session"))
-            assert await asyncio.to_thread(lambda: entered.acquire(timeout=10))
+            assert await asyncio.to_thread(lambda: entered.acquire(timeout=30))
             asking.cancel()
             await asyncio.wait([asking])
 

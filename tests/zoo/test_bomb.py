@@ -9,7 +9,7 @@ from support.daemons import Daemon, eventually
 
 from jobd import Jobd, JobFailed
 from jobd.core.config import QueueConfig
-from zoo.pids import join, limited, members
+from zoo.pids import join, limited, members, refused
 from zoo.visit import APP, Neighbour
 
 pytestmark = pytest.mark.process
@@ -27,13 +27,13 @@ def test_a_fork_bomb_ends_with_its_worker(redis_url: str, tmp_path: Path) -> Non
             join(group, daemon.process.pid)
             before = len(members(group))
             app = Jobd(redis_url)
-            fresh = app.queue("inline").add("look").result("20s")
+            fresh = app.queue("inline").add("look").result("60s")
             with Neighbour(app.queue("meadow")) as neighbour:
                 bomb = app.queue("inline").add("fork_bomb")
-                eventually("the bomb", lambda: len(members(group)) > 40)
+                eventually("the bomb", lambda: refused(group))
                 with pytest.raises(JobFailed, match="timeout"):
-                    bomb.result("30s")
-                after = app.queue("inline").add("look").result("30s")
+                    bomb.result("60s")
+                after = app.queue("inline").add("look").result("60s")
             # Ended below the supervisor, one look after another.
             eventually("nothing but the daemon", lambda: len(members(group)) <= before)
             assert fresh["children"] == after["children"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support.daemons import gone
+from support.servers import PATIENCE
 
 from jobd import Jobd, JobHandle, Queue
 from zoo.outcomes import TABLE
@@ -46,7 +47,7 @@ class Neighbour:
         while not self._over.wait(0.02):
             begun = time.monotonic()
             try:
-                self.pids.add(self.queue.add("pid").result("20s"))
+                self.pids.add(self.queue.add("pid").result("60s"))
             except Exception as error:
                 self.failed.append(repr(error))
             self.count += 1
@@ -94,22 +95,24 @@ class Visitor:
         )
 
     def _ask(self, what: str) -> Any:
-        return self._queue.add(what).result("30s")
+        return self._queue.add(what).result("60s")
 
     def _ended(self, handle: JobHandle[Any]) -> Any:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while handle.state() not in ENDED:
             if time.monotonic() > until:
-                raise AssertionError(f"{handle.id}: still {handle.state()} after 30 s")
+                raise AssertionError(f"{handle.id}: still {handle.state()} after {PATIENCE:g} s")
             time.sleep(0.01)
         return handle.info()
 
     def _lateness(self, animal: str, worker: int) -> float:
         """Wait until the process is gone; say how long after the hard timeout that was."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while (began := self._began(animal, worker)) is None or not gone(worker):
             if time.monotonic() > until:
-                raise AssertionError(f"{animal}: process {worker} is still there after 30 s")
+                raise AssertionError(
+                    f"{animal}: process {worker} is still there after {PATIENCE:g} s"
+                )
             time.sleep(0.005)
         return time.monotonic() - began - self._hard
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 from starlette.requests import Request
@@ -40,9 +41,8 @@ def api_routes(
 ) -> list[Mount]:
     """Make what is served under /api/v1."""
     desk = _Desk(house, gate, threads, emit)
-    described = document(table)
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
-    for endpoint in (*table, _describing(described)):
+    for endpoint in (*table, _describing(table)):
         by_path[endpoint.path][endpoint.method] = endpoint
     routes = [Route(path, _Path(desk, endpoints)) for path, endpoints in by_path.items()]
     mount = Mount(PREFIX, app=Router(routes, redirect_slashes=False, default=_Path(desk, {})))
@@ -51,11 +51,16 @@ def api_routes(
     return [mount]
 
 
-def _describing(described: Mapping[str, object]) -> Endpoint:
+def _describing(table: Sequence[Endpoint]) -> Endpoint:
     """Make the endpoint that gives the document; it is not in it."""
 
+    @cache
+    def described() -> Mapping[str, object]:
+        # Not before somebody asks: it takes as long as all else that is made of the table.
+        return document(table)
+
     def describe(_house: House, call: Call) -> Mapping[str, object]:
-        return {**described, "servers": [{"url": call.base}]}
+        return {**described(), "servers": [{"url": call.base}]}
 
     return Endpoint("GET", DOCUMENT, "describe", "", "This document.", describe, dict)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -35,36 +36,42 @@ class Renderer:
     """Renders, from any thread. `version` is that of the files in static/."""
 
     def __init__(self, *, version: str) -> None:
-        self._jinja = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            finalize=shown,
-            extensions=["jinja2.ext.do"],
-        )
-        self._jinja.filters |= FILTERS
-        self._jinja.globals |= {
-            "url": _url,
-            "api": _api,
-            "plain_path": _plain_path,
-            "static": _static,
-            "part": parts.part,
-            "endpart": parts.endpart,
-            "dom_id": dom_id,
-            "version": version,
-        }
+        self._version = version
+        self._jinja = _templates()
 
     def render(self, template: str, model: Mapping[str, Any], *, root: str, role: str) -> str:
         """Render a template: `root` is the path below which the dashboard is mounted, quoted."""
-        html = self._jinja.get_template(template).render(
-            {**model, "root": root, "may_act": role == "operator"}
-        )
+        said = {"root": root, "may_act": role == "operator", "version": self._version}
+        html = self._jinja.get_template(template).render({**model, **said})
         if _NOWHERE not in html:
             return html
         return _LINKS_NOWHERE.sub("", _ACTS_NOWHERE.sub("", html))
+
+
+@cache
+def _templates() -> Environment:
+    """Make what holds the templates: each is compiled once, however many dashboards a process has."""
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=shown,
+        extensions=["jinja2.ext.do"],
+    )
+    made.filters |= FILTERS
+    made.globals |= {
+        "url": _url,
+        "api": _api,
+        "plain_path": _plain_path,
+        "static": _static,
+        "part": parts.part,
+        "endpart": parts.endpart,
+        "dom_id": dom_id,
+    }
+    return made
 
 
 def path_of(root: str, *segments: str, **query: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,16 +32,21 @@ class _File(NamedTuple):
     zipped: bytes
 
 
+@cache
+def _read() -> dict[str, _File]:
+    return {
+        path.name: _File(_KINDS[path.suffix], body, gzip.compress(body, mtime=0))
+        for path in sorted(_FOLDER.iterdir())
+        if path.suffix in _KINDS
+        for body in [path.read_bytes()]
+    }
+
+
 class StaticFiles:
     """All files of static/. `version` changes when any of them does."""
 
     def __init__(self) -> None:
-        self._files = {
-            path.name: _File(_KINDS[path.suffix], body, gzip.compress(body, mtime=0))
-            for path in sorted(_FOLDER.iterdir())
-            if path.suffix in _KINDS
-            for body in [path.read_bytes()]
-        }
+        self._files = _read()
         whole = b"".join(name.encode() + file.body for name, file in self._files.items())
         self.version = hashlib.sha256(whole).hexdigest()[:12]
 

@@ -55,7 +55,7 @@ def test_a_button_goes_and_a_link_is_text() -> None:
         '<form data-act="POST" data-path="{{ api("queues", name) }}"><button>Go</button></form>'
         '<button data-path="{{ api("operations") }}" data-go="{{ url("jobs", name) }}">Go</button>'
     )
-    made._jinja.loader = DictLoader({"x": text})
+    made._jinja = made._jinja.overlay(loader=DictLoader({"x": text}))
     assert made.render("x", {"name": ".."}, root="", role="operator") == '<a class="x">..</a>'
     plain = made.render("x", {"name": "a"}, root="", role="operator")
     assert plain.count("<button") == 3

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from support.api import die, ended
-from support.pages import Node, PageSite, tree
+from support.pages import Node, PageSite, check, tree
 from support.strangers import HOSTILE, paths, stuff
 
 from jobd import Jobd
+from jobd.broker.connection import connect
 from jobd.web.pages import filters, render
 from jobd.web.pages.table import PAGES
 
@@ -39,37 +41,49 @@ def _written_by_us() -> tuple[set[str], set[str]]:
 TAGS, ATTRIBUTES = _written_by_us()
 
 
-class Furnished:
-    """One namespace, and where its pages are."""
+class Seen:
+    """What came of a namespace that strangers have written into: all pages, and the first of their streams."""
 
-    def __init__(self, url: str, directory: Path, texts: tuple[str, ...]) -> None:
-        self.site = PageSite(url, directory, root="/ops")
-        names = stuff(self.site.api, texts)
-        ended(self.site.api, {"id": names["operation"]})
-        self.site.told.clear()
-        self.paths = paths(PAGES, names, more=True)
+    def __init__(self, url: str, directory: Path) -> None:
+        site = PageSite(url, directory, root="/ops")
+        names = stuff(site.api, HOSTILE)
+        ended(site.api, {"id": names["operation"]})
+        site.told.clear()
+        self.answers: dict[tuple[str, str], httpx.Response] = {}
+        self.streams: dict[str, str] = {}
+        for path in paths(PAGES, names, more=True):
+            for who in ("operator", "viewer"):
+                self.answers[path, who] = site.ask(path, who)
+            with site.watch(path, "operator") as news:
+                self.streams[path] = news.first()
+        self.told = [*site.told]
 
-    def pages(self, who: str = "operator") -> Iterator[tuple[str, Node]]:
-        for path in self.paths:
-            yield path, tree(self.site.get(path, who))
-
-
-@pytest.fixture
-def hostile(redis_url: str, tmp_path: Path) -> Furnished:
-    return Furnished(redis_url, tmp_path, HOSTILE)
-
-
-def test_every_page_is_there_and_nothing_fails_on_the_way(hostile: Furnished) -> None:
-    for path in hostile.paths:
-        assert hostile.site.ask(path, "operator").status_code == 200, (path, hostile.site.told)
-        assert hostile.site.ask(path, "viewer").status_code == 200, path
-    assert hostile.site.told == []
+    def pages(self) -> Iterator[tuple[str, Node]]:
+        for (path, who), answer in self.answers.items():
+            if who == "operator":
+                yield path, tree(answer.text)
 
 
-def test_no_text_becomes_an_element_an_attribute_or_a_link_out(hostile: Furnished) -> None:
+@pytest.fixture(scope="module")
+def seen(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """Looked at once, judged by many."""
+    url = next(iter(servers.values()))
+    connect(url).flushall()
+    return Seen(url, tmp_path_factory.mktemp("seen"))
+
+
+def test_every_page_is_there_and_nothing_fails_on_the_way(seen: Seen) -> None:
+    for place, answer in seen.answers.items():
+        assert answer.status_code == 200, (place, seen.told)
+    assert len(seen.answers) == 2 * len(seen.streams) > 40
+    assert seen.told == []
+
+
+def test_no_text_becomes_an_element_an_attribute_or_a_link_out(seen: Seen) -> None:
     """It is text: with all the markup in it that it has."""
     said = {}
-    for path, page in hostile.pages():
+    for path, page in seen.pages():
+        check(page)
         said[path] = page.text
         for node in page.walk():
             _is_ours(path, node)
@@ -87,17 +101,13 @@ def _is_ours(path: str, node: Node) -> None:
             assert node.attrs[name].startswith(("/ops/", "#", "?")), (path, node.attrs)
 
 
-def test_all_of_a_text_is_seen_and_nothing_around_it_is_moved(hostile: Furnished) -> None:
+def test_all_of_a_text_is_seen_and_nothing_around_it_is_moved(seen: Seen) -> None:
     """Nowhere on a page, not in what is asked before an act, and not in what comes by a stream."""
-    named = 0
-    for path in hostile.paths:
-        for who in ("operator", "viewer"):
-            html = hostile.site.get(path, who)
-            assert _MOVING.search(html) is None, (path, _MOVING.search(html))
-            named += html.count("\\u202egnp.exe\\u2066")
-        with hostile.site.watch(path, "operator") as news:
-            assert _MOVING.search(news.first()) is None, path
-    assert named
+    for place, answer in seen.answers.items():
+        assert _MOVING.search(answer.text) is None, (place, _MOVING.search(answer.text))
+    for path, text in seen.streams.items():
+        assert _MOVING.search(text) is None, path
+    assert any("\\u202egnp.exe\\u2066" in answer.text for answer in seen.answers.values())
 
 
 def test_a_confirmation_says_what_it_is_about(redis_url: str, tmp_path: Path) -> None:
@@ -114,8 +124,6 @@ def test_a_confirmation_says_what_it_is_about(redis_url: str, tmp_path: Path) ->
     assert all("\\u202egnp.exe\\u2066\\u200f␛[" in each for each in asked), asked
 
 
-def test_a_stream_sends_them_as_text_too(hostile: Furnished) -> None:
-    for path in hostile.paths:
-        with hostile.site.watch(path, "operator") as news:
-            page = tree(news.first())
-        assert {node.tag for node in page.walk() if node.tag} <= TAGS, path
+def test_a_stream_sends_them_as_text_too(seen: Seen) -> None:
+    for path, text in seen.streams.items():
+        assert {node.tag for node in tree(text).walk() if node.tag} <= TAGS, path
