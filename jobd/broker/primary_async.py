@@ -9,9 +9,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from jobd.broker.primary import ASK_AGAIN, PATIENCE_AGAIN
+from jobd.broker.prompt import LEAST
 from jobd.broker.prompt_async import TcpConnection
 from jobd.broker.sentinel import (
-    LEAST,
     Asking,
     Place,
     Sentinels,

@@ -3,7 +3,8 @@
 The time-out of a socket begins again with every byte: an answer of a byte a second is never late by it. Here
 it is that of an answer as a whole, and that for connecting holds for all of it: to reach the server, to agree
 on TLS, and to introduce ourselves. Invariant: no byte that comes puts off the end of a wait, but by the time
-it takes at `LEAST_RATE`. Every connection of jobd is one of these; made by pools, link and sentinel.
+it takes at `LEAST_RATE`. Every connection of jobd is one of these, or of `prompt_async`; made
+by pools, link, sentinel and sentinel_facts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from jobd.seams.clock import monotonic
 
 # Bytes a second: a large answer on a slow link is waited for, as long as it keeps coming.
 LEAST_RATE = 100_000
-_LEAST = 0.05
+LEAST = 0.05
+"""The shortest wait there is, in seconds: one that is late already is tried, too."""
 # A wait that ends so little later than it must is left to the socket's own time-out, which costs nothing.
 _NEARLY = 0.95
 
@@ -58,7 +60,7 @@ class OneByOne(Reader):
         if asked is None:
             patience = math.inf
         elif isinstance(asked, int | float):
-            patience = max(_LEAST, min(patience, asked))
+            patience = max(LEAST, min(patience, asked))
         self.until = min(self.latest, monotonic() + patience)
         return super().read_response(*args, **settings)
 
@@ -106,7 +108,7 @@ class Prompt(AbstractConnection):
 
     def left(self) -> float:
         """Say how many seconds are left for connecting, while that goes on."""
-        return max(_LEAST, self._parser.latest - monotonic())
+        return max(LEAST, self._parser.latest - monotonic())
 
 
 class TcpConnection(Prompt, Connection):

@@ -10,9 +10,8 @@ import asyncio
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from jobd.broker.prompt import LEAST
 from jobd.seams.clock import monotonic
-
-_LEAST = 0.05
 
 
 class Prompt(AbstractConnection):
@@ -27,7 +26,7 @@ class Prompt(AbstractConnection):
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         """Introduce ourselves in what is left of the time."""
         try:
-            async with asyncio.timeout(max(_LEAST, self._until - monotonic())):
+            async with asyncio.timeout(max(LEAST, self._until - monotonic())):
                 await super().on_connect_check_health(check_health=check_health)
         except TimeoutError:  # ours, and none of redis-py's
             await self.disconnect(nowait=True)

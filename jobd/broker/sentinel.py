@@ -19,7 +19,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from jobd.broker.prompt import Prompt, TcpConnection
+from jobd.broker.prompt import LEAST, Prompt, TcpConnection
 from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.seams.clock import monotonic
@@ -27,7 +27,6 @@ from jobd.seams.clock import monotonic
 Place = tuple[str, int]
 
 _SHARE = 0.5
-LEAST = 0.05
 ASK_AGAIN = 1.0
 PATIENCE_AGAIN = (
     0.4  # half of it is spent; where a connection works, a silent sentinel is no reason to wait
