@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis._parsers import _HiredisParser
+from redis._parsers.socket import SENTINEL  # type: ignore[attr-defined]  # where every version has it
 from redis.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 
 from jobd.seams.clock import monotonic
@@ -39,15 +40,14 @@ class Reader(_HiredisParser):
         super().on_connect(connection, **settings)  # type: ignore[no-untyped-call]
         self._calm = (connection.socket_timeout or math.inf) * _NEARLY
 
-    def read_from_socket(self, *args: Any, **settings: Any) -> Any:
+    def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> Any:
         """Read what there is, or wait for it."""
         left = self.until - monotonic()
         if left < self._calm:
             if left <= 0:
                 raise TimeoutError("too slow")
-            asked = settings.get("timeout")  # or redis-py's own word for "none was given"
-            settings["timeout"] = min(left, asked) if isinstance(asked, int | float) else left
-        return super().read_from_socket(*args, **settings)  # type: ignore[no-untyped-call]
+            timeout = min(left, timeout) if isinstance(timeout, int | float) else left
+        return super().read_from_socket(timeout, raise_on_timeout)  # type: ignore[no-untyped-call]
 
 
 class OneByOne(Reader):
@@ -64,11 +64,11 @@ class OneByOne(Reader):
         self.until = min(self.latest, monotonic() + patience)
         return super().read_response(*args, **settings)
 
-    def read_from_socket(self, *args: Any, **settings: Any) -> Any:
+    def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> Any:
         """Read, and wait so much longer for the rest."""
         reader = self._reader
         before = 0 if reader is None else reader.len()
-        more = super().read_from_socket(*args, **settings)
+        more = super().read_from_socket(timeout, raise_on_timeout)
         self.until += (reader.len() - before) / LEAST_RATE
         return more
 

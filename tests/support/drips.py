@@ -6,9 +6,11 @@ One thread serves everybody. After a while it hangs up, so that whoever would wa
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 _EVERY = 0.05
 _LONGEST = 15.0
@@ -22,7 +24,7 @@ class Drips:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.place = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"redis://{self.place}/0"
-        self._heard: list[tuple[socket.socket, float]] = []
+        self._heard: list[tuple[socket.socket, float, Iterator[int]]] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._drip, name="drips", daemon=True)
         self._thread.start()
@@ -33,21 +35,19 @@ class Drips:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        for near, _until in self._heard:
+        for near, _until, _more in self._heard:
             near.close()
         self._listener.close()
 
     def _drip(self) -> None:
         self._listener.settimeout(_EVERY)
-        turn = 0
         while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
                 near, _ = self._listener.accept()
                 near.sendall(self._head)
-                self._heard.append((near, time.monotonic() + _LONGEST))
-            for near, until in self._heard:
+                self._heard.append((near, time.monotonic() + _LONGEST, itertools.cycle(self._more)))
+            for near, until, more in self._heard:
                 with contextlib.suppress(OSError):
-                    near.sendall(self._more[turn : turn + 1])
+                    near.sendall(bytes([next(more)]))
                     if time.monotonic() > until:
                         near.shutdown(socket.SHUT_RDWR)
-            turn = (turn + 1) % len(self._more)
