@@ -18,8 +18,8 @@ from jobd.broker.connection import (
     run_async,
 )
 from jobd.broker.finding import Finder
-from jobd.broker.meanings import QueueUnknown
 from jobd.broker.new_job import NewJob
+from jobd.broker.refusals import QueueUnknown
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.store import Store, register_queue_async, register_queues
 from jobd.broker.views import Views

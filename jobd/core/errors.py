@@ -161,16 +161,18 @@ class BrokerError(JobdError):
 
     Of an add that failed, `job_ids` are the jobs of the round trip that did, in their order; of an
     `add_many`, the first `added` jobs of the call are in, and what comes after these was not sent.
+    `outcome_unknown` is true when what was asked for may have been carried out.
     """
 
     code = "jobd.broker"
     exit_code = EX_UNAVAILABLE
     job_ids: tuple[str, ...] = ()
     added: int = 0
+    outcome_unknown: bool = False
 
 
 class BrokerUnavailable(BrokerError):
-    """Redis did not answer within the bound.
+    """Redis did not answer within the bound, or not with an answer of its own, or takes nothing just now.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
     may have been carried out: adding again with `using(job_id=...)` is safe either way; where that

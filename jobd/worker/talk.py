@@ -19,12 +19,12 @@ from functools import partial
 
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import Claim, Command, Jot, QueueCommands
-from jobd.broker.connection import Client
+from jobd.broker.connection import Client, Reply
 from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, Fenced
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.states import WITHOUT_A_RUN
@@ -272,6 +272,8 @@ class Talk:
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
+        # First: of an exchange that cannot be read nothing is taken in, as if it had been lost.
+        claim = _claim_of(exchange, replies)
         for jots, reply in zip(exchange.jots, replies, strict=False):
             refuse_fenced(reply)
             self._desk.notes.heard(jots, reply)
@@ -279,11 +281,13 @@ class Talk:
             for reply in replies[len(exchange.jots) :][: len(exchange.ended)]:
                 refuse_fenced(reply)
             self.count(exchange.ended)
-        if exchange.claims is None:
+        if isinstance(claim, Fenced):
+            raise claim
+        if claim is None:
             if exchange.ended:  # that is progress, though it may be a while until the next claim
                 self._page.asked(monotonic())
             return None
-        claim, now = read_claim(replies[exchange.claims]), monotonic()
+        now = monotonic()
         self._page.asked(now)
         start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
         if exchange.is_prompt:  # for the next: its own slowness excuses none
@@ -338,3 +342,13 @@ class Talk:
             jobs = [(job.id, job.claim) for job in refused]
             exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))
         return exchange
+
+
+def _claim_of(exchange: Exchange, replies: list[Reply]) -> Claim | Fenced | None:
+    """Read what was claimed, if anything was to be; a fence is for later: what was settled is settled."""
+    if exchange.claims is None:
+        return None
+    try:
+        return read_claim(replies[exchange.claims])
+    except Fenced as fenced:
+        return fenced
