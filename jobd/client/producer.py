@@ -18,6 +18,7 @@ from jobd.broker.connection import (
     run_async,
 )
 from jobd.broker.finding import Finder
+from jobd.broker.layout import EVERY, refuse_other_format, refuse_other_format_async
 from jobd.broker.new_job import NewJob
 from jobd.broker.refusals import QueueUnknown
 from jobd.broker.schedules import ScheduleStore
@@ -29,7 +30,7 @@ from jobd.client.instead import Instead
 from jobd.client.waiting import Waiting, wait_here
 from jobd.core.errors import BrokerError
 from jobd.core.ids import uuid7
-from jobd.seams.clock import wall_ms
+from jobd.seams.clock import mono, wall_ms
 
 
 class Producer:
@@ -44,7 +45,8 @@ class Producer:
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
         self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, Waiting] = WeakKeyDictionary()
         self._commands: dict[str, QueueCommands] = {}
-        self._registered: set[str] = set()
+        # Until when each queue counts as known, and the store as one that we know.
+        self._known: dict[str, float] = {}
         self._instead: Instead | None = None
 
     def divert(self, instead: Instead | None) -> Instead | None:
@@ -66,7 +68,7 @@ class Producer:
         self._loops.clear()
         self._waiting.clear()
         self._commands.clear()
-        self._registered.clear()
+        self._known.clear()
 
     @property
     def client(self) -> Client:
@@ -148,12 +150,12 @@ class Producer:
         command = self._of(queue).add(jobs, fresh=fresh)
         words: list[bytes]
         try:
-            if queue in self._registered:
+            if self._is_known(queue):
                 try:
                     words = (self._calls or self._make_calls()).run(command)
                     return words
                 except QueueUnknown:
-                    self._registered.discard(queue)
+                    self._forget(queue)
             self._register(queue, [command])
             words = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
@@ -182,7 +184,7 @@ class Producer:
                 try:
                     wait()
                 except QueueUnknown:
-                    self._registered.discard(queue)
+                    self._forget(queue)
                     replies.clear()
                     self._begin(queue, commands, replies)()
             except BrokerError as error:
@@ -213,19 +215,20 @@ class Producer:
             raise about(error, jobs[len(words) :]) from error
 
     async def _add_one_async(self, client: AsyncClient, queue: str, command: Command) -> Reply:
-        if queue in self._registered:
+        if self._is_known(queue):
             try:
                 return await run_async(client, command)
             except QueueUnknown:
-                self._registered.discard(queue)
+                self._forget(queue)
+        await refuse_other_format_async(client, self.namespace)
         await register_queue_async(client, self.namespace, queue)
-        self._registered.add(queue)
+        self._known[queue] = mono() + EVERY
         return await run_async(client, QueueCommands.as_known(command))
 
     def _begin(
         self, queue: str, commands: list[Command], replies: list[Reply]
     ) -> Callable[[], list[Reply]]:
-        if queue not in self._registered:
+        if not self._is_known(queue):
             self._register(queue, commands)
         return (self._calls or self._make_calls()).begin(commands, replies)
 
@@ -254,9 +257,17 @@ class Producer:
             commands = self._commands[queue] = QueueCommands(self.namespace, queue)
         return commands
 
+    def _is_known(self, queue: str) -> bool:
+        """Whether nothing is to be asked before an add: a newer jobd may take the store over meanwhile."""
+        return self._known.get(queue, 0.0) > mono()
+
+    def _forget(self, queue: str) -> None:
+        self._known.pop(queue, None)
+
     def _register(self, queue: str, commands: list[Command]) -> None:
-        """Make a queue known, and have these adds carried out in any case."""
+        """Make a queue known, in a store that we know, and have these adds carried out in any case."""
+        refuse_other_format(self.client, self.namespace)
         register_queues(self.client, self.namespace, [queue])
-        self._registered.add(queue)
+        self._known[queue] = mono() + EVERY
         for command in commands:
             QueueCommands.as_known(command)

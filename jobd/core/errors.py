@@ -16,6 +16,7 @@
     │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
     │   ├── StoreFull           Redis is at maxmemory: nothing was added
     │   ├── StoreUnusable       Redis answers, but cannot be used (no password, newer format)
+    │   │   ├── OtherFormat     ... since its keys are not of a format that this version knows
     │   │   └── NotPermitted    ... since our user may not
     │   └── Fenced              this worker's lease was closed: it may not act again
     ├── ResultError
@@ -208,6 +209,12 @@ class StoreUnusable(BrokerError):
     """Redis answers but cannot be used for jobs: the message says why."""
 
     code = "jobd.store_unusable"
+
+
+class OtherFormat(StoreUnusable):
+    """The keys in Redis are not of a format that this version knows: nothing is begun there."""
+
+    code = "jobd.other_format"
 
 
 class NotPermitted(StoreUnusable):

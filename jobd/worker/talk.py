@@ -111,13 +111,13 @@ class Talk:
     def open(self) -> str:
         """Connect, load the scripts and take the lease; give the store's epoch.
 
-        Raises BrokerError, Fenced, StoreUnusable.
+        Raises BrokerError, Fenced, OtherFormat.
         """
         link = Link(self._client, blocking_for=self._patience)
         try:
             link.load(_LOADED)
-            [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
-            epoch = epoch_of(reply)
+            [reply] = link.roundtrip([self._question()])
+            epoch = epoch_of(reply, self._namespace)
             # A lease of ours may still stand from before the connection broke; joining renews it.
             join = self._commands.join(
                 self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits,
@@ -218,6 +218,13 @@ class Talk:
         refuse_fenced(reply)
         answer: list[bytes] = reply
         return answer
+
+    def refuse_other_format(self) -> None:
+        """Ask whether the store is still one that we know; nothing is under way. Raises OtherFormat."""
+        epoch_of(self.ask(self._question()), self._namespace)
+
+    def _question(self) -> Command:
+        return epoch_command(self._namespace, secrets.token_hex(8))
 
     def land(self) -> Claim | None:
         """Take in what is under way: its jobs go to the desk. Raises BrokerError, Fenced."""
