@@ -21,6 +21,7 @@ def read_claim(reply: Any) -> Claim:
 
 def _read(reply: Any) -> Claim:
     number, now, within = int(reply[1]), int(reply[2]), reply[5]
+    rest = reply[11::5]
     jobs = list(
         map(
             Claimed,
@@ -28,7 +29,7 @@ def _read(reply: Any) -> Claim:
             reply[8::5],
             reply[9::5],
             map(int, reply[10::5]),
-            map(_pairs, reply[11::5]),
+            map(_pairs, rest) if any(rest) else repeat(_NOTHING),
             repeat(number),
         )
     )

@@ -60,6 +60,8 @@ def look(runtime_dir: Path) -> Daemon | None:
         workers=workers,
         nonce=state.nonce,
         jobd=state.jobd,
+        redis=state.redis,
+        namespace=state.namespace,
         queues=queues if running else {},
         reload=_reload(state),
         host=host_name(),
