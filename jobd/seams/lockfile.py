@@ -28,14 +28,16 @@ def acquire(runtime_dir: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        said = os.pread(descriptor, 32, 0).decode("ascii", "replace").split()
+        owner = said[0] if said else "unknown"
         os.close(descriptor)
         raise AlreadyRunning(
             f"{path}: held by the daemon with pid {owner}; expected to be free; "
             "stop that daemon, or give this one another daemon.runtime_dir"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    # Not emptied first: the daemon takes it a second time, from its command, and others read it.
+    size = os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    os.ftruncate(descriptor, size)
     return descriptor
 
 

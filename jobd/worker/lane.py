@@ -23,7 +23,7 @@ from jobd.core.options import Policy
 from jobd.core.ran import WORTH_TELLING
 from jobd.core.verdict import TIMED_OUT, Bury, RetryLater, before_start
 from jobd.seams.clock import monotonic, utc
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.copy import end_copy
 from jobd.worker.desk import Desk
 from jobd.worker.ended import LIGHT

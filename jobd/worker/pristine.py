@@ -30,7 +30,7 @@ from jobd.seams.clock import monotonic
 from jobd.seams.descriptors import Guarded, share_open
 from jobd.seams.exits import Reason
 from jobd.seams.leftovers import Leftovers, has_children
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.seams.stop import Stop
 from jobd.seams.surroundings import Surroundings
 from jobd.seams.told import Told

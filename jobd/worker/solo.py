@@ -14,7 +14,7 @@ from typing import Any
 
 from jobd.broker.commands import LIMITED, Claim, Claimed
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Phase
+from jobd.seams.scoreboard_views import Phase
 from jobd.worker.doers import Doers, doers_of
 from jobd.worker.inline import InlineExecutor
 from jobd.worker.loop import (

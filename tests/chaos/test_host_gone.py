@@ -120,8 +120,9 @@ def test_a_frozen_host_ends_its_jobs_in_vain_and_recovers(
     """
     lease = 1.5
     # Who reaps has a longer one: neither host's keeper may lose its workers for want of a core.
-    world.host("other", workers=2, lease=6).up()
+    other = world.host("other", workers=2, lease=6)
     frozen = world.host("frozen", workers=workers, lease=lease).up()
+    other.up()
     refused, fenced = 0, 0
     late, recovery = [], []
     with census.watching(world.store.url) as watch:
@@ -172,8 +173,9 @@ def test_settles_that_arrive_after_the_lease_was_reaped_change_nothing(
     """Sent in time, kept back by the network while the host is frozen, carried out late."""
     world, lease = behind_proxy, 1.5
     rule = proxy.rule = Hold()
-    world.host("other", workers=2, lease=6, url=world.store.url).up()
+    other = world.host("other", workers=2, lease=6, url=world.store.url)
     frozen = world.host("frozen", workers=workers, lease=lease).up()
+    other.up()
     refused = sent = 0
     with census.watching(world.store.url) as watch:
         for turn in range(rounds):

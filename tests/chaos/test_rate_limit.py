@@ -102,8 +102,9 @@ def test_never_more_are_active_than_the_cap(
 ) -> None:
     """Two daemons with three workers each; a place of a killed worker is free again, once."""
     limits = {"max_active": CAP}
-    for name in ("a", "b"):
-        world.host(name, workers=3, lease=30, limits=limits).up()
+    hosts = [world.host(name, workers=3, lease=30, limits=limits) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     rng = random.Random(5)
     with census.watching(world.store.url) as watch:
         for _ in range(0, jobs, 500):
@@ -150,8 +151,9 @@ def test_after_a_pause_nothing_starts(
     world: World, report: Callable[..., bool], pauses: int
 ) -> None:
     """Two daemons at full speed; what was claimed before starts soon (100 ms) or is back."""
-    for name in ("a", "b"):
-        world.host(name, workers=2, lease=30).up()
+    hosts = [world.host(name, workers=2, lease=30) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     rng = random.Random(3)
     late: list[float] = []
     with world.load(("quick", {}), ("nap", {"seconds": 0.003}), every=0.01, size=20):

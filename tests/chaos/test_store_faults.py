@@ -47,7 +47,9 @@ def test_a_frozen_store_costs_no_healthy_worker_its_life(
     Where time is short they are long, so that a keeper without a core loses nobody, and their ends are
     brought forward by hand: the silence lasts until whatever was under way has waited in vain.
     """
-    hosts = [world.host(name, workers=2, lease=lease).up() for name in ("a", "b")]
+    hosts = [world.host(name, workers=2, lease=lease) for name in ("a", "b")]
+    for host in hosts:
+        host.up()
     before = {pid for host in hosts for pid in host.worker_pids()}
     resumed = []
     with (

@@ -21,7 +21,8 @@ from jobd.keeper.release import Releaser, release
 from jobd.keeper.renew import Renewer
 from jobd.keeper.revoke import Revoker
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Owner, Phase, Scoreboard, mark_of
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_views import Phase, mark_of
 
 LEASE = 6_000
 NOW = 1_800_000_000_000

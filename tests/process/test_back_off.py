@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from support.commands import Place
@@ -44,20 +43,20 @@ def double(n: int) -> int:
 """
 
 
-@pytest.fixture
-def place(tmp_path: Path, redis_url: str) -> Iterator[Place]:
-    made = Place(tmp_path, redis_url, app=APP)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("place"), own_server, app=APP)
     made.start("run")
     yield made
     made.end()
 
 
 def test_a_function_that_ends_or_hangs_its_process_is_blamed_on_its_job(
-    place: Place, redis_url: str
+    place: Place, own_server: str
 ) -> None:
     """Crashes have their limit and hanging is a timeout, also while a timeout is judged: nothing
     goes round for ever, nothing is lost, and the queue goes on."""
-    queue = Jobd(redis_url).queue("q")
+    queue = Jobd(own_server).queue("q")
     exits, stands_still = queue.add("exits"), queue.add("stands_still")
     eventually(lambda: exits.state() == stands_still.state() == "dead")
     crashed, hung = exits.info(), stands_still.info()
@@ -70,11 +69,11 @@ def test_a_function_that_ends_or_hangs_its_process_is_blamed_on_its_job(
 
 
 def test_a_few_poison_jobs_at_the_head_do_not_keep_others_from_their_turn(
-    place: Place, redis_url: str
+    place: Place, own_server: str
 ) -> None:
     """With one process, and more crashes allowed than a queue may have in a row: a second crash sends
     a job to the end of the line, and the queue is not given up before the others have run."""
-    queue = Jobd(redis_url).queue("q")
+    queue = Jobd(own_server).queue("q")
     # In one step: heads that were alone in the line for a while would have nobody to stand behind.
     line = [("poison", {})] * 3 + [("double", {"n": n}) for n in range(20)]
     jobs = list(queue.add_many(line))

@@ -23,10 +23,21 @@ from jobd.seams.mark import Mark
 pytestmark = pytest.mark.process
 
 
+QUEUES = {"q": QueueConfig(processes=1), "other": QueueConfig(processes=1)}
+
+
 @pytest.fixture
 def daemon(tmp_path: Path, redis_url: str) -> Iterator[Daemon]:
-    queues = {"q": QueueConfig(processes=1), "other": QueueConfig(processes=1)}
-    made = Daemon(tmp_path, redis_url, SOURCE, queues=queues)
+    made = Daemon(tmp_path, redis_url, SOURCE, queues=QUEUES)
+    made.running(2)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, own_server: str) -> Iterator[Daemon]:
+    """One for all tests that lose no more than a worker of it."""
+    made = Daemon(tmp_path_factory.mktemp("standing"), own_server, SOURCE, queues=QUEUES)
     made.running(2)
     yield made
     made.end()
@@ -68,40 +79,51 @@ def test_a_lost_supervisor_leaves_nothing(daemon: Daemon, redis_url: str, tmp_pa
 
 
 def test_a_lost_worker_leaves_nothing_and_its_neighbours_are_not_touched(
-    daemon: Daemon, redis_url: str, tmp_path: Path
+    standing: Daemon, own_server: str, tmp_path: Path
 ) -> None:
     """Its session, the sessions below it, and what has been taken in by the supervisor."""
-    [other] = [slot.pid for slot in daemon.slots() if slot.slot == "other.1"]
-    job = leave(redis_url, tmp_path / "pids", how="wait")
+    [other] = [slot.pid for slot in standing.slots() if slot.slot == "other.1"]
+    job = leave(own_server, tmp_path / "pids", how="wait")
     pids = left(tmp_path / "pids")
     worker = int(eventually("all", lambda: _text(tmp_path / "pids.left")))
     os.kill(worker, signal.SIGKILL)
 
     all_gone(pids)
-    assert other in {slot.pid for slot in daemon.running(2)}
+    assert other in {slot.pid for slot in standing.running(2)}
     eventually(
         "it is told",
-        lambda: any("sleep" in event["names"] for event in said(daemon, "strays.ended")),
+        lambda: any("sleep" in event["names"] for event in said(standing, "strays.ended")),
     )
     assert job.cancel(force=True)
 
 
-@pytest.mark.parametrize("lost", ["worker", "supervisor"])
-def test_shared_memory_is_removed_by_who_is_there_for_it(
-    daemon: Daemon, redis_url: str, tmp_path: Path, lost: str
+def share(url: str, path: Path, how: str) -> tuple[Path, int]:
+    """Have a task share memory; give that, and who is to remove it."""
+    Jobd(url).queue("q").add("shares", {"path": str(path), "how": how})
+    name, tracker = eventually("it shares", lambda: _text(path)).split()
+    return Path("/dev/shm", name), int(tracker)
+
+
+def test_shared_memory_is_removed_when_its_worker_is_lost(
+    standing: Daemon, own_server: str, tmp_path: Path
 ) -> None:
     """multiprocessing's tracker has the moment it needs; then nothing of it is left either."""
-    path = tmp_path / "shared"
-    how = "crash" if lost == "worker" else "wait"
-    job = Jobd(redis_url).queue("q").add("shares", {"path": str(path), "how": how})
-    name, tracker = eventually("it shares", lambda: _text(path)).split()
-    if lost == "supervisor":
-        daemon.process.kill()
-        daemon.process.wait()
+    memory, tracker = share(own_server, tmp_path / "shared", "crash")
 
-    eventually("it is removed", lambda: not Path("/dev/shm", name).exists())
-    all_gone([int(tracker)])
-    assert job.id
+    eventually("it is removed", lambda: not memory.exists())
+    all_gone([tracker])
+
+
+def test_shared_memory_is_removed_when_the_supervisor_is_lost(
+    daemon: Daemon, redis_url: str, tmp_path: Path
+) -> None:
+    """By the tracker too, which is then ended by the sweeper."""
+    memory, tracker = share(redis_url, tmp_path / "shared", "wait")
+    daemon.process.kill()
+    daemon.process.wait()
+
+    eventually("it is removed", lambda: not memory.exists())
+    all_gone([tracker])
 
 
 def test_a_stop_leaves_nothing(daemon: Daemon, redis_url: str, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from support.servers import eventually
 from jobd import Fixed, Job, JobCancelled, Jobd
 from jobd.keeper.fleet import Alive
 from jobd.keeper.heed import heed
-from jobd.seams.scoreboard import Page, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_page import Page
 
 
 def keeper_looks(app: Jobd, board: Scoreboard) -> int:

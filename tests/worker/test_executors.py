@@ -23,7 +23,8 @@ from jobd.broker.commands import Blame
 from jobd.core.errors import Fenced
 from jobd.keeper.fleet import Alive
 from jobd.keeper.heed import heed
-from jobd.seams.scoreboard import Page, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_page import Page
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from support.servers import eventually
 from jobd import Discard, Fixed, Job, Jobd, Retry, Snooze
 from jobd.broker.commands import Blame
 from jobd.core.tally import TaskTally, read_tally
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 RAN_MS = 20
 

@@ -21,7 +21,7 @@ from jobd.broker.commands import Blame, Claimed
 from jobd.core.errors import Fenced
 from jobd.seams import host
 from jobd.seams.exits import Exit
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 
 def test_results_come_back(app: Jobd, page: Page) -> None:

@@ -20,7 +20,7 @@ from jobd.broker.store import Store
 from jobd.broker.views import JobInfo
 from jobd.client.job import Job as Context
 from jobd.seams.clock import utc, wall_ms
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker import flush
 from jobd.worker.flush import Flusher
 from jobd.worker.notes import MAX_BYTES, Notebook

@@ -12,7 +12,7 @@ from support.inline import in_state, new_page, working
 from support.servers import eventually
 
 from jobd import Job, Jobd, JobEvent, Queue
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 AT_ONCE = 8
 

@@ -13,7 +13,7 @@ from support.servers import eventually
 
 from jobd import Job, Jobd
 from jobd.broker.bites import SETTLE_BYTES
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.ended import MOST_BYTES
 
 JOBS = 60
