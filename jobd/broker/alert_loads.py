@@ -78,12 +78,12 @@ def _loads(rows: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, Load]]:
         rule, _, of = field.decode("utf-8", "replace").rpartition("\n")
         head, _, document = value.partition(b"\n")
         try:
-            loaded, until, owner, host = head.decode().split(" ")
+            loaded, when, span, owner, host = head.decode().split(" ")
             says: Any = msgspec.json.decode(document, type=dict[str, Said])
             yield (
                 rule,
                 Load(
-                    digest=of, loaded_ms=int(loaded), until_ms=int(until), owner=owner,
+                    digest=of, loaded_ms=int(loaded), until_ms=int(when) + int(span), owner=owner,
                     host=host[:_MOST_NAMED], says=says,
                 ),
             )  # fmt: skip

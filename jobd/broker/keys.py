@@ -87,7 +87,7 @@ class SharedKeys:
         )  # ZSET "at" -> when an alerter last looked, ms: what goes back has lost data
         self.alert_loads = (
             alerts + "loads"
-        )  # HASH rule, newline, digest -> "loaded until daemon host", newline, the definition as JSON
+        )  # HASH rule, newline, digest -> "loaded said for daemon host", newline, the definition as JSON
         self.alert_turn_prefix = alerts + "look:"  # STRING who looks at a rule just now; has a TTL
         self.alert_old_turn_prefix = alerts + "turn:"  # the same, of versions that know of no loads
         web = f"{namespace}:{{:web}}:"

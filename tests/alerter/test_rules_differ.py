@@ -158,7 +158,15 @@ def test_what_a_stranger_says_of_rules_is_no_reason_not_to_look(
     overfull(client, redis_url)
     client.set(KEYS.alert_loads, "x")
     looks(host)
-    ages = "99999999999999 99999999999999", "1 99999999999999", "x y", "-1 -1", "9" * 40 + " 1", ""
+    ages = (
+        "99999999999999 1 60000",
+        "1 99999999999999 60000",
+        "1 1 99999999999999",
+        "x y z",
+        "-1 -1 1",
+        "9" * 40 + " 1 1",
+        "",
+    )
     rows = {f"backlog\n{n:x}": f"{age} ab host\n{{}}" for n, age in enumerate(ages)}
     strange = {
         b"\xff": b"\xff",
@@ -173,9 +181,37 @@ def test_what_a_stranger_says_of_rules_is_no_reason_not_to_look(
     assert [each.status for each in host.told()] == ["firing", "resolved"]
     assert client.hlen(KEYS.alert_loads) == 1
     at = AlertStore(client, "jobd").take_turn([], 1).at_ms
-    client.hset(KEYS.alert_loads, "backlog\nab", f"1 {at + 60_000} ab \x1b[1m\n[" + "[" * 9999)
+    client.hset(KEYS.alert_loads, "backlog\nab", f"1 {at} 60000 ab \x1b[1m\n[" + "[" * 9999)
     looks(host)
     assert LoadStore(client, "jobd").read()["backlog"][0].host == host.shared._charge._me.host
+
+
+def test_a_clock_of_redis_that_is_set_leaves_no_old_load_the_newest(client: Client) -> None:
+    """After a failover to a server whose clock is behind, or before: what is loaded from then on is newer."""
+    for step in (-3_600_000, 3_600_000):
+        client.flushall()
+        now, shift = [BEGAN], [0]
+
+        def look(each: Charge, now: list[int] = now, shift: list[int] = shift) -> bool:
+            now[0] += 2000
+            each._store._now = str(now[0] + shift[0])
+            return bool(each.ours())
+
+        def host(name: str, above: float, now: list[int] = now) -> Charge:
+            return Charge(
+                [backlog(above)], LoadStore(client, "jobd"), Identity(name, name, 0.0), for_ms=FOR_MS,
+                emit=lambda _: None, clock=lambda: now[0] / 1000,
+            )  # fmt: skip
+
+        gone, old = host("aa", 9), host("bb", 1)
+        now[0] += 10_000
+        new = host("cc", 2)
+        assert [look(each) for each in (gone, old, new, old)] == [True, True, True, False]
+        shift[0] = step
+        assert [look(each) for each in (old, new, old)] == [False, True, False]
+        now[0] += 10_000
+        again = host("bb", 3)
+        assert [look(each) for each in (new, again, new, again)] == [True, True, False, True]
 
 
 class World:
