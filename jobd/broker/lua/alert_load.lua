@@ -26,7 +26,7 @@ for i = 1, #all, 2 do
   local loaded, when, span, by = string.match(all[i + 1], '^(%d+) (%d+) (%d+) (%x+) %S+\n')
   loaded, when, span = whole(loaded), whole(when), whole(span)
   local own = rule and mine[rule]
-  if not (rule and loaded and when and span) or span > MOST_MS or when + span <= at or math.max(loaded, when) > at then
+  if not (rule and loaded and when and span) or span > MOST_MS or when + span <= at or math.max(loaded, when) > at + 5000 then
     gone[#gone + 1] = all[i]
   elseif own and own.digest == digest then
     if loaded > since - 3000 then own.since = loaded end
