@@ -20,6 +20,7 @@ from jobd import Jobd
 from jobd.broker import alerts
 from jobd.broker.alert_loads import LoadStore
 from jobd.broker.connection import Client, connect
+from jobd.broker.keys import SharedKeys
 from jobd.core.alerts.loads import Load, newest
 from jobd.core.config import QueueConfig
 from jobd.core.config_alerts import AlertsConfig, RuleConfig, SinkConfig
@@ -152,6 +153,8 @@ def test_two_daemons_that_differ_judge_by_what_was_loaded_last(
         eventually("it fires", lambda: hook.told("email backlog"))
         judged, other = newest(loads(client))
         assert (judged.says["above"], other.says["above"]) == (3, 50)
+        # Else what follows waits for the one that nobody knows has arrived.
+        eventually("noted as told", lambda: not client.zcard(SharedKeys("jobd").alert_order))
         new.signal(signal.SIGKILL)
         new.wait()
         eventually("the other one's counts", lambda: len(hook.told("email backlog")) > 1)
