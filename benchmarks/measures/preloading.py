@@ -22,7 +22,8 @@ from benchmarks.servers import RedisServer
 from benchmarks.systems.base import Site
 from jobd import Jobd
 from jobd.seams import statefile
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 
 WORKERS = 8
 READY_SECONDS = 240.0

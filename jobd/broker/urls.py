@@ -1,12 +1,11 @@
-"""The address of a server: read for a client, its files looked at, and what may be shown of it."""
+"""The address of a server: read for a client, and its files looked at."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from jobd.core.errors import ConfigError, OptionError
-from jobd.core.redis_urls import SCHEMES, RedisUrl, read_redis_url
+from jobd.core.redis_urls import RedisUrl, read_redis_url
 
 
 def read_url(url: str) -> RedisUrl:
@@ -47,23 +46,3 @@ def _why_not(path: str) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None if b"-----BEGIN " in text else "not PEM"
-
-
-def safe_url(url: str) -> str:
-    """Give the URL without its passwords, for messages and logs; of one that cannot be read, little."""
-    scheme, separator, rest = url.partition("://")
-    try:
-        read_redis_url(url)
-    except OptionError:
-        return f"{scheme}://..." if separator and scheme in SCHEMES else "..."
-    whole, _, query = rest.partition("?")
-    authority, slash, path = whole.partition("/")
-    credentials, at, place = authority.rpartition("@")
-    user = f"{credentials.partition(':')[0]}:***@" if at else ""
-    options = "&".join(map(_masked, query.split("&")))
-    return f"{scheme}://{user}{place}{slash}{path}{'?' if options else ''}{options}"
-
-
-def _masked(option: str) -> str:
-    name, is_given, _ = option.partition("=")
-    return f"{name}=***" if is_given and "password" in unquote(name).lower() else option

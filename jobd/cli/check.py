@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from jobd.broker.urls import safe_url
 from jobd.cli import settings
 from jobd.cli.exposed import exposed
 from jobd.cli.options import config_option, json_option, url_option
@@ -21,6 +20,7 @@ from jobd.core.config_advice import require_app, warnings
 from jobd.core.config_and_code import compared
 from jobd.core.config_places import Places
 from jobd.core.errors import EX_CONFIG, ConfigError, NotHere
+from jobd.core.redis_place import safe_url
 from jobd.core.suggest import nearest
 from jobd.wiring.worker import runnables
 from jobd.worker.app import load_app

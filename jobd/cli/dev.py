@@ -19,7 +19,6 @@ import click
 import msgspec
 
 from jobd.broker.private import private_server
-from jobd.broker.urls import safe_url
 from jobd.cli import runtime, settings
 from jobd.cli.changes import Changes
 from jobd.cli.mistakes import missing
@@ -28,6 +27,7 @@ from jobd.core.config import Config, DaemonConfig, LogConfig, WebConfig
 from jobd.core.config_values import target
 from jobd.core.config_web import DashboardConfig, is_local
 from jobd.core.errors import EX_CONFIG, EX_SOFTWARE, NotHere, OptionError
+from jobd.core.redis_place import safe_url
 from jobd.seams import host, listening
 from jobd.seams.exits import Exit
 from jobd.seams.program import python_module

@@ -15,7 +15,6 @@ from jobd.broker.connection import Client, connect
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import FORMAT
 from jobd.broker.sentinel_facts import sentinel_facts
-from jobd.broker.urls import safe_url
 from jobd.cli.exposed import exposed
 from jobd.cli.in_force import InForce
 from jobd.cli.picture import Looker
@@ -30,6 +29,7 @@ from jobd.core.doctor.limits import Load, QueueLoad, UnitFacts
 from jobd.core.errors import BrokerError, NotPermitted
 from jobd.core.options import read_run_options, resolve
 from jobd.core.portrait import Daemon
+from jobd.core.redis_place import safe_url
 from jobd.seams import machine, statefile, units, workdir
 from jobd.seams.strays import strays
 

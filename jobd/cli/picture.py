@@ -16,9 +16,9 @@ from jobd.broker.flow import Flow
 from jobd.broker.hosts import hosts
 from jobd.broker.overview import overview
 from jobd.broker.server import read_facts
-from jobd.broker.urls import safe_url
 from jobd.cli import runtime
 from jobd.cli.in_force import InForce
+from jobd.cli.same_redis import works_there
 from jobd.core.errors import (
     BrokerError,
     DaemonForbids,
@@ -28,6 +28,7 @@ from jobd.core.errors import (
     NotPermitted,
 )
 from jobd.core.portrait import Answers, Daemon, Host
+from jobd.core.redis_place import safe_url
 from jobd.core.server_facts import ServerFacts, Unfit, judge
 from jobd.seams import asking, host, portrait
 from jobd.seams.requests import Ping
@@ -49,16 +50,25 @@ class Picture(msgspec.Struct, kw_only=True):
     """One look at everything. `unreadable`: why the daemon of this host could not be looked at.
 
     `problems`: what is wrong with the configuration's file; the daemon runs with an earlier one. `web`:
-    where the daemon of this host is served; "systemd" for sockets that were opened there.
+    where the daemon of this host is served; "systemd" for sockets that were opened there. `works_here`:
+    whether its Redis is the one looked at; None: not known, or none runs.
     """
 
     runtime_dir: str
     url: str
+    namespace: str = ""
     daemon: Daemon | None
     store: Store
     unreadable: str | None = None
     problems: list[str] = []
     web: str | None = None
+    works_here: bool | None = None
+
+    @property
+    def ours(self) -> Daemon | None:
+        """The daemon of this host, if it runs, and what is in Redis is its work."""
+        found = self.daemon
+        return None if found is None or not found.running or self.works_here is False else found
 
 
 class Looker:
@@ -83,12 +93,18 @@ class Looker:
         return Picture(
             runtime_dir=str(self._directory),
             url=self._url,
+            namespace=self._namespace,
             daemon=daemon,
             unreadable=unreadable,
             store=store,
             problems=self._problems,
             web=None if daemon is None else _web(daemon, self._directory),
+            works_here=None if daemon is None else self._works_here(daemon, store),
         )
+
+    def _works_here(self, daemon: Daemon, store: Store) -> bool | None:
+        said = None if store.trouble else store.hosts
+        return works_there(daemon, self._url, self._namespace, said)
 
     def daemon(self, *, patience: float) -> tuple[Daemon | None, str | None]:
         """Look at the daemon of this host; else say why that cannot be."""

@@ -69,7 +69,23 @@ def _daemon_lines(picture: Picture, width: int | None) -> list[Line]:
         where = picture.web
         said = "the sockets of systemd" if where == "systemd" else f"http://{where}/readyz"
         found.append(_line(f"         health at {said}", width))
+    if elsewhere := _elsewhere(picture, daemon):
+        found.append(_line(f"         {elsewhere}", width, "warn"))
     return found + [_line(f"         {text}", width, style) for text, style in troubles(daemon)]
+
+
+def _elsewhere(picture: Picture, daemon: Daemon) -> str:
+    """Say where the daemon works, if that is not, or may not be, the Redis that was looked at."""
+    there = f"{daemon.redis}, namespace {daemon.namespace}"
+    here = f"{picture.url}, namespace {picture.namespace}"
+    if picture.works_here is False:
+        return (
+            f"it works on another Redis: {there}; all that follows is of {here}, without it; to look "
+            "there, see JOBD_REDIS_URL, --redis-url and the configuration"
+        )
+    if picture.works_here is None and daemon.redis:
+        return f"it works on {there}; whether that is {here} is not known yet"
+    return ""
 
 
 def troubles(daemon: Daemon) -> Iterator[tuple[str, Style]]:
@@ -113,11 +129,11 @@ def store_lines(store: Store, url: str, width: int | None) -> list[Line]:
 
 def host_lines(picture: Picture, width: int | None) -> list[Line]:
     """Give the table of hosts, where there are others than this one."""
-    ours = picture.daemon.nonce if picture.daemon is not None and picture.daemon.running else ""
+    ours = picture.ours.nonce if picture.ours is not None else ""
     known = picture.store.hosts
     if all(host.daemon is not None and host.daemon.nonce == ours for host in known):
         return []
-    rows = [_host_row(_newest(host, picture.daemon), ours) for host in known]
+    rows = [_host_row(_newest(host, picture.ours), ours) for host in known]
     heads = ("HOST", "STATE", "PID", "UP", "GEN", "WORKERS", "BUSY", "MEMORY", "JOBD")
     spare = ("JOBD", "GEN", "PID", "MEMORY", "UP")
     lines = table_lines(heads, rows, width=width, spare=spare, elastic=("STATE",), remark="NOTE")
@@ -155,9 +171,9 @@ def _host_row(host: Host, ours: str) -> tuple[object, ...]:
 
 
 def places(picture: Picture, *, everywhere: bool) -> list[Place]:
-    """List the workers to show: of this host, or of all; where no daemon runs here, of all."""
+    """List the workers to show: of this host, or of all; where no daemon here has part in it, of all."""
     everybody = daemons(picture)
-    here = [daemon for daemon in everybody if daemon is picture.daemon]
+    here = [daemon for daemon in everybody if daemon is picture.ours]
     names = _names(everybody)
     return [
         Place(names[daemon.nonce], worker)
@@ -279,8 +295,8 @@ def _pools(picture: Picture) -> dict[str, _Pool]:
 
 
 def daemons(picture: Picture) -> list[Daemon]:
-    """List the daemons that are there, that of this host first."""
-    found = [picture.daemon] if picture.daemon is not None and picture.daemon.running else []
+    """List the daemons of the Redis that was looked at, that of this host first."""
+    found = [] if picture.ours is None else [picture.ours]
     ours = {daemon.nonce for daemon in found}
     return found + [
         host.daemon

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from jobd.broker.urls import safe_url
 from jobd.cli.settings import Settings
 from jobd.cli.toml_lines import key_of
 from jobd.core.alerts.kinds import KINDS
@@ -24,6 +23,7 @@ from jobd.core.config_problems import without_passwords
 from jobd.core.config_web import DashboardConfig
 from jobd.core.durations import words
 from jobd.core.likely_secret import may_be_secret
+from jobd.core.redis_place import safe_url
 
 MASK = "***"
 _OF_HASHES = ("web.dashboard.users", "web.dashboard.tokens")

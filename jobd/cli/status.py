@@ -58,6 +58,8 @@ def document(picture: Picture) -> dict[str, object]:
     store = picture.store
     redis = {
         "url": picture.url,
+        "namespace": picture.namespace,
+        "daemon_works_here": picture.works_here,
         "error": store.trouble,
         "server": store.server,
         "unfit": store.unfit,

@@ -76,7 +76,7 @@ def _above(
     picture: Picture, view: View, columns: int, clock: str, queue_rates: Mapping[str, float]
 ) -> list[list[Line]]:
     """Give the parts that stand above the workers, the one that matters most first."""
-    everywhere = view.everywhere or picture.daemon is None or not picture.daemon.running
+    everywhere = view.everywhere or picture.ours is None
     return [
         [_title(picture, columns, clock, queue_rates)],
         lines.daemon_lines(picture, columns),

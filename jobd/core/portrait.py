@@ -85,7 +85,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon of a runtime directory, the last one when none is running. `up_for` in seconds.
 
     `stale`: for how many seconds its state.json could not be written; what is said of helpers, queues
-    and reloads is as old.
+    and reloads is as old. `redis`: where it keeps its jobs, without passwords; '' of an older version.
     """
 
     running: bool
@@ -99,6 +99,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[Worker]
     nonce: str = ""
     jobd: str = ""
+    redis: str = ""
+    namespace: str = ""
     host: str = ""
     runtime_dir: str = ""
     answers: Answers = "unknown"

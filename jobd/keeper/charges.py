@@ -15,7 +15,8 @@ from jobd.broker.commands import Blame
 from jobd.keeper.fleet import Dead
 from jobd.seams.clock import monotonic
 from jobd.seams.hostname import host_name
-from jobd.seams.scoreboard import CellView, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import CellView
 
 # What a running job is charged with, by how its worker ended. A crash accuses the job, and so does
 # what it cost in memory or the progress it did not let its worker make; a host that went away may

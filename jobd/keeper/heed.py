@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from jobd.broker.commands import Order
 from jobd.broker.store import Store
 from jobd.keeper.fleet import Alive
-from jobd.seams.scoreboard import Page, Scoreboard, mark_of
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_page import Page
+from jobd.seams.scoreboard_views import mark_of
 
 EVERY = 0.3
 

@@ -14,7 +14,8 @@ from jobd.broker.connection import Client
 from jobd.broker.store import Store, read_epoch
 from jobd.core.errors import BrokerError
 from jobd.keeper.fleet import Alive
-from jobd.seams.scoreboard import Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import Phase
 
 
 def renew_timeout(lease: float) -> float:

@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobd.broker.store import Store
-from jobd.seams.scoreboard import CellView, Page
+from jobd.seams.scoreboard_page import Page
+from jobd.seams.scoreboard_views import CellView
 
 OVERSTAYED = 0.3
 

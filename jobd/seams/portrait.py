@@ -17,7 +17,8 @@ from jobd.core.errors import EX_CONFIG, HostError
 from jobd.core.portrait import Daemon, QueueView, Reload, Worker
 from jobd.seams import clock, host, statefile
 from jobd.seams.hostname import host_name
-from jobd.seams.scoreboard import Owner, PageView, Scoreboard
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_views import PageView
 from jobd.seams.statefile import PoolState, SlotState, State
 
 
@@ -59,6 +60,8 @@ def look(runtime_dir: Path) -> Daemon | None:
         workers=workers,
         nonce=state.nonce,
         jobd=state.jobd,
+        redis=state.redis,
+        namespace=state.namespace,
         queues=queues if running else {},
         reload=_reload(state),
         host=host_name(),

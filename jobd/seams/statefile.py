@@ -58,7 +58,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. `jobd` is the version; `reload_at` is when the last reload was begun; `where`
-    is the working directory, by the name the daemon was started under.
+    is the working directory, by the name the daemon was started under; `redis` the address of its Redis
+    without passwords, '' in a file of an older version.
 
     Helpers are running (up), starting or waiting to be started. `down`: those in use that are not up,
     each since when, by the monotonic clock; a start that comes to nothing changes nothing there.
@@ -76,6 +77,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     generation: int = 1
     jobd: str = ""
+    redis: str = ""
+    namespace: str = ""
     where: str = ""
     reloading: bool = False
     reload_at: float | None = None

@@ -10,6 +10,7 @@ import msgspec
 from jobd.core.config import Config, QueueConfig
 from jobd.core.errors import ConfigError
 from jobd.core.processes import Processes
+from jobd.core.redis_place import safe_url
 from jobd.supervisor.demand import Bounds
 from jobd.supervisor.fleet import Dead, Fleet, Helper, Plan, Policy, Queue, Role
 from jobd.supervisor.layout import MOST_LEAVERS, lay_out
@@ -70,6 +71,8 @@ def plan(config: Config, attempt: int = 1, *, sockets: bool = False) -> Plan:
         preloaders=preloaders,
         services=services(config, sockets=sockets),
         adopt_queues_of=adopt,
+        redis=safe_url(config.redis.url),
+        namespace=config.redis.namespace,
     )
 
 
@@ -89,6 +92,8 @@ def build(
         nonce=nonce,
         board=board,
         settings=first.settings,
+        redis=first.redis,
+        namespace=first.namespace,
         queues=dict(first.queues),
         helpers={
             KEEPER: Helper(name=KEEPER, role=Role.KEEPER),

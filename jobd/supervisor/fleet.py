@@ -196,7 +196,8 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a configuration asks for. `settings` stands for all of it."""
+    """What a configuration asks for. `settings` stands for all of it; `redis` is to be shown: the
+    address without passwords."""
 
     policy: Policy
     settings: str
@@ -204,6 +205,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     preloaders: dict[str, Helper]
     services: dict[str, Helper] = {}
     adopt_queues_of: str | None = None
+    redis: str = ""
+    namespace: str = ""
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +237,8 @@ class Fleet(msgspec.Struct, kw_only=True):
     nonce: str
     board: str
     settings: str = ""  # stands for the configuration in force
+    redis: str = ""  # without passwords
+    namespace: str = ""
     queues: dict[str, Queue]
     slots: dict[str, Slot] = {}
     children: dict[str, Child] = {}

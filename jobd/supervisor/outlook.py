@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from jobd.seams import host, memory
 from jobd.seams.cgroups import OomKills
 from jobd.seams.exits import Exit
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 from jobd.supervisor.fleet import Child, Fleet
 from jobd.supervisor.growth import Grown
 from jobd.supervisor.memory import NOT_READ, SHOWN_EVERY, Reading, is_due

@@ -12,7 +12,8 @@ from jobd.core import events
 from jobd.seams import host, statefile
 from jobd.seams.log import Emit
 from jobd.seams.mark import Mark
-from jobd.seams.scoreboard import Owner, PageView, Scoreboard
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_views import PageView
 from jobd.seams.sweep import sweep
 from jobd.supervisor.fleet import Dead
 

@@ -75,6 +75,8 @@ def for_people(
         down={h.name: h.down_at for h in fleet.helpers.values() if _is_missed(h)},
         generation=fleet.generation,
         jobd=__version__,
+        redis=fleet.redis,
+        namespace=fleet.namespace,
         where=where,
         reload_at=epoch + fleet.reload.since if fleet.reload.since else None,
         reloading=bool(fleet.reload.number) or fleet.reload.rolling is not None,

@@ -140,6 +140,7 @@ def _take_over(fleet: Fleet, plan: Plan, now: float, out: list[Action]) -> None:
     out.append(Adopt())
     _take_helpers(fleet, plan, under_way.everything)
     fleet.policy = plan.policy
+    fleet.redis, fleet.namespace = plan.redis, plan.namespace
     before = fleet.queues
     fleet.queues = {q.name: scaling.carried(before.get(q.name), q) for q in plan.queues.values()}
     fleet.adopt_queues_of = plan.adopt_queues_of

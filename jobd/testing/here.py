@@ -23,7 +23,7 @@ from jobd.core.events import Event
 from jobd.core.job_events import HookFailed
 from jobd.core.options import Policy, resolve
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.hook_tasks import hook_tasks

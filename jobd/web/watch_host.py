@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from jobd.core.health import HostSeen, PageSeen, QueueSeen, followed
 from jobd.seams import statefile
 from jobd.seams.clock import mono
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 from jobd.seams.statefile import State
 
 EVERY = 0.5

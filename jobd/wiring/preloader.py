@@ -21,7 +21,7 @@ from jobd.seams import declared, logstream, stacks, stdio
 from jobd.seams.clock import mono
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, Log
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.wiring.worker import Workshop
 from jobd.worker.output import Output
 from jobd.worker.preload import Order, Preloader, Run

@@ -20,7 +20,7 @@ from jobd.core.options import Policy, RunOptions, check_timeouts, read_run_optio
 from jobd.seams import host, stacks
 from jobd.seams.exits import FENCED, NOT_ADOPTED, RECYCLED
 from jobd.seams.log import Emit, Log
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks

@@ -14,7 +14,7 @@ from jobd.client.hooks import BY_JOBS, Hooks
 from jobd.core.events import Event
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.seams.stop import Stop
 from jobd.worker.aio import AsyncExecutor
 from jobd.worker.crew import CrewLoop

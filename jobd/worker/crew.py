@@ -23,7 +23,7 @@ from jobd.broker.commands import CAPPED, LIMITED, Claim, Claimed
 from jobd.seams.bell import Bell
 from jobd.seams.clock import monotonic
 from jobd.seams.exits import Reason
-from jobd.seams.scoreboard import Phase
+from jobd.seams.scoreboard_views import Phase
 from jobd.worker.desk import Desk
 from jobd.worker.doers import doers_of
 from jobd.worker.lane import Lane

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jobd.seams import memory
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 EVERY = 0.05
 CLOSELY_EVERY = 1.0

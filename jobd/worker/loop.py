@@ -27,7 +27,8 @@ from jobd.core.options import Policy
 from jobd.core.store_events import BrokerBack, BrokerLost, StoreReset
 from jobd.seams.clock import monotonic
 from jobd.seams.exits import Reason
-from jobd.seams.scoreboard import Page, Phase
+from jobd.seams.scoreboard_page import Page
+from jobd.seams.scoreboard_views import Phase
 from jobd.seams.stop import Stop
 from jobd.worker.desk import Desk
 from jobd.worker.flush import Flusher

@@ -25,7 +25,8 @@ from jobd.seams import clock, host, hugepages, stacks, stdio
 from jobd.seams.exits import NOT_ADOPTED
 from jobd.seams.lines import Lines
 from jobd.seams.log import Emit, paragraph
-from jobd.seams.scoreboard import Page, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.app import code_fingerprint, load_app
 
 # The middle process ends at once; what takes longer is a supervisor that is not there any more.

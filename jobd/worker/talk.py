@@ -29,7 +29,7 @@ from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.states import WITHOUT_A_RUN
 from jobd.seams.clock import monotonic
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.costs import BUDGET_US
 from jobd.worker.desk import Desk
 from jobd.worker.ended import Bite, ids_of, settles

@@ -6,7 +6,8 @@ on an event loop. Made only for tasks that take the context.
 
 from __future__ import annotations
 
-from jobd.seams.scoreboard import Page, mark_of
+from jobd.seams.scoreboard_page import Page
+from jobd.seams.scoreboard_views import mark_of
 
 
 class Watch:

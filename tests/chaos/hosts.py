@@ -14,7 +14,8 @@ from support.daemons import Daemon, eventually, gone
 
 from jobd.core.config import QueueConfig
 from jobd.core.schedule import Declared
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 
 _SKEW = """
 import datetime, time

@@ -19,7 +19,7 @@ from jobd.broker.connection import Client, translated
 from jobd.broker.store import Store
 from jobd.client import waiting
 from jobd.core.errors import ResultTimeout
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 FIGURES = "t|0|0|0"
 LEASE = 30_000

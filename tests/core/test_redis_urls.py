@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobd.broker.urls import safe_url
 from jobd.core.config_drawn import drawn
 from jobd.core.errors import OptionError
+from jobd.core.redis_place import safe_url
 from jobd.core.redis_urls import RedisUrl, TlsOptions, read_redis_url
 
 SENTINEL = "redis+sentinel://10.0.0.1,10.0.0.2:26380/mymaster/3"

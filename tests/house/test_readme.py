@@ -11,7 +11,7 @@ from support.documents import blocks_of
 from support.inline import new_page, working
 from support.servers import eventually
 
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()

@@ -12,6 +12,8 @@ import pytest
 from support.forked import forked
 
 from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_layout import NEAR, Layout
+from jobd.seams.scoreboard_views import mark_of
 
 OWNER = Owner("n", 1, 1, "boot")
 
@@ -21,6 +23,45 @@ def test_what_is_always_used_of_it_is_there_from_the_start(tmp_path: Path) -> No
     board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=20, cells=1000)
     assert board.path.stat().st_blocks * 512 >= 21 * 4096
     assert board.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_always_used_of_it_lies_in_one_piece(tmp_path: Path) -> None:
+    """A disk that tells its device of each piece that is given back would take a second for hundreds."""
+    board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=20, cells=1000)
+    layout = Layout(20, 1000)
+    assert [layout.page_at(index) for index in range(20)] == [4096 * (1 + i) for i in range(20)]
+    assert layout.always_used == 21 * 4096
+    for page in board.pages:
+        page.hand_out(incarnation=f"n.{page.index}", queue="q", slot="q.1", cells=NEAR)
+        page.start(NEAR - 1, b"j", 1, b"t", 1.0, 0.0)
+    # Some file systems count what they note about a file, too.
+    assert board.path.stat().st_blocks * 512 <= layout.always_used + 4 * 4096
+
+
+@pytest.mark.parametrize("cells", [1, NEAR, NEAR + 1, 40])
+def test_each_cell_has_a_place_of_its_own(tmp_path: Path, cells: int) -> None:
+    """Those in the page and those beyond, of neighbours, and for who maps the file anew."""
+    board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=3, cells=cells)
+    runs = [(page, cell) for page in range(3) for cell in range(cells)]
+    for page in board.pages:
+        page.hand_out(incarnation=f"n.{page.index}", queue="q", slot="q.1", cells=cells)
+    for page, cell in runs:
+        name = f"{page}-{cell}"
+        board.pages[page].start(cell, name.encode(), 1 + cell, b"t", 1.0, 0.0)
+        board.pages[page].cancel(cell, mark_of(name, 1 + cell), condemn=cell % 2 == 0)
+
+    found = Scoreboard.open(board.path)
+    assert board.path.stat().st_size == Layout(3, cells).size
+    views = found.views()
+    assert [view.incarnation for view in views] == ["n.0", "n.1", "n.2"]
+    seen = [
+        (view.index, c.index, c.job_id, c.claim, c.condemned) for view in views for c in view.cells
+    ]
+    assert seen == [(page, cell, f"{page}-{cell}", 1 + cell, cell % 2 == 0) for page, cell in runs]
+    for page, cell in runs:
+        assert found.pages[page].is_cancelled(cell, mark_of(f"{page}-{cell}", 1 + cell))
+        found.pages[page].finish(cell)
+    assert [view.cells for view in board.views()] == [(), (), ()]
 
 
 def test_a_disk_without_room_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -36,6 +77,22 @@ def test_a_disk_without_room_is_refused_and_nothing_is_left(tmp_path: Path) -> N
 
     said = forked(child)
     assert said == (errno.EFBIG, [])
+
+
+def test_who_starts_a_job_is_told_what_was_revoked(tmp_path: Path) -> None:
+    """By the same call that says it runs: nothing is revoked in between, unseen by both."""
+    board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=2, cells=2)
+    for page in board.pages:
+        page.hand_out(incarnation=f"w.{page.index}", queue="q", slot="q.1", cells=2)
+    page = board.pages[1]
+    assert page.start(1, b"a", 7, b"t", 1.0, 0.0) == 0
+    page.revoke(2**52 + 1)
+    assert page.start(1, b"b", 8, b"t", 1.0, 0.0) == 2**52 + 1
+    [other, view] = board.views()
+    assert (other.revoked, view.revoked) == (0, 2**52 + 1)
+    assert (other.cells, [cell.job_id for cell in view.cells]) == ((), ["b"])
+    page.finish(1)
+    assert board.views()[1].cells == ()
 
 
 @pytest.mark.parametrize("cells", [0, 1001])

@@ -14,7 +14,8 @@ from jobd.core.errors import Fenced
 from jobd.core.events import Event
 from jobd.core.limits import resolve_limits
 from jobd.core.options import resolve
-from jobd.seams.scoreboard import Owner, Page, Scoreboard
+from jobd.seams.scoreboard import Owner, Scoreboard
+from jobd.seams.scoreboard_page import Page
 from jobd.seams.stop import Stop
 from jobd.worker.assemble import assemble
 from jobd.worker.hook_tasks import hook_tasks

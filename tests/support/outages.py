@@ -11,7 +11,8 @@ from typing import Any
 import redis
 
 from jobd.core.config import QueueConfig
-from jobd.seams.scoreboard import PageView, Phase, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView, Phase
 from support.daemons import Daemon, eventually
 from support.links import BadLink, Weather
 from support.netns import FarServer

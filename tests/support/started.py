@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobd.seams.scoreboard import PageView, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_views import PageView
 from support.daemons import end_all, eventually
 from support.records import said
 from support.servers import PATIENCE

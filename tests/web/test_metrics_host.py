@@ -10,7 +10,7 @@ from support.tallied import scraped, slot, write_state
 
 from jobd.broker.connection import connect
 from jobd.core.portrait import Growth
-from jobd.seams.scoreboard import Phase
+from jobd.seams.scoreboard_views import Phase
 from jobd.seams.statefile import PoolState
 from jobd.web.metrics import Metrics
 from jobd.web.metrics_host import PHASES

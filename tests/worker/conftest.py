@@ -9,7 +9,8 @@ import pytest
 from support.inline import new_page
 
 from jobd import Jobd
-from jobd.seams.scoreboard import Page, Scoreboard
+from jobd.seams.scoreboard import Scoreboard
+from jobd.seams.scoreboard_page import Page
 
 
 @pytest.fixture

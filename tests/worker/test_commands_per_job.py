@@ -17,7 +17,7 @@ from support.servers import eventually
 from jobd import Jobd, Queue
 from jobd.broker.bites import ADD_BITE
 from jobd.broker.connection import Client
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 JOBS = 4000
 PER_CALL = 25  # commands in a claim or a settle that are not about one job
@@ -66,7 +66,7 @@ def drain(app: Jobd, queue: Queue, page: Page, concurrency: int = 1) -> Asked:
     counting = Counting(app.producer.client)
     with working(app, queue, page, concurrency=concurrency) as worker:
         worker.desk.costs.note(task.encode(), 0.0)
-        eventually(settled(page, JOBS), within=30)
+        eventually(settled(page, JOBS))
         return counting.stop()
 
 

@@ -12,7 +12,7 @@ from support.servers import eventually
 
 from jobd import Fixed, Job, Jobd
 from jobd.broker.commands import Blame
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 
 @dataclass

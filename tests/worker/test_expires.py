@@ -8,7 +8,7 @@ import pytest
 from support.inline import working
 
 from jobd import Fixed, Job, Jobd, JobFailed, OptionError
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 
 def died_of(handle: object) -> str:

@@ -11,7 +11,7 @@ from support.inline import Running, in_state, new_page, working
 from support.servers import eventually
 
 from jobd import Job, Jobd, Throttle
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker import loop
 from jobd.worker.promptness import Promptness
 

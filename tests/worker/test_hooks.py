@@ -11,7 +11,7 @@ from support.servers import eventually
 
 from jobd import DeclarationError, Discard, Jobd, JobEvent, JobFailed, Queue, Snooze
 from jobd.broker.commands import Blame
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.hooked import HookedLane
 from jobd.worker.lane import Lane
 

@@ -15,7 +15,7 @@ from jobd.broker.commands import Blame
 from jobd.broker.connection import Client
 from jobd.core.states import DEAD_CAUSES
 from jobd.seams.clock import wall_ms
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 
 JOB = "jobd:{q}:job:a"
 

@@ -20,7 +20,7 @@ from jobd.broker.views import JobInfo
 from jobd.core.errors import OptionError
 from jobd.seams import host
 from jobd.seams.exits import Exit
-from jobd.seams.scoreboard import Page
+from jobd.seams.scoreboard_page import Page
 from jobd.worker.record import MAX_HISTORY, MAX_HISTORY_BYTES, MAX_TRACEBACK
 
 
