@@ -116,12 +116,18 @@ class Group:
 
     def cpu_seconds(self) -> float:
         """User and system time of all members, with children they have waited for."""
-        total = 0.0
+        return sum(self.cpu_by_process().values())
+
+    def cpu_by_process(self) -> dict[int, float]:
+        """The same, member by member: pid, seconds."""
+        seen: dict[int, float] = {}
         for process in self.members():
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+                seen[process.pid] = (
+                    times.user + times.system + times.children_user + times.children_system
+                )
+        return seen
 
     def memory(self) -> list[ProcessMemory]:
         """Memory of each member, largest first."""

@@ -9,7 +9,7 @@ process may use, either code the last: on one core or on two, a round trip is no
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -26,10 +26,21 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Processor microseconds a job, of the side's processes and of its Redis."""
+    """Processor microseconds a job: of all of the side's processes, of the one among them that had the
+    most, and of its Redis."""
 
     ours_us: float
+    busiest_us: float
     redis_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What had been done by then, and the seconds it took: ours by process."""
+
+    jobs: int
+    ours: Mapping[int, float]
+    redis: float
 
 
 class Side:
@@ -41,7 +52,7 @@ class Side:
         self._group = Group(commands, site.directory / "side.log", site.directory)
         self._server = server
         self._count = count
-        self._first = (0, 0.0, 0.0)
+        self._first = _Look(0, {}, 0.0)
 
     def start(self, stack: ExitStack) -> None:
         """Start it, wait until it works, and stop it."""
@@ -76,13 +87,15 @@ class Side:
 
     def cost(self) -> Cost:
         """What a job has cost since `start`."""
-        jobs, ours, redis = (
-            now - then for now, then in zip(self._look(), self._first, strict=True)
-        )
-        return Cost(ours / jobs * 1e6, redis / jobs * 1e6)
+        first, now = self._first, self._look()
+        ours = [spent - first.ours.get(pid, 0.0) for pid, spent in now.ours.items()]
+        each = 1e6 / (now.jobs - first.jobs)
+        return Cost(sum(ours) * each, max(ours) * each, (now.redis - first.redis) * each)
 
-    def _look(self) -> tuple[int, float, float]:
-        return self._count(), self._group.cpu_seconds(), self._server.process_cpu_seconds()
+    def _look(self) -> _Look:
+        return _Look(
+            self._count(), self._group.cpu_by_process(), self._server.process_cpu_seconds()
+        )
 
 
 def alternate_slices(one: Side, other: Side, pairs: int) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ def read_claim(reply: Any) -> Claim:
     """Read a claim's reply. Raises Fenced."""
     refuse_fenced(reply)
     number, now, within = int(reply[1]), int(reply[2]), reply[5]
+    rest = reply[11::5]
     jobs = list(
         map(
             Claimed,
@@ -20,7 +21,7 @@ def read_claim(reply: Any) -> Claim:
             reply[8::5],
             reply[9::5],
             map(int, reply[10::5]),
-            map(_pairs, reply[11::5]),
+            map(_pairs, rest) if any(rest) else repeat(_NOTHING),
             repeat(number),
         )
     )

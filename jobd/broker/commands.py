@@ -346,6 +346,8 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
     """Put ids, (id, result)s or (id, result, ran)s together by claim and figures: most of a batch has
     the same."""
     groups: dict[tuple[str, int, str], list[Any]] = {}
+    plain: list[Any] = []
+    claim, figures = 0, None  # of those that go there
     for job in completed:
         if job.ran:
             told = (job.id, job.result, job.ran)
@@ -353,7 +355,10 @@ def _grouped(completed: Sequence[Completed]) -> dict[tuple[str, int, str], list[
         elif job.result:
             groups.setdefault(("value", job.claim, job.figures), []).append((job.id, job.result))
         else:
-            groups.setdefault(("plain", job.claim, job.figures), []).append(job.id)
+            if job.figures is not figures or job.claim != claim:
+                claim, figures = job.claim, job.figures
+                plain = groups.setdefault(("plain", claim, figures), [])
+            plain.append(job.id)
     return groups
 
 

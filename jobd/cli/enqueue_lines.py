@@ -20,7 +20,8 @@ import click
 from jobd.cli.job_lines import BadLine, Line, Reader, good_jobs
 from jobd.cli.output import print_json, printable
 from jobd.cli.progress import counter, progress
-from jobd.client.many import CHUNK, Added
+from jobd.client.added import Added
+from jobd.client.chunks import CHUNK
 from jobd.client.queue import Addition, Queue
 from jobd.core.errors import EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL, BrokerError, BrokerUnavailable
 

@@ -1,149 +1,23 @@
-"""Adding many jobs: from a list, with a handle for each, or from an iterator of any length.
+"""Adding many jobs, chunk by chunk, one round trip each.
 
-Jobs go in chunks of a thousand, or of 256 KiB, one round trip each. While Redis takes one chunk the next is made;
-never more than one is under way, so whoever is cut off knows what is in, what may be, and what was
-not sent. Of an iterator no more is held than two chunks. Called by `Queue.add_many`, `aadd_many`.
+While Redis takes one chunk the next is made; never more than one is under way, so whoever is cut off
+knows what is in, what may be, and what was not sent. Of an iterator no more is held than two chunks.
+Called by `Queue.add_many`, `aadd_many`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TypeVar
 
-from jobd.broker.bites import ADD_BYTES
-from jobd.broker.new_job import NewJob
-from jobd.client.adding import handle_of
-from jobd.client.handle import JobHandle
+from jobd.client.added import Added, Progress
+from jobd.client.chunks import Chunk
 from jobd.client.producer import Producer
 from jobd.core.errors import BrokerError, BrokerUnavailable
 
-CHUNK = 1000
-
-A = TypeVar("A", bound="Added")
-T = TypeVar("T")
-
-# Called after each round trip with what became of the jobs of the call by then.
-Progress: TypeAlias = "Callable[[Added], object] | None"
-# Reads one of the jobs that were given; says, too, whether it is fresh: nothing to be looked up.
-Read = Callable[[Any], tuple[NewJob, bool]]
-
-
-class Added:
-    """What became of many jobs: so many were `enqueued`, so many of them `replaced` another job, and
-    so many were `duplicates`.
-
-    Its length is the number of all.
-    """
-
-    enqueued: int = 0
-    replaced: int = 0
-    duplicates: int = 0
-
-    def __repr__(self) -> str:
-        return f"<Added: {self.enqueued} enqueued, {self.duplicates} duplicates>"
-
-    def __len__(self) -> int:
-        return self.enqueued + self.duplicates
-
-    def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
-        """Count the answers to one chunk, or to its first jobs."""
-        _ = chunk
-        replaced = words.count(b"replaced")
-        enqueued = words.count(b"added") + replaced
-        self.replaced += replaced
-        self.enqueued += enqueued
-        self.duplicates += len(words) - enqueued
-
-
-class Handles(list[JobHandle[Any]], Added):
-    """The same, and a handle for each job, in their order."""
-
-    def __init__(self, producer: Producer, queue: str) -> None:
-        super().__init__()
-        self._producer = producer
-        self._queue = queue
-
-    def take_in(self, chunk: Chunk, words: Sequence[bytes]) -> None:
-        """Count the answers to one chunk, and make its handles."""
-        super().take_in(chunk, words)
-        for job, word in zip(chunk.jobs, words, strict=False):  # some, where the others failed
-            self.append(handle_of(self._producer, self._queue, job, word))
-
-
-class Chunk(NamedTuple):
-    """Jobs of one round trip; `fresh` when all of them are."""
-
-    jobs: list[NewJob]
-    fresh: bool
-
-
-class Cutter:
-    """Reads jobs one by one; cuts the row into chunks."""
-
-    def __init__(self, read: Read) -> None:
-        self._read = read
-        self._before = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._jobs: list[NewJob] = []
-        self._fresh = True
-        self._room = ADD_BYTES
-
-    def take(self, given: object) -> bool:
-        """Read one more; True when the chunk is full. Raises what is wrong with it, and says where."""
-        try:
-            job, is_fresh = self._read(given)
-        except Exception as error:
-            error.add_note(f"in job {self._before + len(self._jobs)} of add_many, counted from 0")
-            raise
-        jobs = self._jobs
-        jobs.append(job)
-        if not is_fresh:
-            self._fresh = False
-        room = self._room = self._room - len(job.args)
-        return room <= 0 or len(jobs) == CHUNK
-
-    def cut(self) -> Chunk:
-        """Give what was read since the last cut."""
-        chunk = Chunk(self._jobs, self._fresh)
-        self._before += len(self._jobs)
-        self._begin()
-        return chunk
-
-
-def read_chunks(jobs: Iterable[object], read: Read) -> Iterator[Chunk]:
-    """Read jobs, as they are asked for. What a bad one raises, or their iterator, comes after a last
-    chunk of those that came before it."""
-    cutter = Cutter(read)
-    try:
-        for given in jobs:
-            if cutter.take(given):
-                yield cutter.cut()
-    except Exception:
-        yield cutter.cut()
-        raise
-    yield cutter.cut()
-
-
-async def read_chunks_async(jobs: AsyncIterable[object], read: Read) -> AsyncIterator[Chunk]:
-    """Read jobs that come one by one, as `read_chunks` does."""
-    cutter = Cutter(read)
-    try:
-        async for given in jobs:
-            if cutter.take(given):
-                yield cutter.cut()
-    except Exception:
-        yield cutter.cut()
-        raise
-    yield cutter.cut()
-
-
-def check_all(jobs: Sequence[object], read: Read) -> list[Chunk]:
-    """Read all jobs before the first is added. Raises what the first bad one raises."""
-    return list(read_chunks(jobs, read))
+A = TypeVar("A", bound=Added)
 
 
 class Sending:
@@ -263,9 +137,3 @@ async def add_chunks_async(
         raise
     await sending.land_async()
     return added
-
-
-async def one_by_one(jobs: Iterable[T]) -> AsyncIterator[T]:
-    """Give a plain iterable's items to an event loop."""
-    for job in jobs:
-        yield job

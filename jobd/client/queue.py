@@ -16,21 +16,13 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 from jobd.broker.finding import Wanted
 from jobd.broker.flow import Flow
 from jobd.broker.new_job import NewJob
+from jobd.client.added import Added, Handles, Progress
 from jobd.client.adding import SAYS_NOTHING, CallOptions, Defaults, handle_of, is_fresh
+from jobd.client.chunks import check_all, one_by_one, read_chunks, read_chunks_async
 from jobd.client.decorators import ScheduleDecorator, TaskDecorator
 from jobd.client.handle import JobHandle
 from jobd.client.hold import read_hold, was_paused
-from jobd.client.many import (
-    Added,
-    Handles,
-    Progress,
-    add_chunks,
-    add_chunks_async,
-    check_all,
-    one_by_one,
-    read_chunks,
-    read_chunks_async,
-)
+from jobd.client.many import add_chunks, add_chunks_async
 from jobd.client.operate import How, carry_out
 from jobd.client.payload import encode_payload
 from jobd.client.producer import Producer

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from jobd.seams import host
 from jobd.seams.clock import mono
 
-# A killed process needs its last system call to end.
-_GONE_WITHIN = 2.0
+GONE_WITHIN = 2.0
+"""Seconds: a killed process needs its last system call to end."""
 
 
 def has_children() -> bool:
@@ -63,9 +63,10 @@ class Ended(NamedTuple):
 
 
 class Leftovers:
-    """What is below this process and was not when this was made."""
+    """What is below this process and was not when this was made. After `within` seconds it gives up."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: float = GONE_WITHIN) -> None:
+        self._within = within
         self._kept = known_children()
         self._dead: set[int] = (
             set()
@@ -73,7 +74,7 @@ class Leftovers:
 
     def end(self) -> Ended:
         """Kill all that runs, and collect what has ended."""
-        give_up_at = mono() + _GONE_WITHIN
+        give_up_at = mono() + self._within
         count, is_held = 0, False
         while mono() < give_up_at:
             found = _stopped(self._kept)

@@ -125,22 +125,19 @@ class Page:
 
     def start(
         self, cell: int, job_id: bytes, claim: int, task: bytes, started: float, deadline: float
-    ) -> None:
-        """Write that a job runs, before it does. Then look at `revoked`, then run it."""
+    ) -> int:
+        """Write that a job runs, before it does; give what is `revoked` by then, to look at before that."""
         at = (self._near if cell < NEAR else self._far) + cell * CELL
         memory = self._memory
         memory[at] = 0
         _write_run(memory, at + 8, claim, started, deadline, job_id, task)
         memory[at] = 1
+        revoked: int = _read_u64(memory, self._at + 32)[0]
+        return revoked
 
     def finish(self, cell: int) -> None:
         """Write that the cell's job no longer runs."""
         self._memory[(self._near if cell < NEAR else self._far) + cell * CELL] = 0
-
-    def revoked(self) -> int:
-        """Read the highest claim number whose unstarted jobs were taken away."""
-        number: int = U64.unpack_from(self._memory, self._at + 32)[0]
-        return number
 
     def is_cancelled(self, cell: int, mark: int) -> bool:
         """Say whether the run with this mark, in this cell, was cancelled."""

@@ -13,8 +13,8 @@ pidfd, and no report is lost with a preloader.
 
 **A pure step and a thin loop.** `step(fleet, observation, now)` gives the next fleet and a list of
 actions; it absorbs what was seen into the slots (`absorb`), then derives from the state alone what
-has to be done (`settle`). A missed or doubled observation heals at the next tick. `loop` turns
-descriptors into observations and carries actions out; it decides nothing.
+has to be done (`settle`). A missed or doubled observation heals at the next tick. `ears` turn
+descriptors into observations, `hands` carry actions out, and `loop` has them take turns: none decides anything.
 
 **Levels, not edges.** Whenever something changes the keeper is told the whole list: who is alive, who
 is dead and not yet released. It answers with what it has released. A lost message costs a tick.

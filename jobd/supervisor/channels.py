@@ -1,7 +1,7 @@
 """The helpers' channels, watched for what they have to say and, while something waits, for room.
 
 Invariant: nothing waits for a helper; what it does not read is kept up to a bound, and then refused.
-Called by jobd.supervisor.loop.
+Called by jobd.supervisor.ears, hands and telling.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Invariant: a child is in exactly one of the two tables from the moment its pid is known until its
 end was collected; signals go through its pidfd. Whoever is in neither is judged by `strays`: what
-began below this daemon and has lost its worker is ended. Called by jobd.supervisor.loop.
+began below this daemon and has lost its worker is ended. Called by jobd.supervisor.ears, hands and watched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The clients of the control socket: what they ask for, as observations, and their answers.
 
 Invariant: an answer goes out when state.json is written, so whoever then looks into it finds what was
-asked for. Called by jobd.supervisor.loop.
+asked for. Called by jobd.supervisor.loop, its ears and hands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the signals to a daemon mean. Called by jobd.supervisor.loop."""
+"""What the signals to a daemon mean. Called by jobd.supervisor.ears."""
 
 from __future__ import annotations
 

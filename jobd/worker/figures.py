@@ -10,6 +10,8 @@ import threading
 
 from jobd.core.tally import LAST_BUCKET
 
+_WAIT_AND_TOTAL = 1 << 16 | 1
+
 
 class TaskFigures:
     """One task's: the figures spelled so far, and the sums of the batch."""
@@ -42,10 +44,13 @@ class Figures:
             mine = self._tasks[task] = TaskFigures(task)
         if wait_ms < 0:  # noqa: PLR1730  once a job, as in costs
             wait_ms = 0
-        ran = int(run_ms)
         mine.wait_ms += wait_ms
         mine.run_ms += run_ms
-        key = wait_ms.bit_length() << 16 | ran.bit_length() << 8 | (wait_ms + ran).bit_length()
+        if run_ms < 1.0:  # as a rule: it adds nothing to the total
+            key = wait_ms.bit_length() * _WAIT_AND_TOTAL
+        else:
+            ran = int(run_ms)
+            key = wait_ms.bit_length() << 16 | ran.bit_length() << 8 | (wait_ms + ran).bit_length()
         return mine.spelled.get(key) or mine.spell(key)
 
     def take_sums(self) -> list[str | int]:

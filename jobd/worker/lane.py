@@ -136,8 +136,8 @@ class Lane(Run):
         # arguments, writing its error down and encoding its result run the application's code too.
         self.started = started = monotonic()
         deadline = started + policy.timeout if policy.timeout else 0.0
-        page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
-        if page.revoked() >= job.claim or started > self._desk.ours_until:
+        revoked = page.start(self._cell, job.id, job.claim, runnable.raw_name, started, deadline)
+        if revoked >= job.claim or started > self._desk.ours_until:
             # The keeper took this claim's unstarted jobs away while we could not answer, or we stood
             # still for a lease and another host may have them, or for longer than a rate limit lets
             # a start be late. If nobody has them, we hand them back.

@@ -9,10 +9,11 @@ good, a descriptor of ours that was closed - ends the worker as soon as what it 
 exit code RECYCLED and the reason in its page. Modules, globals and caches are the application's own
 and stay, and so does what it opens: a pool of connections is there to be kept.
 
-**When.** A look costs 20 us, a job as little as 13: so it is taken while Redis answers, or after some
-hundred quick jobs, of tasks that were looked after alone before. In between it is taken at once when the job
-was *told of* (jobd.seams.told): the calls that change most of it say so, for nothing where nobody calls
-them. A task that was found to change things untold runs alone from then on (`Costs.suspect`).
+**When.** A look costs 20 us, and 130 among jobs: it touches much that is in no cache by then. A quick job
+costs 5. So it is taken while Redis answers, or after a thousand quick jobs, of tasks that were looked after
+alone before. In between it is taken at once when the job was *told of* (jobd.seams.told): the calls that
+change most of it say so, for nothing where nobody calls them. A task that was found to change things untold
+runs alone from then on (`Costs.suspect`).
 
 **Who else runs here?** A process has one working directory and one umask for all that run in it, so
 where several do, a look waits for a moment in which none does: others may rely on what it would put

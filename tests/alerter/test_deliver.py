@@ -324,7 +324,7 @@ class Hosts:
         for process in self.started:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(20)
+            process.wait(60)
 
 
 @pytest.fixture

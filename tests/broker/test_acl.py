@@ -228,7 +228,7 @@ def test_each_role_may_do_what_it_must(
                 code = main([*words, *here, "--redis-url", world.urls[role]])  # type: ignore[index]
                 out, err = capsys.readouterr()
                 trouble.append((role, words, code, out[-1000:], err))
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as scrape:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as scrape:
             page = scrape.read()
         assert not place.events("store.unfit")
     finally:

@@ -1,4 +1,7 @@
-"""One Chromium for the tests in here, one house for each file of them, one context for each visitor."""
+"""One Chromium and one house for the tests in here, one context for each visitor.
+
+A file whose tests leave behind more than jobs has a house of its own, by a fixture of the same name.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
-from support.servers import running, server_programs
 
-from browser.house import House
+from browser.house import House, at_work
 from browser.visitor import PATIENCE_MS, Visitor
 
-PROGRAM = next(iter(server_programs().values()))
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 Visit = Callable[..., Visitor]
@@ -38,17 +39,18 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def house(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A daemon with a Redis of its own, for the tests of one file."""
-    with running(PROGRAM, tmp_path_factory.mktemp("redis")) as url:
-        made = House(tmp_path_factory.mktemp("house"), url)
-        try:
-            made.start("run")
-            made.ready()
-            yield made
-        finally:
-            made.end()
+    """The one that is shared. What it has on files goes by names: no two tests tell the same one."""
+    with at_work(tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_house(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One for the tests of a file alone."""
+    with at_work(tmp_path_factory) as made:
+        yield made
 
 
 @pytest.fixture

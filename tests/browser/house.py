@@ -5,12 +5,16 @@ Nothing here sleeps for long by itself: a job goes on when the test has written 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from support.daemons import eventually
 from support.logins import PASSWORDS
+from support.servers import running, server_programs
 from support.web import Site
 
 from jobd import Jobd, Queue
@@ -113,6 +117,7 @@ concurrency = 2
 [queues.odd]
 processes = 0
 """
+PROGRAM = next(iter(server_programs().values()))
 QUEUES = ("q", "reports", "naps", "odd")
 # As cheap as a configuration may say.
 CHEAP = Scrypt(2**14, 8, 1, b"", b"")
@@ -183,7 +188,7 @@ class House(Site):
     def dead(self, count: int = 1, name: str = "late") -> list[str]:
         """Let so many jobs of the queue q fail; give their ids. `tell(name)` lets them succeed."""
         handles = self.queue().add_many([("picky", {"path": self.path(name)})] * count)
-        eventually("dead jobs", lambda: all(h.state() == "dead" for h in handles), within=20)
+        eventually("dead jobs", lambda: all(h.state() == "dead" for h in handles))
         return [handle.id for handle in handles]
 
     def clear(self) -> None:
@@ -198,3 +203,16 @@ class House(Site):
     def end(self) -> None:
         super().end()
         self.client.close()
+
+
+@contextmanager
+def at_work(top: pytest.TempPathFactory) -> Iterator[House]:
+    """Give one that is ready, with a Redis of its own."""
+    with running(PROGRAM, top.mktemp("redis")) as url:
+        made = House(top.mktemp("house"), url)
+        try:
+            made.start("run")
+            made.ready()
+            yield made
+        finally:
+            made.end()

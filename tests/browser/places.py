@@ -36,9 +36,9 @@ def live_in(house: House) -> Lived:
     waiting[1].cancel()
     house.queue("naps").pause(why="a look at it")
     report = house.queue("reports").job(lived.ids["active"])
-    eventually("progress", report.progress, within=20)
-    eventually("all done", lambda: done[-1].state() == "completed", within=20)
-    eventually("a second try", lambda: house.client.zcard("jobd:{q}:delayed") == 1, within=20)
+    eventually("progress", report.progress)
+    eventually("all done", lambda: done[-1].state() == "completed")
+    eventually("a second try", lambda: house.client.zcard("jobd:{q}:delayed") == 1)
     order = {"verb": "retry", "queue": "odd", "states": ["dead"]}
     lived.ids["operation"] = str(house.api("POST", "/operations", order)["id"])
     lived.ids["host"] = str(
@@ -52,7 +52,7 @@ def leave(house: House, lived: Lived) -> None:
     for name in ("r.2", "r.3", "r.end"):
         house.tell(name)
     report = house.queue("reports").job(lived.ids["active"])
-    eventually("the report", lambda: report.state() == "completed", within=20)
+    eventually("the report", lambda: report.state() == "completed")
     house.clear()
 
 

@@ -31,7 +31,7 @@ def told(house: House) -> list[str]:
     texts = [*EVIL, "\n".join(EVIL), "\u202egnp.exe", "a\0b\x1b[31mred"]
     said = [{"text": text} for text in texts] + [{"text": "y", "times": LONGEST}]
     handles = house.queue().add_many([("curse", args) for args in said])
-    eventually("cursed", lambda: all(h.state() == "dead" for h in handles), within=30)
+    eventually("cursed", lambda: all(h.state() == "dead" for h in handles))
     return [handle.id for handle in handles]
 
 

@@ -22,6 +22,12 @@ PAGES = [
 
 
 @pytest.fixture(scope="module")
+def house(own_house: House) -> House:
+    """Its Redis is a stranger's."""
+    return own_house
+
+
+@pytest.fixture(scope="module")
 def evil(house: House) -> Iterator[list[str]]:
     """Paths of jobs that are written by strangers."""
     of_ours, of_redis = told(house), planted(house)

@@ -92,7 +92,7 @@ def test_the_stream_comes_back_after_the_web_process_was_killed(ops: Visitor) ->
         os.kill(before, signal.SIGKILL)
         expect(page.locator("#live")).to_have_text("Connecting")
         house.queue("odd").add("quiet", {"n": 1})
-        expect(count(page, "waiting", "odd")).to_have_text("1", timeout=30_000)
+        expect(count(page, "waiting", "odd")).to_have_text("1")
         is_live(page)
     expect(page.locator("#away")).to_be_hidden()
     assert ops.is_marked, "the page was loaded again"
@@ -171,5 +171,5 @@ def test_whose_session_ends_is_asked_to_log_in(visit: Visit) -> None:
     with one.watch.allowing("401", "/live", "ERR_"):
         # The server looks after a while; the stream is cut here, as a laptop's is that was asleep.
         os.kill(one.house.web_pid(), signal.SIGKILL)
-        expect(page).to_have_url(re.compile("/login"), timeout=40_000)
+        expect(page).to_have_url(re.compile("/login"))
     one.house.ready()

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 from support.logins import PASSWORDS
 
 from browser.conftest import Visit
+from browser.house import House
+
+
+@pytest.fixture(scope="module")
+def house(own_house: House) -> House:
+    """Who logs in wrongly here is held up nowhere else."""
+    return own_house
 
 
 def test_who_comes_without_a_session_logs_in_and_is_where_they_wanted_to_be(visit: Visit) -> None:

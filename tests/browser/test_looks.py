@@ -17,6 +17,12 @@ from browser.visitor import PHONE, Visitor
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
+@pytest.fixture(scope="module")
+def house(own_house: House) -> House:
+    """Nothing has happened in it yet."""
+    return own_house
+
+
 def is_good(page: Page) -> None:
     """Find nothing: by axe-core no serious violation, nothing that overlaps, nothing that scrolls sideways."""
     assert barriers(page) == []

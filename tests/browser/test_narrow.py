@@ -47,6 +47,12 @@ _CURRENT = """
 
 
 @pytest.fixture(scope="module")
+def house(own_house: House) -> House:
+    """It is full of long names."""
+    return own_house
+
+
+@pytest.fixture(scope="module")
 def operation(house: House) -> Iterator[str]:
     """A house full of long names; an operation that has ended in it."""
     queue = house.queue(LONG)

@@ -8,12 +8,12 @@ import pytest
 from chaos.stores import DURABLE, Store
 from playwright.sync_api import Browser, expect
 
-from browser.conftest import PROGRAM, Visit
-from browser.house import House
+from browser.conftest import Visit
+from browser.house import PROGRAM, House
 from browser.test_live import count, is_live
 
 # A worker's claim and a look each wait for their own time-outs; the stream tells when a look is over.
-IN_TIME_MS = 40_000
+IN_TIME_MS = 60_000
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

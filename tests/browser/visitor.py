@@ -13,7 +13,7 @@ from browser.watching import Watch
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 # A machine of two cores may be busy with the jobs meanwhile.
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 class Visitor:
@@ -56,8 +56,10 @@ class Visitor:
         dialog = self.page.get_by_role("dialog")
         if typed is not None:
             dialog.get_by_role("textbox").fill(typed)
-        if dialog.is_visible():
-            dialog.locator("button[value=yes]").click()
+        # What it shows may be there by now, in a dialog too, which asks nothing.
+        yes = dialog.locator("button[value=yes]")
+        if yes.is_visible():
+            yes.click()
 
     def mark(self) -> None:
         """Leave a mark in the page, which is gone when it is loaded again."""

@@ -89,7 +89,7 @@ def test_on_a_terminal_it_asks_twice_and_shows_nothing(again: str) -> None:
             while b"do not match" not in shown:
                 shown += os.read(ours, 1000)
             child.terminate()
-        out, _ = child.communicate(timeout=30)
+        out, _ = child.communicate(timeout=100)
     finally:
         child.kill()
         child.wait()

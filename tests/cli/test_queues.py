@@ -136,7 +136,7 @@ def test_drain_waits_for_what_waits_and_what_runs(
 
     @q.task()
     def work(n: int) -> None:
-        go.wait(20)
+        go.wait(60)
 
     q.add_many([("work", {"n": n}) for n in range(3)])
     q.add("work", {"n": 9}, delay="1h")
@@ -147,7 +147,7 @@ def test_drain_waits_for_what_waits_and_what_runs(
         eventually(lambda: counts(q).get("active"))
         assert waiting.is_alive()
         go.set()
-        waiting.join(20)
+        waiting.join(60)
     assert done[0]["drained"] is True
     assert done[0]["jobs"]["completed"] == 3
     assert done[0]["jobs"]["delayed"] == 1

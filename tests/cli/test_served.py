@@ -50,7 +50,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
     for process in started:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -60,7 +60,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
 
 def served(port: int) -> Answer:
     """Look at the first page, once there is one."""
-    eventually("it is served", lambda: tried(port, "/livez"), within=30)
+    eventually("it is served", lambda: tried(port, "/livez"))
     return ask(port, "/", headers=HTML)
 
 

@@ -62,7 +62,7 @@ def show(redis_url: str, tmp_path: Path) -> Show:
         except OSError:
             pass  # the terminal's other side is closed: all is said
         os.close(ours)
-        assert process.wait(20) == 0, said
+        assert process.wait(60) == 0, said
         return said.decode().replace("\r\n", "\n")
 
     return run

@@ -14,7 +14,7 @@ from support.links import BadLink
 from jobd import Jobd
 from jobd.broker.bites import ADD_BITE, ADD_BYTES
 from jobd.broker.connection import Client, connect
-from jobd.client.many import Added, Handles
+from jobd.client.added import Added, Handles
 from jobd.client.queue import Addition
 from jobd.core.errors import BrokerUnavailable, NotSerializable, OptionError, StoreFull
 

@@ -121,11 +121,11 @@ def test_what_runs_holds_its_lock_until_it_has_said(app: Jobd, tmp_path: Any, un
     @queue.task(unique=Unique(until=until, replace=True), attempts=2, backoff=lambda _: 0)
     def work() -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     with working(app, queue, new_page(tmp_path)):
         first = work.enqueue()
-        assert begun.wait(20)
+        assert begun.wait(60)
         second = work.enqueue()
         if until == "finished":
             assert outcome(second) == ("duplicate", first.id)

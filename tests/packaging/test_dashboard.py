@@ -220,8 +220,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     with running(program, top / "redis", "--maxmemory", "200mb") as url:
         found = Scraped(top, url)
         try:
-            eventually(lambda: (a := tried(found.web, "/readyz")) and a.status == 200, within=40)
-            eventually(lambda: (a := tried(found.port, "/-/ready")) and a.status == 200, within=40)
+            eventually(lambda: (a := tried(found.web, "/readyz")) and a.status == 200)
+            eventually(lambda: (a := tried(found.port, "/-/ready")) and a.status == 200)
             _work(found)
             yield found
         except AssertionError as late:
@@ -234,13 +234,13 @@ def _work(on: Scraped) -> None:
     """Jobs of every kind of end, in front of Prometheus' eyes: something of each is seen to grow."""
     queue = on.app.queue("q")
     queue.add("works", {"n": -1}).result(timeout="20s")
-    eventually(lambda: on.query("jobd_jobs_total") or None, within=20)
+    eventually(lambda: on.query("jobd_jobs_total") or None)
     ended = [queue.add("works", {"n": n}) for n in range(50)]
     ended += [queue.add("fails"), queue.add("ends_its_process")]
-    eventually(lambda: all(job.state() in ("completed", "dead") for job in ended), within=40)
+    eventually(lambda: all(job.state() in ("completed", "dead") for job in ended))
     seen = 'jobd_jobs_total{task="works", outcome="completed"}'
-    eventually(lambda: on.query(f"{seen} >= 51") or None, within=20)
-    eventually(lambda: on.query(f"increase({seen}[30s]) > 0") or None, within=20)
+    eventually(lambda: on.query(f"{seen} >= 51") or None)
+    eventually(lambda: on.query(f"increase({seen}[30s]) > 0") or None)
 
 
 live = [
@@ -273,7 +273,7 @@ def test_what_the_dashboard_asks_is_answered(scraped: Scraped, expression: str) 
     if any(metric in expression for metric in MAY_BE_EMPTY):
         scraped.query(expression)
         return
-    found = eventually(lambda: scraped.query(expression) or None, within=20)
+    found = eventually(lambda: scraped.query(expression) or None)
     assert [each for each in found if each["value"][1] == "NaN"] == []
 
 
@@ -286,7 +286,7 @@ def test_all_rules_are_evaluated_without_an_error(scraped: Scraped) -> None:
         found = [rule for group in groups for rule in group["rules"]]
         return found if all(rule["health"] != "unknown" for rule in found) else None
 
-    found = eventually(rules, within=20)
+    found = eventually(rules)
 
     assert {rule["name"]: rule.get("lastError") for rule in found if rule["health"] != "ok"} == {}
     assert len(found) == len(RULED)

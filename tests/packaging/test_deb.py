@@ -173,7 +173,7 @@ def test_configured_and_started_it_works(host: Host) -> None:
 
     assert host.show("ActiveState") == "active"
     job = host.add("notes", "--arg", "n=-1")
-    eventually(lambda: host.job(job)["state"] == "completed", within=20)
+    eventually(lambda: host.job(job)["state"] == "completed")
     owner = host.run("ps", "-o", "user=", "-p", host.show("MainPID")).stdout.strip()
     assert owner == "jobd"
 
@@ -185,14 +185,14 @@ def test_an_upgrade_drains_and_loses_nothing(host: Host) -> None:
         "".join(json.dumps({"args": {"n": n}}) + "\n" for n in range(JOBS))
     )
     slow = host.add("waits_for", "--arg", "path=/var/lib/jobd/go")
-    eventually(lambda: host.job(slow)["state"] == "active", within=20)
+    eventually(lambda: host.job(slow)["state"] == "active")
     host.jobd("enqueue", "q", "notes", "--from", "/opt/jobd/lines", "--id-prefix", "n")
-    eventually(lambda: len(host.ran()) > 20, within=20)
+    eventually(lambda: len(host.ran()) > 20)
     before = host.show("MainPID")
 
     with ThreadPoolExecutor(1) as side:
         upgrade = side.submit(host.dpkg, "-i", "/packages/new.deb")
-        eventually(lambda: host.show("ActiveState") == "deactivating", within=20)
+        eventually(lambda: host.show("ActiveState") == "deactivating")
         assert not upgrade.done()
         before_the_upgrade = len(host.ran())
         host.machine.path("/var/lib/jobd/go").touch()
@@ -204,7 +204,7 @@ def test_an_upgrade_drains_and_loses_nothing(host: Host) -> None:
     assert host.machine.path("/etc/jobd/jobd.toml").read_text() == toml
     eventually(lambda: len(host.ran()) >= JOBS, within=60)
     assert before_the_upgrade < JOBS
-    eventually(lambda: host.job(slow)["state"] == "completed", within=20)
+    eventually(lambda: host.job(slow)["state"] == "completed")
     assert sorted(host.ran()) == list(range(JOBS))
     ended = [host.job(job) for job in (slow, *(f"n.{n + 1}" for n in range(0, JOBS, 20)))]
     assert [[job[count] for count in COUNTS] for job in ended] == [[0] * len(COUNTS)] * len(ended)
@@ -253,7 +253,7 @@ def test_installed_again_it_is_as_it_was(host: Host) -> None:
     assert host.jobd("check")["ok"] is True
     host.run("systemctl", "start", "jobd")
     job = host.add("notes", "--arg", "n=-2")
-    eventually(lambda: host.job(job)["state"] == "completed", within=20)
+    eventually(lambda: host.job(job)["state"] == "completed")
 
 
 def test_purged_it_leaves_its_user_and_nothing_else(host: Host) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from support.daemons import eventually, gone
 from support.forked import forked
+from support.servers import PATIENCE
 
 from jobd.seams import host
 from jobd.seams.leftovers import Leftovers, children_of, has_children
@@ -38,7 +39,7 @@ def test_a_daemon_that_nobody_is_the_parent_of_is_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         pid = double_fork()
         return tuple(leftovers.end()), gone(pid), has_children()
 
@@ -50,10 +51,10 @@ def test_what_was_there_before_stays_and_what_is_below_it() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        nobody = Leftovers()
+        nobody = Leftovers(PATIENCE)
         before = subprocess.Popen(["sh", "-c", "sleep 60 & wait"])
         eventually("the shell's child", lambda: children_of(before.pid))
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         after = subprocess.Popen(["sleep", "60"])
         ended = leftovers.end()
         lives = before.poll() is None and bool(children_of(before.pid))
@@ -69,7 +70,7 @@ def test_it_says_whether_somebody_holds_what_was_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         warnings.simplefilter("ignore")  # as an error it would hold the object
         subprocess.Popen(["sleep", "60"])
         unheld = leftovers.end()
@@ -88,7 +89,7 @@ def test_the_tracker_of_shared_memory_lives_as_long_as_its_process() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         memory = shared_memory.SharedMemory(create=True, size=10)
         ended = leftovers.end()
         memory.close()
@@ -103,7 +104,7 @@ def test_what_multiplies_is_ended() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         # Ends by itself too, whatever becomes of this test.
         until = time.monotonic() + 60
         if os.fork() == 0:
@@ -126,7 +127,7 @@ def test_zombies_are_collected_but_those_an_object_will_ask_about() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         program = subprocess.Popen(["sh", "-c", "exit 3"])
         if os.fork() == 0:
             os._exit(0)
@@ -143,7 +144,7 @@ def test_while_jobs_run_only_what_has_long_ended_is_collected() -> None:
 
     def child() -> Any:
         host.become_subreaper()
-        leftovers = Leftovers()
+        leftovers = Leftovers(PATIENCE)
         mine = os.fork()
         if mine == 0:
             os._exit(4)

@@ -79,6 +79,22 @@ def test_a_disk_without_room_is_refused_and_nothing_is_left(tmp_path: Path) -> N
     assert said == (errno.EFBIG, [])
 
 
+def test_who_starts_a_job_is_told_what_was_revoked(tmp_path: Path) -> None:
+    """By the same call that says it runs: nothing is revoked in between, unseen by both."""
+    board = Scoreboard.create(tmp_path / "b", owner=OWNER, pages=2, cells=2)
+    for page in board.pages:
+        page.hand_out(incarnation=f"w.{page.index}", queue="q", slot="q.1", cells=2)
+    page = board.pages[1]
+    assert page.start(1, b"a", 7, b"t", 1.0, 0.0) == 0
+    page.revoke(2**52 + 1)
+    assert page.start(1, b"b", 8, b"t", 1.0, 0.0) == 2**52 + 1
+    [other, view] = board.views()
+    assert (other.revoked, view.revoked) == (0, 2**52 + 1)
+    assert (other.cells, [cell.job_id for cell in view.cells]) == ((), ["b"])
+    page.finish(1)
+    assert board.views()[1].cells == ()
+
+
 @pytest.mark.parametrize("cells", [0, 1001])
 def test_so_many_jobs_at_once_it_holds(tmp_path: Path, cells: int) -> None:
     """Others are refused, and nothing is made."""

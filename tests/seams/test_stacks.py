@@ -39,7 +39,7 @@ def running(source: str) -> Iterator[tuple[int, int]]:
 def stacks_of(pid: int, pidfd: int) -> str:
     asked = Asked(pid, pidfd)
     assert not asked.lacking
-    eventually(asked.answered, within=30)
+    eventually(asked.answered)
     return asked.text()
 
 
@@ -78,7 +78,7 @@ def test_who_would_end_by_it_or_write_elsewhere_is_not_signalled(source: str) ->
     with running(source) as (pid, pidfd):
         asked = Asked(pid, pidfd)
         assert asked.lacking
-        eventually(lambda: "state S" in asked.where(), within=30)
+        eventually(lambda: "state S" in asked.where())
         asked.close()
 
 
@@ -172,12 +172,12 @@ def _was_caught_in_the_middle(pid: int, pidfd: int) -> bool:
     """Stop the writer somewhere - before the answer, in it, or after - and look what is taken for an answer."""
     asked = Asked(pid, pidfd)
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: "state T" in asked.where(), within=30)
+    eventually(lambda: "state T" in asked.where())
     written = _peek(pid)
     assert not asked.answered() or _is_whole(written)
     assert not asked.answered() or _is_whole(written)
     os.kill(pid, signal.SIGCONT)
-    eventually(asked.answered, within=30)
+    eventually(asked.answered)
     found = asked.text()
     assert _is_whole(found)
     return 0 < len(written) < len(found)
@@ -209,7 +209,7 @@ def test_a_thread_that_blocks_the_signal_for_good_holds_no_answer_up() -> None:
 def test_the_dead_leave_their_answer() -> None:
     with running(_ARMED + _LIVES) as (pid, pidfd):
         asked = Asked(pid, pidfd)
-        eventually(asked.answered, within=30)
+        eventually(asked.answered)
         assert "<module>" in asked.text()
     gone = Asked(pid, -1)
     assert gone.lacking

@@ -54,7 +54,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One whole demo."""
     top = tmp_path_factory.mktemp("demo")
     process = start(top)
-    text, _ = process.communicate(timeout=90)
+    text, _ = process.communicate(timeout=100)
     return Ran(top / "out", process.returncode, text)
 
 
@@ -202,7 +202,7 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:
     family = eventually("mails are sent", at_work)
     assert len(family) >= 7  # Redis, mail server, producer, supervisor, keeper, preloader, worker
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=30)
+    text, _ = process.communicate(timeout=100)
 
     assert (process.returncode, text.splitlines()[-1]) == (
         130,

@@ -144,15 +144,15 @@ def test_a_job_over_its_hard_deadline_is_killed_whatever_it_does(
 
 
 def test_a_second_term_stops_at_once(start: Start, redis_url: str, tmp_path: Path) -> None:
-    daemon = start(queues=two())
+    daemon = start(queues=two(), drain=200.0)
     daemon.running(2)
     out = tmp_path / "out"
-    job = enqueue(redis_url, "slow", path=str(out), span=60.0)
+    job = enqueue(redis_url, "slow", path=str(out), span=200.0)
     eventually("it runs", lambda: lines(out))
     daemon.signal(signal.SIGTERM)
     eventually("it drains", lambda: "daemon.draining" in daemon.text())
     daemon.signal(signal.SIGTERM)
-    assert daemon.wait(8.0) == 0
+    assert daemon.wait(60.0) == 0
     assert job.state() == "waiting", "handed back before the daemon has ended"
     assert '"unreleased":0' in daemon.text()
 

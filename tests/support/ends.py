@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WITHIN = 20.0
+WITHIN = 60.0
 # The browser's driver is waited for by one that lives as long as it.
 KEPT = ("asyncio-waitpid-",)
 

@@ -143,7 +143,7 @@ class Host:
             assert self.process.poll() is None, self.output.read_text()
             return tried(self.port, "/") is not None
 
-        eventually("an application that serves", serves, within=30)
+        eventually("an application that serves", serves)
 
     @property
     def at(self) -> str:
@@ -171,7 +171,7 @@ class Visitor:
     def __init__(self, host: Host, below: str = "/jobd", user: str | None = None) -> None:
         self.host = host
         self.below = below
-        self.client = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+        self.client = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
         if user is not None:
             self.client.cookies.set("who", user, domain="127.0.0.1")
 

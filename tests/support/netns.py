@@ -63,7 +63,7 @@ class FarServer:
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            eventually(self._socket.exists, within=30)
+            eventually(self._socket.exists)
         except BaseException:
             self.close()
             raise

@@ -43,7 +43,7 @@ from support.logins import TOKENS, dashboard
 
 _TOKENS = {"operator": TOKENS["deploy"], "viewer": TOKENS["watch"]}
 _VOID = {"meta", "link", "input", "br", "hr", "img", "col", "wbr"}
-WITHIN = 20.0
+WITHIN = 60.0
 FRAME = {"nav-dead", "nav-alerts"}
 """The parts that every page has."""
 

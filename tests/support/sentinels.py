@@ -120,7 +120,7 @@ class Service:
 
     def primary(self) -> int:
         """Give the port of the primary, by the word of a sentinel."""
-        return eventually(self._primary_now, within=30)
+        return eventually(self._primary_now)
 
     def _primary_now(self) -> int | None:
         for port in self.sentinel_ports:

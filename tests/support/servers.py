@@ -75,13 +75,13 @@ def running(program: str, directory: Path, *settings: str, ready: bool = True) -
     url = f"unix://{socket}"
     try:
         client = connect(url)
-        eventually(lambda: _answers(client) if ready else socket.exists(), within=10)
+        eventually(lambda: _answers(client) if ready else socket.exists())
         client.close()
         yield url
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

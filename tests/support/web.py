@@ -15,7 +15,7 @@ from jobd.seams import statefile
 from jobd.seams.asking import Daemon
 from jobd.seams.requests import Reload
 from support.commands import APP, Place
-from support.servers import eventually
+from support.servers import PATIENCE, eventually
 
 
 @dataclass
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 
 def ask(
-    port: int, path: str, method: str = "GET", *, host: str = "127.0.0.1", timeout: float = 10.0,
+    port: int, path: str, method: str = "GET", *, host: str = "127.0.0.1", timeout: float = 30.0,
     headers: dict[str, str] | None = None,
 ) -> Answer:  # fmt: skip
     """Ask over a connection of its own. Raises OSError when nobody listens or answers."""
@@ -87,11 +87,11 @@ class Site(Place):
             answer = tried(self.port, "/readyz")
             return answer is not None and answer.status == 200
 
-        eventually(look, within=30)
+        eventually(look)
 
     def web_pid(self) -> int:
         """The process that serves, once it is there."""
-        return eventually(lambda: next(iter(self._children("jobd: web")), None), within=20)
+        return eventually(lambda: next(iter(self._children("jobd: web")), None))
 
     def keepers(self) -> list[int]:
         """Those that run, come up or not."""
@@ -124,7 +124,7 @@ class Site(Place):
         assert state is not None
         return state
 
-    def unready(self, what: str, within: float = 10.0) -> Answer:
+    def unready(self, what: str, within: float = PATIENCE) -> Answer:
         """Wait for this reason."""
 
         def look() -> Answer | None:

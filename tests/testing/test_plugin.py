@@ -43,12 +43,19 @@ def test_the_environment_is_as_it_was():
 """
 
 
+# Our own plugins, which no such project has, take seconds to load.
+PYTEST = [
+    sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis",
+    "-p", "no:hypothesispytest",
+]  # fmt: skip
+
+
 def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"JOBD_REDIS_URL": "redis://127.0.0.1:1/0"}
     environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rP", "-p", "no:cacheprovider", *arguments],
-        cwd=directory, env=environment, capture_output=True, text=True, check=False,
+        [*PYTEST, "-rP", *arguments], cwd=directory, env=environment,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -69,7 +76,7 @@ def test_two_test_runs_at_once_have_two_servers(tmp_path: Path) -> None:
         "    input('go on?')\n"
         "    assert connect(jobd_server).get('runs') == b'1'\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-k", "alone"]
+    command = [*PYTEST, "-s", "-k", "alone"]
     runs = [
         subprocess.Popen(
             command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

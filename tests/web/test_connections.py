@@ -86,7 +86,7 @@ def streaming(web: Web, crowd: list[socket.socket], many: int) -> list[socket.so
     while len(made) < many:
         made += [asking(web, b"GET /live HTTP/1.1\r\n" + HOST + each) for each in those]
         crowd += made[-FEW:]
-        eventually(are_open, within=30)
+        eventually(are_open)
     return made
 
 
@@ -132,7 +132,7 @@ def test_what_is_not_taken_in_for_a_while_is_dropped_though_more_was_asked_for(
     before = sockets(web)
     crowd += [asking(web, STYLE * 400) for _ in range(5)]
     eventually(lambda: all(has_come(each) for each in crowd))
-    eventually(lambda: sockets(web) <= before, within=20)
+    eventually(lambda: sockets(web) <= before)
     probe(web)
 
 

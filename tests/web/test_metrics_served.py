@@ -44,7 +44,7 @@ class Scraped(Place):
             series = (name, tuple(sorted(labels.items())))
             return found if found.values.get(series) == value else None
 
-        return eventually(look, within=30)
+        return eventually(look)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def place(tmp_path: Path, link: BadLink) -> Iterator[Scraped]:
     site.mkdir()
     made = Scraped(site, link.url)
     made.start("run")
-    eventually(lambda: tried(made.port, "/metrics"), within=30)
+    eventually(lambda: tried(made.port, "/metrics"))
     yield made
     made.end()
 

@@ -252,7 +252,7 @@ def test_a_daemon_takes_its_orders_through_redis(
     try:
         site.start("run")
         site.ready()
-        [there] = eventually(lambda: ops.get("/api/v1/hosts").json()["hosts"], within=20)
+        [there] = eventually(lambda: ops.get("/api/v1/hosts").json()["hosts"])
         dumped = ops.post(f"/api/v1/hosts/{there['key']}/dump")
         assert dumped.status_code == 200, dumped.text
         assert dumped.json()["stacks"]

@@ -35,7 +35,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 @pytest.fixture
 def ending(tmp_path: Path, redis_url: str) -> Iterator[Web]:
-    made = Web(tmp_path, redis_url)
+    made = Web(tmp_path, redis_url, idle_for=1000.0)
     yield made
     made.end()
 
@@ -107,7 +107,7 @@ def test_it_ends_soon_whoever_is_connected(how: str, ending: Web) -> None:
         ending.process.send_signal(signal.SIGTERM)
     else:
         ending.channel.close()
-    assert ending.ended(2.0) == 0
+    assert ending.ended(60.0) == 0
     assert "Traceback" not in ending.log.read_text()
     idle.close()
     half.close()

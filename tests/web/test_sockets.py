@@ -42,7 +42,7 @@ def _activated(place: Place, sockets: list[socket.socket]) -> Iterator[subproces
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def test_sockets_of_systemd_are_served_whatever_the_file_says(
@@ -66,7 +66,7 @@ def test_sockets_of_systemd_are_served_whatever_the_file_says(
         assert tried(named, "/livez") is None
         assert "health at the sockets of systemd" in place.jobd("status").stdout
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert tried(ports[0], "/livez") is None
 
 

@@ -57,7 +57,7 @@ def test_a_run_that_never_looks_ends_as_it_would_have(app: Jobd, page: Page) -> 
 
     @queue.task()
     def deaf() -> str:
-        assert go.wait(20)
+        assert go.wait(60)
         return "done"
 
     with working(app, queue, page):
@@ -77,7 +77,7 @@ def test_a_failed_run_that_was_cancelled_is_not_repeated(app: Jobd, page: Page) 
     @queue.task()
     def fails() -> None:
         runs.append(1)
-        assert go.wait(20)
+        assert go.wait(60)
         raise ValueError("no")
 
     with working(app, queue, page):
@@ -106,7 +106,7 @@ def test_an_order_means_one_run_and_no_later_one(app: Jobd, page: Page, board: S
             return
         eventually(lambda: job.cancelled)
         told.append(True)
-        assert go.wait(20)
+        assert go.wait(60)
 
     with working(app, queue, page):
         handle = work.enqueue()

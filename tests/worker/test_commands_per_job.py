@@ -66,7 +66,7 @@ def drain(app: Jobd, queue: Queue, page: Page, concurrency: int = 1) -> Asked:
     counting = Counting(app.producer.client)
     with working(app, queue, page, concurrency=concurrency) as worker:
         worker.desk.costs.note(task.encode(), 0.0)
-        eventually(settled(page, JOBS), within=30)
+        eventually(settled(page, JOBS))
         return counting.stop()
 
 

@@ -252,7 +252,7 @@ def test_a_stop_waits_for_what_runs_and_hands_back_the_rest(
         running.stop.ask()
         eventually(started.is_set)
         go.set()
-        running.thread.join(20)
+        running.thread.join(60)
         assert not running.thread.is_alive()
     counts = app.producer.views().counts("q")
     assert (counts["completed"], counts["waiting"], counts["active"]) == (
@@ -422,7 +422,7 @@ def test_a_held_event_loop_is_given_nothing_until_it_goes_on(app: Jobd, page: Pa
 
     @queue.task()
     async def holds() -> None:
-        assert let_go.wait(20)
+        assert let_go.wait(60)
 
     @queue.task()
     async def quick() -> str:
@@ -472,7 +472,7 @@ def test_sync_tasks_run_beside_async_ones(app: Jobd, page: Page) -> None:
 
     @queue.task()
     def blocks() -> str:
-        assert go.wait(20)
+        assert go.wait(60)
         return threading.current_thread().name
 
     @queue.task()

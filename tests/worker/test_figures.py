@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.inline import working
 from support.servers import eventually
 
 from jobd import Discard, Fixed, Job, Jobd, Retry, Snooze
 from jobd.broker.commands import Blame
-from jobd.core.tally import TaskTally, read_tally
+from jobd.core.tally import LAST_BUCKET, TaskTally, read_tally
 from jobd.seams.scoreboard_page import Page
+from jobd.worker.figures import Figures
 
 RAN_MS = 20
 
@@ -55,6 +58,21 @@ def test_a_run_that_raised_is_measured(app: Jobd, page: Page) -> None:
         assert sum(buckets) == len(raised)
     assert sum(mine.run[: RAN_MS.bit_length()]) == 0, "none was shorter than it was"
     assert mine.run_us >= len(raised) * RAN_MS * 1000
+
+
+@given(st.lists(st.tuples(st.integers(-5, 2**40), st.floats(0, 2**40)), min_size=1))
+def test_figures_are_the_buckets_of_what_was_waited_and_run(
+    runs: list[tuple[int, float]],
+) -> None:
+    """However quick: the wait, the run, both together; each in the bucket of the next power of two."""
+    figures = Figures()
+    for wait, ran in runs:
+        spans = max(0, wait), int(ran), max(0, wait) + int(ran)
+        buckets = [min(span.bit_length(), LAST_BUCKET) for span in spans]
+        assert figures.of("t", wait, ran) == "|".join(map(str, ("t", *buckets)))
+    sums = figures.take_sums()
+    if sums:
+        assert sums[1] == sum(max(0, wait) for wait, _ in runs)
 
 
 def test_a_result_that_cannot_be_kept_was_a_run(app: Jobd, page: Page) -> None:

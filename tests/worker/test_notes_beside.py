@@ -69,7 +69,7 @@ def test_no_word_and_no_step_is_lost_or_doubled(app: Jobd, q: Queue, page: Page)
     """Of sixty jobs, eight at a time, every second of which is tried again."""
     handles = q.add_many([("work", {"fails": bool(i % 2)}) for i in range(60)])
     with working(app, q, page, concurrency=AT_ONCE):
-        eventually(in_state(app, "completed", 60), within=20)
+        eventually(in_state(app, "completed", 60))
     for i, handle in enumerate(handles):
         info = handle.info()
         assert info is not None
@@ -99,7 +99,7 @@ def test_hooks_hear_of_every_run(app: Jobd, q: Queue, page: Page) -> None:
         app.on(event)(anote)
     q.add_many([("work", {"fails": bool(i % 2)}) for i in range(20)])
     with working(app, q, page, concurrency=AT_ONCE) as worker:
-        eventually(in_state(app, "completed", 20), within=20)
+        eventually(in_state(app, "completed", 20))
         eventually(lambda: len(heard) == 2 * (30 + 20 + 10))
         assert "hook.failed" not in worker.said
     counts: dict[Any, int] = {}

@@ -107,6 +107,33 @@ def test_who_changes_things_untold_runs_alone_from_then_on(redis_url: str, tmp_p
     assert ("process.changed", ("umask",)) in said
 
 
+def test_what_a_quick_job_changes_untold_is_found_in_the_middle_of_a_long_line(
+    redis_url: str, tmp_path: Any
+) -> None:
+    """Its task was clean when it was looked after; nobody waits for the line to end to look again."""
+    many, changes = 6000, 700
+
+    def meet(_app: Jobd, queue: Queue) -> Any:
+        @queue.task()
+        def quick(number: int) -> int:
+            if number == changes:
+                untold_umask(0o7)
+            found = untold_umask(0o77)
+            untold_umask(found)
+            return found
+
+        def ask() -> Any:
+            first = quick.enqueue(0).result("20s")
+            handles = queue.add_many([("quick", {"number": n}) for n in range(1, many + 1)])
+            return first, list(handles)[-1].result("20s")
+
+        return ask
+
+    (first, last), said = work(redis_url, tmp_path, meet)
+    assert first == last
+    assert said.count(("process.changed", ("umask",))) == 1
+
+
 def test_soft_timeouts_work_again_after_a_task_that_used_their_signal(
     redis_url: str, tmp_path: Any
 ) -> None:
@@ -170,9 +197,9 @@ def test_where_several_run_nothing_is_put_back_under_a_neighbour(
             seen.touch()
 
         def stays() -> list[str]:
-            eventually(seen.exists, within=20)
+            eventually(seen.exists)
             found = [os.getcwd()]
-            eventually(go.exists, within=20)
+            eventually(go.exists)
             return [*found, os.getcwd()]
 
         if is_async:

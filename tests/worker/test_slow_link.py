@@ -48,7 +48,7 @@ def test_large_results_arrive_in_bites_and_no_job_runs_twice(
     app.queue("q").add_many([("fat", {"n": n}) for n in range(JOBS)])
     with working(behind, queue, page, concurrency=concurrency) as worker:
         worker.desk.costs.note(b"fat", 0.0)  # known for a fast one: it comes in batches
-        eventually(in_state(app, "completed", JOBS), within=30)
+        eventually(in_state(app, "completed", JOBS))
     behind.producer.client.close()
 
     assert (len(ran), set(ran.values()), worker.said) == (JOBS, {1}, [])
@@ -71,7 +71,7 @@ def test_notes_go_in_bites_too(app: Jobd, page: Page, narrow: tuple[Proxy, Narro
     jobs = app.queue("q").add_many([("talk", {"n": n}) for n in range(JOBS)])
     with working(behind, queue, page) as worker:
         worker.desk.costs.note(b"talk", 0.0)
-        eventually(in_state(app, "completed", JOBS), within=30)
+        eventually(in_state(app, "completed", JOBS))
     behind.producer.client.close()
 
     assert worker.said == []

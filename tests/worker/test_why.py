@@ -21,13 +21,13 @@ def test_a_job_that_waits_for_a_slot(redis_url: str, tmp_path: Path, slots: int)
 
     @q.task()
     def work() -> None:
-        go.wait(20)
+        go.wait(60)
 
     for _ in range(slots):
         work.enqueue()
     page = new_page(tmp_path, cells=slots)
     with working(app, q, page, concurrency=slots):
-        eventually(in_state(app, "active", slots), within=20)
+        eventually(in_state(app, "active", slots))
         handle = work.enqueue()
         said = handle.why()
         assert said is not None

@@ -59,7 +59,7 @@ class Looks:
     def __call__(self, it: Topic) -> str:
         self.count[it.page] = self.count.get(it.page, 0) + 1
         if it.page in self.held:
-            assert self.go.wait(20)
+            assert self.go.wait(60)
         until = time.thread_time() + self.burns
         while time.thread_time() < until:
             pass
@@ -371,14 +371,14 @@ def test_a_look_that_hangs_delays_nobodys_answer(redis_url: str, tmp_path: Path)
 
     def hang(*_: Any) -> dict[str, Any]:
         begun.set()
-        assert go.wait(20)
+        assert go.wait(60)
         return {"badges": Counts()}
 
     page = Page("/", "p", "P", "p.html", lambda *_: {}, live=Live(hang, "frame.html"))
     other = Page("/{x}", "q", "Q", "frame.html", lambda *_: {})
     site = PageSite(redis_url, tmp_path, table=[page, other])
     with site.watch("/", frame=True) as news:
-        assert begun.wait(20)
+        assert begun.wait(60)
         assert site.ask("/x").status_code == 200
         go.set()
         news.next("parts")
@@ -412,7 +412,7 @@ def test_how_old_it_is_is_said_of_what_is_shown_for_too_long(
     go, hangs = threading.Event(), threading.Event()
 
     def hang(*_: Any) -> dict[str, Any]:
-        assert not hangs.is_set() or go.wait(20)
+        assert not hangs.is_set() or go.wait(60)
         return {"badges": Counts()}
 
     page = Page("/", "p", "P", "p.html", lambda *_: {}, live=Live(hang, "frame.html"))
