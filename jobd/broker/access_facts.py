@@ -8,6 +8,7 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.server import setting
 from jobd.core.doctor.access import AccessFacts
 from jobd.seams import clock
 
@@ -21,7 +22,7 @@ def access_facts(client: Client) -> AccessFacts:
     user = _asked(client, "ACL", "WHOAMI")
     name = user.decode() if isinstance(user, bytes) else user
     rights = None if name is None else _asked(client, "ACL", "GETUSER", name)
-    protected = _setting(client, "protected-mode")
+    protected = setting(client, "protected-mode")
     return AccessFacts(
         user=name,
         has_password=bool(settings.get("password")),
@@ -31,9 +32,9 @@ def access_facts(client: Client) -> AccessFacts:
         protected=None if protected is None else protected == "yes",
         certificate_days=_certificate_days(client),
         is_unproven="context" in settings and settings["context"].verify_mode == ssl.CERT_NONE,
-        idle_timeout=_whole(_setting(client, "timeout")),
-        normal_buffer=_normal_buffer(_setting(client, "client-output-buffer-limit")),
-        keyspace_events=_setting(client, "notify-keyspace-events"),
+        idle_timeout=_whole(setting(client, "timeout")),
+        normal_buffer=_normal_buffer(setting(client, "client-output-buffer-limit")),
+        keyspace_events=setting(client, "notify-keyspace-events"),
     )
 
 
@@ -43,16 +44,6 @@ def _asked(client: Client, *question: str) -> Any:
             return client.execute_command(*question)  # type: ignore[no-untyped-call]
         except ResponseError:
             return None
-
-
-def _setting(client: Client, name: str) -> str | None:
-    with translated(place_of(client)):
-        try:
-            found: Any = client.config_get(name)
-        except ResponseError:
-            return None
-    value = found.get(name)
-    return None if value is None else str(value)
 
 
 def _everything(rights: Any) -> bool:

@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import SharedKeys
-from jobd.broker.server import read_facts
+from jobd.broker.server import read_facts, setting
 from jobd.core.doctor.store import StoreFacts
 from jobd.core.errors import NotPermitted
 from jobd.core.server_facts import ServerFacts
@@ -31,13 +31,13 @@ def store_facts(client: Client, namespace: str) -> StoreFacts:
         server=_server(client),
         trips=trips,
         skew=skew,
-        fsync=_setting(client, "appendfsync") if aof else None,
+        fsync=setting(client, "appendfsync") if aof else None,
         clients=_count(info.get("connected_clients")),
-        most_clients=_count(info.get("maxclients")) or _count(_setting(client, "maxclients")),
+        most_clients=_count(info.get("maxclients")) or _count(setting(client, "maxclients")),
         memory_of_host=_count(info.get("total_system_memory")),
         last_fork=_seconds(info.get("latest_fork_usec")),
         replicas=_count(info.get("connected_slaves")),
-        replicas_wanted=_count(_setting(client, "min-replicas-to-write")),
+        replicas_wanted=_count(setting(client, "min-replicas-to-write")),
         cluster=bool(info.get("cluster_enabled")),
         up_for=_count(info.get("uptime_in_seconds")),
         format=_format(client, namespace),
@@ -75,17 +75,6 @@ def _info(client: Client) -> dict[str, Any]:
     except NotPermitted:
         return {}
     return dict(found)
-
-
-def _setting(client: Client, name: str) -> str | None:
-    """Read one setting; None where the server or our user has no CONFIG."""
-    with translated(place_of(client)):
-        try:
-            found: Any = client.config_get(name)
-        except ResponseError:
-            return None
-    value = found.get(name)
-    return None if value is None else str(value)
 
 
 def _format(client: Client, namespace: str) -> int | str | None:

@@ -35,22 +35,24 @@ def read_facts(client: Client) -> ServerFacts:
     )
 
 
-def _persistent(client: Client, info: Any) -> bool:
-    """Tell whether anything is written to disk. In doubt (no CONFIG, as with hosted ones) it is."""
-    if info.get("aof_enabled"):
-        return True
-    return bool(_setting(client, "save", "?"))
-
-
-def _wanted(client: Client) -> int:
-    """Tell how many replicas a write needs: one at least, or the server would not count them."""
-    return int(_setting(client, "min-replicas-to-write", "1"))
-
-
-def _setting(client: Client, name: str, otherwise: str) -> str:
+def setting(client: Client, name: str) -> str | None:
+    """Read one setting; None where the server or our user has no CONFIG. Raises BrokerError."""
     with translated(place_of(client)):
         try:
             found: Any = client.config_get(name)
         except ResponseError:
-            return otherwise
-    return str(found.get(name, otherwise))
+            return None
+    value = found.get(name)
+    return None if value is None else str(value)
+
+
+def _persistent(client: Client, info: Any) -> bool:
+    """Tell whether anything is written to disk. In doubt (no CONFIG, as with hosted ones) it is."""
+    if info.get("aof_enabled"):
+        return True
+    return setting(client, "save") != ""
+
+
+def _wanted(client: Client) -> int:
+    """Tell how many replicas a write needs: one at least, or the server would not count them."""
+    return int(setting(client, "min-replicas-to-write") or "1")

@@ -9,39 +9,50 @@ from jobd.core.alerts.notification import Notification
 from jobd.core.events import Event, Level
 
 
-class AlertFiring(Event, frozen=True, kw_only=True):
-    """A rule fires, or more of what it looks at does. `sinks` are told."""
+class _Transition(Event, frozen=True, kw_only=True):
+    """What a rule goes through; `sinks` are told."""
+
+    rule: str
+    severity: str
+    summary: str
+    id: str
+    sinks: tuple[str, ...]
+
+
+class AlertFiring(_Transition, frozen=True, kw_only=True):
+    """A rule fires, or more of what it looks at does."""
 
     event: ClassVar[str] = "alert.firing"
     level: ClassVar[Level] = "warning"
-    rule: str
-    severity: str
-    summary: str
-    id: str
-    sinks: tuple[str, ...]
 
 
-class AlertResolved(Event, frozen=True, kw_only=True):
+class AlertResolved(_Transition, frozen=True, kw_only=True):
     """What fired is over."""
 
     event: ClassVar[str] = "alert.resolved"
-    rule: str
-    severity: str
-    summary: str
-    id: str
-    sinks: tuple[str, ...]
 
 
-class AlertRepeated(Event, frozen=True, kw_only=True):
+class AlertRepeated(_Transition, frozen=True, kw_only=True):
     """It fires still, and is told again."""
 
     event: ClassVar[str] = "alert.repeated"
     level: ClassVar[Level] = "warning"
+
+
+class AlertDiffers(Event, frozen=True, kw_only=True):
+    """Hosts define a rule differently; `why` says who how, and what counts."""
+
+    event: ClassVar[str] = "alert.differs"
+    level: ClassVar[Level] = "warning"
     rule: str
-    severity: str
-    summary: str
-    id: str
-    sinks: tuple[str, ...]
+    why: str
+
+
+class AlertAgrees(Event, frozen=True, kw_only=True):
+    """All hosts that have a rule define it alike again."""
+
+    event: ClassVar[str] = "alert.agrees"
+    rule: str
 
 
 class AlertsBlind(Event, frozen=True, kw_only=True):
@@ -68,7 +79,11 @@ class AlertsUnwritten(Event, frozen=True, kw_only=True):
 
 def of_notification(note: Notification, sinks: Sequence[str]) -> Event:
     """Give the event of a transition."""
-    kinds = {"firing": AlertFiring, "resolved": AlertResolved, "repeated": AlertRepeated}
+    kinds: dict[str, type[_Transition]] = {
+        "firing": AlertFiring,
+        "resolved": AlertResolved,
+        "repeated": AlertRepeated,
+    }
     return kinds[note.status](
         rule=note.rule, severity=note.severity, summary=note.summary, id=note.id, sinks=tuple(sinks)
     )

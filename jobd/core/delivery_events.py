@@ -10,10 +10,9 @@ from typing import ClassVar
 from jobd.core.events import Event, Level
 
 
-class AlertSent(Event, frozen=True, kw_only=True):
-    """A sink has taken a notification. `id` is what it was sent under, at each try."""
+class _Notification(Event, frozen=True, kw_only=True):
+    """One notification, for one sink. `id` is what it is sent under, at each try."""
 
-    event: ClassVar[str] = "alert.sent"
     rule: str
     status: str
     sink: str
@@ -22,32 +21,26 @@ class AlertSent(Event, frozen=True, kw_only=True):
     tries: int
 
 
-class AlertRefused(Event, frozen=True, kw_only=True):
+class AlertSent(_Notification, frozen=True, kw_only=True):
+    """A sink has taken a notification."""
+
+    event: ClassVar[str] = "alert.sent"
+
+
+class AlertRefused(_Notification, frozen=True, kw_only=True):
     """A sink has not taken a notification. It is tried again."""
 
     event: ClassVar[str] = "alert.refused"
     level: ClassVar[Level] = "warning"
-    rule: str
-    status: str
-    sink: str
-    to: str
-    id: str
-    tries: int
     why: str
     retry_in: float
 
 
-class AlertGivenUp(Event, frozen=True, kw_only=True):
+class AlertGivenUp(_Notification, frozen=True, kw_only=True):
     """A notification is not told to a sink any more: nobody has heard of it there."""
 
     event: ClassVar[str] = "alert.given_up"
     level: ClassVar[Level] = "error"
-    rule: str
-    status: str
-    sink: str
-    to: str
-    id: str
-    tries: int
     why: str
 
 
