@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, expect
 from support.daemons import eventually
 from support.servers import running
 
-from browser.conftest import PROGRAM, Visit
-from browser.house import WEB, House
+from browser.conftest import Visit
+from browser.house import PROGRAM, WEB, House
 
 
 class OpenHouse(House):
