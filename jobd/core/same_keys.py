@@ -7,6 +7,7 @@ only. Used by jobd.client.payload, for whatever is sent or comes back.
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import msgspec
 
@@ -15,28 +16,22 @@ _encoder = msgspec.json.Encoder()
 
 def same_key(raw: bytes, value: object) -> str | None:
     """Name a key that stands twice in one object of `raw`, the JSON of `value`; None: there is none."""
-    if not _may_have_one(raw, value):
+    if b"{" not in raw:
         return None
+    if type(value) is dict and raw.find(b"{", 1) < 0:
+        try:
+            "".join(value)
+            return None
+        except TypeError:
+            pass  # some key is no text
     # Read and written again it is as long as it was, or something has gone.
     if len(_encoder.encode(msgspec.json.decode(raw))) == len(raw):
         return None
     found: list[str] = []
 
     def look(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        found.extend(name for name in set(names) if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        found.extend(name for name, count in times.items() if count > 1)
 
     json.loads(raw, object_pairs_hook=look)
     return found[0] if found else None
-
-
-def _may_have_one(raw: bytes, value: object) -> bool:
-    if b"{" not in raw:
-        return False
-    if type(value) is not dict or raw.find(b"{", 1) > 0:
-        return True
-    try:
-        "".join(value)
-    except TypeError:
-        return True
-    return False
