@@ -15,9 +15,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from jobd.alerter.charge import Charge, Identity
 from jobd.alerter.facts import Gatherer
 from jobd.alerter.memory import Memory
 from jobd.alerter.sight import Sight
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.alerts import AlertStore, Held, Move, as_written
 from jobd.core.alert_events import AlertsBlind, AlertsSee, of_notification
 from jobd.core.alerts.facts import Facts
@@ -53,6 +55,8 @@ class Shared(threading.Thread):
         rules: Sequence[RuleConfig],
         *,
         store: AlertStore,
+        loads: LoadStore,
+        me: Identity,
         gatherer: Gatherer,
         namespace: str,
         sinks: Sequence[str],
@@ -68,6 +72,7 @@ class Shared(threading.Thread):
         super().__init__(name="rules", daemon=True)
         self._rules = {rule.name: rule for rule in rules}
         self._store = store
+        self._charge = Charge(rules, loads, me, for_ms=spans.gap, emit=emit)
         self._gatherer = gatherer
         self._namespace = namespace
         self._sinks = list(sinks)
@@ -124,16 +129,20 @@ class Shared(threading.Thread):
 
     def look(self) -> None:
         """Look once. Raises BrokerError."""
-        turn = self._store.take_turn(list(self._rules), round(self._every * 1000 * _PART_OF_PERIOD))
+        ours = self._charge.ours()
+        turn = self._store.take_turn(ours, round(self._every * 1000 * _PART_OF_PERIOD))
         self._sight.heard()
         reset_ms, has_lost = self._learn(turn.at_ms)
         if self._store.take_turn([_TIDY], TIDY_MS).rules:
             self._tidy(turn.at_ms)
         held = self._remembered(self._store.hold(list(self._rules)), has_lost)
         # Nobody else may have noticed: then it is for this host to put all of them right.
-        names = list(self._rules) if has_lost else turn.rules
+        names = ours if has_lost else turn.rules
+        if has_lost:
+            self._restore(held, [rule for rule in held if rule not in ours])
         if not names:
             return
+        self._store.bar_old(names, self._spans.gap)
         rules = [self._rules[name] for name in names]
         facts = self._gatherer.gather(rules, turn.at_ms, reset_ms)
         self._sight.heard()
@@ -158,6 +167,13 @@ class Shared(threading.Thread):
             else:
                 found[rule] = each._replace(state=self._memory.lost(rule))
         return found
+
+    def _restore(self, held: dict[str, Held], rules: Sequence[str]) -> None:
+        """Write down what is known of rules that others judge: they may not notice what a store has lost."""
+        wanted = [
+            rule for rule in rules if as_written(held[rule].state) != (held[rule].raw or b"{}")
+        ]
+        self._store.move([Move(rule, held[rule].raw, held[rule].state) for rule in wanted])
 
     def _tidy(self, at_ms: int) -> None:
         """Forget rules that nobody has any more, and tell those who think that they fire; no mute is broken."""

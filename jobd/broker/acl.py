@@ -39,7 +39,7 @@ _READS = (
 _OF_WORKERS = (
     "claim", "settle", "join", "hand_back", "reconcile", "renew", "release", "reap", "jot", "step",
     "schedule_fire", "trim", "heed", "remember", "host_say", "host_ask", "host_take", "host_answer", "own_series",
-    "alert_add", "alert_again", "alert_end", "alert_move", "alert_take",
+    "alert_add", "alert_again", "alert_end", "alert_load", "alert_move", "alert_take",
     "operation_say", "operation_stop", "login_try", "login_done", "session_open", "session_look", "session_close",
 )  # fmt: skip
 

@@ -85,6 +85,14 @@ class AlertStore:
             raise ours(time, self._place)
         return Turn(_ms(time), [r for r, got in zip(rules, won, strict=True) if self._is_won(got)])
 
+    def bar_old(self, rules: Sequence[str], for_ms: int) -> None:
+        """Keep hosts from looking whose version does not know whose definition counts. Raises BrokerError."""
+        with translated(self._place):
+            pipe = self._client.pipeline(transaction=False)
+            for rule in rules:
+                pipe.set(self._keys.alert_old_turn_prefix + rule, "1", px=for_ms)
+            pipe.execute(raise_on_error=False)  # a full store takes none
+
     def _is_won(self, reply: Any) -> bool:
         """Read a turn; a full store gives none, and then everybody looks: moves are told once even so."""
         if isinstance(reply, RedisError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from jobd.broker.connection import Client, place_of, translated
 from jobd.broker.keys import SharedKeys
@@ -77,13 +77,19 @@ def _info(client: Client) -> dict[str, Any]:
     return dict(found)
 
 
-def _format(client: Client, namespace: str) -> int | None:
+def _format(client: Client, namespace: str) -> int | str | None:
     with translated(place_of(client)):
         try:
             found: Any = client.get(SharedKeys(namespace).format)
-        except ResponseError:
+        except NoPermissionError:
             return None
-    return _count(found.decode() if isinstance(found, bytes) else found)
+        except ResponseError as error:
+            return "another type" if "WRONGTYPE" in str(error) else None
+    if not isinstance(found, bytes):
+        return None
+    text = found[:40].decode("utf-8", "backslashreplace")
+    count = _count(text)
+    return repr(text) if count is None else count
 
 
 def _count(value: object) -> int | None:

@@ -6,12 +6,20 @@ from itertools import repeat
 from typing import Any
 
 from jobd.broker.commands import Claim, Claimed
+from jobd.broker.refusals import not_an_answer
 from jobd.broker.replies import refuse_fenced
 
 
 def read_claim(reply: Any) -> Claim:
-    """Read a claim's reply. Raises Fenced."""
+    """Read a claim's reply. Raises Fenced; BrokerUnavailable when it cannot be read: it may have claimed."""
     refuse_fenced(reply)
+    try:
+        return _read(reply)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise not_an_answer("a claim", f"its answer cannot be read: {error}") from error
+
+
+def _read(reply: Any) -> Claim:
     number, now, within = int(reply[1]), int(reply[2]), reply[5]
     rest = reply[11::5]
     jobs = list(

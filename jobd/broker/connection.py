@@ -15,7 +15,9 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
 from jobd.broker.meanings import ours, translated
 from jobd.broker.pools import async_pool_of, pool_of
+from jobd.broker.refusals import unsound
 from jobd.broker.scripts import BY_SHA
+from jobd.broker.shapes import is_sound
 from jobd.broker.urls import read_url
 from jobd.core.errors import BrokerError, BrokerUnavailable
 
@@ -55,18 +57,35 @@ def run(client: Client, command: list[str | bytes | int]) -> Reply:
     """Carry out one script call, with its text when Redis does not know it."""
     try:
         try:
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            reply = client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
+            reply = client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
     except (RedisError, TimeoutError) as error:
-        _leave_if_deposed(client, error)
-        raise ours(error, place_of(client), command) from error
+        raise _refused(client, error, command) from error
+    return _sound(client, command, reply)
 
 
-def _leave_if_deposed(client: Client, error: Exception) -> None:
-    """Close what is idle after a refusal to write: all of it leads to the same server."""
-    if isinstance(error, ReadOnlyError):
-        client.connection_pool.disconnect(inuse_connections=False)
+def _sound(client: Client, command: list[str | bytes | int], reply: Reply) -> Reply:
+    """Give an answer on, if it is one to that call."""
+    if is_sound(command, reply):
+        return reply
+    _leave(client)
+    raise unsound(place_of(client), command)
+
+
+def _refused(client: Client, error: Exception, command: list[Any]) -> BrokerError:
+    """Say what an error means, and leave whom nothing more is to be asked.
+
+    All that is idle leads to a server that was deposed, or may be out of step.
+    """
+    meant = ours(error, place_of(client), command)
+    if isinstance(error, ReadOnlyError) or meant.outcome_unknown:
+        _leave(client)
+    return meant
+
+
+def _leave(client: Client) -> None:
+    client.connection_pool.disconnect(inuse_connections=False)
 
 
 def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, float]:
@@ -82,12 +101,13 @@ def run_timed(client: Client, command: list[str | bytes | int]) -> tuple[Reply, 
         before, reply, after = pipe.execute(raise_on_error=False)
         for answer in (before, after):
             if isinstance(answer, RedisError):
-                raise answer
+                raise _refused(client, answer, ["TIME"]) from answer
         if isinstance(reply, NoScriptError):
             reply = client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
         elif isinstance(reply, RedisError):
-            raise reply
-    return reply, max(0.0, _seconds(after) - _seconds(before))
+            raise _refused(client, reply, command) from reply
+        took = max(0.0, _seconds(after) - _seconds(before))
+    return _sound(client, command, reply), took
 
 
 def _seconds(time: tuple[int, int]) -> float:
@@ -148,26 +168,30 @@ def _understood(
         if isinstance(reply, NoScriptError):  # forgotten again, meanwhile
             return run(client, command)
         if isinstance(reply, Exception):
-            _leave_if_deposed(client, reply)
-            raise ours(reply, place_of(client), command) from reply
+            raise _refused(client, reply, command) from reply
     except BrokerUnavailable:
         raise
     except BrokerError as refused:
         return refused
-    return reply
+    return _sound(client, command, reply)
 
 
 async def run_async(client: AsyncClient, command: list[str | bytes | int]) -> Reply:
     """Carry out one script call on the event loop."""
     try:
         try:
-            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+            reply = await client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return await client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
+            reply = await client.execute_command(*spelled_out(command))  # type: ignore[no-untyped-call]
     except (RedisError, TimeoutError) as error:
-        if isinstance(error, ReadOnlyError):
+        meant = ours(error, place_of(client), command)
+        if isinstance(error, ReadOnlyError) or meant.outcome_unknown:
             await client.connection_pool.disconnect(inuse_connections=False)
-        raise ours(error, place_of(client), command) from error
+        raise meant from error
+    if not is_sound(command, reply):
+        await client.connection_pool.disconnect(inuse_connections=False)
+        raise unsound(place_of(client), command)
+    return reply
 
 
 def spelled_out(command: list[str | bytes | int]) -> list[str | bytes | int]:

@@ -85,7 +85,11 @@ class SharedKeys:
         self.alert_beat = (
             alerts + "beat"
         )  # ZSET "at" -> when an alerter last looked, ms: what goes back has lost data
-        self.alert_turn_prefix = alerts + "turn:"  # STRING who looks at a rule just now; has a TTL
+        self.alert_loads = (
+            alerts + "loads"
+        )  # HASH rule, newline, digest -> "loaded said for daemon host", newline, the definition as JSON
+        self.alert_turn_prefix = alerts + "look:"  # STRING who looks at a rule just now; has a TTL
+        self.alert_old_turn_prefix = alerts + "turn:"  # the same, of versions that know of no loads
         web = f"{namespace}:{{:web}}:"
         self.web_session_prefix = (
             web + "session:"

@@ -18,7 +18,9 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from jobd.broker.connection import Client, Reply, ours, place_of, spelled_out, translated
 from jobd.broker.prompt import Reader
+from jobd.broker.refusals import unsound
 from jobd.broker.scripts import Script
+from jobd.broker.shapes import is_sound
 from jobd.seams.clock import monotonic
 from jobd.seams.descriptors import Identity, identity
 
@@ -77,11 +79,14 @@ class Link:
         try:
             connection.send_packed_command([_packed(command)])
             self._reader.until = monotonic() + self._patience
-            return connection.read_response()
+            reply = connection.read_response()
         except NoScriptError:
             return self.roundtrip([command])[0]
         except (RedisError, TimeoutError) as error:
             raise ours(error, self._place, command) from error
+        if not is_sound(command, reply):
+            raise unsound(self._place, command)
+        return reply
 
     def is_stale(self) -> bool:
         """Say whether an idle link is no use: the server closed it, or sent what nobody asked for.
@@ -127,6 +132,9 @@ class Link:
                 replies[index] = self._read_one()
             if isinstance(replies[index], ResponseError):
                 raise ours(replies[index], self._place, commands[index])
+            if not is_sound(commands[index], replies[index]):
+                replies[index] = unsound(self._place, commands[index])
+                raise replies[index]
         if has_forgotten:
             self._load_all()
         return replies

@@ -1,7 +1,7 @@
 """What an error of redis-py means: it becomes one of ours, which says what to do.
 
-Redis' errors end here. Invariant: `outcome_unknown` is false only where nothing can have been carried
-out. Used by everything in broker/ that speaks to a server.
+Redis' errors end here; what an answer means that is an error, `refusals` says. Invariant: `outcome_unknown`
+is false only where nothing can have been carried out. Used by everything in broker/ that speaks to a server.
 """
 
 from __future__ import annotations
@@ -13,52 +13,46 @@ from typing import Any
 
 import redis.exceptions
 from redis.exceptions import (
-    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
-    ClusterCrossSlotError,
-    ClusterDownError,
     ConnectionError,  # noqa: A004  redis-py's name for it
-    MasterDownError,
-    MovedError,
     NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
-    TryAgainError,
 )
 
-from jobd.broker.scripts import BY_SHA
+from jobd.broker.refusals import not_an_answer, not_permitted, refusal
 from jobd.core.errors import (
     BrokerError,
     BrokerUnavailable,
-    NotPermitted,
+    JobdError,
     SoftTimeout,
-    StoreFull,
     StoreUnusable,
 )
 
-
-class QueueUnknown(BrokerError):
-    """The store has never heard of this queue, or was emptied since: nothing was added.
-
-    Goes no further than to whoever adds, who registers the queue and adds again.
-    """
-
-    code = "jobd.queue_unknown"
-
-
-_CLUSTER_ERRORS = (AskError, ClusterCrossSlotError, ClusterDownError, MovedError, TryAgainError)
+# What redis-py and we meet in an answer that is sound Redis, and none to what was asked.
+_ODD = (TypeError, ValueError, LookupError, AttributeError)
 
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn redis-py's errors into ours. `where` says whom we spoke to."""
+    with legible(where):
+        try:
+            yield
+        except (RedisError, TimeoutError) as error:
+            raise ours(error, where) from error
+
+
+@contextmanager
+def legible(where: str) -> Iterator[None]:
+    """Tell of an answer that cannot be taken apart as one that is none: its outcome is unknown."""
     try:
         yield
-    except (RedisError, TimeoutError) as error:
-        raise ours(error, where) from error
+    except (JobdError, UnicodeEncodeError):  # a caller's own, and a word that cannot be sent
+        raise
+    except _ODD as error:
+        raise not_an_answer(where, f"an answer cannot be read: {error}") from error
 
 
 def ours(error: Exception, where: str, command: list[Any] | None = None) -> BrokerError:
@@ -81,7 +75,7 @@ def ours(error: Exception, where: str, command: list[Any] | None = None) -> Brok
                 outcome_unknown="connecting to" not in str(error),
             )
         case NoPermissionError():
-            return _not_permitted(where, error, command)
+            return not_permitted(where, error, command)
         case AuthenticationError() | AuthorizationError():
             return StoreUnusable(
                 f"redis: {where} refused us: {_reason(error)}; expected the right user and "
@@ -93,7 +87,7 @@ def ours(error: Exception, where: str, command: list[Any] | None = None) -> Brok
             )
         case ConnectionError():
             return _broken(where, error)
-    return _refusal(where, error, command)
+    return refusal(where, error, command)
 
 
 def _broken(where: str, error: ConnectionError) -> BrokerError:
@@ -141,76 +135,6 @@ def _encryption(where: str, error: ssl.SSLError) -> BrokerError:
         "?ssl_certfile=/path/client.pem&ssl_keyfile=/path/client.key in redis.url",
         outcome_unknown=True,
     )
-
-
-def _not_permitted(where: str, error: Exception, command: list[Any] | None) -> NotPermitted:
-    """Name what our user lacks: the server names a command, and never a key."""
-    asked = "" if command is None else f" ({spoken(command)})"
-    return NotPermitted(
-        f"redis: {where}: {_reason(error)}{asked}; expected a user that may use jobd's keys and "
-        "commands; correct its ACL (`jobd doctor --acl` prints one for each role), or name another "
-        "user in redis.url"
-    )
-
-
-def spoken(command: list[Any]) -> str:
-    """Name a command for people: its script, if it calls one, and its keys."""
-    words = [
-        part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part)
-        for part in command
-    ]
-    if words[0] not in ("EVALSHA", "EVAL"):
-        return " ".join(words[:2])
-    script = BY_SHA.get(words[1])
-    keys = words[3 : 3 + int(words[2])]
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return f"script {script.name if script else '?'} on {', '.join(keys[:3])}{more}"
-
-
-# A script's command that its user may not call: Valkey, and Redis up to 6.2 and from 7.0 on.
-_OF_SCRIPTS_USER = ("NOPERM", "ACL failure in script", "The user executing the script can't")
-_OF_CLUSTER = ("MOVED ", "ASK ", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN", "allowed in cluster mode")
-
-
-def _refusal(where: str, error: Exception, command: list[Any] | None) -> BrokerError:
-    """Name what the server refused. Redis 6.2 wraps what a script met: '... -OOM command not ...'."""
-    text = str(error)
-    if "JOBDUNKNOWN " in text:
-        return QueueUnknown(f"redis: {where}: {text}")
-    if isinstance(error, ReadOnlyError) or "-READONLY " in text or "READONLY You can" in text:
-        return BrokerUnavailable(
-            f"redis: {where} is a read-only replica; expected the primary; "
-            "point redis.url at the primary"
-        )
-    if isinstance(error, OutOfMemoryError) or "-OOM " in text:
-        return StoreFull(
-            f"redis: {where} is at its maxmemory and refuses to take jobs; expected free "
-            "memory; raise maxmemory or lower `retain`; nothing was added"
-        )
-    if isinstance(error, _CLUSTER_ERRORS) or any(word in text for word in _OF_CLUSTER):
-        return StoreUnusable(
-            f"redis: {where} is a node of a cluster; expected a server outside one: what happens to a "
-            "queue while its slot moves is not proven yet; name another server, or a primary by "
-            "Sentinel (redis+sentinel://)"
-        )
-    if "MASTERDOWN" in text or isinstance(error, MasterDownError):
-        return BrokerUnavailable(
-            f"redis: {where} is a replica that has lost its primary; expected the primary; "
-            "point redis.url at the primary"
-        )
-    if "NOREPLICAS" in text:
-        return BrokerUnavailable(
-            f"redis: {where} has fewer replicas than min-replicas-to-write and takes no writes; expected "
-            "them to be connected; bring them back, or lower min-replicas-to-write"
-        )
-    if "MISCONF" in text:
-        return StoreUnusable(
-            f"redis: {where} cannot write to its disk and takes no writes; expected its last save to have "
-            "worked; see its log, and whether the disk is full"
-        )
-    if any(word in text for word in _OF_SCRIPTS_USER):
-        return _not_permitted(where, error, command)
-    return BrokerError(f"redis: {where}: {text}")
 
 
 def _reason(error: Exception) -> str:

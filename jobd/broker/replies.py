@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from jobd.broker.commands import End
+from jobd.broker.meanings import legible
 from jobd.core.errors import Fenced
 
 
 def read_held(reply: Any) -> dict[bytes, int]:
     """Read a reconcile's reply: what is held now, job id -> claim. Raises Fenced."""
     refuse_fenced(reply)
-    return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
+    with legible("a reconcile"):
+        return {reply[i]: read_number(reply[i + 1]) for i in range(1, len(reply), 2)}
 
 
 def read_ends(reply: list[list[bytes]]) -> list[End]:
     """Read the answers of an await."""
-    return [End(answer[0].decode(), *answer[1:]) for answer in reply]
+    with legible("a look for ends"):
+        return [End(answer[0].decode(), *answer[1:]) for answer in reply]
 
 
 def read_number(claim: bytes) -> int:

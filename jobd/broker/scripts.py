@@ -30,6 +30,7 @@ class Script:
     keys: tuple[str, ...]
     args: tuple[str, ...]
     tail: bool
+    reply: str
     replay: str
     source: str
     sha: str
@@ -77,6 +78,7 @@ def parse(name: str, text: str, shared: dict[str, str]) -> Script:
         keys=keys,
         args=args,
         tail=tail,
+        reply=fields["REPLY"],
         replay=fields["REPLAY"],
         source=source,
         sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),

@@ -23,11 +23,11 @@ from jobd.broker.commands import (
 )
 from jobd.broker.connection import AsyncClient, Client, place_of, run, run_timed, translated
 from jobd.broker.keys import FORMAT, SharedKeys
+from jobd.broker.layout import check_format
 from jobd.broker.new_job import NewJob
 from jobd.broker.releases import Release, release_all
 from jobd.broker.replies import read_ends, read_held, read_number, refuse_fenced
 from jobd.broker.scripts import SCRIPTS
-from jobd.core.errors import StoreUnusable
 from jobd.core.limits import Limits
 from jobd.core.names import is_name
 from jobd.core.options import Policy
@@ -277,19 +277,15 @@ def epoch_command(namespace: str, candidate: str) -> Command:
     return SCRIPTS["epoch"].command([shared.epoch, shared.format], "", candidate, FORMAT)
 
 
-def epoch_of(reply: Any) -> str:
-    """Read the answer. Raises StoreUnusable when the store was written by a newer jobd."""
-    if int(reply[2]) > FORMAT:
-        raise StoreUnusable(
-            f"format of the store: {int(reply[2])}; expected at most {FORMAT}; "
-            "upgrade this jobd, a newer one has written here"
-        )
-    return str(reply[1].decode())
+def epoch_of(reply: Any, namespace: str) -> str:
+    """Read the answer. Raises OtherFormat where this version does not know the store's."""
+    check_format(reply[2], SharedKeys(namespace).format)
+    return str(reply[1].decode("utf-8", "backslashreplace"))
 
 
 def read_epoch(client: Client, namespace: str, candidate: str) -> str:
-    """Ask and read. Raises BrokerError, StoreUnusable."""
-    return epoch_of(run(client, epoch_command(namespace, candidate)))
+    """Ask and read. Raises BrokerError, OtherFormat."""
+    return epoch_of(run(client, epoch_command(namespace, candidate)), namespace)
 
 
 def register_queues(client: Client, namespace: str, queues: Iterable[str]) -> None:

@@ -12,11 +12,13 @@ from typing import NamedTuple, NoReturn
 
 import click
 
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.alerts import AlertStore
 from jobd.broker.connection import connect
 from jobd.cli import settings
 from jobd.cli.runtime import locate
 from jobd.core.alerts.kinds import KINDS
+from jobd.core.alerts.loads import Load
 from jobd.core.alerts.machine import RuleState
 from jobd.core.config import Config
 from jobd.core.config_alerts import RuleConfig
@@ -28,12 +30,13 @@ TIMEOUT = 2.0
 
 
 class Known(NamedTuple):
-    """All that is known of alerts: rules by name (None: in no file here), states, mutes until (ms), and
-    why Redis cannot be asked, or None."""
+    """All that is known of alerts: rules by name (None: in no file here), states, mutes until (ms), how
+    hosts define them, and why Redis cannot be asked, or None."""
 
     rules: dict[str, RuleConfig | None]
     states: dict[str, RuleState]
     mutes: dict[str, int]
+    loads: dict[str, list[Load]]
     unreachable: BrokerError | None
 
 
@@ -42,6 +45,7 @@ class Place(NamedTuple):
 
     config: Config
     store: AlertStore
+    loads: LoadStore
     runtime_dir: Path
 
 
@@ -49,7 +53,9 @@ def place(config_file: str | None, redis_url: str | None, runtime_dir: str | Non
     """Find them. Raises ConfigError."""
     config = settings.read(settings.find_file(config_file), url=redis_url)
     client = connect(config.redis.url, timeout=TIMEOUT)
-    return Place(config, AlertStore(client, config.redis.namespace), locate(config, runtime_dir))
+    space = config.redis.namespace
+    stores = AlertStore(client, space), LoadStore(client, space)
+    return Place(config, *stores, locate(config, runtime_dir))
 
 
 def look(at: Place) -> Known:
@@ -57,16 +63,19 @@ def look(at: Place) -> Known:
     rules: dict[str, RuleConfig | None] = {rule.name: rule for rule in at.config.alerts.rules}
     own = alertfile.read(at.runtime_dir)
     states, mutes, unreachable = dict(own.rules), dict(own.mutes), None
+    loads: dict[str, list[Load]] = {}
     try:
         held = at.store.states()
         mutes = at.store.mutes()
+        loads = at.loads.read()
         states |= {name: each.state for name, each in held.items()}
     except BrokerError as error:
         unreachable = error
     here = alertfile.read_mutes(at.runtime_dir)
     for name in {*mutes, *here}:
         mutes[name] = max(mutes.get(name, 0), here.get(name, 0))
-    return Known(rules | dict.fromkeys(states.keys() - rules.keys()), states, mutes, unreachable)
+    rules |= dict.fromkeys(states.keys() - rules.keys())
+    return Known(rules, states, mutes, loads, unreachable)
 
 
 def is_local(rule: RuleConfig | None) -> bool:

@@ -12,6 +12,7 @@ from jobd.cli.options import config_option, json_option, runtime_option, url_opt
 from jobd.cli.output import print_json, when
 from jobd.cli.table import print_table
 from jobd.core.alerts.kinds import threshold
+from jobd.core.alerts.loads import disagreement
 from jobd.core.alerts.machine import InstanceState, RuleState
 from jobd.core.config_alerts import RuleConfig
 from jobd.core.durations import words
@@ -93,6 +94,8 @@ def _note(name: str, known: Known, now: int) -> str:
         parts.append("no daemon has looked at it yet")
     elif state.looked_ms and now - state.looked_ms > _STALE_MS:
         parts.append(f"not looked at for {words((now - state.looked_ms) / 1000)}")
+    if how := disagreement(known.loads.get(name, [])):
+        parts.append(f"hosts differ: {how}")
     return ", ".join(parts)
 
 
@@ -110,6 +113,7 @@ def _public(name: str, known: Known, now: int) -> dict[str, Any]:
         "muted_until": until if until > now else None,
         "told_at": state.told_ms or None,
         "looked_at": state.looked_ms or None,
+        "differs": disagreement(known.loads.get(name, [])) or None,
         "instances": [
             {
                 "of": of, "state": each.phase, "since": each.since_ms, "value": each.value,

@@ -11,6 +11,7 @@ from pathlib import Path
 from jobd import __version__
 from jobd.broker import checkup, leftovers
 from jobd.broker.access_facts import access_facts
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.connection import Client, connect
 from jobd.broker.hosts import hosts
 from jobd.broker.keys import FORMAT
@@ -180,6 +181,6 @@ def _others(client: Client, config: Config, ours: str) -> tuple[list[Finding], l
         looked_at=sample.looked_at,
         whole=sample.whole,
     )
-    return daemons.examine_hosts(there, ours), daemons.examine_leftovers(
-        left, known=known, lease=config.daemon.lease
-    )
+    judged = daemons.examine_hosts(there, ours)
+    judged += daemons.examine_rules(LoadStore(client, space).read())
+    return judged, daemons.examine_leftovers(left, known=known, lease=config.daemon.lease)

@@ -42,6 +42,11 @@ def command(app: str | None, config_file: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        if path.is_symlink() and not path.exists():
+            raise CannotWrite(
+                f"{path}: a link to {path.readlink()}, which is not there; expected a new file; "
+                "remove the link, or name what it is to lead to with -c"
+            ) from error
         raise CannotWrite(
             f"{path}: exists already; expected a new file; name another one with -c, "
             "or move that one away"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,6 +27,10 @@ class Verbs:
 
     help: str
     entries: Mapping[str, Entry]
+
+
+class Unread(Exception):
+    """Whoever was to read what is printed (head, less) is gone. Not an OSError: click would make that 1."""
 
 
 _HELP = ("-h", "--help")
@@ -70,6 +75,20 @@ class LazyGroup(click.Group):
         command = import_module(entry.module).command
         assert isinstance(command, click.Command)
         return command
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read a command line, which prints where help is asked for. Raises Unread."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as error:
+            raise Unread from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises Unread."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise Unread from error
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the command in that is meant where none is named."""

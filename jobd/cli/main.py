@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import click
 
 import jobd
-from jobd.cli.lazy import Entry, LazyGroup, Verbs
+from jobd.cli.lazy import Entry, LazyGroup, Unread, Verbs
 from jobd.cli.mistakes import in_our_words
 from jobd.core.errors import EX_SOFTWARE, EX_USAGE, ConfigError, JobdError
+from jobd.seams.sigpipe import die_of_pipe
 
 _INTERRUPTED = 130
 _EX_IOERR = 74
@@ -122,12 +123,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough.
-        _drop_output()
-        return 0
+    except (Unread, BrokenPipeError):
+        return _unread()
     except Exception as mistake:  # noqa: BLE001 - nothing was raised on purpose: a mistake of ours
         return _unforeseen(mistake)
+
+
+def _unread() -> int:
+    """The reader (head, less) has seen enough. Scripts tell that from an end by the signal."""
+    _drop_output()
+    die_of_pipe()
+    return _EX_IOERR  # who traces us may keep the signal from us
 
 
 def _unforeseen(mistake: Exception) -> int:

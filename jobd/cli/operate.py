@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jobd.broker.connection import connect
 from jobd.broker.finding import Wanted
 from jobd.broker.views import Views
 from jobd.cli.progress import progress
+from jobd.cli.redis import client_of
 from jobd.client.operate import How
 from jobd.client.operate_many import Order, Outcome, Sweep, by_id
 from jobd.core.config import Config
@@ -34,7 +34,7 @@ class Operation:
     def __init__(self, request: Request, config: Config) -> None:
         self.done: list[Outcome] = []
         self._request = request
-        self._client = connect(config.redis.url, timeout=2.0)
+        self._client = client_of(config)
         self._space = config.redis.namespace
 
     def run(self, *, quiet: bool) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from jobd.broker.connection import connect
 from jobd.broker.flow import Flow
 from jobd.broker.hosts import hosts
+from jobd.broker.layout import refuse_other_format
 from jobd.broker.overview import overview
 from jobd.broker.server import read_facts
 from jobd.cli import runtime
@@ -121,6 +122,7 @@ class Looker:
         """Look at Redis."""
         found = Store()
         try:
+            refuse_other_format(self._client, self._namespace)
             with suppress(NotPermitted):  # of all that is asked here, INFO alone is refused to some
                 found.server = read_facts(self._client)
                 found.unfit = judge(found.server, keeps_nothing=self._keeps_nothing)

@@ -11,13 +11,13 @@ from typing import NoReturn
 
 import click
 
-from jobd.broker.connection import connect
 from jobd.broker.schedule_records import ScheduleInfo
 from jobd.broker.schedules import ScheduleStore
 from jobd.broker.views import Views
 from jobd.cli import settings
 from jobd.cli.options import config_option, json_option, url_option
 from jobd.cli.output import print_json
+from jobd.cli.redis import client_of
 from jobd.core.config import Config
 from jobd.core.durations import words
 from jobd.core.errors import EX_NOINPUT
@@ -32,7 +32,7 @@ queue_option = click.option("--queue", help="Only this queue.")
 
 def stores(config: Config, queue: str | None) -> dict[str, ScheduleStore]:
     """Give the schedules of every queue, or of one. Raises BrokerError, OptionError."""
-    client, space = connect(config.redis.url, timeout=2.0), config.redis.namespace
+    client, space = client_of(config), config.redis.namespace
     if queue is not None:
         check_name(queue, what="--queue")
     queues = Views(client, space).queues() if queue is None else [queue]

@@ -16,13 +16,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from jobd.core.errors import DeclarationError
+from jobd.core.names import RESERVED
 from jobd.core.suggest import nearest, one_of
 
 STARTED, COMPLETED, FAILED, DEAD, LOST = EVENTS = ("started", "completed", "failed", "dead", "lost")
 IN_THE_WORKER = (STARTED, COMPLETED, FAILED)
 BY_JOBS = (DEAD, LOST)
 # The tasks that call the latter; the scripts spell it too (_prelude.lua).
-TASK_PREFIX = "jobd.on."
+TASK_PREFIX = f"{RESERVED}on."
 
 Hook = Callable[["JobEvent"], object]
 H = TypeVar("H", bound=Callable[..., Any])

@@ -7,6 +7,7 @@ import msgspec
 from jobd.core.errors import NotSerializable, PayloadTooLarge
 from jobd.core.finite import has_nan
 from jobd.core.options import MAX_PAYLOAD
+from jobd.core.same_keys import same_key
 
 _encoder = msgspec.json.Encoder()
 
@@ -17,12 +18,18 @@ def encode_payload(value: object, *, what: str) -> bytes:
         raw = _encoder.encode(value)
         # NaN and infinity would become null without a word; only a payload with a null can hold one.
         lossy = b"null" in raw and has_nan(msgspec.to_builtins(value))
+        twice = same_key(raw, value) if len(raw) <= MAX_PAYLOAD else None
     except Exception as error:  # user code too: what a property or a mapping raises
         raise NotSerializable(
             f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"
         ) from error
     if len(raw) > MAX_PAYLOAD:
         raise PayloadTooLarge(what, len(raw), MAX_PAYLOAD)
+    if twice is not None:
+        raise NotSerializable(
+            f"{what}: two keys of one dict are {twice!r} in JSON; expected keys that differ as texts, or one "
+            "of the two would be lost; make them texts yourself"
+        )
     if lossy:
         raise NotSerializable(
             f"{what}: NaN or infinity; expected finite numbers; JSON has no word for these"

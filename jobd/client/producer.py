@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from jobd.broker.calls import Calls
 from jobd.broker.commands import Command, QueueCommands
 from jobd.broker.connection import AsyncClient, Reply, run_async
-from jobd.broker.meanings import QueueUnknown
+from jobd.broker.layout import EVERY, refuse_other_format, refuse_other_format_async
 from jobd.broker.new_job import NewJob
+from jobd.broker.refusals import QueueUnknown
 from jobd.broker.store import register_queue_async, register_queues
 from jobd.client.failed_add import about, answered
 from jobd.client.reach import Reach
 from jobd.core.errors import BrokerError
 from jobd.core.ids import uuid7
-from jobd.seams.clock import wall_ms
+from jobd.seams.clock import mono, wall_ms
 
 
 class Producer(Reach):
@@ -24,13 +25,14 @@ class Producer(Reach):
     def __init__(self, url: str, namespace: str, *, timeout: float = 2.0) -> None:
         super().__init__(url, namespace, timeout=timeout)
         self._calls: Calls | None = None
-        self._registered: set[str] = set()
+        # Until when each queue counts as known, and the store as one that we know.
+        self._known: dict[str, float] = {}
 
     def rebind(self, url: str, namespace: str) -> None:
         """Speak to another server from now on: in a worker the daemon's Redis is the app's."""
         super().rebind(url, namespace)
         self._calls = None
-        self._registered.clear()
+        self._known.clear()
 
     def new_id(self) -> str:
         """Make a job id.
@@ -47,12 +49,12 @@ class Producer(Reach):
         command = self._of(queue).add(jobs, fresh=fresh)
         words: list[bytes]
         try:
-            if queue in self._registered:
+            if self._is_known(queue):
                 try:
                     words = (self._calls or self._make_calls()).run(command)
                     return words
                 except QueueUnknown:
-                    self._registered.discard(queue)
+                    self._forget(queue)
             self._register(queue, [command])
             words = (self._calls or self._make_calls()).run(command)
         except BrokerError as error:
@@ -81,7 +83,7 @@ class Producer(Reach):
                 try:
                     wait()
                 except QueueUnknown:
-                    self._registered.discard(queue)
+                    self._forget(queue)
                     replies.clear()
                     self._begin(queue, commands, replies)()
             except BrokerError as error:
@@ -112,19 +114,20 @@ class Producer(Reach):
             raise about(error, jobs[len(words) :]) from error
 
     async def _add_one_async(self, client: AsyncClient, queue: str, command: Command) -> Reply:
-        if queue in self._registered:
+        if self._is_known(queue):
             try:
                 return await run_async(client, command)
             except QueueUnknown:
-                self._registered.discard(queue)
+                self._forget(queue)
+        await refuse_other_format_async(client, self.namespace)
         await register_queue_async(client, self.namespace, queue)
-        self._registered.add(queue)
+        self._known[queue] = mono() + EVERY
         return await run_async(client, QueueCommands.as_known(command))
 
     def _begin(
         self, queue: str, commands: list[Command], replies: list[Reply]
     ) -> Callable[[], list[Reply]]:
-        if queue not in self._registered:
+        if not self._is_known(queue):
             self._register(queue, commands)
         return (self._calls or self._make_calls()).begin(commands, replies)
 
@@ -132,9 +135,17 @@ class Producer(Reach):
         self._calls = Calls(self.client)
         return self._calls
 
+    def _is_known(self, queue: str) -> bool:
+        """Whether nothing is to be asked before an add: a newer jobd may take the store over meanwhile."""
+        return self._known.get(queue, 0.0) > mono()
+
+    def _forget(self, queue: str) -> None:
+        self._known.pop(queue, None)
+
     def _register(self, queue: str, commands: list[Command]) -> None:
-        """Make a queue known, and have these adds carried out in any case."""
+        """Make a queue known, in a store that we know, and have these adds carried out in any case."""
+        refuse_other_format(self.client, self.namespace)
         register_queues(self.client, self.namespace, [queue])
-        self._registered.add(queue)
+        self._known[queue] = mono() + EVERY
         for command in commands:
             QueueCommands.as_known(command)

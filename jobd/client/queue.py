@@ -35,7 +35,7 @@ from jobd.core.errors import (
     OptionError,
 )
 from jobd.core.limits import read_limits
-from jobd.core.names import check_name
+from jobd.core.names import RESERVED, check_name, check_task
 from jobd.core.options import (
     QUEUE_OPTIONS,
     TASK_OPTIONS,
@@ -100,9 +100,9 @@ class Queue:
                 )
             chosen = check_name(function.__name__ if name is None else name, what="task name")
             what = f"task {chosen!r}"
-            if chosen.startswith("jobd."):
+            if chosen.startswith(RESERVED):
                 raise DeclarationError(
-                    f"{what}: names that begin with 'jobd.' are jobd's own; expected another; rename it"
+                    f"{what}: names that begin with {RESERVED!r} are jobd's own; expected another; rename it"
                 )
             check_known(options, TASK_OPTIONS, what=what)
             if chosen in self.tasks:
@@ -366,7 +366,7 @@ class Queue:
     def _new(self, task: str, args: Mapping[str, Any], call: CallOptions) -> NewJob:
         priority, unique, names = self._defaults_of(task)
         if names is None:
-            check_name(task, what="task name")
+            check_task(task, what="task name")
         if not isinstance(args, Mapping):
             raise NotSerializable(
                 f"arguments of task {task!r}: {type(args).__name__}; expected a dict by parameter "

@@ -39,6 +39,22 @@ class AlertRepeated(_Transition, frozen=True, kw_only=True):
     level: ClassVar[Level] = "warning"
 
 
+class AlertDiffers(Event, frozen=True, kw_only=True):
+    """Hosts define a rule differently; `why` says who how, and what counts."""
+
+    event: ClassVar[str] = "alert.differs"
+    level: ClassVar[Level] = "warning"
+    rule: str
+    why: str
+
+
+class AlertAgrees(Event, frozen=True, kw_only=True):
+    """All hosts that have a rule define it alike again."""
+
+    event: ClassVar[str] = "alert.agrees"
+    rule: str
+
+
 class AlertsBlind(Event, frozen=True, kw_only=True):
     """Rules cannot be looked at, for Redis cannot be used; what fires goes on firing."""
 

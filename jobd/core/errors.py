@@ -16,6 +16,7 @@
     │   ├── BrokerUnavailable   Redis did not answer; carries the job's id and whether it was added
     │   ├── StoreFull           Redis is at maxmemory: nothing was added
     │   ├── StoreUnusable       Redis answers, but cannot be used (no password, newer format)
+    │   │   ├── OtherFormat     ... since its keys are not of a format that this version knows
     │   │   └── NotPermitted    ... since our user may not
     │   └── Fenced              this worker's lease was closed: it may not act again
     ├── ResultError
@@ -161,16 +162,18 @@ class BrokerError(JobdError):
 
     Of an add that failed, `job_ids` are the jobs of the round trip that did, in their order; of an
     `add_many`, the first `added` jobs of the call are in, and what comes after these was not sent.
+    `outcome_unknown` is true when what was asked for may have been carried out.
     """
 
     code = "jobd.broker"
     exit_code = EX_UNAVAILABLE
     job_ids: tuple[str, ...] = ()
     added: int = 0
+    outcome_unknown: bool = False
 
 
 class BrokerUnavailable(BrokerError):
-    """Redis did not answer within the bound.
+    """Redis did not answer within the bound, or not with an answer of its own, or takes nothing just now.
 
     `job_id` is the job that was being added, if one was. `outcome_unknown` is true when the command
     may have been carried out: adding again with `using(job_id=...)` is safe either way; where that
@@ -206,6 +209,12 @@ class StoreUnusable(BrokerError):
     """Redis answers but cannot be used for jobs: the message says why."""
 
     code = "jobd.store_unusable"
+
+
+class OtherFormat(StoreUnusable):
+    """The keys in Redis are not of a format that this version knows: nothing is begun there."""
+
+    code = "jobd.other_format"
 
 
 class NotPermitted(StoreUnusable):

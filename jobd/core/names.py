@@ -12,6 +12,9 @@ from jobd.core.errors import OptionError
 _NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,128}")
 _RAW_NAME = re.compile(_NAME.pattern.encode())
 
+# Tasks that jobd itself adds: see jobd.client.hooks.
+RESERVED = "jobd."
+
 DOTS = (".", "..")
 NOT_DOTS = ", and neither . nor .."
 
@@ -31,3 +34,14 @@ def check_name(value: object, *, what: str) -> str:
         f"{NOT_DOTS if value in DOTS else ''}; "
         "choose such a name and keep other data in the arguments or `meta`"
     )
+
+
+def check_task(value: object, *, what: str) -> str:
+    """Return `value` if it may be the name of an application's task; raise OptionError otherwise."""
+    name = check_name(value, what=what)
+    if name.startswith(RESERVED):
+        raise OptionError(
+            f"{what}: {name!r}; expected none that begins with {RESERVED!r}: those are jobd's own, and no "
+            "worker runs what anybody else adds under one; choose another"
+        )
+    return name

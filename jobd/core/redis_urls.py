@@ -123,7 +123,7 @@ def _read(url: str) -> RedisUrl:
     host = unquote(parts.hostname or "localhost")
     return RedisUrl(
         scheme="rediss" if scheme == "rediss" else "redis",
-        places=((host, port or SERVER_PORT),),
+        places=((host, _port(port, SERVER_PORT)),),
         **said,
     )
 
@@ -163,7 +163,13 @@ def _sentinel_place(written: str) -> tuple[str, int]:
         raise OptionError(
             f"{_READS}redis+sentinel://127.0.0.1:26379,127.0.0.2:26379/mymaster/0{_ENCODE}"
         )
-    return unquote(host), port or SENTINEL_PORT
+    return unquote(host), _port(port, SENTINEL_PORT)
+
+
+def _port(said: int | None, otherwise: int) -> int:
+    if said == 0:
+        raise _Wrong("port 0", "the port", f"expected one from 1 to 65535, as in {otherwise}")
+    return otherwise if said is None else said
 
 
 def _database(written: str, options: dict[str, Any], example: str) -> int:

@@ -29,6 +29,11 @@ def _read_spans(strategy: msgspec.Struct, *names: str) -> None:
         force_setattr(strategy, name, span)
 
 
+def _is_number(value: object) -> bool:
+    """Python counts true and false among the numbers; who writes one of them means something else."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Fixed(msgspec.Struct, frozen=True):
     """The same delay each time. `Fixed("10s")`."""
 
@@ -75,9 +80,9 @@ class Exponential(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         _read_spans(self, "base", "cap")
-        if not isinstance(self.factor, int | float) or not 1 <= self.factor <= 1000:
+        if not _is_number(self.factor) or not 1 <= self.factor <= 1000:
             raise OptionError(f"backoff factor: {self.factor!r}; expected a number from 1 to 1000")
-        if not isinstance(self.jitter, int | float) or not 0 <= self.jitter <= 1:
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
             raise OptionError(f"backoff jitter: {self.jitter!r}; expected a number from 0 to 1")
 
     def delay(self, failures: int, random: Random) -> float:

@@ -18,7 +18,7 @@ from jobd.core.errors import NotSerializable, OptionError, PayloadTooLarge
 from jobd.core.finite import has_nan
 from jobd.core.labels import read_labels
 from jobd.core.missed import POLICIES
-from jobd.core.names import check_name
+from jobd.core.names import check_name, check_task
 from jobd.core.options import (
     CODE_OPTIONS,
     MAX_PAYLOAD,
@@ -114,7 +114,7 @@ def read_schedule(
     chosen = options.get("priority")
     return Schedule(
         name=read_name(name),
-        task=check_name(task, what=f"{what}: task"),
+        task=check_task(task, what=f"{what}: task"),
         args=payload,
         cron=line,
         tz=str(tz or "UTC") if line else "UTC",

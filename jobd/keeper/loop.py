@@ -15,6 +15,7 @@ import msgspec
 
 from jobd.broker.backlog import Backlogs
 from jobd.broker.connection import Client
+from jobd.broker.layout import Guard
 from jobd.broker.store import Store, register_queues, store_ms
 from jobd.broker.tally_past import remember
 from jobd.broker.views import Views
@@ -109,6 +110,7 @@ class Keeper:
         self._tidier = Tidier(
             name=secrets.token_hex(8), store=self._store, retention=retention, clock=mono
         )
+        self._guard = Guard(client, namespace, every=lease / 3)
         self._inspector = Inspector(client, keeps_nothing=keeps_nothing)
         self._renewer = Renewer(
             client=renewing,
@@ -186,6 +188,7 @@ class Keeper:
             self._pulse()
 
     def _duties(self, now: float) -> None:
+        self._guard.look(now)  # before all: in a format that we do not know nothing is moved
         for unfit in self._inspector.look(now):
             event = StoreUnfit if unfit.level == "error" else StoreDoubtful
             self._emit(event(why=unfit.why))
@@ -265,6 +268,8 @@ class Keeper:
                 reaper.forget()
             self._scheduler.forget()
             self._inspector.forget()
+            self._guard.forget()
+            self._tidier.forget()
             self._figures.lost()
             self._try_at = mono() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         if error.code not in self._lost_as:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from jobd.broker.connection import Client
 from jobd.broker.store import Store, read_epoch
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, OtherFormat
 from jobd.keeper.fleet import Alive
 from jobd.seams.scoreboard import Scoreboard
 from jobd.seams.scoreboard_views import Phase
@@ -77,7 +77,7 @@ class Renewer:
         asked = {name for names in queues.values() for name in names}
         # A lease that went with the whole store is nobody's fence: its worker learns of the reset
         # when it settles what it runs, and joins then. So only one that we have seen open counts.
-        epoch = read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        epoch = self._read_epoch()
         if epoch == self._epoch:
             self._seen_open = (self._seen_open | (asked - missing)) & asked
         else:
@@ -85,6 +85,17 @@ class Renewer:
             self._epoch = epoch
         self.fenced = missing & self._seen_open
         self.rounds += 1
+
+    def _read_epoch(self) -> str:
+        """Ask which life the store lives. In a format that we do not know it is none that we have seen.
+
+        The main loop says so, and does nothing else there. What runs keeps its lease: the job would be
+        begun a second time else, while it runs here. Nothing but a score moves for that.
+        """
+        try:
+            return read_epoch(self._client, self._namespace, secrets.token_hex(8))
+        except OtherFormat:
+            return secrets.token_hex(8)
 
     def _loop(self) -> None:
         while not self._ended.is_set():

@@ -51,6 +51,10 @@ class Tidier:
         """When the next bite may be taken, by the clock; infinity when nothing is left to do."""
         return self._ready_at if self._unfinished else math.inf
 
+    def forget(self) -> None:
+        """Leave what is left to do to the next time."""
+        self._unfinished.clear()
+
     def begin(self, queues: Iterable[str]) -> None:
         """Take a bite of each queue; remember where there is more. Raises BrokerError."""
         these = list(queues)

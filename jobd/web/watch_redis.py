@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from jobd.broker.connection import Client, place_of, translated
+from jobd.broker.layout import refuse_other_format
 from jobd.broker.server import read_facts
 from jobd.core.errors import BrokerError, BrokerUnavailable, NotPermitted
 from jobd.core.health import RedisSeen
@@ -25,10 +26,16 @@ class RedisWatch:
     """Looks. `client` belongs to the thread that does; its time-out is PATIENCE. Read `seen`."""
 
     def __init__(
-        self, client: Client, *, keeps_nothing: bool, facts_every: float = FACTS_EVERY
+        self,
+        client: Client,
+        *,
+        namespace: str = "jobd",
+        keeps_nothing: bool,
+        facts_every: float = FACTS_EVERY,
     ) -> None:
         self.seen = RedisSeen()
         self._client = client
+        self._namespace = namespace
         self._place = place_of(client)
         self._keeps_nothing = keeps_nothing
         self._facts_every = facts_every
@@ -74,6 +81,7 @@ class RedisWatch:
         now = mono()
         if now < self._facts_due and not self.seen.is_unfit:
             return
+        refuse_other_format(self._client, self._namespace)
         try:
             self._unfit = tuple(judge(read_facts(self._client), keeps_nothing=self._keeps_nothing))
         except NotPermitted:

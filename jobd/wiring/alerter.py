@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 from setproctitle import setproctitle
 
+from jobd.alerter.charge import Identity
 from jobd.alerter.deliver import Deliverer
 from jobd.alerter.facts import Gatherer
 from jobd.alerter.heartbeat import Heartbeat, daemon_is_well
@@ -17,6 +19,7 @@ from jobd.alerter.loop import Alerter, Part
 from jobd.alerter.memory import Memory
 from jobd.alerter.shared import Known, Shared
 from jobd.alerter.sight import Sight
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.alert_outbox import RedisOutbox
 from jobd.broker.alerts import AlertStore
 from jobd.broker.connection import connect
@@ -24,6 +27,7 @@ from jobd.core.alerts.kinds import KINDS
 from jobd.core.alerts.machine import Spans
 from jobd.core.config import Config
 from jobd.seams import alert_outbox, stacks
+from jobd.seams.clock import wall
 from jobd.seams.host import Signals
 from jobd.seams.hostname import host_name
 from jobd.seams.lines import Lines
@@ -40,6 +44,14 @@ _CLEAR, _GAP, _SILENT = 5, 15, 3
 def spans_of(every: float) -> Spans:
     """Give the machine's patience: at the usual 2 s ten seconds clear, and half a minute of a gap."""
     return Spans(clear_for=round(_CLEAR * every * 1000), gap=round(_GAP * every * 1000))
+
+
+def identity(effective: Path) -> Identity:
+    """Say who a daemon is by its place, and how long ago it loaded what it runs with."""
+    host = host_name()
+    place = f"{host}\n{effective.parent.absolute()}".encode("utf-8", "surrogateescape")
+    age = max(0.0, wall() - effective.stat().st_mtime)
+    return Identity(owner=hashlib.sha256(place).hexdigest()[:16], host=host, age=age)
 
 
 def main(argv: list[str]) -> int:
@@ -74,6 +86,8 @@ def main(argv: list[str]) -> int:
     shared = Shared(
         [rule for rule in alerts.rules if not KINDS[rule.kind].local],
         store=AlertStore(client, namespace),
+        loads=LoadStore(client, namespace),
+        me=identity(effective),
         gatherer=Gatherer(client, namespace, keeps_nothing=config.redis.keeps_nothing),
         namespace=namespace,
         sinks=names,

@@ -52,7 +52,9 @@ def main(argv: list[str]) -> int:
     emit = Sparing(log)
     attendance = Attendance(Lines.from_fd(int(argv[2])))
     redis = RedisWatch(
-        connect(config.redis.url, timeout=PATIENCE), keeps_nothing=config.redis.keeps_nothing
+        connect(config.redis.url, timeout=PATIENCE),
+        namespace=config.redis.namespace,
+        keeps_nothing=config.redis.keeps_nothing,
     )
     board = Scoreboard.open(Path(argv[3]))
     lease, runtime_dir = config.daemon.lease, board.path.parent

@@ -185,9 +185,13 @@ class WorkerLoop(ABC):
         self._reconcile_at = 0.0
 
     def _reconcile(self) -> None:
-        """Look at what we hold; hand back what two looks found and we do not know."""
+        """Look at what we hold; hand back what two looks found and we do not know.
+
+        Not in a store that a newer jobd has taken over meanwhile: there nothing more is claimed.
+        """
         desk = self.desk
         with self._hands:
+            self._talk.refuse_other_format()
             # In the order in which a job moves on: one that moves meanwhile is seen twice.
             known = {job.id for job in desk.unbegun()} | set(self._running())
             known |= {job.id for job in desk.done} | {end.id for end in desk.endings}

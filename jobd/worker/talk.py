@@ -19,12 +19,12 @@ from functools import partial
 
 from jobd.broker.claims import read_claim
 from jobd.broker.commands import Claim, Command, Jot, QueueCommands
-from jobd.broker.connection import Client
+from jobd.broker.connection import Client, Reply
 from jobd.broker.link import Link
 from jobd.broker.replies import refuse_fenced
 from jobd.broker.scripts import SCRIPTS
 from jobd.broker.store import epoch_command, epoch_of
-from jobd.core.errors import BrokerError
+from jobd.core.errors import BrokerError, Fenced
 from jobd.core.limits import Limits
 from jobd.core.options import Policy
 from jobd.core.states import WITHOUT_A_RUN
@@ -111,13 +111,13 @@ class Talk:
     def open(self) -> str:
         """Connect, load the scripts and take the lease; give the store's epoch.
 
-        Raises BrokerError, Fenced, StoreUnusable.
+        Raises BrokerError, Fenced, OtherFormat.
         """
         link = Link(self._client, blocking_for=self._patience)
         try:
             link.load(_LOADED)
-            [reply] = link.roundtrip([epoch_command(self._namespace, secrets.token_hex(8))])
-            epoch = epoch_of(reply)
+            [reply] = link.roundtrip([self._question()])
+            epoch = epoch_of(reply, self._namespace)
             # A lease of ours may still stand from before the connection broke; joining renews it.
             join = self._commands.join(
                 self._incarnation, self._lease_ms, self._policy, self._hooks, self._limits,
@@ -219,6 +219,13 @@ class Talk:
         answer: list[bytes] = reply
         return answer
 
+    def refuse_other_format(self) -> None:
+        """Ask whether the store is still one that we know; nothing is under way. Raises OtherFormat."""
+        epoch_of(self.ask(self._question()), self._namespace)
+
+    def _question(self) -> Command:
+        return epoch_command(self._namespace, secrets.token_hex(8))
+
     def land(self) -> Claim | None:
         """Take in what is under way: its jobs go to the desk. Raises BrokerError, Fenced."""
         with self._lock:
@@ -272,6 +279,8 @@ class Talk:
     def _read(self, exchange: Exchange) -> Claim | None:
         assert self._link is not None
         replies = self._link.collect(exchange.calls)
+        # First: of an exchange that cannot be read nothing is taken in, as if it had been lost.
+        claim = _claim_of(exchange, replies)
         for jots, reply in zip(exchange.jots, replies, strict=False):
             refuse_fenced(reply)
             self._desk.notes.heard(jots, reply)
@@ -279,11 +288,13 @@ class Talk:
             for reply in replies[len(exchange.jots) :][: len(exchange.ended)]:
                 refuse_fenced(reply)
             self.count(exchange.ended)
-        if exchange.claims is None:
+        if isinstance(claim, Fenced):
+            raise claim
+        if claim is None:
             if exchange.ended:  # that is progress, though it may be a while until the next claim
                 self._page.asked(monotonic())
             return None
-        claim, now = read_claim(replies[exchange.claims]), monotonic()
+        now = monotonic()
         self._page.asked(now)
         start_by = self._promptness.start_by(exchange.sent_at, claim.within_ms, claim.wait_ms)
         if exchange.is_prompt:  # for the next: its own slowness excuses none
@@ -338,3 +349,13 @@ class Talk:
             jobs = [(job.id, job.claim) for job in refused]
             exchange.calls.append(self._commands.hand_back(self._incarnation, jobs))
         return exchange
+
+
+def _claim_of(exchange: Exchange, replies: list[Reply]) -> Claim | Fenced | None:
+    """Read what was claimed, if anything was to be; a fence is for later: what was settled is settled."""
+    if exchange.claims is None:
+        return None
+    try:
+        return read_claim(replies[exchange.claims])
+    except Fenced as fenced:
+        return fenced

@@ -18,7 +18,10 @@ from support.servers import running
 
 from jobd import Jobd
 from jobd.broker import alerts
-from jobd.broker.connection import connect
+from jobd.broker.alert_loads import LoadStore
+from jobd.broker.connection import Client, connect
+from jobd.broker.keys import SharedKeys
+from jobd.core.alerts.loads import Load, newest
 from jobd.core.config import QueueConfig
 from jobd.core.config_alerts import AlertsConfig, RuleConfig, SinkConfig
 from jobd.seams import alertfile
@@ -126,6 +129,43 @@ def test_three_daemons_tell_a_backlog_once_and_its_end_once(
         assert first["summary"] == "email backlog: email: 5 jobs due (threshold 3)"
         assert first["instances"] == [{"of": "email", "value": 5.0, "shown": "5 jobs due"}]
     client.close()
+
+
+def test_two_daemons_that_differ_judge_by_what_was_loaded_last(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Whoever looks, until that host is gone; and each says it once in its log."""
+    client = connect(redis_url)
+    with receiver() as hook, ExitStack() as stack:
+        daemons: list[Daemon] = []
+        for above in (50, 3):
+            place = tmp_path / f"above{above}"
+            place.mkdir()
+            config = rules_for(hook, backlog("email", above))
+            queues = {"email": NOBODY, "fence": NOBODY}
+            daemons.append(Daemon(place, redis_url, APP, queues=queues, alerts=config))
+            stack.callback(daemons[-1].end)
+            eventually("its word", lambda: len(loads(client)) == len(daemons))
+        old, new = daemons
+        for each in daemons:
+            eventually("it is said", lambda each=each: each.said("alert.differs"))
+        enqueue(redis_url, "email", 5)
+        eventually("it fires", lambda: hook.told("email backlog"))
+        judged, other = newest(loads(client))
+        assert (judged.says["above"], other.says["above"]) == (3, 50)
+        # Else what follows waits for the one that nobody knows has arrived.
+        eventually("noted as told", lambda: not client.zcard(SharedKeys("jobd").alert_order))
+        new.signal(signal.SIGKILL)
+        new.wait()
+        eventually("the other one's counts", lambda: len(hook.told("email backlog")) > 1)
+        eventually("they agree", lambda: old.said("alert.agrees"))
+        assert hook.told("email backlog") == ["firing", "resolved"]
+        assert [len(each.said("alert.differs")) for each in daemons] == [1, 1]
+    client.close()
+
+
+def loads(client: Client) -> list[Load]:
+    return [load for found in LoadStore(client, "jobd").read().values() for load in found]
 
 
 def waiting(runtime: Path) -> list[object]:

@@ -59,7 +59,9 @@ def test_every_verb_of_the_states_is_a_script() -> None:
         "remember",
     }
     no_state |= {"host_say", "host_ask", "host_take", "host_answer", "owner", "own_series", "page"}
-    no_state |= {f"alert_{verb}" for verb in ("add", "take", "again", "end", "move", "mute")}
+    no_state |= {
+        f"alert_{verb}" for verb in ("add", "take", "again", "end", "load", "move", "mute")
+    }
     no_state |= {f"schedule_{verb}" for verb in ("put", "look", "pause", "resume", "remove")}
     no_state |= {"operation_say", "operation_stop"}
     no_state |= {"login_try", "login_done", "session_open", "session_look", "session_close"}

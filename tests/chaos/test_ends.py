@@ -81,10 +81,11 @@ class Moments:
         """Those that run nothing are killed: who has a job would be charged with a crash. They are
         looked at when they stand still, since one could begin a job between a look and its end."""
         for pid in self.host.worker_pids():
-            os.kill(pid, signal.SIGSTOP)
-            eventually("it stands still", lambda p=pid: _stands_still(p))
-            runs = any(view.pid == pid and view.claimed for view in self.host._pages())
-            os.kill(pid, signal.SIGCONT if runs else signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has just ended
+                os.kill(pid, signal.SIGSTOP)
+                eventually("it stands still", lambda p=pid: _stands_still(p))
+                runs = any(view.pid == pid and view.claimed for view in self.host._pages())
+                os.kill(pid, signal.SIGCONT if runs else signal.SIGKILL)
         self.pause(0.03)
 
     def twice(self) -> None:

@@ -29,6 +29,8 @@ UNASKED = {"wake", "owner", "own_series", "page"}
 UNASKED |= {"operation_say", "operation_stop"}
 UNASKED |= {"login_try", "login_done", "session_open", "session_look", "session_close"}
 UNASKED |= {"web_secret", "host_ask", "host_answer"}
+# What each look of an alerter says again.
+UNASKED |= {"alert_load"}
 # Figures that are copied every quarter of an hour.
 UNASKED |= {"remember"}
 LONG = (pytest.mark.chaos, pytest.mark.timeout(1200))

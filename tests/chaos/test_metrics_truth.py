@@ -207,7 +207,8 @@ class Chaos:
     def kill_worker(self) -> None:
         host = self.rng.choice((self.a, self.b))
         if pids := host.worker_pids():
-            os.kill(self.rng.choice(pids), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was its last job
+                os.kill(self.rng.choice(pids), signal.SIGKILL)
 
     def kill_victims_worker(self) -> None:
         uid = self.world.add("victim")

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.alerts import AlertStore, Move
 from jobd.broker.connection import connect
 from jobd.cli.main import main
 from jobd.core.alerts.history import Change
 from jobd.core.alerts.machine import InstanceState, RuleState
 from jobd.core.alerts.notification import Instance
+from jobd.core.config_alerts import RuleConfig
 from jobd.seams import alertfile
 from jobd.seams.alertfile import LocalAlerts
 from jobd.seams.clock import wall_ms
@@ -129,6 +131,30 @@ def test_rules_are_shown_with_what_they_see(
     assert "1m ago  7 jobs wait  1,000" in lines[1]
     assert "not in this configuration" in lines[3]
     assert lines[3].split()[:2] == ["elsewhere", "dead"]
+
+
+def test_hosts_that_define_a_rule_differently_are_named(
+    ask: Ask, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the list and by the doctor, and which of them counts; what a stranger put there is no terminal's."""
+    client = connect(redis_url)
+    store = LoadStore(client, "jobd")
+    for number, above in enumerate((5.0, 1000.0)):
+        rule = RuleConfig(name="email backlog", kind="backlog", queue="email", above=above)
+        host = f"h{number}\x1b[1m"
+        store.say([rule], age_ms=10_000 - number, for_ms=60_000, owner=f"{number}", host=host)
+    client.close()
+
+    said = [each["differs"] for each in ask("list")["rules"]]
+    assert said == [
+        "h1\x1b[1m has above 1000, which counts, loaded last; h0\x1b[1m has above 5", None,
+    ]  # fmt: skip
+    assert main(["alerts", "list"]) == 0
+    assert "hosts differ: h1" in (out := capsys.readouterr().out)
+    main(["doctor"])
+    assert "alert rule 'email backlog': hosts differ: h1" in (found := capsys.readouterr().out)
+    assert "jobd reload" in found
+    assert "\x1b" not in out + found
 
 
 def test_rules_that_nobody_looks_at_are_unknown(ask: Ask) -> None:

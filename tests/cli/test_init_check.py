@@ -185,6 +185,11 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "exists already" in capsys.readouterr().err
     assert (tmp_path / "jobd.toml").read_text() == "mine"
     assert main(["init", "-c", "no/such/place.toml"]) == 73
+    (tmp_path / "link.toml").symlink_to("gone.toml")
+    capsys.readouterr()
+    assert main(["init", "-c", "link.toml"]) == 73
+    assert "link.toml: a link to gone.toml, which is not there; expected" in capsys.readouterr().err
+    assert not (tmp_path / "gone.toml").exists()
     assert main(["init", "not an app", "-c", "other.toml"]) == 64
 
 

@@ -257,6 +257,39 @@ def test_without_the_facts_nothing_moves(kind: str) -> None:
     assert (after, told) == (state, None)
 
 
+def test_a_rule_that_is_changed_begins_anew() -> None:
+    """Its `for`, its being clear, and what it counts, if that is something else; what fires goes on firing."""
+
+    def at(seconds: int, due: int = 5) -> Facts:
+        return facts(
+            at_ms=NOW + seconds * 1000, due=due, interrupted=due * 100, interrupted_last="j"
+        )
+
+    def play(*steps: tuple[RuleConfig, Facts]) -> RuleState:
+        state = RuleState()
+        for config, world in steps:
+            state, _ = judge(config, state, world, sinks=[], muted=False, spans=Spans())
+        return state
+
+    slow, other = (rule("backlog", above=above, **{"for": "30s"}) for above in (3, 4))
+    waited = [(slow, at(0)), (slow, at(20))]
+    assert play(*waited, (slow, at(40))).instances["q"].phase == "firing"
+    assert play(*waited, (other, at(40))).instances["q"].since_ms == NOW + 40_000
+    fires = [*waited, (slow, at(40))]
+    assert play(*fires, (other, at(42))).instances["q"].phase == "firing"
+    clear = [*fires, (slow, at(42, due=0))]
+    assert play(*clear, (slow, at(52, due=0))).instances["q"].phase == "resolved"
+    assert play(*clear, (other, at(52, due=0))).instances["q"].clear_ms == NOW + 52_000
+    # Of one name, a rule that counts something else.
+    counted = rule("interrupted", name="backlog")
+    crashes = rule("crash_loop", name="backlog")
+    more = [(counted, at(0, due=0)), (counted, at(2))]
+    for steps, is_counted in ((more, True), ([*more, (crashes, at(4))], False)):
+        trail = play(*steps).trail
+        assert trail is not None
+        assert bool(trail.grown) == is_counted
+
+
 def test_a_notification_says_it_in_one_line() -> None:
     """What, how much, over what; of many the first few."""
     many = Facts(at_ms=NOW, queues={f"q{n}": QueueFacts(due=1200) for n in range(5)})

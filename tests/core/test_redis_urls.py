@@ -151,6 +151,18 @@ def test_a_scheme_is_named_that_looks_like_one(url: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["redis://h:0/0", "rediss://:secret@h:0", "redis+sentinel://a,b:0/s"]
+)
+def test_port_0_is_no_other_port(url: str) -> None:
+    """Nobody listens there; what was meant is not known."""
+    with pytest.raises(OptionError, match="port 0; expected one from 1 to 65535") as refused:
+        read_redis_url(url)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(OptionError, match=r"^the port; expected"):
+        read_redis_url(drawn(url, "${URL}"))
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("redis://ann:secret@h:1/2", "redis://ann:***@h:1/2"),

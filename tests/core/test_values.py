@@ -109,6 +109,9 @@ def test_a_strategy_survives_being_written(strategy: Fixed | Linear | Exponentia
         ({"kind": "fixed", "base": "1s", "cpa": 1}, "cpa: unknown"),
         ({"kind": "fixed"}, "expected kind and base"),
         ("fast", "expected Fixed"),
+        ({"kind": "exponential", "factor": True}, "factor: True; expected a number from 1"),
+        ({"kind": "exponential", "jitter": True}, "jitter: True; expected a number from 0"),
+        ({"kind": "exponential", "jitter": False}, "jitter: False; expected a number from 0"),
     ],
 )
 def test_a_wrong_backoff_is_told_the_right_one(wrong: object, said: str) -> None:

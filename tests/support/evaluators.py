@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 import msgspec
 
+from jobd.alerter.charge import Identity
 from jobd.alerter.facts import Gatherer
 from jobd.alerter.memory import Memory
 from jobd.alerter.shared import Known, Shared
 from jobd.alerter.sight import Sight
+from jobd.broker.alert_loads import LoadStore
 from jobd.broker.alert_outbox import RedisOutbox
 from jobd.broker.alerts import FORGOTTEN_MS, AlertStore
 from jobd.broker.connection import Client
@@ -52,13 +55,18 @@ class Host:
         epoch: str = "",
         sinks: Sequence[str] = ("webhook",),
         clear_for: int = 0,
+        of: Sequence[RuleConfig] | None = None,
+        owner: str = "",
+        age: float = 0.0,
     ) -> None:
+        owner = owner or secrets.token_hex(4)
         self.events: list[Event] = []
         self.client = client
         self.sight = Sight(silent_after=60.0)
         self.memory = Memory()
         self.shared = Shared(
-            rules(*kinds), store=AlertStore(client, "jobd"),
+            rules(*kinds) if of is None else of, store=AlertStore(client, "jobd"),
+            loads=LoadStore(client, "jobd"), me=Identity(owner=owner, host="h" + owner, age=age),
             gatherer=Gatherer(client, "jobd", keeps_nothing=True), namespace="jobd",
             sinks=sinks, every=0.002, spans=Spans(clear_for=clear_for, gap=60_000), sight=self.sight,
             known=Known(epoch=epoch), memory=self.memory, emit=self.events.append, on_told=lambda: None,

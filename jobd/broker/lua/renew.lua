@@ -1,7 +1,7 @@
 -- renew: the keeper extends the leases of the workers the supervisor says are alive
 -- KEYS    leases
 -- ARGV    now lease_ms incarnations...
--- REPLY   ok <incarnations without an open lease>
+-- REPLY   ok <incarnations without an open lease>...
 -- REPLAY  the same leases, a little later
 -- WHY     One call a queue, whatever the number of jobs, from a process that runs no user code: so
 --         a task that holds the GIL never looks dead. An expired lease that nobody reaped is

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from jobd.core.alerts.facts import Facts
 from jobd.core.alerts.kinds import KINDS, known, threshold
+from jobd.core.alerts.loads import digest
 from jobd.core.alerts.machine import RuleState, Spans, Transition, advance
 from jobd.core.alerts.notification import Instance, Notification
 from jobd.core.alerts.trail import follow
@@ -34,6 +35,7 @@ def judge(
     if not known(rule, facts):
         return state, None
     kind = KINDS[rule.kind]
+    state = _of(rule, state)
     recent: dict[str, int] = {}
     if kind.counts is not None:
         window_ms = round((rule.window or 0.0) * 1000)
@@ -41,6 +43,20 @@ def judge(
         state = replace(state, trail=trail)
     readings = kind.look(rule, facts, recent)
     return advance(rule, state, readings, facts.at_ms, sinks=sinks, muted=muted, spans=spans)
+
+
+def _of(rule: RuleConfig, state: RuleState) -> RuleState:
+    """Go on by this definition: by another one than before what was being waited for begins anew."""
+    this = digest(rule)
+    if state.judged_as in ("", this):
+        return replace(state, judged_as=this)
+    instances = {
+        name: each if each.phase == "resolved" else replace(each, seen_ms=0)
+        for name, each in state.instances.items()
+    }
+    # Numbers of another kind are no numbers of this one.
+    trail = state.trail if state.kind == rule.kind else None
+    return replace(state, judged_as=this, instances=instances, trail=trail)
 
 
 def notification(

@@ -49,7 +49,8 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 class RuleState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All of a rule. `told_ms`: when receivers last heard of it; `muted`: whether it was at the last look;
-    `looked_ms`: when it was last written; `kind` and `severity` are for the last word on a rule that is gone."""
+    `looked_ms`: when it was last written; `kind` and `severity` are for the last word on a rule that is gone;
+    `judged_as`: a digest of the rule's definition then."""
 
     instances: dict[str, InstanceState] = {}
     told_ms: int = 0
@@ -58,6 +59,7 @@ class RuleState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trail: Trail | None = None
     kind: str = ""
     severity: Severity = "warning"
+    judged_as: str = ""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +124,7 @@ def _essence(state: RuleState) -> tuple[object, ...]:
         name: replace(each, value=0.0, shown="", seen_ms=0) if _is_steady(each) else each
         for name, each in state.instances.items()
     }
-    return steady, state.told_ms, state.muted, state.trail
+    return steady, state.told_ms, state.muted, state.trail, state.judged_as
 
 
 def _is_steady(each: InstanceState) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from jobd.core.alerts.loads import Load, disagreement
 from jobd.core.doctor.finding import Finding, error, note, ok, warning
 from jobd.core.doctor.store import skew
 from jobd.core.durations import words
@@ -193,6 +196,16 @@ def examine_hosts(hosts: list[Host], ours: str) -> list[Finding]:
         said = f"hosts run different versions: {', '.join(sorted(versions))}"
         found.append(note("hosts.versions", said, "finish the rollout, when it is none"))
     return found
+
+
+def examine_rules(loads: Mapping[str, list[Load]]) -> list[Finding]:
+    """Judge whether hosts define the alert rules they share alike."""
+    do = "give all hosts the same rule and `jobd reload` there, or rules of their own names"
+    return [
+        warning("hosts.alerts", f"alert rule {rule!r:.200}: hosts differ: {words}", do)
+        for rule, found in sorted(loads.items())
+        if (words := disagreement(found))
+    ]
 
 
 def examine_leftovers(left: Leftovers, *, known: set[str], lease: float) -> list[Finding]:

@@ -42,7 +42,7 @@ class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     replicas_wanted: int | None = None  # min-replicas-to-write
     cluster: bool = False
     up_for: float | None = None
-    format: int | None = None  # of the keys that are there
+    format: int | str | None = None  # of the keys that are there; a text for what is no number
 
 
 def examine(

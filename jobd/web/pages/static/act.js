@@ -52,7 +52,7 @@ function said(element, done, answer) {
 }
 
 /** Ask the API; give its answer. Throws an Error with words for people. */
-export async function send(method, path, body) {
+export async function send(method, path, body, again = true) {
   // A browser takes `..` in a path for the place above: what is meant is not what would be done.
   if (new URL(path, location).pathname !== path.split("?")[0]) {
     throw new Error("A name on this page leads to another place; nothing was done. Use the command line.");
@@ -70,8 +70,25 @@ export async function send(method, path, body) {
   }
   const answer = await response.json().catch(() => ({}));
   if (response.status === 401) location.reload();
+  // Nothing was done: the page's token may be of a web process that is gone.
+  if (again && answer.code === "jobd.not_from_here" && (await renewed())) return send(method, path, body, false);
   if (!response.ok) throw new Error(answer.detail ?? `It was refused (${response.status}).`);
   return answer;
+}
+
+/** Get the token anew where everybody is one person, and no page another's; say whether it is another one. */
+async function renewed() {
+  const before = csrf();
+  try {
+    const root = document.querySelector('meta[name="root"]').content;
+    const session = await (await fetch(`${root}/session`, { headers: { Accept: "application/json" } })).json();
+    if (session.via !== "open" || session.csrf === before) return false;
+    document.querySelector('meta[name="csrf"]').content = session.csrf;
+    for (const input of document.querySelectorAll('input[name="csrf"]')) input.value = session.csrf;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function fields(element) {
