@@ -71,7 +71,7 @@ def redis_url(servers: dict[str, str]) -> str:
 @pytest.fixture(params=sorted(PROGRAMS))
 def client(request: pytest.FixtureRequest, servers: dict[str, str]) -> Iterator[Client]:
     """A client of a flushed server, once for each kind of server."""
-    made = connect(servers[request.param])
+    made = connect(servers[request.param], timeout=30.0)  # a busy machine, a slow server
     made.flushall()
     made.script_flush()
     yield made

@@ -12,13 +12,12 @@ import select
 import socket
 import struct
 from contextlib import suppress
-from typing import Any
 
 from hiredis import pack_command
-from redis._parsers import _HiredisParser
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from jobd.broker.connection import Client, Reply, ours, place_of, spelled_out, translated
+from jobd.broker.prompt import Reader
 from jobd.broker.refusals import unsound
 from jobd.broker.scripts import Script
 from jobd.broker.shapes import is_sound
@@ -39,20 +38,6 @@ def _packed(command: list[str | bytes | int]) -> bytes:
     return packed
 
 
-class _Reader(_HiredisParser):
-    """Reads replies, and gives up when an answer as a whole is late.
-
-    A socket's own time-out begins again with every byte: an answer that trickles would never be late.
-    """
-
-    until = math.inf
-
-    def read_from_socket(self, *args: Any, **settings: Any) -> Any:
-        if monotonic() >= self.until:
-            raise TimeoutError("too slow")
-        return super().read_from_socket(*args, **settings)  # type: ignore[no-untyped-call]
-
-
 class Link:
     """One connection, in the hands of one thread: commands out, replies in, nothing between.
 
@@ -68,8 +53,8 @@ class Link:
         if blocking_for:
             settings["socket_timeout"] = blocking_for
         self._patience: float = settings["socket_timeout"] or math.inf
-        self._connection = client.connection_pool.connection_class(**settings, parser_class=_Reader)
-        self._reader: _Reader = self._connection._parser
+        self._connection = client.connection_pool.connection_class(**settings, parser_class=Reader)
+        self._reader: Reader = self._connection._parser
         self._loaded: list[Script] = []
         self._identity: Identity | None = None
 
@@ -80,7 +65,6 @@ class Link:
         is not runs after the others, when it is sent again.
         """
         self._loaded = scripts
-        self._reader.until = monotonic() + self._patience
         with translated(self._place):
             self._connection.connect()
         self._identity = identity(self.fileno())

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Self
+
+from redis.exceptions import TimeoutError as LateError
 
 from jobd.broker.connection import AsyncClient, Client, place_of, translated
 from jobd.broker.keys import QueueKeys
@@ -46,8 +49,8 @@ class Notices:
             raise TimeoutError
 
     def wait(self, timeout: float) -> None:
-        """Return at a notice, or after `timeout` seconds."""
-        with translated(self._place):
+        """Return at a notice, or after `timeout` seconds. One that is not whole by then is none."""
+        with translated(self._place), suppress(LateError):
             self._pubsub.get_message(timeout=timeout)
 
     def __exit__(self, *exc: object) -> None:

@@ -10,14 +10,12 @@ from typing import Any
 
 import redis
 import redis.asyncio
-from redis.asyncio import connection as aio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import Connection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from jobd import __version__
-from jobd.broker import primary, primary_async, sentinel
+from jobd.broker import primary, primary_async, prompt, prompt_async, sentinel
 from jobd.broker.tls import AsyncTlsConnection, TlsConnection, context_of
 from jobd.core.redis_urls import RedisUrl
 
@@ -50,9 +48,9 @@ def pool_of(read: RedisUrl, timeout: float) -> redis.ConnectionPool:
         encrypted = read.is_encrypted
         kind = primary.EncryptedPrimaryConnection if encrypted else primary.PrimaryConnection
     elif read.scheme == "unix":
-        kind = UnixDomainSocketConnection
+        kind = prompt.UnixConnection
     else:
-        kind = TlsConnection if read.is_encrypted else Connection
+        kind = TlsConnection if read.is_encrypted else prompt.TcpConnection
     settings = _settings(read, plain, timeout)
     if sentinels := settings.get("sentinels"):
         settings["watch"] = primary.Watch(sentinels)
@@ -68,9 +66,9 @@ def async_pool_of(read: RedisUrl, timeout: float) -> redis.asyncio.ConnectionPoo
         encrypted = read.is_encrypted
         kind = there.EncryptedPrimaryConnection if encrypted else there.PrimaryConnection
     elif read.scheme == "unix":
-        kind = aio.UnixDomainSocketConnection
+        kind = prompt_async.UnixConnection
     else:
-        kind = AsyncTlsConnection if read.is_encrypted else aio.Connection
+        kind = AsyncTlsConnection if read.is_encrypted else prompt_async.TcpConnection
     settings = _settings(read, plain, timeout)
     if sentinels := settings.get("sentinels"):
         settings["watch"] = primary_async.Watch(sentinels)

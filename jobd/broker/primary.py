@@ -15,10 +15,10 @@ import os
 import threading
 from typing import Any
 
-from redis.connection import Connection
 from redis.exceptions import RedisError
 
-from jobd.broker.sentinel import LEAST, Place, Sentinels, deposed, require_primary, unreached
+from jobd.broker.prompt import Prompt, TcpConnection
+from jobd.broker.sentinel import Place, Sentinels, deposed, require_primary, unreached
 from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError
 from jobd.seams.clock import monotonic
@@ -39,7 +39,7 @@ class Watch:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: Prompt | None = None
         self._identity: Identity | None = None
         self._found: Place | None = None
         self._due = 0.0
@@ -75,7 +75,7 @@ class Watch:
         self._connection = connection
         return found
 
-    def _is_ours(self, connection: Connection) -> bool:
+    def _is_ours(self, connection: Prompt) -> bool:
         """Say whether nobody has closed its descriptor, which may be somebody's file by now."""
         sock = _socket(connection)
         if sock is not None and identity(sock.fileno()) == self._identity:
@@ -85,11 +85,11 @@ class Watch:
         return False
 
 
-def _socket(connection: Connection) -> Any:
+def _socket(connection: Prompt) -> Any:
     return connection._sock
 
 
-class PrimaryConnection(Connection):
+class PrimaryConnection(TcpConnection):
     """A connection to whoever is the primary when it is made.
 
     To find it, to reach it and to hear that it is the primary takes no longer than the time-out for
@@ -97,18 +97,16 @@ class PrimaryConnection(Connection):
     """
 
     def __init__(self, *, sentinels: Sentinels, watch: Watch, **settings: Any) -> None:
-        super().__init__(**settings)  # type: ignore[no-untyped-call]
+        super().__init__(**settings)
         self._sentinels = sentinels
         self._watch = watch
-        self._until = 0.0
         self._ask_at = 0.0
 
     def _connect(self) -> Any:
         whole: float = self.socket_connect_timeout or 0.0
-        self._until = monotonic() + whole
         self._ask_at = monotonic() + ASK_AGAIN
         self.host, self.port = self._sentinels.primary(whole)
-        self.socket_connect_timeout = max(LEAST, self._until - monotonic())
+        self.socket_connect_timeout = self.left()
         try:
             return super()._connect()  # type: ignore[no-untyped-call]
         except OSError as error:
@@ -119,12 +117,9 @@ class PrimaryConnection(Connection):
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Introduce ourselves, then ask who it is."""
         try:
-            sock: Any = self._sock
-            sock.settimeout(max(LEAST, self._until - monotonic()))
             super().on_connect_check_health(check_health=check_health)
             self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
             require_primary(self._sentinels, (self.host, self.port), self.read_response())
-            sock.settimeout(self.socket_timeout)
         except BaseException:
             self.disconnect()  # type: ignore[no-untyped-call]
             raise

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
 from jobd.broker.primary import ASK_AGAIN, PATIENCE_AGAIN
+from jobd.broker.prompt import LEAST
+from jobd.broker.prompt_async import TcpConnection
 from jobd.broker.sentinel import (
-    LEAST,
     Asking,
     Place,
     Sentinels,
@@ -28,7 +28,7 @@ async def primary(sentinels: Sentinels, patience: float) -> Place:
     """Ask where the primary is, `patience` seconds at most. Raises BrokerError."""
     asking = Asking(sentinels, patience)
     for place, bound in asking.places():
-        kind = AsyncTlsConnection if sentinels.is_encrypted else Connection
+        kind = AsyncTlsConnection if sentinels.is_encrypted else TcpConnection
         connection = kind(
             host=place[0],
             port=place[1],
@@ -74,7 +74,7 @@ class Watch:
         return self._found
 
 
-class PrimaryConnection(Connection):
+class PrimaryConnection(TcpConnection):
     """A connection to whoever is the primary when it is made; as long in all as connecting may take."""
 
     def __init__(self, *, sentinels: Sentinels, watch: Watch, **settings: Any) -> None:
@@ -91,7 +91,7 @@ class PrimaryConnection(Connection):
         self.host, self.port = await primary(self._sentinels, whole)
         self.socket_connect_timeout = max(LEAST, self._until - monotonic())
         try:
-            await super()._connect()  # type: ignore[no-untyped-call]
+            await super()._connect()
         except OSError as error:
             raise unreached(self._sentinels, (self.host, self.port), error) from error
         finally:
@@ -103,6 +103,7 @@ class PrimaryConnection(Connection):
         self.socket_timeout = max(LEAST, self._until - monotonic())
         try:
             await super().on_connect_check_health(check_health=check_health)
+            self.socket_timeout = max(LEAST, self._until - monotonic())
             await self.send_command("ROLE", check_health=False)
             require_primary(self._sentinels, (self.host, self.port), await self.read_response())
         except BaseException:

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from redis.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -20,6 +19,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from jobd.broker.prompt import LEAST, Prompt, TcpConnection
 from jobd.broker.tls import TlsConnection
 from jobd.core.errors import BrokerError, BrokerUnavailable, StoreUnusable
 from jobd.seams.clock import monotonic
@@ -27,7 +27,6 @@ from jobd.seams.clock import monotonic
 Place = tuple[str, int]
 
 _SHARE = 0.5
-LEAST = 0.05
 ASK_AGAIN = 1.0
 PATIENCE_AGAIN = (
     0.4  # half of it is spent; where a connection works, a silent sentinel is no reason to wait
@@ -78,15 +77,17 @@ class Sentinels:
         connection.disconnect()  # type: ignore[no-untyped-call]
         return found
 
-    def find(self, patience: float) -> tuple[Place, Connection]:
+    def find(self, patience: float) -> tuple[Place, Prompt]:
         """Ask; give also the connection to the sentinel that answered. Raises BrokerError."""
         asking = Asking(self, patience)
         for place, bound in asking.places():
             connection = _to(self, place, bound)
             try:
-                connection.connect()  # type: ignore[no-untyped-call]
-                connection.send_command(*self.question)  # type: ignore[no-untyped-call]
-                if asking.heard(place, connection.read_response()):
+                with connection.by(monotonic() + bound):
+                    connection.connect()  # type: ignore[no-untyped-call]
+                    connection.send_command(*self.question)  # type: ignore[no-untyped-call]
+                    is_found = asking.heard(place, connection.read_response())
+                if is_found:
                     return asking.answer(), connection
             except (RedisError, OSError, BrokerError) as error:
                 asking.failed(place, error)
@@ -94,8 +95,8 @@ class Sentinels:
         raise asking.trouble()
 
 
-def _to(sentinels: Sentinels, place: Place, bound: float) -> Connection:
-    kind = TlsConnection if sentinels.is_encrypted else Connection
+def _to(sentinels: Sentinels, place: Place, bound: float) -> Prompt:
+    kind = TlsConnection if sentinels.is_encrypted else TcpConnection
     return kind(
         host=place[0],
         port=place[1],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.connection import Connection
 from redis.exceptions import RedisError, ResponseError
 
 from jobd.broker.connection import Client
+from jobd.broker.prompt import TcpConnection
 from jobd.broker.sentinel import Sentinels
 from jobd.broker.tls import TlsConnection
 from jobd.core.doctor.sentinel import SentinelFacts
@@ -23,7 +23,7 @@ def sentinel_facts(client: Client, *, replicas_wanted: int | None) -> SentinelFa
         return None
     silent, said, may_elect = [], [], None
     for host, port in sentinels.places:
-        kind = TlsConnection if sentinels.is_encrypted else Connection
+        kind = TlsConnection if sentinels.is_encrypted else TcpConnection
         connection = kind(
             host=host, port=port, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE,
             **sentinels.settings,

@@ -14,8 +14,11 @@ from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
 from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError  # noqa: A004  redis-py's name for it
 
+from jobd.broker.prompt import LEAST_RATE, Prompt
+from jobd.broker.prompt_async import Prompt as AsyncPrompt
 from jobd.core.errors import BrokerError, BrokerUnavailable, ConfigError
 from jobd.core.redis_urls import TlsOptions
+from jobd.seams.clock import monotonic
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {
@@ -25,9 +28,31 @@ _VERIFY = {
 }
 
 
+class _Socket(ssl.SSLSocket):
+    """Sends all in the socket's time-out, and what it takes at the least rate.
+
+    Python's own takes the time-out for every 16 KiB.
+    """
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all. Raises TimeoutError."""
+        whole = self.gettimeout()
+        sent, size = self.send(data, flags), len(data)
+        if sent == size or whole is None:
+            return super().sendall(memoryview(data)[sent:], flags)
+        until = monotonic() + whole + size / LEAST_RATE
+        try:
+            while sent < size:
+                self.settimeout(max(0.001, until - monotonic()))
+                sent += self.send(memoryview(data)[sent:], flags)
+        finally:
+            self.settimeout(whole)
+
+
 def context_of(options: TlsOptions) -> ssl.SSLContext:
     """Make the context an address asks for. Raises ConfigError for what cannot be used together."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.sslsocket_class = _Socket
     made.minimum_version = _VERSIONS[options.min_version or "TLSv1.2"]
     made.check_hostname = options.check_hostname and options.cert_reqs != "none"
     made.verify_mode = _VERIFY[options.cert_reqs]
@@ -64,7 +89,7 @@ def hung_up(error: ConnectionError, *, place: str, has_certificate: bool) -> Bro
     )
 
 
-class TlsConnection(SSLConnection):
+class TlsConnection(Prompt, SSLConnection):
     """A connection that is given its context."""
 
     def __init__(self, *, context: ssl.SSLContext, has_certificate: bool, **settings: Any) -> None:
@@ -73,7 +98,10 @@ class TlsConnection(SSLConnection):
         self._has_certificate = has_certificate
 
     def _wrap_socket_with_ssl(self, sock: Any) -> ssl.SSLSocket:
-        return self._context.wrap_socket(sock, server_hostname=self.host)
+        sock.settimeout(self.left())
+        made = self._context.wrap_socket(sock, server_hostname=self.host)
+        made.settimeout(self.socket_timeout)
+        return made
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Introduce ourselves: where a server minds who we are, it says so, or hangs up, by now."""
@@ -87,7 +115,7 @@ class TlsConnection(SSLConnection):
             raise
 
 
-class AsyncTlsConnection(AsyncSSLConnection):
+class AsyncTlsConnection(AsyncPrompt, AsyncSSLConnection):
     """A connection of an event loop that is given its context."""
 
     def __init__(self, *, context: ssl.SSLContext, has_certificate: bool, **settings: Any) -> None:
