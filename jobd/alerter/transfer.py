@@ -79,8 +79,12 @@ def _trust() -> ssl.SSLContext:
     """The system's certificates, or those of SSL_CERT_FILE; where there are none, httpx's own."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile or paths.capath:
-        return ssl.create_default_context()
-    return httpx.create_ssl_context(trust_env=False)
+        made = ssl.create_default_context()
+    else:
+        made = httpx.create_ssl_context(trust_env=False)
+    # Said by us: distributions build Pythons that leave it to OpenSSL's configuration.
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
 
 
 class _Errand:

@@ -1,9 +1,10 @@
 """A daemon as its runtime directory shows it, without asking it.
 
 state.json is the slow part, the scoreboard the fast one; both are there while Redis is not, and after
-the daemon. So whether it runs is asked of the system: pid, start and boot
-must fit. While the supervisor cannot write state.json, what is said of workers is what the scoreboard and
-the system know: a process of the file that has ended since is not named. Used by the command line for the daemon of this host, and by the keeper, who tells others.
+the daemon. So whether it runs is asked of the system: pid, start and boot must fit. While the supervisor
+cannot write state.json, what is said of workers is what the scoreboard and the system know: a process of
+the file that has ended since is not named. Used by the command line for the daemon of this host, and by
+the keeper, who tells others.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def look(runtime_dir: Path) -> Daemon | None:
         state = statefile.read(runtime_dir)
         if state is None:
             return None
-        board = _board(runtime_dir / state.scoreboard)
+        board = _board(runtime_dir / state.scoreboard, state.pid)
     except (OSError, ValueError) as error:
         raise StateUnreadable(
             f"{runtime_dir}: {error}; expected the files of a daemon of this version; "
@@ -76,12 +77,19 @@ def runs(owner: Owner) -> bool:
     return owner.boot_id == host.boot_id() and host.start_ticks(owner.pid) == owner.start_ticks
 
 
-def _board(path: Path) -> Scoreboard | None:
-    """Open the scoreboard; a daemon that ended in order has removed it."""
+def _board(path: Path, pid: int) -> Scoreboard | None:
+    """Open the scoreboard; a daemon that ended in order has removed it.
+
+    One of another version that was left behind says no more than that.
+    """
     try:
         return Scoreboard.open(path)
     except FileNotFoundError:
         return None
+    except ValueError:
+        if not host.start_ticks(pid):
+            return None
+        raise
 
 
 def _queue(pool: PoolState) -> QueueView:

@@ -134,7 +134,8 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
 
     account.require_clean()
     assert not watch.wrong
-    assert {line["cause"] for line in host.said("worker.died")} <= {"crash"}
+    # The kernel's count of kills may be the whole machine's, where other tests fill their memory.
+    assert {line["cause"] for line in host.said("worker.died")} <= {"crash", "oom"}
     assert len(host.said("worker.died")) == world.faults.count("kill")
     report(
         f"a lost {what} of each of {len(rule.lost)} scripts and commands",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import pytest
 from support.tallied import slot, write_state
 
 from jobd.seams import clock, host, portrait
@@ -46,3 +48,22 @@ def test_a_file_that_is_up_to_date_is_taken_as_it_is(tmp_path: Path) -> None:
     assert daemon is not None
     assert daemon.stale is None
     assert [each.pid for each in daemon.workers] == [GONE]
+
+
+@pytest.mark.parametrize("pid", [GONE, os.getpid()], ids=["ended", "alive"])
+def test_a_scoreboard_of_another_version(tmp_path: Path, pid: int) -> None:
+    """Left behind by one that has ended it says that none runs; one that runs cannot be read."""
+    board = write_state(tmp_path, queues={"q": [slot("q.1", pid=pid)]})
+    with board.path.open("r+b") as file:
+        file.write(b"jobd-sb1")
+    state = tmp_path / "state.json"
+    said = json.loads(state.read_text())
+    state.write_text(json.dumps(said | {"pid": pid}))
+
+    if pid == GONE:
+        daemon = portrait.look(tmp_path)
+        assert daemon is not None
+        assert not daemon.running
+    else:
+        with pytest.raises(portrait.StateUnreadable, match="not a scoreboard of this version"):
+            portrait.look(tmp_path)
