@@ -26,7 +26,7 @@ test: lint types imports ## everything CI runs: lint, types, layers, tests
 	@$(MAKE) --no-print-directory -j3 --output-sync=line test-daemons test-screens test-rest
 
 # Most of them wait for something: three parts of about a length run beside each other.
-DAEMONS := $(addprefix tests/,process systemd zoo)
+DAEMONS := $(addprefix tests/,process systemd zoo chaos)
 SCREENS := $(addprefix tests/,browser cli supervisor testing alerter house)
 
 # Real daemons under real faults on two busy processors: a window may be missed that holds when it is
