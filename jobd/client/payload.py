@@ -18,7 +18,7 @@ def encode_payload(value: object, *, what: str) -> bytes:
         raw = _encoder.encode(value)
         # NaN and infinity would become null without a word; only a payload with a null can hold one.
         lossy = b"null" in raw and has_nan(msgspec.to_builtins(value))
-        twice = same_key(raw, value) if len(raw) <= MAX_PAYLOAD else None
+        twice = None if len(raw) > MAX_PAYLOAD else same_key(raw, value)
     except Exception as error:  # user code too: what a property or a mapping raises
         raise NotSerializable(
             f"{what}: {error}; expected data that JSON can hold; pass ids and plain values instead"

@@ -14,6 +14,7 @@ _RAW_NAME = re.compile(_NAME.pattern.encode())
 
 # Tasks that jobd itself adds: see jobd.client.hooks.
 RESERVED = "jobd."
+_TASK = re.compile(rf"(?!{re.escape(RESERVED)}){_NAME.pattern}")
 
 DOTS = (".", "..")
 NOT_DOTS = ", and neither . nor .."
@@ -38,10 +39,10 @@ def check_name(value: object, *, what: str) -> str:
 
 def check_task(value: object, *, what: str) -> str:
     """Return `value` if it may be the name of an application's task; raise OptionError otherwise."""
+    if isinstance(value, str) and _TASK.fullmatch(value):
+        return value
     name = check_name(value, what=what)
-    if name.startswith(RESERVED):
-        raise OptionError(
-            f"{what}: {name!r}; expected none that begins with {RESERVED!r}: those are jobd's own, and no "
-            "worker runs what anybody else adds under one; choose another"
-        )
-    return name
+    raise OptionError(
+        f"{what}: {name!r}; expected none that begins with {RESERVED!r}: those are jobd's own, and no "
+        "worker runs what anybody else adds under one; choose another"
+    )

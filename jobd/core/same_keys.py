@@ -1,7 +1,8 @@
 """Keys that differ in Python and are one text in JSON: {1: ..., "1": ...}; a reader sees the last alone. Pure.
 
 Invariant: what most payloads are, flat dicts with texts for keys, is told by looking at these keys
-only. Used by jobd.client.payload, for whatever is sent or comes back.
+only: this is done for every job that is added. Used by jobd.client.payload, for whatever is sent or
+comes back.
 """
 
 from __future__ import annotations
@@ -16,14 +17,9 @@ _encoder = msgspec.json.Encoder()
 
 def same_key(raw: bytes, value: object) -> str | None:
     """Name a key that stands twice in one object of `raw`, the JSON of `value`; None: there is none."""
-    if b"{" not in raw:
+    inner = raw.rfind(b"{")
+    if inner < 0 or (inner == 0 and type(value) is dict and (len(value) == 1 or _are_texts(value))):
         return None
-    if type(value) is dict and raw.find(b"{", 1) < 0:
-        try:
-            "".join(value)
-            return None
-        except TypeError:
-            pass  # some key is no text
     # Read and written again it is as long as it was, or something has gone.
     if len(_encoder.encode(msgspec.json.decode(raw))) == len(raw):
         return None
@@ -35,3 +31,11 @@ def same_key(raw: bytes, value: object) -> str | None:
 
     json.loads(raw, object_pairs_hook=look)
     return found[0] if found else None
+
+
+def _are_texts(keys: dict[object, object]) -> bool:
+    try:
+        "".join(keys)  # type: ignore[arg-type]  the quickest way to ask it
+    except TypeError:
+        return False
+    return True
