@@ -1,7 +1,8 @@
-"""The kernel's count of processes it killed for want of memory: of our control group, and of the host.
+"""The kernel's count of processes it killed for want of memory: of our control group, else of the host.
 
 A SIGKILL that nobody here sent has often this sender, and it tells no one. Its counters tell: they grow
-as it kills, before the process has ended.
+as it kills, before the process has ended. A group's counts its members also where the whole host was short
+of memory; so the host's, which counts the neighbours' too, is asked only where no group's can be read.
 
     cgroup v2   memory.events        oom_kill, of the group and all below it
     cgroup v1   memory.oom_control   oom_kill, of the group alone
@@ -20,13 +21,15 @@ from pathlib import Path
 # A process of many GB takes its time to end after the kernel has killed it.
 _REMEMBER = 10.0
 _VMSTAT = Path("/proc/vmstat")
+_GROUP = Path("/proc/self/cgroup")
 
 
 class OomKills:
     """Tells whether a SIGKILL may have been the kernel's, from counters that only grow."""
 
     def __init__(self, files: Iterable[Path] | None = None) -> None:
-        self._files = [*(own_counters() if files is None else files)]
+        self._given = None if files is None else [*files]
+        self._group, self._files = "", self._given or []
         self._past: deque[tuple[float, dict[Path, int]]] = deque([(-math.inf, self._read())])
         self._taken: dict[Path, int] = {}  # up to where they have explained somebody's end
 
@@ -48,11 +51,14 @@ class OomKills:
         return grew or not found
 
     def _read(self) -> dict[Path, int]:
-        return {file: count for file in self._files if (count := _oom_kill(file)) is not None}
+        if self._given is None and (group := _GROUP.read_text()) != self._group:
+            # Whoever started us may put us into another one at any time.
+            self._group, self._files = group, own_counters()
+        return _counts(self._files)
 
 
 def own_counters(proc: Path = Path("/proc/self")) -> list[Path]:
-    """Find the files that count kills in this process' control group, and on the host."""
+    """Find the files that count kills in this process' control group, or else on the host."""
     groups, mounts = (proc / "cgroup").read_text(), (proc / "mountinfo").read_text()
     found = []
     for line in groups.splitlines():
@@ -60,7 +66,11 @@ def own_counters(proc: Path = Path("/proc/self")) -> list[Path]:
         if controllers == "" or "memory" in controllers.split(","):
             name = "memory.oom_control" if controllers else "memory.events"
             found += [place / name for place in _places(mounts, controllers, path)][:1]
-    return [*found, _VMSTAT]
+    return [*_counts(found)] or [_VMSTAT]
+
+
+def _counts(files: Iterable[Path]) -> dict[Path, int]:
+    return {file: count for file in files if (count := _oom_kill(file)) is not None}
 
 
 def _places(mounts: str, controllers: str, path: str) -> Iterable[Path]:

@@ -206,10 +206,10 @@ class House(Site):
 
 
 @contextmanager
-def at_work(top: pytest.TempPathFactory) -> Iterator[House]:
+def at_work(top: pytest.TempPathFactory, kind: type[House] = House) -> Iterator[House]:
     """Give one that is ready, with a Redis of its own."""
     with running(PROGRAM, top.mktemp("redis")) as url:
-        made = House(top.mktemp("house"), url)
+        made = kind(top.mktemp("house"), url)
         try:
             made.start("run")
             made.ready()

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 from support.daemons import eventually
-from support.servers import running
 
 from browser.conftest import Visit
-from browser.house import PROGRAM, WEB, House
+from browser.house import WEB, House, at_work
 
 
 class OpenHouse(House):
@@ -25,14 +24,8 @@ class OpenHouse(House):
 
 @pytest.fixture(scope="module")
 def house(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with running(PROGRAM, tmp_path_factory.mktemp("redis")) as url:
-        made = OpenHouse(tmp_path_factory.mktemp("house"), url)
-        try:
-            made.start("run")
-            made.ready()
-            yield made
-        finally:
-            made.end()
+    with at_work(tmp_path_factory, OpenHouse) as made:
+        yield made
 
 
 def test_an_open_page_acts_when_the_web_process_is_another_one(visit: Visit) -> None:

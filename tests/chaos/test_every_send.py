@@ -134,7 +134,7 @@ def test_a_lost_request_or_reply_of_any_script_loses_nothing(
 
     account.require_clean()
     assert not watch.wrong
-    # The kernel's count of kills may be the whole machine's, where other tests fill their memory.
+    # Where no group's count can be read the kernel's is the whole machine's, with other tests' balloons.
     assert {line["cause"] for line in host.said("worker.died")} <= {"crash", "oom"}
     assert len(host.said("worker.died")) == world.faults.count("kill")
     report(

@@ -71,16 +71,35 @@ def test_counters_are_found_where_the_group_is_mounted(tmp_path: Path) -> None:
         f"32 31 0:29 / {tmp_path}/v1 rw,relatime shared:1 - cgroup cgroup rw,cpu,memory\n"
         f"41 31 0:38 / {tmp_path}/v2 rw,relatime - cgroup2 cgroup2 rw\n"
     )
-    assert own_counters(tmp_path)[:2] == [
-        tmp_path / "v1/x/memory.oom_control", tmp_path / "v2/a/b/memory.events"
-    ]  # fmt: skip
+    old, new = tmp_path / "v1/x/memory.oom_control", tmp_path / "v2/a/b/memory.events"
+    for file in (old, new):
+        write(file, 0)
+    assert own_counters(tmp_path) == [old, new]
     (tmp_path / "cgroup").write_text("0::/docker/7\n")
     (tmp_path / "mountinfo").write_text(f"1 2 0:3 /docker/7 {tmp_path}/part rw - cgroup2 c rw\n")
-    assert own_counters(tmp_path)[0] == tmp_path / "part/memory.events"
+    write(tmp_path / "part/memory.events", 0)
+    assert own_counters(tmp_path) == [tmp_path / "part/memory.events"]
+
+
+def test_the_hosts_count_is_asked_only_where_no_groups_can_be_read(tmp_path: Path) -> None:
+    """A neighbour's process that the kernel killed says nothing about ours."""
+    (tmp_path / "cgroup").write_text("4:memory:/x\n0::/\n")
+    (tmp_path / "mountinfo").write_text(
+        f"32 31 0:29 / {tmp_path}/v1 rw - cgroup cgroup rw,memory\n41 31 0:38 / {tmp_path}/v2 rw - cgroup2 c rw\n"
+    )
+    for name in ("v1/x", "v2"):
+        (tmp_path / name).mkdir(parents=True)
+    assert own_counters(tmp_path) == [Path("/proc/vmstat")]
+    # As old kernels have it, without the count.
+    control = tmp_path / "v1/x/memory.oom_control"
+    control.write_text("oom_kill_disable 0\nunder_oom 0\n")
+    assert own_counters(tmp_path) == [Path("/proc/vmstat")]
+    write(control, 3)
+    assert own_counters(tmp_path) == [control]
 
 
 def test_here_something_can_be_read() -> None:
-    """The host's counter at least."""
+    """Our group's counter, or the host's."""
     assert OomKills()._read()
 
 
