@@ -47,9 +47,10 @@ def holds(job: Job, uid: str, seconds: float) -> int:
 
 @q.task()
 def victim(job: Job, uid: str) -> int:
-    """The first run waits to be killed."""
+    """The first run waits to be killed. It is known for the first before it is seen, and killed."""
+    is_first = first_time(uid)
     effect("start", uid, job)
-    if first_time(uid):
+    if is_first:
         time.sleep(600)
     effect("end", uid, job)
     return job.token
