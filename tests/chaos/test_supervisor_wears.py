@@ -134,38 +134,44 @@ def test_a_supervisor_that_has_replaced_workers_is_what_it_was(
 def test_a_queue_that_only_crashes_costs_few_forks_and_its_neighbour_nothing(
     start: Start, app: Jobd, report: Callable[..., bool], seconds: int
 ) -> None:
-    """Every job of the one kills its worker; the other has always work."""
+    """Every job of the one kills its worker; the other has always work.
+
+    It is measured alone before and after: with no crash at all its rate fell by 6 % in these three minutes.
+    """
     one = Processes(min=1, max=1)
     daemon = start(well=QueueConfig(processes=one), ill=QueueConfig(processes=one))
     daemon.running(2)
 
     def rate(span: float) -> float:
         """Jobs a second of the healthy queue."""
-        before, began = tally(app), time.monotonic()
+        done, began = tally(app), time.monotonic()
         while time.monotonic() < began + span:
             keep_fed(app, "well", "works")
             time.sleep(0.02)
-        return (tally(app) - before) / (time.monotonic() - began)
+        return (tally(app) - done) / (time.monotonic() - began)
 
     rate(3)
-    alone = rate(20)
+    before = rate(20)
     forks = len(events(daemon, "worker.started"))
     app.queue("ill").add_many([("crashes", {})] * 1000)
     first = rate(60)
     in_first = len(events(daemon, "worker.started")) - forks
     later = rate(seconds - 60)
     per_minute = (len(events(daemon, "worker.started")) - forks - in_first) / (seconds / 60 - 1)
+    app.queue("ill").pause()
+    after = rate(20)
 
     if report(
         "crash loop in one queue",
         bar="at most 10 forks in the first minute, then 2 a minute; the other queue keeps 95 %",
         figures=f"{in_first} forks in the first minute, then {per_minute:.1f} a minute; other queue "
-        f"{alone:.0f} jobs/s before, {first:.0f} and {later:.0f} after",
+        f"{first:.0f} and {later:.0f} jobs/s; alone {before:.0f} before and {after:.0f} afterwards",
         n=seconds,
     ):
         assert in_first <= 10
         assert per_minute <= 2
-        assert min(first, later) >= 0.95 * alone
+        assert (first + later) / 2 >= 0.95 * (before + after) / 2
+        assert min(first, later) >= 0.95 * min(before, after)
 
 
 def tally(app: Jobd) -> int:
